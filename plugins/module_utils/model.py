@@ -1,0 +1,375 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What exists: the values that the four rooms (observe, plan, apply, prove) hand to each other.
+
+Everything here is a frozen dataclass without behaviour that could touch a network, a clock or Ansible.
+``to_result`` methods give exactly what modules return, so that a result's shape is written in one place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+__all__ = [
+    "ABSENT",
+    "Absent",
+    "Backend",
+    "Change",
+    "FieldChange",
+    "Finding",
+    "LoadBalancer",
+    "Mode",
+    "ObjectRef",
+    "Outcome",
+    "Proof",
+    "Route",
+    "RoutePlan",
+    "SidecarState",
+    "Upstream",
+    "VERDICTS",
+    "Verdict",
+    "replace",
+]
+
+Verdict = Literal["mutual_tls", "plaintext", "refused", "mixed", "unknown"]
+VERDICTS: tuple[Verdict, ...] = ("mutual_tls", "plaintext", "refused", "mixed", "unknown")
+
+Severity = Literal["error", "warning", "info"]
+Action = Literal["patch", "create", "delete"]
+Address = Literal["cluster_ip", "pod_ips", "host_name", "external"]
+Scheme = Literal["http", "tls", "tcp"]
+
+
+class Absent:
+    """The value of a field that is not there. ``None`` and the empty string are values; this is neither."""
+
+    _instance: Absent | None = None
+
+    def __new__(cls) -> Absent:
+        if cls._instance is None:
+            cls._instance = super().__new__(cls)
+        return cls._instance
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+ABSENT = Absent()
+
+
+@dataclass(frozen=True, order=True)
+class ObjectRef:
+    """Names one Kubernetes object; ``namespace`` is empty for a cluster-scoped one."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def group(self) -> str:
+        """API group, empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    def to_result(self) -> dict[str, str]:
+        return {
+            "api_version": self.api_version,
+            "kind": self.kind,
+            "namespace": self.namespace,
+            "name": self.name,
+        }
+
+    def __str__(self) -> str:
+        where = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind} {where}{self.name}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A coded remark; ``code`` is a key of :data:`findings.FINDINGS`, which holds severity and page."""
+
+    code: str
+    severity: Severity
+    message: str
+    object: ObjectRef | None = None
+    url: str = ""
+
+    def to_result(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "object": self.object.to_result() if self.object else {},
+            "message": self.message,
+            "url": self.url,
+        }
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The Service port that a route names.
+
+    ``port`` is the Service's port number, 0 where the reference could not be resolved;
+    ``protocol`` is what Istio reads from the port (:func:`plan.protocols.port_protocol`).
+    """
+
+    namespace: str
+    service: str
+    port: int = 0
+    port_name: str = ""
+    protocol: str = "unknown"
+
+    def to_result(self) -> dict[str, Any]:
+        return {
+            "namespace": self.namespace,
+            "service": self.service,
+            "port": self.port,
+            "protocol": self.protocol,
+        }
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """How a load balancer reaches a backend: the facts on which its sidecar decides.
+
+    ``address``: ``cluster_ip`` (the Service's address), ``pod_ips``, ``host_name`` (a name that it resolves
+    itself) or ``external``. ``host``: the Host header it sends, empty for the client's own. ``scheme``: ``http`` in
+    clear, ``tls`` when the load balancer (or the client, passed through) speaks TLS to the backend, ``tcp`` otherwise.
+    """
+
+    address: Address = "pod_ips"
+    host: str = ""
+    scheme: Scheme = "http"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One (host, path) of a load balancer and the Service port it leads to.
+
+    ``upstream_group`` is equal for routes that share one upstream inside the load balancer; ``features`` names what
+    is in use on the route and would be lost by some strategies (``affinity``, ``canary``, ``weights``,
+    ``balancing``); ``settable`` is false where the load balancer has no switch for this route.
+    """
+
+    load_balancer: tuple[str, str]
+    object: ObjectRef
+    host: str
+    path: str
+    backend: Backend
+    upstream: Upstream = field(default_factory=Upstream)
+    path_type: str = "Prefix"
+    upstream_group: str = ""
+    features: tuple[str, ...] = ()
+    canary: bool = False
+    rewrites_path: bool = False
+    settable: bool = True
+    why_not_settable: str = ""
+    ignored: bool = False
+    pinned_strategy: str = ""
+
+    @property
+    def sort_key(self) -> tuple[Any, ...]:
+        return (self.load_balancer, self.host, self.path, self.path_type, self.object, self.backend.service, self.backend.port)
+
+    @property
+    def load_balancer_name(self) -> str:
+        return f"{self.load_balancer[0]}/{self.load_balancer[1]}"
+
+    def to_result(self) -> dict[str, Any]:
+        return {
+            "load_balancer": self.load_balancer_name,
+            "object": self.object.to_result(),
+            "host": self.host,
+            "path": self.path,
+            "backend": self.backend.to_result(),
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A verdict and the sentence that explains it; ``cluster`` is the Envoy cluster that is (or would be) used."""
+
+    verdict: Verdict
+    why: str
+    cluster: str = ""
+    misrouted_to: str = ""
+
+
+@dataclass(frozen=True)
+class RoutePlan:
+    """What the plan says about one route: as it is, and as it will be with ``strategy``."""
+
+    route: Route
+    before: Outcome
+    after: Outcome
+    strategy: str = "none"
+
+    def to_result(self) -> dict[str, Any]:
+        return {
+            **self.route.to_result(),
+            "before": {"verdict": self.before.verdict, "why": self.before.why},
+            "after": {"verdict": self.after.verdict, "strategy": self.strategy, "why": self.after.why},
+        }
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """One field of an object. ``path`` holds map keys (str) and list positions (int); values may be :data:`ABSENT`."""
+
+    path: tuple[str | int, ...]
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Change:
+    """One write. A patch has ``fields``; a create has ``body``; a delete has ``body`` as it was read.
+
+    ``phase`` orders the writes: lower first when applying (mesh objects before the load balancer is switched to them),
+    higher first when taking back.
+    """
+
+    object: ObjectRef
+    action: Action
+    why: str
+    fields: tuple[FieldChange, ...] = ()
+    body: dict[str, Any] | None = None
+    phase: int = 0
+    resource_version: str = ""
+
+    @property
+    def sort_key(self) -> tuple[Any, ...]:
+        return (self.phase, self.object)
+
+    def to_result(self) -> dict[str, Any]:
+        before, after = change_sides(self)
+        return {
+            "object": self.object.to_result(),
+            "action": self.action,
+            "before": before,
+            "after": after,
+            "why": self.why,
+        }
+
+
+def change_sides(change: Change) -> tuple[Any, Any]:
+    """Return ``(before, after)`` of a change as nested data; in a patch ``None`` stands for a field that is not there."""
+    if change.action == "create":
+        return None, change.body
+    if change.action == "delete":
+        return change.body, None
+    return _nested(change.fields, "before"), _nested(change.fields, "after")
+
+
+def _nested(fields: tuple[FieldChange, ...], side: str) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for item in fields:
+        node = tree
+        for key in item.path[:-1]:
+            node = node.setdefault(str(key), {})
+        value = getattr(item, side)
+        node[str(item.path[-1])] = None if value is ABSENT else value
+    return tree
+
+
+@dataclass(frozen=True)
+class SidecarState:
+    """``injected``: ``True``/``False`` as seen in running pods, ``"predicted"`` when read from manifests."""
+
+    injected: bool | str = False
+    inbound_capture: str = "all"
+
+    @property
+    def present(self) -> bool:
+        return bool(self.injected)
+
+    def to_result(self) -> dict[str, Any]:
+        return {"injected": self.injected, "inbound_capture": self.inbound_capture if self.present else "none"}
+
+
+@dataclass(frozen=True)
+class Mode:
+    """Whether a load balancer can be run in one of the page's modes, and if not, what stands in the way."""
+
+    supported: bool
+    why: str
+    blockers: tuple[str, ...] = ()
+
+    def to_result(self) -> dict[str, Any]:
+        return {"supported": self.supported, "why": self.why, "blockers": list(self.blockers)}
+
+
+@dataclass(frozen=True)
+class LoadBalancer:
+    """One load balancer: a workload that carries traffic, or a class where none is in the cluster.
+
+    ``settings`` is the vendor file's own notebook (its ConfigMap's name and the like): nobody else reads it.
+    """
+
+    name: str
+    namespace: str
+    vendor: str
+    title: str
+    placement: Literal["in_cluster", "node", "cloud", "external"] = "in_cluster"
+    version: str = ""
+    workload: ObjectRef | None = None
+    classes: tuple[str, ...] = ()
+    confidence: Literal["certain", "likely", "possible"] = "certain"
+    evidence: tuple[str, ...] = ()
+    sidecar: SidecarState = field(default_factory=SidecarState)
+    modes: tuple[tuple[str, Mode], ...] = ()
+    routes: int = 0
+    pod_labels: tuple[tuple[str, str], ...] = ()
+    pod_annotations: tuple[tuple[str, str], ...] = ()
+    service_account: str = "default"
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.namespace, self.name)
+
+    @property
+    def label(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    def mode(self, name: str) -> Mode:
+        return dict(self.modes)[name]
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        return dict(self.settings).get(name, default)
+
+    def to_result(self) -> dict[str, Any]:
+        workload = self.workload
+        return {
+            "name": self.name,
+            "namespace": self.namespace,
+            "vendor": self.vendor,
+            "title": self.title,
+            "placement": self.placement,
+            "version": self.version,
+            "workload": (
+                {"kind": workload.kind, "name": workload.name, "namespace": workload.namespace} if workload else {}
+            ),
+            "classes": list(self.classes),
+            "confidence": self.confidence,
+            "evidence": list(self.evidence),
+            "sidecar": self.sidecar.to_result(),
+            "modes": {name: mode.to_result() for name, mode in self.modes},
+            "routes": self.routes,
+        }
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One measured fact: by which method, from which proxy, and what it says."""
+
+    method: Literal["configuration", "traffic"]
+    source: str
+    fact: str
+
+    def to_result(self) -> dict[str, str]:
+        return {"method": self.method, "source": self.source, "fact": self.fact}

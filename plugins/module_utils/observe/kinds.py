@@ -1,0 +1,48 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kind keys of what every reading needs; vendor files name their own kinds beside their profile."""
+
+from __future__ import annotations
+
+NAMESPACE = "Namespace"
+NODE = "Node"
+POD = "Pod"
+SERVICE = "Service"
+CONFIG_MAP = "ConfigMap"
+ENDPOINT_SLICE = "EndpointSlice.discovery.k8s.io"
+DEPLOYMENT = "Deployment.apps"
+DAEMON_SET = "DaemonSet.apps"
+STATEFUL_SET = "StatefulSet.apps"
+INGRESS = "Ingress.networking.k8s.io"
+INGRESS_CLASS = "IngressClass.networking.k8s.io"
+WEBHOOK = "MutatingWebhookConfiguration.admissionregistration.k8s.io"
+PEER_AUTHENTICATION = "PeerAuthentication.security.istio.io"
+DESTINATION_RULE = "DestinationRule.networking.istio.io"
+VIRTUAL_SERVICE = "VirtualService.networking.istio.io"
+SERVICE_ENTRY = "ServiceEntry.networking.istio.io"
+SIDECAR = "Sidecar.networking.istio.io"
+
+WORKLOADS = (DEPLOYMENT, DAEMON_SET, STATEFUL_SET)
+"""Kinds whose pods carry traffic; a bare Pod is none (nothing would put it back after a change)."""
+
+ISTIO = (PEER_AUTHENTICATION, DESTINATION_RULE, VIRTUAL_SERVICE, SERVICE_ENTRY, SIDECAR)
+
+BASE = (NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, *WORKLOADS, INGRESS, INGRESS_CLASS, WEBHOOK, *ISTIO)
+"""Read in every run, each by one paged list. ConfigMaps are read per namespace, and only where a reader asks for them."""
+
+PREFERRED_VERSIONS = {
+    ENDPOINT_SLICE: "discovery.k8s.io/v1",
+    DEPLOYMENT: "apps/v1",
+    DAEMON_SET: "apps/v1",
+    STATEFUL_SET: "apps/v1",
+    INGRESS: "networking.k8s.io/v1",
+    INGRESS_CLASS: "networking.k8s.io/v1",
+    WEBHOOK: "admissionregistration.k8s.io/v1",
+    PEER_AUTHENTICATION: "security.istio.io/v1",
+    DESTINATION_RULE: "networking.istio.io/v1",
+    VIRTUAL_SERVICE: "networking.istio.io/v1",
+    SERVICE_ENTRY: "networking.istio.io/v1",
+    SIDECAR: "networking.istio.io/v1",
+}
+"""Versions that the collection writes; where a server serves another one, the server's own preference is used."""
