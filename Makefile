@@ -1,0 +1,52 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+SHELL := /bin/bash
+STAGES := deps lint sanity unit build molecule
+RUN := bash tests/tools/run-stages
+
+.PHONY: help test $(STAGES) format docs changelog lock demo clean
+
+help:  ## what can be made
+	@sed -nE 's/^([a-z]+):.*  ## (.*)/  \1\t\2/p' Makefile | expand -t 16
+
+test:  ## all of the following stages, with a summary
+	@$(RUN) $(STAGES)
+
+deps:  ## system packages and the pinned tools, kept in a cache outside the checkout
+	@$(RUN) deps
+
+lint: deps  ## everything that reads files without running them
+	@$(RUN) lint
+
+sanity: deps  ## all of ansible-test sanity, nothing ignored
+	@$(RUN) sanity
+
+unit: deps  ## the tests that need no cluster, with coverage
+	@$(RUN) unit
+
+build: deps  ## the archive, and Galaxy's importer on it
+	@$(RUN) build
+
+molecule: deps  ## the scenarios on the lab's cluster
+	@$(RUN) molecule
+
+format: deps  ## rewrites Python files the way lint wants them
+	@. tests/tools/env.sh && ruff check --fix . && ruff format .
+
+docs: deps  ## writes the pages that are generated from the code
+	@. tests/tools/env.sh && python -m tests.tools.generate_docs
+
+changelog: deps  ## turns the fragments into the entry for the version in galaxy.yml
+	@. tests/tools/env.sh && antsibull-changelog release --update-existing
+
+lock:  ## pins the newest tools that install together
+	@.ci/lock
+
+demo: deps  ## the collection at work on a real cluster on this machine
+	@test -f lab/demo || { echo "lab/demo is missing" >&2; exit 1; }
+	@. tests/tools/env.sh && ANSIBLE_COLLECTIONS_PATH=$$(python tests/tools/stage_collection.py link) bash lab/demo
+
+clean:  ## what the tools left for this checkout; the tools themselves stay
+	@. tests/tools/env.sh && rm -rf .ansible .cache .mypy_cache .pytest_cache .ruff_cache .coverage tests/output && \
+	  tree=$$(python3 tests/tools/stage_collection.py --where) && rm -rf "$$tree"
