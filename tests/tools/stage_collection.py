@@ -71,8 +71,8 @@ def mirror(root: Path, target: Path) -> None:
     wanted = set(committed_files(root))
     # What is gone goes first: a file may now stand where a folder stood, and the other way round.
     for folder, subfolders, names in os.walk(target, topdown=False):
-        for name in names + [sub for sub in subfolders if (Path(folder) / sub).is_symlink()]:
-            path = Path(folder) / name
+        for entry in names + [sub for sub in subfolders if (Path(folder) / sub).is_symlink()]:
+            path = Path(folder) / entry
             if path.relative_to(target) not in wanted:
                 path.unlink()
         if not os.listdir(folder):
