@@ -31,8 +31,8 @@ build: deps  ## the archive, and Galaxy's importer on it
 molecule: deps  ## the scenarios on the lab's cluster
 	@$(RUN) molecule
 
-format: deps  ## rewrites Python files the way lint wants them
-	@. tests/tools/env.sh && ruff check --fix . && ruff format .
+format: deps  ## mends what the Python linter can mend itself
+	@. tests/tools/env.sh && ruff check --fix .
 
 docs: deps  ## writes the pages that are generated from the code
 	@. tests/tools/env.sh && python -m tests.tools.generate_docs

@@ -115,9 +115,7 @@ def main() -> int:
     """Stages the copy, runs ansible-test in it, tells what it said."""
     ignores = [str(path) for path in Path("tests/sanity").glob("ignore*.txt")]
     if ignores:
-        sys.stdout.write(
-            f"Sanity tests are not ignored in this project: {', '.join(ignores)}\nsanity: 0 passed, 1 failed\n"
-        )
+        sys.stdout.write(f"Sanity tests are not ignored in this project: {', '.join(ignores)}\nsanity: 0 passed, 1 failed\n")
         return 1
     collection = stage_collection.stage("copy") / "ansible_collections" / "meshlb" / "istio"
     python = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -25,7 +25,8 @@ def page(kinds: Mapping[str, Any]) -> str:
     """A table to look through, and a section per code to link to."""
     ordered = [kinds[code] for code in sorted(kinds)]
     rows = [[f"[{kind.code}](#{kind.code.lower()})", kind.severity, cell(kind.title)] for kind in ordered]
-    sections = [section(kind.code, f"**{kind.title}** ({kind.severity})\n\n{kind.meaning}\n\nWhat to do: {kind.remedy}") for kind in ordered]
+    texts = {kind.code: f"**{kind.title}** ({kind.severity})\n\n{kind.meaning}\n\nWhat to do: {kind.remedy}" for kind in ordered}
+    sections = [section(code, text) for code, text in texts.items()]
     return f"# Findings\n\n{GENERATED}\n{INTRODUCTION}\n{table(['Code', 'Severity', 'Title'], rows)}{''.join(sections)}"
 
 

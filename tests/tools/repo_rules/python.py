@@ -86,6 +86,4 @@ def vendor_names(repository: Repository) -> Iterator[Problem]:
         documents = _document_strings(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and node.value in VENDORS and id(node) not in documents:
-                yield Problem(
-                    name, node.lineno, f"names the vendor {node.value}: ask its profile in {MODULE_UTILS}vendors"
-                )
+                yield Problem(name, node.lineno, f"names the vendor {node.value}: ask its profile in {MODULE_UTILS}vendors")

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from .model import Problem, Repository
 
-LICENCE = "SPDX-License-Identifier: GPL-3.0-or-later"
+# In two parts, or the tool that collects licences would take this line for this file's own.
+LICENCE = "SPDX-License-" + "Identifier: GPL-3.0-or-later"
 LICENCE_WITHIN = 10
 SOURCES = (
     "*.py",
@@ -32,11 +33,7 @@ DATA = ("tests/fixtures/*", "tests/unit/*fixtures/*", "changelogs/changelog.yaml
 # Folders of the machine something was made on. Written in two parts, so that this file keeps its own rule.
 MACHINE_PATH = re.compile(r"(?<![\w.$~{}-])/(?:root|work|farm|home/(?!\$|\{|<)[a-z][\w-]*)" + r"/[\w.-]")
 REGISTRY_HOST = re.compile(
-    r"\b(?:proxy|sum)\."
-    + r"golang\.org\b|\bpypi\."
-    + r"org\b|\bregistry\."
-    + r"npmjs\.org\b|\bdeb\."
-    + r"debian\.org\b"
+    r"\b(?:proxy|sum)\." + r"golang\.org\b|\bpypi\." + r"org\b|\bregistry\." + r"npmjs\.org\b|\bdeb\." + r"debian\.org\b"
     r"|\bfiles\." + r"pythonhosted\.org\b|\bcrates\." + r"io\b"
 )
 # Lock files are written by tools, and licence texts by lawyers.
