@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 GENERATED = "<!-- Generated from the code by `make docs`. Change the code, not this page. -->\n"
-_MARKUP = re.compile(r"\b(?P<kind>RV|HORIZONTALLINE|[BICVOEMPULR])\((?P<text>(?:[^()\\]|\\.)*)\)")
+_MARKUP = re.compile(r"\b(?P<kind>RV|HORIZONTALLINE|[BICVOEMPULR])\((?P<text>(?:[^)\\]|\\.)*)\)")
 
 
 def _replace(found: re.Match[str]) -> str:

@@ -1,0 +1,91 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each repository rule finds what it is there for, and nothing in what is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.tools.repo_rules import python, roles, text
+from tests.tools.repo_rules.model import Problem, Repository
+
+Rule = Callable[[Repository], Iterable[Problem]]
+HEAD = f"# {text.LICENCE}\n"
+# In two parts: the rules read this file as well.
+HOME, HOST = "/ro" + "ot/project/x", "pypi" + ".org"
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "content", "expected"),
+    [
+        (python.size, "plugins/a.py", "a = 1\n" * 300, 0),
+        (python.size, "plugins/a.py", "a = 1\n" * 301, 1),
+        (python.exits, "plugins/modules/a.py", "module.exit_json()\n", 0),
+        (python.exits, "plugins/module_utils/a.py", "module.fail_json(msg='')\n", 1),
+        (python.exits, "plugins/module_utils/a.py", "# fail_json is for modules\n", 0),
+        (python.purity, "plugins/module_utils/plan/a.py", "import dataclasses\n", 0),
+        (python.purity, "plugins/module_utils/plan/deep/a.py", "def f():\n    from kubernetes import client\n", 1),
+        (python.purity, "plugins/module_utils/model.py", "import ansible.module_utils.basic\n", 1),
+        (python.purity, "plugins/module_utils/model.py", "from ansible_collections.meshlb.istio.plugins import x\n", 0),
+        (python.purity, "plugins/module_utils/plan/a.py", "from ansible_collections.kubernetes.core import x\n", 1),
+        (python.purity, "plugins/module_utils/apply/a.py", "import kubernetes\n", 0),
+        (python.vendor_names, "plugins/module_utils/plan/a.py", "if vendor == 'traefik':\n    pass\n", 1),
+        (python.vendor_names, "plugins/module_utils/plan/a.py", "why = 'traefik reads it'\n", 0),
+        (python.vendor_names, "plugins/module_utils/vendors/a.py", "ID = 'traefik'\n", 0),
+        (python.vendor_names, "plugins/modules/a.py", "DOCUMENTATION = 'kong'\n", 0),
+        (python.vendor_names, "plugins/modules/a.py", "WANTED = ['kong']\n", 1),
+        (python.vendor_names, "plugins/module_utils/observe/a.py", "def f():\n    'kong'\n", 0),
+        (text.licences, "plugins/a.py", HEAD, 0),
+        (text.licences, "plugins/a.py", "a = 1\n", 1),
+        (text.licences, "lab/run", "#!/usr/bin/env bash\n", 1),
+        (text.licences, "docs/a.md", "# A page\n", 0),
+        (text.licences, "tests/unit/plan/fixtures/a.yml", "kind: Service\n", 0),
+        (text.machine_places, "docs/a.md", f"see {HOME}\n", 1),
+        (text.machine_places, "docs/a.md", f"from {HOST}\n", 1),
+        (text.machine_places, "docs/a.md", "see ~/.cache/meshlb and $HOME/x and /usr/share/doc\n", 0),
+        (text.machine_places, "lab/go.sum", f"{HOST}\n", 0),
+        (text.machine_places, "docs/a.md", "the path http://example.com/work/items is a URL's\n", 0),
+    ],
+)
+def test_rule(tmp_path: Path, rule: Rule, name: str, content: str, expected: int) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    assert len(list(rule(Repository(tmp_path, [name])))) == expected
+
+
+SPEC = "argument_specs:\n  main:\n    options:\n      {name}:\n        type: str\n        required: {required}\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "defaults", "message"),
+    [
+        (SPEC.format(name="mesh_wait", required="false"), "mesh_wait: 1\n", None),
+        (SPEC.format(name="mesh_wait", required="true"), "---\n", None),
+        (SPEC.format(name="mesh_wait", required="false"), "---\n", "mesh_wait is described and has no default"),
+        ("argument_specs: {main: {}}\n", "mesh_wait: 1\n", "mesh_wait has a default and is not described"),
+        (SPEC.format(name="wait", required="true"), "---\n", "wait does not begin with mesh_"),
+        (None, "---\n", "missing: a role says what it takes"),
+    ],
+)
+def test_role_variables(tmp_path: Path, spec: str | None, defaults: str, message: str | None) -> None:
+    contents = {"roles/mesh/meta/argument_specs.yml": spec, "roles/mesh/defaults/main.yml": defaults}
+    present = {name: content for name, content in contents.items() if content is not None}
+    for name, content in present.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    found = [problem.message for problem in roles.variables(Repository(tmp_path, list(present)))]
+    assert found == ([message] if message else [])
+
+
+def test_a_problem_reads_like_a_compilers() -> None:
+    assert str(Problem("a/b.py", 3, "wrong")) == "a/b.py:3: wrong"
+
+
+def test_what_is_no_text_has_none(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\xff")
+    assert Repository(tmp_path, ["a.png"]).text("a.png") == ""
