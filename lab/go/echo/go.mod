@@ -1,0 +1,3 @@
+module meshlb.istio/lab/echo
+
+go 1.26

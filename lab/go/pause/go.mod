@@ -1,0 +1,3 @@
+module meshlb.istio/lab/pause
+
+go 1.26

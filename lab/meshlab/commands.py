@@ -1,0 +1,169 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What each command does."""
+
+import json
+import sys
+from pathlib import Path
+
+from meshlab import addons, packages, paths
+from meshlab.addons.base import Addon
+from meshlab.build import builder, disk
+from meshlab.build.cache import lock
+from meshlab.build.specs import Buildable
+from meshlab.cluster import cleanup, components, core, health, host, lifecycle
+from meshlab.cluster.record import Cluster, check_name, load, load_or_allocate
+from meshlab.errors import LabError, UsageError
+from meshlab.progress import Progress
+from meshlab.report import image_rows, print_images, print_status, status_document
+
+
+def external() -> str | None:
+    """The kubeconfig that stands in for the lab; a clear error when the file is not there."""
+    path = paths.external_kubeconfig()
+    if path and not Path(path).is_file():
+        raise UsageError(f"MESHLB_KUBECONFIG names {path}, which is no file")
+    return path
+
+
+def recorded(name: str) -> Cluster:
+    """The cluster of that name, which must exist."""
+    cluster = load(check_name(name))
+    if not cluster:
+        raise LabError(f"there is no cluster {name!r}; 'lab up --name {name}' makes it")
+    return cluster
+
+
+def up(name: str, extra: list[str], prepare: list[str], keep_caches: bool) -> int:
+    """Make or repair a cluster."""
+    check_name(name)
+    if external():
+        print(f"MESHLB_KUBECONFIG is set: the cluster of {external()} is used, nothing is started")
+        return 0
+    progress = Progress(0)
+    waiting = f"another 'lab up' or 'lab down' of {name} runs: waiting for it"
+    with lock(cluster_lock(name), lambda: progress.note(waiting)):
+        return up_locked(name, extra, prepare, keep_caches, progress)
+
+
+def cluster_lock(name: str) -> Path:
+    """The lock of one cluster; beside its folder, as 'down' removes that."""
+    return paths.NETNS_FOLDER.parent / f"meshlb-lab-{name}.lock"
+
+
+def up_locked(name: str, extra: list[str], prepare: list[str], keep_caches: bool, progress: Progress) -> int:
+    """The work of 'up', under the cluster's lock."""
+    lacking = packages.missing(packages.RUNTIME)
+    known = load(name)
+    before = list(known.addons) if known else []
+    installed = addons.select(before, extra)
+    prepared = addons.select(known.prepared if known else [], prepare)
+    wanted = everything(installed, prepared)
+    missing = builder.missing(wanted)
+    if known and not lacking and not missing and already_well(known, installed, prepared):
+        print(f"cluster {name} is up (nothing to do, {progress.elapsed:.1f} s)")
+        return 0
+    new_cluster = 0 if known and known.images else disk.CLUSTER_GB
+    disk.check(disk.requirements(builder.room(missing), new_cluster))
+    progress.total = bool(lacking) + len(missing) + lifecycle.STEPS + len(installed) + 1
+    if lacking:
+        with progress.step(f"install packages: {' '.join(lacking)}"):
+            packages.install(lacking)
+    if missing:
+        builder.build_all(wanted, progress, keep_caches)
+    host.remember()
+    cluster, _ = load_or_allocate(name)
+    cluster.prepared = sorted({*cluster.prepared, *prepare})
+    lifecycle.bring_up(cluster, installed, prepared, progress)
+    print(f"cluster {name} is up after {progress.elapsed:.1f} s; kubeconfig: {cluster.kubeconfig}")
+    return 0
+
+
+def everything(installed: list[Addon], prepared: list[Addon]) -> list[Buildable]:
+    """All that must be built for these addons."""
+    both = [*installed, *prepared]
+    programs = [program for addon in both for program in addon.programs]
+    return builder.needed(lifecycle.images_of(both), [*core.WHEELS, *core.PROGRAMS, *programs])
+
+
+def already_well(cluster: Cluster, installed: list[Addon], prepared: list[Addon]) -> bool:
+    """Whether there is nothing to do."""
+    images = lifecycle.images_of([*installed, *prepared])
+    imported = all(cluster.images.get(image.ref) == image.key for image in images)
+    return imported and not health.problems(cluster, installed)
+
+
+def down(name: str) -> int:
+    """Remove a cluster."""
+    if external():
+        print("MESHLB_KUBECONFIG is set: nothing was started, nothing is removed")
+        return 0
+    path = cluster_lock(name)
+    with lock(path):
+        try:
+            cluster = load(check_name(name))
+        except LabError:
+            cluster = Cluster(name, index=-1)
+        if not cluster:
+            print(f"there is no cluster {name}")
+        else:
+            left = cleanup.remove(cluster)
+            if left:
+                raise LabError(f"could not be removed: {', '.join(left)}")
+            print(f"cluster {name} is gone")
+        path.unlink(missing_ok=True)
+    return 0
+
+
+def installed_addons(cluster: Cluster) -> list[Addon]:
+    """The addons this cluster is to have."""
+    return addons.select(list(cluster.addons))
+
+
+def status(name: str, as_json: bool) -> int:
+    """Describe a cluster; the exit code tells its health."""
+    path = external()
+    if path:
+        document: dict[str, object] = {"external": True, "kubeconfig": path}
+        print(json.dumps(document, indent=1) if as_json else f"external cluster, kubeconfig: {path}")
+        return 0
+    cluster = recorded(name)
+    document = status_document(cluster, installed_addons(cluster))
+    print(json.dumps(document, indent=1)) if as_json else print_status(document)
+    return 0 if document["healthy"] else 1
+
+
+def kubeconfig(name: str) -> int:
+    """Print the path of the kubeconfig."""
+    path = external()
+    if not path:
+        cluster = recorded(name)
+        if not cluster.kubeconfig.exists():
+            raise LabError(f"cluster {name!r} was not finished; 'lab up --name {name}' goes on")
+        path = str(cluster.kubeconfig)
+    print(path)
+    return 0
+
+
+def images(name: str, as_json: bool) -> int:
+    """List the images of all addons, built or not."""
+    rows = image_rows(load(check_name(name)))
+    print(json.dumps(rows, indent=1)) if as_json else print_images(rows)
+    return 0
+
+
+def logs(name: str, component: str, lines: int) -> int:
+    """Print a component's log."""
+    if component not in components.NAMES:
+        raise UsageError(f"unknown component {component!r}; known are: {', '.join(components.NAMES)}")
+    path = lifecycle.log_path(recorded(name), component)
+    if not path.exists():
+        raise LabError(f"{component} has not written anything yet")
+    if lines:
+        print(lifecycle.tail(path, lines))
+        return 0
+    with path.open(errors="replace") as log:
+        for line in log:
+            sys.stdout.write(line)
+    return 0

