@@ -36,6 +36,25 @@ needs_tools() {
     fi
 }
 
+# show COMMAND...: runs it in the open and keeps what it printed, for a tool that counts by itself.
+show() {
+    "$@" </dev/null 2>&1 | tee "$checks_log"
+    return "${PIPESTATUS[0]}"
+}
+
+# shown PATTERN: what show kept and the pattern fits, one match to a line.
+shown() { grep -oE "$1" "$checks_log"; }
+
+# checks_count PASSED FAILED STATUS: takes over a tool's own numbers. One that fails without saying of what has failed once.
+checks_count() {
+    checks_passed=$((checks_passed + ${1:-0}))
+    checks_failed=$((checks_failed + ${2:-0}))
+    if [ "$3" -ne 0 ] && [ "$checks_failed" -eq 0 ]; then checks_failed=1; fi
+}
+
+# checks_clean: nothing has failed so far.
+checks_clean() { [ "$checks_failed" -eq 0 ]; }
+
 # checks_end STAGE
 checks_end() {
     printf '%s: %d passed, %d failed\n' "$1" "$checks_passed" "$checks_failed"

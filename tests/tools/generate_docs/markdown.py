@@ -24,7 +24,7 @@ def _replace(found: re.Match[str]) -> str:
         case "U":
             return f"<{text}>"
         case "L":
-            label, _, address = text.rpartition(",")
+            label, dummy, address = text.rpartition(",")
             return f"[{label.strip()}]({address.strip()})"
         case "R":
             return text.rpartition(",")[0].strip()

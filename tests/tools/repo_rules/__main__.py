@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from tests.tools.stage_collection import ROOT, committed_files
 
-from . import python, roles, text
+from . import metadata, python, roles, text
 from .model import Problem, Repository
 
 RULES: tuple[Callable[[Repository], Iterable[Problem]], ...] = (
@@ -20,6 +20,7 @@ RULES: tuple[Callable[[Repository], Iterable[Problem]], ...] = (
     python.vendor_names,
     text.licences,
     text.machine_places,
+    metadata.action_groups,
     roles.variables,
 )
 

@@ -25,5 +25,5 @@ check "archive" build
 check "what is in it" python -m tests.tools.check_archive "$output"
 check "installs" install
 check "galaxy-importer" python -m tests.tools.check_importer "$output"
-if [ "$checks_failed" -eq 0 ]; then echo "  archive: $(basename "$output"/meshlb-istio-*.tar.gz)"; fi
+if checks_clean; then echo "  archive: $(basename "$output"/meshlb-istio-*.tar.gz)"; fi
 checks_end build

@@ -13,11 +13,10 @@ if [ ! -f tests/scenarios.sh ]; then
 fi
 ANSIBLE_COLLECTIONS_PATH=$(python tests/tools/stage_collection.py link)
 export ANSIBLE_COLLECTIONS_PATH
-bash tests/scenarios.sh "$@" </dev/null 2>&1 | tee "$checks_log"
-status=${PIPESTATUS[0]}
-closing=$(grep -oE '[0-9]+ passed, [0-9]+ failed' "$checks_log" | tail -n 1)
-checks_passed=$(echo "${closing:-0 passed}" | grep -oE '^[0-9]+')
-checks_failed=$(echo "${closing:-0 failed}" | grep -oE '[0-9]+ failed' | grep -oE '[0-9]+')
-if [ "$status" -ne 0 ] && [ "$checks_failed" -eq 0 ]; then checks_failed=1; fi
+show bash tests/scenarios.sh "$@"
+status=$?
+closing=$(shown '[0-9]+ passed, [0-9]+ failed' | tail -n 1)
 if [ -z "$closing" ]; then echo "  tests/scenarios.sh did not say how many scenarios passed" >&2; fi
+read -r passed _ failed _ <<<"${closing:-0 passed, 0 failed}"
+checks_count "$passed" "$failed" "$status"
 checks_end molecule

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.repo_rules import python, roles, text
+from tests.tools.repo_rules import metadata, python, roles, text
 from tests.tools.repo_rules.model import Problem, Repository
 
 Rule = Callable[[Repository], Iterable[Problem]]
@@ -80,6 +80,21 @@ def test_role_variables(tmp_path: Path, spec: str | None, defaults: str, message
         (tmp_path / name).write_text(content, encoding="utf-8")
     found = [problem.message for problem in roles.variables(Repository(tmp_path, list(present)))]
     assert found == ([message] if message else [])
+
+
+@pytest.mark.parametrize(
+    ("listed", "module", "message"),
+    [
+        ("[lb_info]", "lb_info", None),
+        ("[]", "lb_info", "the action group meshlb lacks the module lb_info"),
+        ("[lb_info, gone]", "lb_info", "the action group meshlb names gone, which is no module"),
+    ],
+)
+def test_action_groups(tmp_path: Path, listed: str, module: str, message: str | None) -> None:
+    (tmp_path / "meta").mkdir()
+    (tmp_path / metadata.RUNTIME).write_text(f"action_groups:\n  meshlb: {listed}\n")
+    repository = Repository(tmp_path, [metadata.RUNTIME, f"plugins/modules/{module}.py"])
+    assert [problem.message for problem in metadata.action_groups(repository)] == ([message] if message else [])
 
 
 def test_a_problem_reads_like_a_compilers() -> None:
