@@ -1,0 +1,164 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The proof by configuration: what a load balancer's sidecar does with one request, and with which transport.
+
+Pure: a proxy's configuration, an address and a request in; a verdict and sentences out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Proof, Verdict
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Cluster, Endpoint, Proxy
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import ServerLookup, ServerSide
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.trace import BLACK_HOLE, Carrier, Dialed, trace
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.transport import Transport, transport_of
+
+ORIGINAL_DESTINATION = "ORIGINAL_DST"
+WITH_ENDPOINTS = ("EDS", "STATIC", "STRICT_DNS", "LOGICAL_DNS")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One endpoint of one cluster: the transport to it, and what the backends there make of that transport."""
+
+    cluster: str
+    endpoint: Endpoint
+    transport: Transport
+    verdict: Verdict
+    sides: tuple[ServerSide, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What happens to one dialled request. ``how`` is the way it takes; ``judgements`` one per endpoint it may meet."""
+
+    dialed: Dialed
+    verdict: Verdict
+    how: str
+    judgements: tuple[Judgement, ...] = ()
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(item.cluster for item in self.judgements))
+
+    @property
+    def alike(self) -> tuple[str, str]:
+        """Equal for evaluations that differ in nothing but the address."""
+        return (self.verdict, self.how.replace(self.dialed.ip, "*"))
+
+
+def combine(verdicts: Iterable[Verdict]) -> Verdict:
+    """One verdict for several possibilities: what is not the same for all is ``mixed``, and a gap makes it ``unknown``."""
+    seen = set(verdicts)
+    known = seen - {"unknown"}
+    if len(known) > 1:
+        return "mixed"
+    if "unknown" in seen or not known:
+        return "unknown"
+    return known.pop()
+
+
+def evaluate(proxy: Proxy, dialed: Dialed, servers: ServerLookup) -> Evaluation:
+    """Judge what the sidecar does with a request to an address.
+
+    ``servers`` says what the backends behind an address accept (see :mod:`prove.servers`).
+    """
+    way = trace(proxy, dialed)
+    if way.ended:
+        verdict: Verdict = "refused" if way.ended == "refused" else "unknown"
+        return Evaluation(dialed, verdict, ": ".join(part for part in (way.steps, way.why) if part))
+    judgements: list[Judgement] = []
+    parts = []
+    for carrier in way.carriers:
+        found = judge_cluster(proxy, carrier.cluster, dialed, servers)
+        judgements += found
+        parts.append(_carried(carrier, found))
+    verdicts: list[Verdict] = [item.verdict for item in judgements]
+    if way.why:
+        verdicts.append("refused")
+        parts.append(way.why)
+    return Evaluation(dialed, combine(verdicts), f"{way.steps}, {'; '.join(parts)}", tuple(judgements))
+
+
+def judge_cluster(proxy: Proxy, name: str, dialed: Dialed, servers: ServerLookup) -> list[Judgement]:
+    """Judge every endpoint that a cluster may choose for a request."""
+    there = Endpoint(dialed.ip, dialed.port)
+    cluster = proxy.cluster(name)
+    nowhere = Transport("unknown", "none", why="no connection is made")
+    if cluster is None:
+        return [Judgement(name, there, nowhere, "refused", why="the cluster is not in the configuration, so the answer is 503")]
+    if name == BLACK_HOLE:
+        return [Judgement(name, there, nowhere, "refused", why="nothing leaves through this cluster")]
+    if cluster.kind == ORIGINAL_DESTINATION:
+        return [judge_endpoint(cluster, None, there, servers)]
+    if cluster.kind not in WITH_ENDPOINTS:
+        return [Judgement(name, there, nowhere, "unknown", why=f"a cluster of type {cluster.kind} looks for its own address")]
+    endpoints = [item for item in proxy.endpoints(cluster) if item.healthy]
+    if not endpoints:
+        return [Judgement(name, there, nowhere, "unknown", why="the cluster has no healthy endpoint")]
+    return [judge_endpoint(cluster, item, item, servers) for item in endpoints]
+
+
+def judge_endpoint(cluster: Cluster, chosen: Endpoint | None, there: Endpoint, servers: ServerLookup) -> Judgement:
+    """Judge one endpoint: ``chosen`` from the cluster's list, or ``None`` for the original destination ``there``."""
+    transport = transport_of(cluster, chosen)
+    sides = servers(there.ip, there.port)
+    if transport.kind in ("tls", "unknown"):
+        return Judgement(cluster.name, there, transport, "unknown", sides)
+    outcomes = [_met(transport, side) for side in sides] or [_met(transport, ServerSide(there.address))]
+    verdict = combine(item[0] for item in outcomes)
+    why = next((reason for _verdict, reason in outcomes if reason), "")
+    return Judgement(cluster.name, there, transport, verdict, sides, why)
+
+
+def _met(transport: Transport, side: ServerSide) -> tuple[Verdict, str]:
+    if transport.kind == "plaintext":
+        # Where nothing is known of the other side, what is certain is that the sidecar sends plaintext.
+        return ("refused", "plaintext is refused there") if side.plaintext is False else ("plaintext", "")
+    if side.mutual_tls is False:
+        return "refused", f"{side.name} does not understand mutual TLS"
+    if side.identity and not transport.accepts(side.identity):
+        return "refused", f"the server is {side.identity}, which the sidecar does not accept"
+    return "mutual_tls", ""
+
+
+def _carried(carrier: Carrier, found: list[Judgement]) -> str:
+    counted: dict[str, int] = {}
+    for item in found:
+        text = item.transport.describe() if item.transport.name != "none" else ""
+        text = ", ".join(part for part in (text, item.why) if part)
+        counted[text] = counted.get(text, 0) + 1
+    if len(counted) == 1:
+        transports = next(iter(counted))
+    else:
+        transports = " and ".join(f"{text} for {number} of {len(found)} endpoints" for text, number in counted.items())
+    return ", ".join(part for part in (carrier.steps, f"cluster {carrier.cluster}", transports) if part)
+
+
+def proofs(evaluations: list[Evaluation], source: str) -> list[Proof]:
+    """Sentences for the evidence: one for each way that requests take, and one for each thing that backends say."""
+    groups: dict[tuple[str, str], list[Evaluation]] = {}
+    for item in evaluations:
+        groups.setdefault(item.alike, []).append(item)
+    found = []
+    for group in groups.values():
+        more = f" (and {len(group) - 1} more addresses alike)" if len(group) > 1 else ""
+        found.append(Proof("configuration", source, f"{group[0].dialed.describe()}{more}: {group[0].how}"))
+    return found + server_proofs(side for item in evaluations for judged in item.judgements for side in judged.sides)
+
+
+def server_proofs(sides: Iterable[ServerSide]) -> list[Proof]:
+    """One sentence for each backend reading; backends that say the same are counted, not repeated."""
+    groups: dict[tuple[bool | None, bool | None, str, str], list[ServerSide]] = {}
+    for side in dict.fromkeys(sides):
+        groups.setdefault((side.plaintext, side.mutual_tls, side.source, side.reason), []).append(side)
+    found = []
+    for group in groups.values():
+        more = f"; {len(group) - 1} more alike" if len(group) > 1 else ""
+        found.append(Proof("configuration", group[0].source or "snapshot", group[0].fact + more))
+    return found

@@ -1,0 +1,148 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way of one request through a sidecar: from the address that is dialled to the clusters that may carry it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Scheme
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import (
+    HTTP_MANAGER,
+    TCP_PROXY,
+    FilterChain,
+    Proxy,
+    join_address,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.listeners import (
+    HTTP_PROTOCOLS,
+    RAW,
+    TLS,
+    Connection,
+    find_chain,
+    find_listener,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.virtual_hosts import (
+    Destination,
+    destinations,
+    strip_port,
+)
+
+BLACK_HOLE = "BlackHoleCluster"
+
+
+@dataclass(frozen=True)
+class Dialed:
+    """What the load balancer does: the address it dials, and what it sends there. ``path`` is ``None`` if not known."""
+
+    ip: str
+    port: int
+    scheme: Scheme = "http"
+    host: str = ""
+    path: str | None = "/"
+
+    @property
+    def address(self) -> str:
+        return join_address(self.ip, self.port)
+
+    def describe(self) -> str:
+        if self.scheme != "http":
+            return f"{self.address} ({self.scheme})"
+        return f"{self.address} with Host {self.host} and path {'(unknown)' if self.path is None else self.path}"
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A cluster that may carry the request, and how it is reached (a part of a sentence)."""
+
+    cluster: str
+    steps: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where a request ends. ``ended`` is empty when ``carriers`` carry it on; else it is the verdict and ``why`` the reason."""
+
+    steps: str
+    carriers: tuple[Carrier, ...] = ()
+    ended: str = ""
+    why: str = ""
+
+
+def trace(proxy: Proxy, dialed: Dialed) -> Trace:
+    """Follow a request through listener, filter chain, route and virtual host."""
+    listener = find_listener(proxy, dialed.ip, dialed.port)
+    if listener is None:
+        return Trace("", ended="unknown", why="the configuration has no listener that could take it")
+    steps = f"listener {listener.name}"
+    if listener.chain_matcher:
+        return Trace(steps, ended="unknown", why="the listener chooses filter chains by a matcher tree, which is not read")
+    chain = find_chain(listener, _connection(dialed))
+    if chain is None:
+        return Trace(steps, ended="refused", why="no filter chain matches, so the sidecar closes the connection")
+    if chain.name:
+        steps = f"{steps}, filter chain {chain.name}"
+    return _through(proxy, dialed, chain, steps)
+
+
+def _connection(dialed: Dialed) -> Connection:
+    if dialed.scheme == "tls":
+        # What the load balancer offers is not known; HTTPS clients offer these.
+        return Connection(dialed.ip, dialed.port, TLS, ("h2", "http/1.1"), strip_port(dialed.host))
+    protocols = HTTP_PROTOCOLS[:1] if dialed.scheme == "http" else ()
+    return Connection(dialed.ip, dialed.port, RAW, protocols)
+
+
+def _through(proxy: Proxy, dialed: Dialed, chain: FilterChain, steps: str) -> Trace:
+    manager, relay = chain.filter(HTTP_MANAGER), chain.filter(TCP_PROXY)
+    if manager is not None and dialed.scheme == "http":
+        return _by_route(proxy, dialed, manager, steps)
+    if manager is not None:
+        return Trace(steps, ended="unknown", why=f"the sidecar expects HTTP here and gets {dialed.scheme}")
+    if relay is None:
+        return Trace(steps, ended="unknown", why="the filter chain ends in neither an HTTP nor a TCP proxy")
+    names = _relay_clusters(relay)
+    if not names:
+        return Trace(steps, ended="unknown", why="the TCP proxy names no cluster")
+    return Trace(steps, tuple(Carrier(name, "") for name in names))
+
+
+def _relay_clusters(relay: Obj) -> tuple[str, ...]:
+    if relay.get("cluster"):
+        return (str(relay["cluster"]),)
+    weighted = dig(relay, "weighted_clusters", "clusters", default=[])
+    return tuple(str(item["name"]) for item in weighted if item.get("name") and int(item.get("weight") or 0) > 0)
+
+
+def _by_route(proxy: Proxy, dialed: Dialed, manager: Obj, steps: str) -> Trace:
+    name = str(dig(manager, "rds", "route_config_name", default=""))
+    config = proxy.route_config(name) if name else manager.get("route_config")
+    if config is None:
+        return Trace(steps, ended="unknown", why=f"route {name} is not in the configuration dump")
+    steps = f"{steps}, route {config.get('name') or name or '(inline)'}"
+    host = strip_port(dialed.host) if manager.get("strip_any_host_port") else dialed.host
+    found = destinations(config, host, dialed.path)
+    if not found:
+        return Trace(steps, ended="refused", why="no virtual host or route matches, so the sidecar answers 404")
+    return _joined(found, steps)
+
+
+def _joined(found: list[Destination], steps: str) -> Trace:
+    strange = next((item for item in found if not item.understood), None)
+    if strange is not None:
+        return Trace(steps, ended="unknown", why=f"route {strange.route} of {strange.virtual_host} chooses its cluster at run time")
+    carriers = tuple(Carrier(name, _describe(item)) for item in found for name in item.clusters)
+    answered = next((item for item in found if item.answer), None)
+    if answered is not None and not carriers:
+        why = f"{_describe(answered)} is answered by the sidecar itself ({answered.answer})"
+        return Trace(steps, ended="refused", why=why)
+    if answered is not None:
+        return Trace(steps, carriers, why=f"{_describe(answered)} is answered by the sidecar itself ({answered.answer})")
+    return Trace(steps, carriers)
+
+
+def _describe(item: Destination) -> str:
+    condition = " (under further conditions)" if item.conditional else ""
+    return f"virtual host {item.virtual_host}, entry {item.route}{condition}"

@@ -1,0 +1,193 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an HTTP request goes inside a sidecar: virtual host by Host, then the first route that matches.
+
+A route whose conditions depend on what is not known here (headers, cookies, query, a fraction) may or may not match; it is
+then a possible destination beside the ones that follow it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
+
+_CONDITIONS = ("query_parameters", "runtime_fraction", "dynamic_metadata", "tls_context", "grpc", "cookies", "filter_state")
+
+
+@dataclass(frozen=True)
+class Destination:
+    """``clusters`` is empty where the sidecar answers by itself; ``answer`` then says with what."""
+
+    virtual_host: str
+    route: str
+    clusters: tuple[str, ...] = ()
+    answer: str = ""
+    conditional: bool = False
+    understood: bool = True
+
+
+def destinations(route_config: Obj, host: str, path: str | None) -> list[Destination]:
+    """All destinations that a GET request for a Host and a path can meet; an empty list means: no virtual host or route (404).
+
+    ``path`` may be ``None`` for a path that is not known (the load balancer rewrites it).
+    """
+    virtual_host = find_virtual_host(route_config, host)
+    if virtual_host is None:
+        return []
+    found = []
+    for route in virtual_host.get("routes") or []:
+        matched = _matches(route.get("match") or {}, host, path)
+        if matched is None:
+            continue
+        found.append(_destination(virtual_host, route, conditional=not matched))
+        if matched:
+            break
+    return found
+
+
+def find_virtual_host(route_config: Obj, host: str) -> Obj | None:
+    """The virtual host for a Host: exact name, longest ``*.suffix``, longest ``prefix.*``, then ``*``."""
+    wanted = host.lower()
+    if route_config.get("ignore_port_in_host_matching"):
+        wanted = strip_port(wanted)
+    best, chosen = 0, None
+    for virtual_host in route_config.get("virtual_hosts") or []:
+        for domain in virtual_host.get("domains") or []:
+            score = _domain_score(str(domain).lower(), wanted)
+            if score > best:
+                best, chosen = score, virtual_host
+    return chosen
+
+
+def _domain_score(domain: str, host: str) -> int:
+    """0 where it does not match; otherwise higher is more specific."""
+    if domain == host:
+        return 1_000_000
+    if domain == "*":
+        return 1
+    if domain.startswith("*") and host.endswith(domain[1:]) and len(host) >= len(domain):
+        return 10_000 + len(domain)
+    if domain.endswith("*") and host.startswith(domain[:-1]) and len(host) >= len(domain):
+        return 10 + len(domain)
+    return 0
+
+
+def strip_port(host: str) -> str:
+    """A Host without its port; IPv6 literals keep their brackets."""
+    head, colon, port = host.rpartition(":")
+    return head if colon and port.isdigit() and (":" not in head or head.endswith("]")) else host
+
+
+def _matches(match: Obj, host: str, path: str | None) -> bool | None:
+    """``True`` for certainly, ``False`` for perhaps, ``None`` for not at all."""
+    if "connect_matcher" in match:
+        return None
+    by_path = _path_matches(match, path)
+    if by_path is None:
+        return None
+    verdicts = [by_path, *(_header_matches(item, host, path) for item in match.get("headers") or [])]
+    if None in verdicts:
+        return None
+    return all(verdicts) and not any(match.get(name) for name in _CONDITIONS)
+
+
+def _path_matches(match: Obj, path: str | None) -> bool | None:
+    if match.get("prefix") in ("/", ""):
+        return True
+    if path is None or "path_match_policy" in match:
+        return False
+    sensitive = match.get("case_sensitive", True) is not False
+    return _certain(any(_path_tests(match, path, sensitive)))
+
+
+def _path_tests(match: Obj, path: str, sensitive: bool) -> Iterator[bool]:
+    given = path if sensitive else path.lower()
+    for kind in ("prefix", "path", "path_separated_prefix"):
+        if kind not in match:
+            continue
+        wanted = str(match[kind]) if sensitive else str(match[kind]).lower()
+        if kind == "prefix":
+            yield given.startswith(wanted)
+        else:
+            yield given == wanted or (kind == "path_separated_prefix" and given.startswith(wanted + "/"))
+    if "safe_regex" in match:
+        yield matches_regex(str(dig(match, "safe_regex", "regex", default="")), path)
+
+
+def _certain(matched: bool) -> bool | None:
+    return True if matched else None
+
+
+def _header_matches(header: Obj, host: str, path: str | None) -> bool | None:
+    known = {":authority": host, "host": host, ":method": "GET", ":path": path}
+    value = known.get(str(header.get("name", "")).lower())
+    if value is None:
+        return False
+    result = _value_matches(header, value)
+    if result is None:
+        return False
+    return _certain(result != bool(header.get("invert_match")))
+
+
+def _value_matches(header: Obj, value: str) -> bool | None:
+    if "string_match" in header:
+        return string_matches(header["string_match"], value)
+    if "exact_match" in header:
+        return bool(header["exact_match"] == value)
+    if header.get("present_match"):
+        return True
+    return None
+
+
+def string_matches(matcher: Obj, value: str) -> bool | None:
+    """Envoy's StringMatcher; ``None`` where it uses a way of matching that is not known here."""
+    if "safe_regex" in matcher:
+        return matches_regex(str(dig(matcher, "safe_regex", "regex", default="")), value)
+    for kind in ("exact", "prefix", "suffix", "contains"):
+        if kind in matcher:
+            wanted = str(matcher[kind])
+            return _compare(kind, wanted.lower(), value.lower()) if matcher.get("ignore_case") else _compare(kind, wanted, value)
+    return None
+
+
+def _compare(kind: str, wanted: str, value: str) -> bool:
+    if kind == "exact":
+        return value == wanted
+    if kind == "contains":
+        return wanted in value
+    return value.startswith(wanted) if kind == "prefix" else value.endswith(wanted)
+
+
+def matches_regex(pattern: str, value: str) -> bool:
+    """Whether a pattern matches the whole of a value. Envoy's RE2 and Python agree on what routes are made of."""
+    try:
+        return re.fullmatch(pattern, value) is not None
+    except re.error:
+        return False
+
+
+def _destination(virtual_host: Obj, route: Obj, *, conditional: bool) -> Destination:
+    clusters, answer = _clusters(route.get("route") or {}), ""
+    if "direct_response" in route:
+        answer = f"status {dig(route, 'direct_response', 'status', default=200)}"
+    elif "redirect" in route:
+        answer = "a redirect"
+    return Destination(
+        virtual_host=str(virtual_host.get("name", "")),
+        route=str(route.get("name") or "") or "(unnamed)",
+        clusters=clusters,
+        answer=answer,
+        conditional=conditional,
+        understood=bool(clusters or answer),
+    )
+
+
+def _clusters(action: Obj) -> tuple[str, ...]:
+    if "cluster" in action:
+        return (str(action["cluster"]),)
+    weighted = dig(action, "weighted_clusters", "clusters", default=[])
+    return tuple(str(item["name"]) for item in weighted if item.get("name") and int(item.get("weight") or 0) > 0)
