@@ -322,7 +322,6 @@ class LoadBalancer:
     evidence: tuple[str, ...] = ()
     sidecar: SidecarState = field(default_factory=SidecarState)
     modes: tuple[tuple[str, Mode], ...] = ()
-    routes: int = 0
     pod_labels: tuple[tuple[str, str], ...] = ()
     pod_annotations: tuple[tuple[str, str], ...] = ()
     service_account: str = "default"
@@ -342,7 +341,7 @@ class LoadBalancer:
     def setting(self, name: str, default: Any = None) -> Any:
         return dict(self.settings).get(name, default)
 
-    def to_result(self) -> dict[str, Any]:
+    def to_result(self, routes: tuple[Route, ...] = ()) -> dict[str, Any]:
         workload = self.workload
         return {
             "name": self.name,
@@ -359,8 +358,13 @@ class LoadBalancer:
             "evidence": list(self.evidence),
             "sidecar": self.sidecar.to_result(),
             "modes": {name: mode.to_result() for name, mode in self.modes},
-            "routes": self.routes,
+            "routes": [_route_summary(route) for route in sorted(routes, key=lambda item: item.sort_key)],
         }
+
+
+def _route_summary(route: Route) -> dict[str, Any]:
+    whole = route.to_result()
+    return {key: whole[key] for key in ("object", "host", "path", "backend")}
 
 
 @dataclass(frozen=True)

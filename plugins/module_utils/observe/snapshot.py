@@ -9,9 +9,9 @@ added or gone; it costs as much as what changes, which is what lets the planner 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
     Obj,
@@ -20,6 +20,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
     namespace_of,
 )
 
+T = TypeVar("T")
 Key = tuple[str, str]
 Indexer = Callable[[Obj], Iterable[Any]]
 
@@ -46,6 +47,7 @@ class Snapshot:
         self.source = source or Source()
         self._kinds: dict[str, dict[Key, Obj]] = {}
         self._indexes: dict[tuple[str, Indexer], dict[Any, list[Obj]]] = {}
+        self._memo: dict[Hashable, Any] = {}
         for obj in objects:
             kind = kind_key(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
             self._kinds.setdefault(kind, {})[(namespace_of(obj), name_of(obj))] = obj
@@ -74,6 +76,13 @@ class Snapshot:
                     index.setdefault(item, []).append(obj)
             self._indexes[(kind, indexer)] = index
         return index.get(key, [])
+
+    def cached(self, key: Hashable, compute: Callable[[Snapshot], T], kinds: tuple[str, ...]) -> T:
+        """Compute something once per snapshot; ``kinds`` are those that it depends on, so that a view can share it."""
+        if key not in self._memo:
+            self._memo[key] = compute(self)
+        found: T = self._memo[key]
+        return found
 
     def serves(self, kind: str) -> bool:
         """Whether the API has this kind at all."""
@@ -118,6 +127,11 @@ class _Overlay(Snapshot):
 
     def count(self, kind: str) -> int:
         return len(self.all(kind))
+
+    def cached(self, key: Hashable, compute: Callable[[Snapshot], T], kinds: tuple[str, ...]) -> T:
+        if any(kind in self._kinds or kind in self._gone for kind in kinds):
+            return super().cached(key, compute, kinds)
+        return self._base.cached(key, compute, kinds)
 
     def kinds(self) -> list[str]:
         return sorted({*super().kinds(), *self._base.kinds()})

@@ -1,0 +1,159 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding the load balancers in a snapshot: evidence before names, each workload at most one, none of them twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, Mode, ObjectRef, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.blockers import injection_blockers
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import sidecar_state
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import config_map_namespaces as mesh_namespaces
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
+    Obj,
+    annotations_of,
+    dig,
+    labels_of,
+    name_of,
+    namespace_of,
+    pod_template,
+    ref_of,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import workload_pods
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, Recognition
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import PROFILES, UNKNOWN, profile_of
+
+_ISTIO_CONTROLLERS = frozenset({"istio.io/ingress-controller"})
+_CONFIDENCE = {"possible": 0, "likely": 1, "certain": 2}
+
+
+def detect(snapshot: Snapshot) -> tuple[list[LoadBalancer], list[Finding]]:
+    """Return the load balancers (sorted by namespace and name) and what is remarkable about them."""
+    found = [_load_balancer(snapshot, *match) for match in recognised(snapshot)]
+    found += _classes_without_workload(snapshot, found)
+    found.sort(key=lambda item: item.key)
+    findings = [*_conflicts(found)]
+    for item in found:
+        findings += profile_of(item.vendor).notices(snapshot, item)
+        if item.vendor == UNKNOWN.id:
+            findings.append(_about_unknown(snapshot, item))
+    return found, findings
+
+
+def recognised(snapshot: Snapshot) -> Iterator[tuple[Obj, Profile, Recognition]]:
+    """Workloads that are a known vendor's data plane."""
+    for kind in kinds.WORKLOADS:
+        for workload in snapshot.all(kind):
+            best: tuple[Profile, Recognition] | None = None
+            for profile in PROFILES:
+                match = profile.recognise(workload)
+                if match is not None and (best is None or _strength(match) > _strength(best[1])):
+                    best = (profile, match)
+            if best is not None:
+                yield (workload, *best)
+
+
+def config_map_namespaces(snapshot: Snapshot) -> set[str]:
+    """Namespaces whose ConfigMaps a reading needs: the mesh's, and those of the load balancers that were recognised."""
+    wanted = set(mesh_namespaces(snapshot))
+    for workload, profile, match in recognised(snapshot):
+        wanted.update(profile.config_map_namespaces(workload, match.container))
+    return wanted
+
+
+def _strength(match: Recognition) -> tuple[int, int]:
+    return (_CONFIDENCE[match.confidence], len(match.evidence))
+
+
+def _load_balancer(snapshot: Snapshot, workload: Obj, profile: Profile, match: Recognition) -> LoadBalancer:
+    template, namespace = pod_template(workload), namespace_of(workload)
+    pods = workload_pods(snapshot, workload)
+    shown = pods[0] if pods else template
+    on_host = bool(dig(template, "spec", "hostNetwork", default=False))
+    made = LoadBalancer(
+        name=name_of(workload),
+        namespace=namespace,
+        vendor=profile.id,
+        title=profile.title,
+        placement="node" if on_host else profile.placement,
+        version=match.version,
+        workload=ref_of(workload),
+        confidence=match.confidence,
+        evidence=match.evidence,
+        sidecar=sidecar_state(snapshot, namespace, template, pods),
+        pod_labels=tuple(sorted(labels_of(shown).items())),
+        pod_annotations=tuple(sorted(annotations_of(shown).items())),
+        service_account=str(dig(template, "spec", "serviceAccountName", default="default")),
+        settings=tuple(sorted(profile.settings(snapshot, workload, match.container).items())),
+    )
+    blockers = injection_blockers(snapshot, namespace, template, profile.forbids_injection)
+    classes = profile.classes(snapshot, made)
+    evidence = made.evidence + tuple(_class_evidence(snapshot, classes))
+    return replace(made, classes=classes, evidence=evidence, modes=_modes(blockers))
+
+
+def _class_evidence(snapshot: Snapshot, classes: tuple[str, ...]) -> Iterator[str]:
+    for name in classes:
+        found = snapshot.get(kinds.INGRESS_CLASS, "", name)
+        if found:
+            yield f"IngressClass {name} has controller {dig(found, 'spec', 'controller')}"
+
+
+def _modes(blockers: tuple[str, ...]) -> tuple[tuple[str, Mode], ...]:
+    mtls = Mode(False, "a sidecar is not possible: " + blockers[0], blockers) if blockers else Mode(
+        True, "a sidecar beside it can speak mutual TLS with the backends"
+    )
+    return (
+        ("standalone_plaintext", Mode(True, "it reaches backends that accept plaintext (PERMISSIVE, or without a sidecar)")),
+        ("standalone_mtls", mtls),
+        ("chained", Mode(True, "it can send to an Istio gateway, which speaks mutual TLS with the backends")),
+    )
+
+
+def _classes_without_workload(snapshot: Snapshot, found: list[LoadBalancer]) -> Iterator[LoadBalancer]:
+    served = {name for item in found for name in item.classes}
+    for item in snapshot.all(kinds.INGRESS_CLASS):
+        controller = str(dig(item, "spec", "controller", default=""))
+        if name_of(item) in served or controller in _ISTIO_CONTROLLERS:
+            continue
+        reason = "nothing is known of the workload behind this class"
+        yield LoadBalancer(
+            name=name_of(item), namespace="", vendor=UNKNOWN.id, title=UNKNOWN.title, placement="external",
+            classes=(name_of(item),), confidence="possible",
+            evidence=(f"IngressClass {name_of(item)} has controller {controller}",),
+            modes=(
+                ("standalone_plaintext", Mode(True, "it reaches backends that accept plaintext")),
+                ("standalone_mtls", Mode(False, reason, (reason,))),
+                ("chained", Mode(True, "it can send to an Istio gateway")),
+            ),
+        )
+
+
+def _about_unknown(snapshot: Snapshot, item: LoadBalancer) -> Finding:
+    controller = str(dig(snapshot.get(kinds.INGRESS_CLASS, "", item.name), "spec", "controller", default=""))
+    ref = ObjectRef("networking.k8s.io/v1", "IngressClass", "", item.name)
+    owner = next((profile for profile in PROFILES if profile.claims_controller(controller)), None)
+    if owner is None:
+        return finding("MLB102", f"IngressClass {item.name} names controller {controller!r}, which no profile knows", ref)
+    return finding(
+        "MLB106", f"IngressClass {item.name} names {owner.title}'s controller {controller!r}, but no workload of it was found; "
+        "another controller may claim that name", ref,
+    )
+
+
+def _conflicts(found: Iterable[LoadBalancer]) -> Iterator[Finding]:
+    by_class: dict[str, list[LoadBalancer]] = {}
+    for item in found:
+        for name in item.classes:
+            by_class.setdefault(name, []).append(item)
+    for name, sharing in sorted(by_class.items()):
+        if len(sharing) < 2:
+            continue
+        ref = ObjectRef("networking.k8s.io/v1", "IngressClass", "", name)
+        code = "MLB104" if len({item.vendor for item in sharing}) > 1 else "MLB109"
+        yield finding(code, f"class {name} is served by " + ", ".join(item.label for item in sharing), ref)

@@ -1,0 +1,71 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Effective PeerAuthentication: does a pod's port accept plaintext, mutual TLS, or both?
+
+Source: istio/istio pilot/pkg/model/authentication.go (MergePeerAuthentication): workload beats namespace beats mesh; within
+one level the oldest policy counts; a port's mode beats its policy's mode; UNSET inherits.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.kinds import PEER_AUTHENTICATION
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import root_namespace
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
+    Obj,
+    created_at,
+    dig,
+    labels_of,
+    name_of,
+    namespace_of,
+    selects,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+
+PERMISSIVE = "PERMISSIVE"
+
+
+def by_namespace(policy: Obj) -> tuple[str, ...]:
+    """Index of PeerAuthentications by namespace."""
+    return (namespace_of(policy),)
+
+
+def effective_mode(snapshot: Snapshot, pod: Obj, port: int) -> str:
+    """Return ``STRICT``, ``PERMISSIVE`` or ``DISABLE`` for one port (the pod's own number) of a pod (or pod template)."""
+    namespace = namespace_of(pod)
+    policies = _oldest_first(snapshot.lookup(PEER_AUTHENTICATION, by_namespace, namespace))
+    labels = labels_of(pod)
+    own = [item for item in policies if selects(dig(item, "spec", "selector", "matchLabels"), labels)]
+    if own:
+        mode = _mode(dig(own[0], "spec", "portLevelMtls", str(port))) or _port_mode(own[0], port)
+        mode = mode or _mode(dig(own[0], "spec", "mtls"))
+        if mode:
+            return mode
+    return namespace_mode(snapshot, namespace)
+
+
+def namespace_mode(snapshot: Snapshot, namespace: str) -> str:
+    """Return the mode that namespace-wide and mesh-wide policies give, which is what automatic mutual TLS looks at first."""
+    for scope in (namespace, root_namespace(snapshot)):
+        for policy in _oldest_first(snapshot.lookup(PEER_AUTHENTICATION, by_namespace, scope)):
+            if dig(policy, "spec", "selector", "matchLabels"):
+                continue
+            mode = _mode(dig(policy, "spec", "mtls"))
+            if mode:
+                return mode
+            break
+    return PERMISSIVE
+
+
+def _oldest_first(policies: list[Obj]) -> list[Obj]:
+    return sorted(policies, key=lambda item: (created_at(item), name_of(item), namespace_of(item)))
+
+
+def _port_mode(policy: Obj, port: int) -> str:
+    # Port keys are numbers in the API's Go types, so a YAML parser may hand them over as integers.
+    return _mode(dig(policy, "spec", "portLevelMtls", default={}).get(port))
+
+
+def _mode(mtls: Obj | None) -> str:
+    mode = str((mtls or {}).get("mode") or "UNSET")
+    return "" if mode == "UNSET" else mode

@@ -1,0 +1,185 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Choosing a strategy for the routes of one unit, with the sentence that says why, and why not the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Outcome, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import fqdn
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import virtual_hosts
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context, Proposal, Strategy, joined
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_entry import MESH_POLICY
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import BY_NAME, STRATEGIES
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import destination_rule
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import Outcomes, attempt, in_place, served, worse
+
+Owned = Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One strategy tried on all needy routes of a unit."""
+
+    strategy: Strategy
+    proposal: Proposal
+    outcomes: Outcomes
+    harmed: tuple[Route, ...]
+    rank: tuple[int, ...]
+
+    def serves(self, route: Route) -> bool:
+        return route not in self.proposal.refusals and served(self.outcomes[route])
+
+    def why_not(self, route: Route) -> str:
+        """The reason why this strategy does not help a route."""
+        if route in self.proposal.refusals:
+            return self.proposal.refusals[route]
+        outcome = self.outcomes[route]
+        if outcome.misrouted_to:
+            return f"its requests would reach Service {outcome.misrouted_to}"
+        if not served(outcome):
+            return outcome.why
+        return f"it would break {self.harmed[0].host or '*'}{self.harmed[0].path}" if self.harmed else ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is done for a unit: strategy per route (absent: none), all of it as one proposal, and the sentences."""
+
+    assigned: Mapping[Route, Strategy]
+    proposal: Proposal
+    outcomes: Outcomes
+    reasons: Mapping[Route, str]
+
+
+def choose(
+    context: Context, live: Snapshot, needy: Sequence[Route], standing: Outcomes,
+    allowed: Callable[[Route], tuple[Strategy, ...]], is_owned: Owned,
+) -> Choice:
+    """Find the best strategy that serves all needy routes; where none does, the best one for each of them."""
+    wanted = {route: allowed(route) for route in needy}
+    tried = [item for item in STRATEGIES if any(item in options for options in wanted.values())]
+    trials = {item.name: _try(context, live, item, _for(wanted, item), standing, is_owned) for item in tried}
+    ranked = sorted(trials.values(), key=lambda item: item.rank)
+    for trial in ranked:
+        if not trial.harmed and all(trial.strategy in wanted[route] and trial.serves(route) for route in needy):
+            assigned = dict.fromkeys(needy, trial.strategy)
+            return Choice(assigned, trial.proposal, trial.outcomes, _reasons(assigned, trials, needy))
+    return _each_its_own(context, needy, standing, wanted, ranked, trials)
+
+
+def _for(wanted: Mapping[Route, tuple[Strategy, ...]], strategy: Strategy) -> list[Route]:
+    return [route for route, options in wanted.items() if strategy in options]
+
+
+def _try(
+    context: Context, live: Snapshot, strategy: Strategy, targets: list[Route], standing: Outcomes, is_owned: Owned
+) -> Trial:
+    proposal = strategy.propose(context, targets)
+    outcomes = attempt(context, proposal)
+    harmed = tuple(route for route in context.routes if worse(standing[route], outcomes[route]))
+    lost = sum(1 for route in targets if lost_features(context, route, strategy))
+    touched = sum(1 for route in context.routes if served(standing[route]) and outcomes[route] != standing[route])
+    rank = (
+        int(not in_place(live, proposal, is_owned)), int(not strategy.keeps_host), lost, touched,
+        proposal.size, STRATEGIES.index(strategy),
+    )
+    return Trial(strategy, proposal, outcomes, harmed, rank)
+
+
+def _each_its_own(
+    context: Context, needy: Sequence[Route], standing: Outcomes,
+    wanted: Mapping[Route, tuple[Strategy, ...]], ranked: Sequence[Trial], trials: Mapping[str, Trial],
+) -> Choice:
+    """Give each route the first strategy that serves it, then drop what does not hold once all is put together."""
+    banned: set[tuple[Route, str]] = set()
+    # Every round bans at least one pair, so the rounds are bounded by their number.
+    for dummy in range(len(needy) * len(STRATEGIES) + 1):
+        assigned = {}
+        for route in needy:
+            usable = (t for t in ranked if t.strategy in wanted[route] and t.serves(route) and (route, t.strategy.name) not in banned)
+            found = next(usable, None)
+            if found is not None:
+                assigned[route] = found.strategy
+        proposal = joined(*(
+            item.propose(context, [route for route in assigned if assigned[route] is item]) for item in set_of(assigned.values())
+        ))
+        outcomes = attempt(context, proposal) if proposal.size else standing
+        failed = {(route, item.name) for route, item in assigned.items() if not served(outcomes[route])}
+        harmed = [route for route in context.routes if route not in assigned and worse(standing[route], outcomes[route])]
+        if harmed and not failed:
+            failed = {(route, item.name) for route, item in assigned.items() if item.touches_load_balancer} or {
+                (route, item.name) for route, item in assigned.items()
+            }
+        if not failed:
+            return Choice(assigned, proposal, outcomes, _reasons(assigned, trials, needy))
+        banned |= failed
+    return Choice({}, Proposal(), standing, _reasons({}, trials, needy))
+
+
+def set_of(strategies: Iterable[Strategy]) -> list[Strategy]:
+    """Each strategy once, in the table's order, so that plans are deterministic."""
+    names = {item.name for item in strategies}
+    return [item for item in STRATEGIES if item.name in names]
+
+
+def _reasons(assigned: Mapping[Route, Strategy], trials: Mapping[str, Trial], needy: Sequence[Route]) -> dict[Route, str]:
+    return {route: _reason(route, assigned.get(route), trials) for route in needy}
+
+
+def _reason(route: Route, chosen: Strategy | None, trials: Mapping[str, Trial]) -> str:
+    others = [
+        f"not {name}: {trial.why_not(route) or _outranked(trial, trials.get(chosen.name) if chosen else None)}"
+        for name, trial in trials.items() if chosen is None or name != chosen.name
+    ]
+    sentence = f"{chosen.name}: {chosen.gain}" if chosen else "no strategy serves this route"
+    return "; ".join([sentence, *others])
+
+
+_RANKING = (
+    "the other one is already in place", "it changes the Host that the application sees",
+    "it gives up more of what is in use here", "it touches routes that already work", "it needs more changes",
+    "the other one comes first",
+)
+
+
+def _outranked(trial: Trial, chosen: Trial | None) -> str:
+    if chosen is None:
+        return "it does not hold together with the other routes of the unit"
+    return next((text for text, mine, other in zip(_RANKING, trial.rank, chosen.rank) if mine > other), _RANKING[-1])
+
+
+def lost_features(context: Context, route: Route, strategy: Strategy) -> tuple[str, ...]:
+    """What is in use on a route and stops working with a strategy."""
+    in_use = set(route.features)
+    if _has_mesh_policy(context, route):
+        in_use.add(MESH_POLICY)
+    return tuple(sorted(in_use & strategy.loses))
+
+
+def _has_mesh_policy(context: Context, route: Route) -> bool:
+    service = context.service(route)
+    if service is None:
+        return False
+    host, viewer = fqdn(service), viewer_of(context.load_balancers[route.load_balancer])
+    if context.snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, host):
+        return True
+    rule = destination_rule(context.snapshot, viewer, host, route.backend.namespace)
+    policy = (rule or {}).get("spec", {})
+    return bool(policy.get("subsets") or set(policy.get("trafficPolicy") or {}) - {"tls"})
+
+
+def strategy_named(name: str) -> Strategy | None:
+    return BY_NAME.get(name)
+
+
+def outcome_with(outcome: Outcome, reason: str) -> str:
+    """The sentence for a result: what will happen, and why this way."""
+    return f"{outcome.why}. {reason}" if reason else outcome.why

@@ -1,0 +1,206 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a load balancer's sidecar does with one route's requests: the model that every plan and every prediction rests on.
+
+First the Service port's declared protocol, then Host or destination address decides (docs/architecture.md has the table and
+where each line of it was measured).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Outcome, Route, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, name_of, namespace_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import (
+    Endpoint,
+    cluster_ips,
+    endpoints,
+    find_port,
+    fqdn,
+    headless_by_port,
+    is_external_name,
+    is_headless,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import (
+    Destination,
+    has_http_listener,
+    http_destination,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.protocols import decided_by_address, is_http, port_protocol
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import received, to_endpoints
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import Viewer, outbound_policy, sees
+
+PASSTHROUGH = "PassthroughCluster"
+BLACK_HOLE = "BlackHoleCluster"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One route seen by the sidecar: the Service behind it, its port, and the endpoints that would be dialled."""
+
+    route: Route
+    service: Obj
+    port: Obj
+    endpoints: tuple[Endpoint, ...]
+
+    @property
+    def host(self) -> str:
+        return self.route.upstream.host or self.route.host
+
+    @property
+    def number(self) -> int:
+        return int(self.port.get("port", 0))
+
+
+def viewer_of(load_balancer: LoadBalancer) -> Viewer:
+    return Viewer(load_balancer.namespace, load_balancer.pod_labels)
+
+
+def predict(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, *, sidecar: bool | None = None) -> Outcome:
+    """Return the verdict for a route as things stand in the snapshot.
+
+    ``sidecar`` overrides whether the load balancer has one: the planner asks what will hold once it is there.
+    """
+    service = snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service)
+    if service is None:
+        return Outcome("unknown", f"Service {route.backend.namespace}/{route.backend.service} does not exist")
+    if is_external_name(service):
+        return Outcome("unknown", f"the backend is an ExternalName Service ({dig(service, 'spec', 'externalName')})")
+    port = find_port(service, route.backend.port)
+    if port is None:
+        return Outcome("unknown", f"Service {name_of(service)} has no port {route.backend.port_name or route.backend.port}")
+    request = Request(route, service, port, endpoints(snapshot, service, port))
+    if not request.endpoints:
+        return Outcome("unknown", "no pods are known behind the Service")
+    if not (load_balancer.sidecar.present if sidecar is None else sidecar):
+        return _plain(snapshot, request, "the load balancer has no sidecar", "")
+    return _through_sidecar(snapshot, viewer_of(load_balancer), request)
+
+
+def _through_sidecar(snapshot: Snapshot, viewer: Viewer, request: Request) -> Outcome:
+    if request.route.upstream.address == "cluster_ip" and cluster_ips(request.service):
+        return _to_cluster_ip(snapshot, viewer, request)
+    if request.route.upstream.address in ("cluster_ip", "pod_ips"):
+        return _to_pods(snapshot, viewer, request)
+    return Outcome("unknown", "the load balancer resolves this backend itself")
+
+
+def _to_cluster_ip(snapshot: Snapshot, viewer: Viewer, request: Request) -> Outcome:
+    protocol = port_protocol(request.port)
+    known = sees(snapshot, viewer, request.service, [fqdn(request.service)])
+    if decided_by_address(protocol) and known:
+        return _to_service(snapshot, viewer, request, request.service, request.number)
+    return _by_host(snapshot, viewer, request, request.number, f"{fqdn(request.service)}:{request.number}")
+
+
+def _to_pods(snapshot: Snapshot, viewer: Viewer, request: Request) -> Outcome:
+    numbers = {item.port for item in request.endpoints}
+    outcomes = [_to_pods_on(snapshot, viewer, replace(request, endpoints=_on(request, number)), number) for number in sorted(numbers)]
+    if len({item.verdict for item in outcomes}) == 1:
+        return outcomes[0]
+    return Outcome("mixed", "the backend's pods listen on different ports: " + "; ".join(item.why for item in outcomes))
+
+
+def _on(request: Request, number: int) -> tuple[Endpoint, ...]:
+    return tuple(item for item in request.endpoints if item.port == number)
+
+
+def _to_pods_on(snapshot: Snapshot, viewer: Viewer, request: Request, number: int) -> Outcome:
+    twin = headless_over(snapshot, viewer, namespace_of(request.service), number, request.endpoints)
+    if twin is not None:
+        port = find_port(twin, number) or {}
+        outcome = to_endpoints(
+            snapshot, viewer, fqdn(twin), namespace_of(twin), number, endpoints(snapshot, twin, port),
+            all_or_none=True, cluster=f"outbound|{number}||{fqdn(twin)}",
+        )
+        return replace(outcome, why=f"pod addresses match headless Service {name_of(twin)}: {outcome.why}")
+    return _by_host(snapshot, viewer, request, number, f"a pod's port {number}")
+
+
+def headless_over(
+    snapshot: Snapshot, viewer: Viewer, namespace: str, number: int, wanted: tuple[Endpoint, ...]
+) -> Obj | None:
+    """A visible headless Service whose undeclared or TCP port has this number and covers all of these pods."""
+    for service in snapshot.lookup(kinds.SERVICE, headless_by_port, (namespace, number)):
+        port = find_port(service, number) or {}
+        if not decided_by_address(port_protocol(port)) or not sees(snapshot, viewer, service, [fqdn(service)]):
+            continue
+        if {item.key for item in wanted} <= {item.key for item in endpoints(snapshot, service, {**port, "targetPort": number})}:
+            return service
+    return None
+
+
+def _by_host(snapshot: Snapshot, viewer: Viewer, request: Request, number: int, dialled: str) -> Outcome:
+    if request.route.upstream.scheme != "http":
+        return _unmatched(snapshot, viewer, request, f"TLS or TCP to {dialled} carries no Host that the sidecar could read")
+    if not has_http_listener(snapshot, viewer, number):
+        return _unmatched(snapshot, viewer, request, f"the sidecar has no listener for {dialled}")
+    destination = http_destination(snapshot, viewer, number, request.host, request.route.path)
+    if destination.kind == "service":
+        return _to_destination(snapshot, viewer, request, destination)
+    if destination.kind == "entry":
+        return _to_entry(snapshot, viewer, request, destination)
+    if destination.kind == "unclear":
+        return Outcome("unknown", destination.why)
+    host = f"Host {request.host}" if request.host else "an arbitrary Host"
+    return _unmatched(snapshot, viewer, request, f"{host} matches nothing on the sidecar's HTTP listener for port {number}")
+
+
+def _to_destination(snapshot: Snapshot, viewer: Viewer, request: Request, found: Destination) -> Outcome:
+    assert_service = found.target or {}
+    outcome = _to_service(snapshot, viewer, request, assert_service, found.port)
+    own = (namespace_of(request.service), name_of(request.service))
+    if (namespace_of(assert_service), name_of(assert_service)) == own:
+        return outcome
+    other = f"{namespace_of(assert_service)}/{name_of(assert_service)}"
+    return replace(outcome, misrouted_to=other, why=f"the Host leads to Service {other} instead: {outcome.why}")
+
+
+def _to_service(snapshot: Snapshot, viewer: Viewer, request: Request, service: Obj, number: int) -> Outcome:
+    port = find_port(service, number)
+    if port is None:
+        return Outcome("refused", f"Service {name_of(service)} has no port {number}")
+    same = service is request.service and number == request.number
+    found = request.endpoints if same else endpoints(snapshot, service, port)
+    return to_endpoints(
+        snapshot, viewer, fqdn(service), namespace_of(service), number, found,
+        all_or_none=is_headless(service), cluster=f"outbound|{number}||{fqdn(service)}",
+    )
+
+
+def _to_entry(snapshot: Snapshot, viewer: Viewer, request: Request, found: Destination) -> Outcome:
+    entry, host = found.target or {}, found.host
+    cluster, label = f"outbound|{found.port}||{host}", f"ServiceEntry {namespace_of(entry)}/{name_of(entry)}"
+    resolution = str(dig(entry, "spec", "resolution", default="NONE"))
+    if dig(entry, "spec", "location", default="MESH_EXTERNAL") != "MESH_INTERNAL" or resolution != "NONE":
+        return Outcome("unknown", f"{label} takes this Host to addresses of its own", cluster)
+    # Without a DestinationRule, nothing is known of the pods behind the original destination, so TLS stays off.
+    outcome = to_endpoints(snapshot, viewer, host, namespace_of(entry), found.port, request.endpoints, cluster=cluster)
+    if outcome.verdict == "mutual_tls" and outcome.why == "automatic mutual TLS":
+        return _plain(snapshot, request, f"{label} keeps the dialled address, but no DestinationRule turns on TLS", cluster)
+    return replace(outcome, why=f"{label} keeps the dialled address: {outcome.why}")
+
+
+def _unmatched(snapshot: Snapshot, viewer: Viewer, request: Request, why: str) -> Outcome:
+    policy = outbound_policy(snapshot, viewer)
+    if policy == "ALLOW_ANY":
+        return _plain(snapshot, request, f"{why}, so it leaves in plaintext through {PASSTHROUGH}", PASSTHROUGH)
+    if policy == "REGISTRY_ONLY":
+        return Outcome("refused", f"{why}, and outboundTrafficPolicy REGISTRY_ONLY blocks it", BLACK_HOLE)
+    return Outcome("unknown", f"{why}, and outboundTrafficPolicy {policy} decides", "")
+
+
+def _plain(snapshot: Snapshot, request: Request, why: str, cluster: str) -> Outcome:
+    return received(snapshot, request.endpoints, dict.fromkeys(request.endpoints, False), why, cluster)
+
+
+def backend_protocol(service: Obj | None, port: Obj | None) -> str:
+    """Protocol for the result: what Istio reads, ``unknown`` where there is no such port."""
+    return port_protocol(port) if service is not None and port is not None else "unknown"
+
+
+__all__ = ["BLACK_HOLE", "PASSTHROUGH", "Request", "backend_protocol", "headless_over", "is_http", "predict", "viewer_of"]

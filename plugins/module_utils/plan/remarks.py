@@ -1,0 +1,82 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Findings that the plan has about load balancers and routes, whatever strategy is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, Outcome, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.blockers import outbound_gaps
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, fqdn, is_external_name
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import destination_rule, rule_tls
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import sees
+
+
+def plannable(context: Context, route: Route) -> bool:
+    """Whether a strategy could help at all: there is a Service port with pods, and a sidecar is possible."""
+    service = context.service(route)
+    if service is None or is_external_name(service) or find_port(service, route.backend.port) is None:
+        return False
+    load_balancer = context.load_balancers[route.load_balancer]
+    possible = load_balancer.sidecar.present or load_balancer.mode("standalone_mtls").supported
+    return possible and bool(context.endpoints(route))
+
+
+def about_route(context: Context, route: Route, standing: Outcome) -> Iterator[Finding]:
+    """What a user should know about a route before looking at strategies."""
+    where = f"{route.host or '*'}{route.path} -> {route.backend.namespace}/{route.backend.service}:{route.backend.port or route.backend.port_name}"
+    service = context.service(route)
+    if route.ignored:
+        yield finding("MLB213", f"{where} is left alone", route.object)
+        return
+    if service is None or (not is_external_name(service) and find_port(service, route.backend.port) is None):
+        yield finding("MLB206", f"{where}: {standing.why}", route.object)
+        return
+    if is_external_name(service):
+        yield finding("MLB208", f"{where}: {standing.why}", route.object)
+        return
+    if standing.misrouted_to:
+        yield finding("MLB204", f"{where}: {standing.why}", route.object)
+    yield from _about_backend(context, route, where)
+
+
+def _about_backend(context: Context, route: Route, where: str) -> Iterator[Finding]:
+    found = context.endpoints(route)
+    if not found:
+        yield finding("MLB211", f"{where}: no pod is known", route.object)
+        return
+    without = sorted({item.pod.name if item.pod else item.ip for item in found if item.pod is None or not item.pod.sidecar})
+    if without:
+        shown = ", ".join(without[:3]) + (f" and {len(without) - 3} more" if len(without) > 3 else "")
+        yield finding("MLB207", f"{where}: no sidecar in {len(without)} of {len(found)} pods ({shown})", route.object)
+    service, viewer = context.service(route) or {}, viewer_of(context.load_balancers[route.load_balancer])
+    if not sees(context.snapshot, viewer, service, [fqdn(service)]):
+        yield finding("MLB212", f"{where}: namespace {viewer.namespace} is not told about this Service", route.object)
+    mode = rule_tls(destination_rule(context.snapshot, viewer, fqdn(service), route.backend.namespace), route.backend.port).get("mode")
+    if mode and mode != "ISTIO_MUTUAL":
+        yield finding("MLB214", f"{where}: its TLS mode is {mode}", route.object)
+
+
+def about_load_balancer(snapshot: Snapshot, load_balancer: LoadBalancer) -> Iterator[Finding]:
+    """What stands between a load balancer and mutual TLS on all of its routes."""
+    mode = load_balancer.mode("standalone_mtls")
+    if not load_balancer.sidecar.present:
+        if mode.supported:
+            yield finding("MLB302", f"{load_balancer.label} has no sidecar yet", load_balancer.workload)
+        else:
+            yield finding("MLB301", f"{load_balancer.label}: {'; '.join(mode.blockers)}", load_balancer.workload)
+        return
+    if load_balancer.sidecar.inbound_capture != "none":
+        yield finding(
+            "MLB303", f"{load_balancer.label} captures {load_balancer.sidecar.inbound_capture} of its inbound ports",
+            load_balancer.workload,
+        )
+    template = {"metadata": {"annotations": dict(load_balancer.pod_annotations)}}
+    for gap in outbound_gaps(template):
+        yield finding("MLB304", f"{load_balancer.label} is annotated {gap}", load_balancer.workload)

@@ -1,0 +1,140 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan for routes: verdict before, strategy, verdict after, for every route of the chosen load balancers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import (
+    Finding,
+    LoadBalancer,
+    Outcome,
+    Route,
+    RoutePlan,
+    replace,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.choice import choose, lost_features, outcome_with
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.remarks import about_load_balancer, about_route, plannable
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context, Proposal, Strategy, joined
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import AUTO, BY_NAME, STRATEGIES
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import Outcomes, attempt, route_identity, served
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.units import units
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for. ``selected`` says whether a route is to be planned at all (namespaces, labels)."""
+
+    strategy: str = AUTO
+    preserve_host: bool = True
+    selected: Callable[[Route], bool] = field(default=lambda route: True)
+
+
+@dataclass(frozen=True)
+class RoutingPlan:
+    """Every route with its verdicts, and all that is to be written; ``owners`` says for which load balancers."""
+
+    routes: tuple[RoutePlan, ...] = ()
+    proposals: tuple[tuple[Proposal, tuple[str, ...]], ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def plan_routes(
+    live: Snapshot, original: Snapshot, load_balancers: Sequence[LoadBalancer], options: Options,
+    is_owned: Callable[[Any], bool],
+) -> RoutingPlan:
+    """Plan all routes of the load balancers.
+
+    ``original`` is the snapshot without this collection's own changes: the plan starts from there, so that a second run
+    finds the same plan. ``is_owned`` tells whether an object (or ``None``) was made by this collection.
+    """
+    by_key = {item.key: item for item in load_balancers}
+    current, findings = read_routes(live, load_balancers)
+    routes, dummy = read_routes(original, load_balancers)
+    now = {route_identity(route): route for route in current}
+    plans: list[RoutePlan] = []
+    proposals: list[tuple[Proposal, tuple[str, ...]]] = []
+    # A route that was not selected is planned around, like one that asks to be ignored.
+    for unit in units(route if options.selected(route) else replace(route, ignored=True) for route in routes):
+        context = Context(original, by_key, unit)
+        outcomes, unit_plans, proposal, remarks = _plan_unit(context, live, options, is_owned)
+        for item in unit_plans:
+            route = now.get(route_identity(item.route), item.route)
+            before = predict(live, by_key[route.load_balancer], route)
+            plans.append(replace(item, route=route, before=before))
+        findings += remarks
+        if proposal.size:
+            proposals.append((proposal, tuple(sorted({route.load_balancer_name for route in unit if outcomes.get(route)}))))
+    shown = sorted((item for item in plans if options.selected(item.route)), key=lambda item: item.route.sort_key)
+    about = [remark for item in load_balancers for remark in about_load_balancer(live, item)]
+    return RoutingPlan(tuple(shown), tuple(proposals), tuple([*about, *findings]))
+
+
+def _plan_unit(
+    context: Context, live: Snapshot, options: Options, is_owned: Callable[[Any], bool]
+) -> tuple[dict[Route, bool], list[RoutePlan], Proposal, list[Finding]]:
+    standing = attempt(context, Proposal())
+    needy = [
+        route for route in context.routes
+        if not route.ignored and not served(standing[route]) and plannable(context, route)
+    ]
+    findings = [remark for route in context.routes if options.selected(route) for remark in about_route(context, route, standing[route])]
+    if not needy:
+        return {}, [_unchanged(route, standing) for route in context.routes], Proposal(), findings
+    choice = choose(context, live, needy, standing, lambda route: _allowed(route, options), is_owned)
+    plans = []
+    for route in context.routes:
+        strategy = choice.assigned.get(route)
+        if route not in choice.reasons:
+            plans.append(_unchanged(route, choice.outcomes))
+            continue
+        outcome = choice.outcomes[route]
+        after = replace(outcome, why=outcome_with(outcome, choice.reasons[route]))
+        plans.append(RoutePlan(route, Outcome("unknown", ""), after, strategy.name if strategy else "none"))
+        findings += _about_choice(context, route, strategy, choice.reasons[route], options)
+    return dict.fromkeys(choice.assigned, True), plans, choice.proposal, findings
+
+
+def _unchanged(route: Route, outcomes: Outcomes) -> RoutePlan:
+    return RoutePlan(route, Outcome("unknown", ""), outcomes[route], "none")
+
+
+def pin_of(route: Route, options: Options) -> str:
+    """The strategy that holds for a route: its own (or its namespace's) annotation before the run's option."""
+    return route.pinned_strategy or options.strategy
+
+
+def _allowed(route: Route, options: Options) -> tuple[Strategy, ...]:
+    pinned = pin_of(route, options)
+    if pinned == AUTO:
+        return tuple(item for item in STRATEGIES if item.keeps_host or not options.preserve_host)
+    return (BY_NAME[pinned],) if pinned in BY_NAME else ()
+
+
+def _about_choice(
+    context: Context, route: Route, strategy: Strategy | None, reason: str, options: Options
+) -> list[Finding]:
+    where = f"{route.host or '*'}{route.path} -> {route.backend.service}:{route.backend.port}"
+    pinned = pin_of(route, options)
+    if strategy is None:
+        if pinned != AUTO and pinned not in BY_NAME:
+            names = ", ".join([AUTO, *BY_NAME])
+            return [finding("MLB217", f"{where}: {pinned!r} is no strategy; there are {names}", route.object)]
+        return [finding("MLB201" if pinned == AUTO else "MLB202", f"{where}: {reason}", route.object)]
+    lost = lost_features(context, route, strategy)
+    if lost:
+        return [finding("MLB215", f"{where}: {strategy.name} gives up {', '.join(lost)}; {strategy.cost}", route.object)]
+    return []
+
+
+def plan_proposal(plan: RoutingPlan) -> Proposal:
+    """All that a plan writes, as one proposal."""
+    return joined(*(proposal for proposal, dummy in plan.proposals))

@@ -1,0 +1,122 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a strategy is: from routes to the fields and objects that would give them mutual TLS. It predicts nothing itself."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, kind_key
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import Endpoint, endpoints, find_port
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Wish
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Fields to set on objects that exist, objects to create, and the routes that it cannot help, each with the reason."""
+
+    wishes: tuple[Wish, ...] = ()
+    bodies: tuple[Obj, ...] = ()
+    refusals: Mapping[Route, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many objects it touches."""
+        return len(self.bodies) + len({id(item.object) for item in self.wishes})
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a strategy may look at: the cluster without our own changes, and all routes that are planned together."""
+
+    snapshot: Snapshot
+    load_balancers: Mapping[tuple[str, str], LoadBalancer]
+    routes: tuple[Route, ...]
+
+    def endpoints(self, route: Route) -> tuple[Endpoint, ...]:
+        """Pods behind a route; empty where its Service or port does not exist."""
+        service = self.service(route)
+        port = find_port(service, route.backend.port) if service else None
+        return endpoints(self.snapshot, service, port) if service and port else ()
+
+    def service(self, route: Route) -> Obj | None:
+        return self.snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service)
+
+
+class Strategy(ABC):
+    """One way to mutual TLS. ``loses`` names the features of a route that stop working; ``gain`` is the short reason for it."""
+
+    name: str = ""
+    gain: str = ""
+    cost: str = ""
+    keeps_host: bool = True
+    loses: frozenset[str] = frozenset()
+    touches_load_balancer: bool = False
+
+    @abstractmethod
+    def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
+        """What to write so that ``targets`` (routes of one unit that need help) get mutual TLS."""
+
+
+def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Proposal:
+    """Service routing (and with ``host`` the Host rewrite) by each load balancer's own settings.
+
+    Routes that share an upstream with a target are switched along, because one setting decides for all of them.
+    """
+    wanted = list(targets)
+    groups = {(route.load_balancer, route.upstream_group) for route in wanted}
+    together = [
+        route for route in context.routes
+        if (route.load_balancer, route.upstream_group) in groups and route.settable and not route.ignored
+    ]
+    wishes: list[Wish] = []
+    refusals = {route: route.why_not_settable for route in wanted if not route.settable}
+    for key in sorted({route.load_balancer for route in together}):
+        load_balancer = context.load_balancers[key]
+        profile, own = profile_of(load_balancer.vendor), [route for route in together if route.load_balancer == key]
+        answers = [profile.set_service_routing(context.snapshot, load_balancer, own)]
+        if host:
+            answers.append(profile.set_host(context.snapshot, load_balancer, own))
+        for answer in answers:
+            wishes += answer.wishes
+            if answer.refusal:
+                refusals.update({route: answer.refusal for route in wanted if route.load_balancer == key})
+    return Proposal(tuple(wishes), (), refusals)
+
+
+def joined(*proposals: Proposal) -> Proposal:
+    """All of several proposals; the same object proposed twice counts once."""
+    bodies: dict[tuple[str, str, str], Obj] = {}
+    wishes: dict[tuple[int, tuple[str | int, ...]], Wish] = {}
+    refusals: dict[Route, str] = {}
+    for proposal in proposals:
+        for body in proposal.bodies:
+            bodies.setdefault(identity(body), body)
+        for wish in proposal.wishes:
+            wishes.setdefault((id(wish.object), wish.path), wish)
+        refusals.update(proposal.refusals)
+    return Proposal(tuple(wishes.values()), tuple(bodies.values()), refusals)
+
+
+def identity(obj: Obj) -> tuple[str, str, str]:
+    """(kind key, namespace, name) of an object."""
+    metadata = obj.get("metadata") or {}
+    return (kind_key(obj["apiVersion"], obj["kind"]), str(metadata.get("namespace", "")), str(metadata.get("name", "")))
+
+
+def object_name(text: str, limit: int = 63) -> str:
+    """A valid object name that says what it is for; cut names end in a hash of the whole, so that they stay distinct."""
+    cleaned = re.sub(r"[^a-z0-9-]+", "-", text.lower().replace("*", "wildcard")).strip("-")
+    if len(cleaned) <= limit:
+        return cleaned
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{cleaned[: limit - 9].rstrip('-')}-{digest}"

@@ -1,0 +1,116 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``host_alias``: route to the Service's address, and tell the mesh that the public host stands for the Service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, ref_of
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import claims_host
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.protocols import is_http
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import (
+    Context,
+    Proposal,
+    Strategy,
+    joined,
+    object_name,
+    switched,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.service_routing import BALANCING
+
+
+class HostAlias(Strategy):
+    """A VirtualService on the mesh gateway takes the choice of backend over, so it must carry the same routing."""
+
+    name = "host_alias"
+    gain = "the Host is kept and the mesh's policies for the Service apply"
+    cost = "the mesh, not the load balancer, chooses the backend for this host"
+    loses = BALANCING | {"canary"}
+    touches_load_balancer = True
+
+    def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
+        wanted = list(targets)
+        refusals: dict[Route, str] = {}
+        bodies: list[Obj] = []
+        for namespace, host in sorted({(route.load_balancer[0], route.host) for route in wanted}):
+            everything = [route for route in context.routes if (route.load_balancer[0], route.host) == (namespace, host)]
+            refusal = _refusal(context, everything, host)
+            if refusal:
+                refusals.update({route: refusal for route in wanted if route.host == host and route.load_balancer[0] == namespace})
+            else:
+                bodies += _objects(namespace, host, everything)
+        served = [route for route in wanted if route not in refusals]
+        return joined(switched(context, served, host=False), Proposal((), tuple(bodies), refusals))
+
+
+def _refusal(context: Context, routes: list[Route], host: str) -> str:
+    if not host:
+        return "a route without a host cannot be told apart by its host"
+    if any(route.canary for route in routes):
+        return f"a canary shares host {host}, and a VirtualService would take its share away"
+    if any(route.upstream.scheme != "http" for route in routes):
+        return f"host {host} also has routes that are not plain HTTP"
+    backends = {route.backend for route in routes}
+    if len(backends) > 1 and any(route.rewrites_path for route in routes):
+        return f"the load balancer rewrites paths of host {host} before the mesh sees them, and it has several backends"
+    taken = claims_host(context.snapshot, viewer_of(context.load_balancers[routes[0].load_balancer]), host)
+    return f"{ref_of(taken)} already stands for {host}" if taken else ""
+
+
+def _objects(namespace: str, host: str, routes: list[Route]) -> list[Obj]:
+    name = object_name(f"meshlb-alias-{host}")
+    bodies = [{
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"hosts": [host], "gateways": ["mesh"], "exportTo": ["."], "http": _rules(routes)},
+    }]
+    # Istio adds hosts that no registry knows to port 80's routes only; a ServiceEntry makes it known on the others.
+    ports = sorted({route.backend.port for route in routes if is_http(route.backend.protocol)} - {80})
+    if ports:
+        bodies.append({
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "ServiceEntry",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {
+                "hosts": [host], "exportTo": ["."], "location": "MESH_INTERNAL", "resolution": "NONE",
+                "ports": [{"name": f"http-{port}", "number": port, "protocol": "HTTP"} for port in ports],
+            },
+        })
+    return bodies
+
+
+def _rules(routes: list[Route]) -> list[Obj]:
+    """Most specific first: exact paths, then prefixes from the longest to the shortest, each path once."""
+    if len({route.backend for route in routes}) == 1:
+        return [{"route": [_target(routes[0])]}]
+    rules, seen = [], set()
+    for route in sorted(routes, key=lambda item: (item.path_type != "Exact", -len(item.path), item.path)):
+        if (route.path, route.path_type) in seen:
+            continue
+        seen.add((route.path, route.path_type))
+        rule: Obj = {"route": [_target(route)]}
+        match = _match(route)
+        rules.append({"match": match, **rule} if match else rule)
+    return rules
+
+
+def _match(route: Route) -> list[Obj]:
+    if route.path_type == "Exact":
+        return [{"uri": {"exact": route.path}}]
+    if route.path in ("", "/"):
+        return []
+    if route.path_type != "Prefix":
+        return [{"uri": {"prefix": route.path}}]
+    # Kubernetes' Prefix goes by path elements: /a covers /a and /a/b, but not /ab.
+    stem = route.path.rstrip("/")
+    return [{"uri": {"exact": stem}}, {"uri": {"prefix": f"{stem}/"}}]
+
+
+def _target(route: Route) -> Obj:
+    backend = route.backend
+    return {"destination": {"host": f"{backend.service}.{backend.namespace}.svc.cluster.local", "port": {"number": backend.port}}}

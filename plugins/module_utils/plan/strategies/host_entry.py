@@ -1,0 +1,106 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``host_entry``: nothing changes on the load balancer; its namespace learns that the public host is inside the mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import read_mesh
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, ref_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import Endpoint
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.authn import effective_mode
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import claims_host
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import (
+    Context,
+    Proposal,
+    Strategy,
+    object_name,
+)
+
+MESH_POLICY = "mesh_policy"
+
+
+class HostEntry(Strategy):
+    """ServiceEntry (keeps the dialled address) and DestinationRule (mutual TLS, pinned identities) per public host."""
+
+    name = "host_entry"
+    gain = "the load balancer is left untouched and keeps its own balancing, and the Host is kept"
+    cost = "the Service's own DestinationRule and VirtualService do not apply to this traffic"
+    loses = frozenset({MESH_POLICY})
+
+    def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
+        wanted = list(targets)
+        refusals: dict[Route, str] = {}
+        bodies: list[Obj] = []
+        for namespace, host in sorted({(route.load_balancer[0], route.host) for route in wanted}):
+            everything = [
+                route for route in context.routes
+                if (route.load_balancer[0], route.host) == (namespace, host) and route.upstream.scheme == "http"
+            ]
+            refusal = self._refusal(context, everything, host)
+            if refusal:
+                refusals.update({route: refusal for route in wanted if route.host == host and route.load_balancer[0] == namespace})
+            else:
+                bodies += _objects(context, namespace, host, everything)
+        return Proposal((), tuple(bodies), refusals)
+
+    @staticmethod
+    def _refusal(context: Context, routes: list[Route], host: str) -> str:
+        if not host:
+            return "a route without a host has nothing that the mesh could match"
+        if not routes:
+            return "only plain HTTP carries a Host that the sidecar can read"
+        for route in routes:
+            for item in context.endpoints(route):
+                outside = without_mutual_tls(context, item)
+                if outside:
+                    return f"{outside}, and one TLS setting holds for all backends of {host}"
+        taken = claims_host(context.snapshot, viewer_of(context.load_balancers[routes[0].load_balancer]), host)
+        return f"{ref_of(taken)} already stands for {host}" if taken else ""
+
+
+def without_mutual_tls(context: Context, item: Endpoint) -> str:
+    """Why an endpoint cannot take mutual TLS, empty where it can."""
+    if item.pod is None:
+        return f"address {item.ip} belongs to no pod"
+    if not item.pod.captures(item.port):
+        return f"pod {item.pod.namespace}/{item.pod.name} has no sidecar on port {item.port}"
+    if effective_mode(context.snapshot, item.pod.pod, item.port) == "DISABLE":
+        return f"PeerAuthentication disables mutual TLS for pod {item.pod.namespace}/{item.pod.name} port {item.port}"
+    return ""
+
+
+def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -> list[Obj]:
+    domain = read_mesh(context.snapshot).trust_domain
+    ports = {route.backend.port for route in routes if route.backend.port}
+    identities = set()
+    for route in routes:
+        for item in context.endpoints(route):
+            ports.add(item.port)
+            if item.pod is not None:
+                identities.add(item.pod.spiffe(domain))
+    name = object_name(f"meshlb-entry-{host}")
+    metadata = {"name": name, "namespace": namespace}
+    entry = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": dict(metadata),
+        "spec": {
+            "hosts": [host], "exportTo": ["."], "location": "MESH_INTERNAL", "resolution": "NONE",
+            "ports": [{"name": f"http-{port}", "number": port, "protocol": "HTTP"} for port in sorted(ports)],
+        },
+    }
+    rule = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": dict(metadata),
+        "spec": {
+            "host": host, "exportTo": ["."],
+            "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL", "subjectAltNames": sorted(identities)}},
+        },
+    }
+    return [entry, rule]

@@ -1,0 +1,97 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trying a proposal out: lay it over the snapshot, read the routes again, and ask the model what would happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Outcome, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context, Proposal, identity
+
+Outcomes = Mapping[Route, Outcome]
+
+
+def may_have_sidecar(load_balancer: LoadBalancer) -> bool:
+    """Whether the plan may count on a sidecar: there is one, or nothing stands in its way."""
+    return load_balancer.sidecar.present or load_balancer.mode("standalone_mtls").supported
+
+
+def served(outcome: Outcome) -> bool:
+    """Whether a route has what the project is for: mutual TLS, to the Service that it names."""
+    return outcome.verdict == "mutual_tls" and not outcome.misrouted_to
+
+
+def worse(before: Outcome, after: Outcome) -> bool:
+    """Whether a route lost something: mutual TLS, its backend, or an answer at all."""
+    if served(before) and not served(after):
+        return True
+    return bool(after.misrouted_to and not before.misrouted_to) or (before.verdict == "plaintext" and after.verdict == "refused")
+
+
+def attempt(context: Context, proposal: Proposal) -> Outcomes:
+    """Outcome per route of the unit if the proposal were carried out and every load balancer had its sidecar."""
+    view = laid_over(context.snapshot, proposal)
+    keys = sorted({route.load_balancer for route in context.routes})
+    only = frozenset(route.object for route in context.routes)
+    changed, dummy = read_routes(view, (context.load_balancers[key] for key in keys), only)
+    by_identity = {route_identity(route): route for route in changed}
+    outcomes = {}
+    for route in context.routes:
+        load_balancer = context.load_balancers[route.load_balancer]
+        now = by_identity.get(route_identity(route), route)
+        outcomes[route] = predict(view, load_balancer, now, sidecar=may_have_sidecar(load_balancer))
+    return outcomes
+
+
+def route_identity(route: Route) -> tuple[Any, ...]:
+    """What stays the same about a route whatever is set on it."""
+    return (route.load_balancer, route.object, route.host, route.path, route.path_type, route.backend, route.canary)
+
+
+def laid_over(snapshot: Snapshot, proposal: Proposal) -> Snapshot:
+    """The snapshot as it would be with a proposal carried out (without bookkeeping)."""
+    patched: dict[int, Obj] = {}
+    for wish in proposal.wishes:
+        patched[id(wish.object)] = with_value(patched.get(id(wish.object), wish.object), wish.path, wish.value)
+    return snapshot.overlay([*patched.values(), *proposal.bodies])
+
+
+def with_value(obj: Any, path: tuple[str | int, ...], value: Any) -> Any:
+    """A copy of ``obj`` with one value set; only what lies on the path is copied."""
+    if not path:
+        return value
+    head, rest = path[0], path[1:]
+    if isinstance(obj, list):
+        items = list(obj)
+        items[int(head)] = with_value(items[int(head)], rest, value)
+        return items
+    tree = dict(obj or {})
+    tree[str(head)] = with_value(tree.get(str(head)), rest, value)
+    return tree
+
+
+def in_place(live: Snapshot, proposal: Proposal, is_owned: Any) -> bool:
+    """Whether the cluster already has everything that a proposal asks for (so that a run would keep it)."""
+    if not proposal.size:
+        return False
+    for wish in proposal.wishes:
+        found = live.get(*identity(wish.object))
+        if found is None or _value(found, wish.path) != wish.value:
+            return False
+    return all(is_owned(live.get(*identity(body))) for body in proposal.bodies)
+
+
+def _value(obj: Any, path: Iterable[str | int]) -> Any:
+    for key in path:
+        try:
+            obj = obj[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return obj

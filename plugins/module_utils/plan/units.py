@@ -1,0 +1,46 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which routes must be planned together: those that share an object, an upstream, a host or a Service."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
+
+
+def units(routes: Iterable[Route]) -> list[tuple[Route, ...]]:
+    """Split routes into the smallest groups of which each can be planned without looking at the others.
+
+    The order of routes is kept within a group, and groups are in the order of their first route.
+    """
+    parent: dict[Hashable, Hashable] = {}
+
+    def root(key: Hashable) -> Hashable:
+        while parent.setdefault(key, key) != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    everything = list(routes)
+    for number, route in enumerate(everything):
+        for tie in _ties(route):
+            parent[root(("route", number))] = root(tie)
+    groups: dict[Hashable, list[Route]] = {}
+    for number, route in enumerate(everything):
+        groups.setdefault(root(("route", number)), []).append(route)
+    return [tuple(group) for group in groups.values()]
+
+
+def _ties(route: Route) -> Iterator[Hashable]:
+    backend = route.backend
+    yield ("service", backend.namespace, backend.service)
+    if route.settable:
+        # One object's settings hold for all of its routes; where there are no settings, the object ties nothing.
+        yield ("object", route.object)
+    if route.upstream_group:
+        yield ("upstream", route.load_balancer, route.upstream_group)
+    if route.host:
+        # Mesh objects for a host are made once per namespace of load balancers.
+        yield ("host", route.load_balancer[0], route.host)

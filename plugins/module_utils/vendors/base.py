@@ -1,0 +1,172 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The questions that every load balancer's file answers. Nothing outside ``vendors/`` asks which vendor it is.
+
+A vendor is a subclass of :class:`Profile`, in a file of its own, and one line in ``registry.py``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, ObjectRef, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
+    Obj,
+    containers_of,
+    image_name,
+    pod_template,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+
+Confidence = Literal["certain", "likely", "possible"]
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """Why a workload is believed to be this vendor's, and the container that says so."""
+
+    confidence: Confidence
+    evidence: tuple[str, ...]
+    container: Obj
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A field that a strategy wants set on an object that exists."""
+
+    object: Obj
+    path: tuple[str | int, ...]
+    value: Any
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Answer to "set this for these routes": the fields to write, or the reason why it cannot be done."""
+
+    wishes: tuple[Wish, ...] = ()
+    refusal: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class RouteReading:
+    """What a profile reads of a load balancer's routes."""
+
+    routes: tuple[Route, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Signs:
+    """How a vendor's containers are recognised; evidence in this order, the first two are certain.
+
+    ``commands``: names of its program. ``flags``: options that only it has (all of a set must be there).
+    ``images``: ends of its image's path, without registry host, so that mirrored images match. ``labels``: weakest.
+    """
+
+    commands: tuple[str, ...] = ()
+    flags: tuple[frozenset[str], ...] = ()
+    images: tuple[str, ...] = ()
+    labels: tuple[frozenset[tuple[str, str]], ...] = ()
+
+
+class Profile(ABC):
+    """One kind of load balancer."""
+
+    id: str = ""
+    title: str = ""
+    placement: Literal["in_cluster", "node", "cloud", "external"] = "in_cluster"
+    class_controllers: tuple[str, ...] = ()
+    """``spec.controller`` of its IngressClasses; an entry that ends in ``/`` is a prefix."""
+    kinds: tuple[str, ...] = ()
+    """Kind keys that it reads besides the common ones."""
+    signs: Signs = Signs()
+    retired: str = ""
+    """A sentence when the project no longer publishes releases."""
+    forbids_injection: str = ""
+    """The reason when a sidecar must not be injected beside it."""
+
+    def recognise(self, workload: Obj) -> Recognition | None:
+        """Return why this workload is this vendor's data plane, or ``None``."""
+        best: Recognition | None = None
+        template = pod_template(workload)
+        for container in containers_of(template):
+            found = recognise_container(self.signs, container, template)
+            if found is not None and (best is None or _RANK[found.confidence] > _RANK[best.confidence]):
+                best = found
+        return best
+
+    def claims_controller(self, controller: str) -> bool:
+        """Whether an IngressClass's ``spec.controller`` is this vendor's."""
+        return any(
+            controller.startswith(item) if item.endswith("/") else controller == item for item in self.class_controllers
+        )
+
+    def settings(self, snapshot: Snapshot, workload: Obj, container: Obj) -> dict[str, Any]:
+        """What this instance was started with: kept on the LoadBalancer for the profile's own use."""
+        return {}
+
+    def config_map_namespaces(self, workload: Obj, container: Obj) -> Iterable[str]:
+        """Namespaces whose ConfigMaps hold this instance's settings."""
+        return ()
+
+    def classes(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
+        """Names of the classes that this instance serves."""
+        return ()
+
+    def notices(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[Finding, ...]:
+        """Findings about the instance itself."""
+        return ()
+
+    @abstractmethod
+    def routes(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
+    ) -> RouteReading:
+        """Read its routes; ``only`` limits the reading to routes of these objects (the planner tries things out)."""
+
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+        """Fields that make it send these routes to the Service's address."""
+        return Switch(refusal=f"{self.title} has no setting for Service routing")
+
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+        """Fields that make it send the Service's name as Host."""
+        return Switch(refusal=f"{self.title} has no setting that rewrites the Host")
+
+
+_RANK = {"possible": 0, "likely": 1, "certain": 2}
+
+
+def recognise_container(signs: Signs, container: Obj, template: Obj) -> Recognition | None:
+    """Match one container against a vendor's signs."""
+    words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
+    programs = {word.rpartition("/")[2] for word in words if not word.startswith("-")}
+    flags = {word.lstrip("-").partition("=")[0] for word in words if word.startswith("-")}
+    path, tag = image_name(str(container.get("image", "")))
+    evidence: list[str] = []
+    confidence: Confidence | None = None
+    image = next((item for item in signs.images if path == item or path.endswith(f"/{item}")), "")
+    command = next((item for item in signs.commands if item in programs), "")
+    flag_set = next((item for item in signs.flags if item <= flags), frozenset())
+    if command:
+        evidence.append(f"container {container.get('name')} runs {command}")
+        confidence = "certain"
+    if image:
+        evidence.append(f"image {path} ends in {image}")
+        confidence = "certain"
+    if flag_set:
+        evidence.append("arguments " + ", ".join(f"--{item}" for item in sorted(flag_set)))
+        confidence = confidence or "likely"
+    labels = dict(template.get("metadata", {}).get("labels") or {})
+    for alternative in signs.labels:
+        if alternative <= set(labels.items()):
+            evidence.append("labels " + ", ".join(f"{key}={value}" for key, value in sorted(alternative)))
+            confidence = confidence or "possible"
+            break
+    if confidence is None:
+        return None
+    return Recognition(confidence, tuple(evidence), container, tag.lstrip("v") if image else "")

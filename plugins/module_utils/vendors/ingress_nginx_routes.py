@@ -1,0 +1,221 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading ingress-nginx's routes as the controller does: oldest Ingress first, one upstream per Service port reference.
+
+Source: kubernetes/ingress-nginx internal/ingress/controller/controller.go (createUpstreams, getBackendServers) and
+store/store.go (GetIngressClass, sortIngressSlice).
+"""
+
+from __future__ import annotations
+
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import (
+    Finding,
+    LoadBalancer,
+    ObjectRef,
+    Route,
+    Scheme,
+    Upstream,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
+    Obj,
+    annotations_of,
+    created_at,
+    dig,
+    name_of,
+    namespace_of,
+    ref_of,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import RouteReading
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import (
+    Entry,
+    class_of,
+    entries,
+    ingress_ref,
+    is_ignored,
+    make_backend,
+    pinned_strategy,
+    resource_backends,
+)
+
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+_REWRITES = ("rewrite-target", "app-root", "use-regex")
+_TLS_PROTOCOLS = frozenset({"HTTPS", "GRPCS"})
+
+
+def to_bool(text: str | None, *, default: bool) -> bool:
+    """Go's strconv.ParseBool; a flag without a value is true; what cannot be parsed is the default."""
+    if text is None:
+        return default
+    if text == "" or text in _TRUE:
+        return True
+    return False if text in _FALSE else default
+
+
+class IngressRoutes:
+    """All routes of one controller instance, read in one pass."""
+
+    def __init__(self, snapshot: Snapshot, load_balancer: LoadBalancer, config: dict[str, str]) -> None:
+        self.snapshot = snapshot
+        self.load_balancer = load_balancer
+        self.config = config
+        self.prefix = str(load_balancer.setting("prefix", "nginx.ingress.kubernetes.io"))
+
+    def annotation(self, ingress: Obj, key: str) -> str | None:
+        return annotations_of(ingress).get(f"{self.prefix}/{key}")
+
+    def served(self, ingress: Obj) -> bool:
+        """Whether this instance serves an Ingress: by class name, else by annotation, else without a class."""
+        watched = self.load_balancer.setting("watch_namespace")
+        if watched and namespace_of(ingress) != watched:
+            return False
+        name, annotation = class_of(ingress)
+        if name:
+            return name in self.load_balancer.classes
+        if annotation:
+            return annotation == self.load_balancer.setting("annotation_class")
+        return bool(self.load_balancer.setting("without_class"))
+
+    def ingresses(self, only: frozenset[ObjectRef] | None) -> list[Obj]:
+        """Ingresses in the controller's own order: oldest first, and of one second the name that sorts last."""
+        if only is None:
+            found = [item for item in self.snapshot.all(kinds.INGRESS) if self.served(item)]
+        else:
+            named = (self.snapshot.get(kinds.INGRESS, ref.namespace, ref.name) for ref in sorted(only) if ref.kind == "Ingress")
+            found = [item for item in named if item is not None and self.served(item)]
+        found.sort(key=lambda item: f"{namespace_of(item)}/{name_of(item)}", reverse=True)
+        return sorted(found, key=created_at)
+
+    def read(self, only: frozenset[ObjectRef] | None) -> RouteReading:
+        ordered = self.ingresses(only)
+        deciders = self._deciders(ordered)
+        canaries = {
+            (entry.host, entry.path)
+            for item in ordered if self._is_canary(item) for entry in entries(item)
+        }
+        routes: list[Route] = []
+        findings: list[Finding] = []
+        for item in ordered:
+            findings += self._remarks(item, deciders)
+            for entry in entries(item):
+                routes.append(self._route(item, entry, deciders[_group(item, entry)], canaries))
+        return RouteReading(tuple(routes), tuple(findings))
+
+    def _deciders(self, ordered: list[Obj]) -> dict[str, Obj]:
+        """Which Ingress decides about each shared upstream: the first one, but a default backend starts it anew."""
+        deciders: dict[str, Obj] = {}
+        for item in ordered:
+            for entry in entries(item):
+                if entry.default or _group(item, entry) not in deciders:
+                    deciders[_group(item, entry)] = item
+        return deciders
+
+    def service_upstream(self, ingress: Obj) -> bool:
+        """The annotation, else the ConfigMap's global key."""
+        default = to_bool(self.config.get("service-upstream"), default=False)
+        return to_bool(self.annotation(ingress, "service-upstream"), default=default)
+
+    def _route(self, ingress: Obj, entry: Entry, decider: Obj, canaries: set[tuple[str, str]]) -> Route:
+        canary = self._is_canary(ingress)
+        features = list(self._features(decider, ingress))
+        if canary or (entry.host, entry.path) in canaries:
+            features.append("canary")
+        return Route(
+            load_balancer=self.load_balancer.key,
+            object=ingress_ref(ingress),
+            host=entry.host,
+            path=entry.path,
+            path_type=entry.path_type,
+            backend=make_backend(self.snapshot, namespace_of(ingress), entry.service, entry.reference),
+            upstream=self._upstream(ingress, entry, decider),
+            upstream_group=_group(ingress, entry),
+            features=tuple(sorted(set(features))),
+            canary=canary,
+            rewrites_path=any(self.annotation(ingress, key) for key in _REWRITES),
+            ignored=is_ignored(ingress),
+            pinned_strategy=pinned_strategy(self.snapshot, ingress),
+        )
+
+    def _upstream(self, ingress: Obj, entry: Entry, decider: Obj) -> Upstream:
+        passthrough = to_bool(self.annotation(ingress, "ssl-passthrough"), default=False)
+        if passthrough and self.load_balancer.setting("ssl_passthrough") and entry.host and entry.path == "/":
+            return Upstream("cluster_ip", "", "tls")
+        protocol = (self.annotation(ingress, "backend-protocol") or "HTTP").upper()
+        scheme: Scheme = "tls" if protocol in _TLS_PROTOCOLS else "tcp" if protocol == "FCGI" else "http"
+        address = "cluster_ip" if self.service_upstream(decider) else "pod_ips"
+        return Upstream(address, self._host(ingress, entry), scheme)
+
+    def _host(self, ingress: Obj, entry: Entry) -> str:
+        """upstream-vhost with the variables filled in that the plan itself uses; others stay and count as unknown."""
+        text = "" if self._is_canary(ingress) else self.annotation(ingress, "upstream-vhost") or ""
+        text = text.replace("$service_name", entry.service).replace("$namespace", namespace_of(ingress))
+        return "" if text in ("$host", "$http_host", "$best_http_host") else text
+
+    def _is_canary(self, ingress: Obj) -> bool:
+        return to_bool(self.annotation(ingress, "canary"), default=False)
+
+    def _features(self, decider: Obj, ingress: Obj) -> list[str]:
+        found = []
+        if self.annotation(ingress, "affinity") == "cookie":
+            found.append("affinity")
+        if self.annotation(decider, "upstream-hash-by") or self.annotation(decider, "load-balance"):
+            found.append("balancing")
+        if self.annotation(ingress, "proxy-next-upstream"):
+            found.append("retries")
+        return found
+
+    def _remarks(self, ingress: Obj, deciders: dict[str, Obj]) -> list[Finding]:
+        found, ref = [], ingress_ref(ingress)
+        own = self.annotation(ingress, "service-upstream")
+        for group in sorted({_group(ingress, entry) for entry in entries(ingress)}):
+            decider = deciders[group]
+            if own is not None and self.service_upstream(ingress) != self.service_upstream(decider):
+                found.append(finding(
+                    "MLB210", f"service-upstream {own!r} has no effect for upstream {group}: "
+                    f"older {ingress_ref(decider)} decides", ref))
+        if self.annotation(ingress, "default-backend"):
+            found.append(finding("MLB205", "the default-backend annotation sends errors to pod addresses", ref))
+        if resource_backends(ingress):
+            found.append(finding("MLB208", f"{resource_backends(ingress)} backend(s) are resources, not Services", ref))
+        if (self.annotation(ingress, "backend-protocol") or "").upper() in _TLS_PROTOCOLS:
+            found.append(finding("MLB209", "backend-protocol has the load balancer speak TLS itself", ref))
+        return found
+
+
+def _group(ingress: Obj, entry: Entry) -> str:
+    return f"{namespace_of(ingress)}-{entry.service}-{entry.reference}"
+
+
+def stream_routes(snapshot: Snapshot, load_balancer: LoadBalancer, tcp: Obj | None) -> tuple[Route, ...]:
+    """Routes that no annotation governs: TCP services of the ConfigMap, and the controller's default backend."""
+    routes = []
+    for port, target in sorted(dig(tcp, "data", default={}).items() if tcp else ()):
+        namespace, dummy, rest = str(target).partition("/")
+        service, dummy, reference = rest.partition(":")
+        reference = reference.partition(":")[0]
+        if not service or not reference:
+            continue
+        number: int | str = int(reference) if reference.isdigit() else reference
+        routes.append(_fixed(snapshot, load_balancer, ref_of(tcp or {}), f"tcp:{port}", (namespace, service, number), "tcp"))
+    namespace, slash, service = str(load_balancer.setting("default_backend", "")).partition("/")
+    found = snapshot.get(kinds.SERVICE, namespace, service) if slash else None
+    ports = dig(found, "spec", "ports", default=[]) if found else []
+    if ports and load_balancer.workload is not None:
+        target_port = int(ports[0].get("port", 0))
+        routes.append(_fixed(snapshot, load_balancer, load_balancer.workload, "default-backend", (namespace, service, target_port), "http"))
+    return tuple(routes)
+
+
+def _fixed(
+    snapshot: Snapshot, load_balancer: LoadBalancer, ref: ObjectRef, path: str, target: tuple[str, str, int | str], scheme: Scheme
+) -> Route:
+    return Route(
+        load_balancer=load_balancer.key, object=ref, host="", path=path, path_type="Stream",
+        backend=make_backend(snapshot, *target), upstream=Upstream("pod_ips", "", scheme),
+        upstream_group=f"{path}-{target[0]}-{target[1]}-{target[2]}", settable=False,
+        why_not_settable="this kind of route always goes to pod addresses",
+    )

@@ -1,0 +1,30 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one list of profiles. A new vendor is one file and one line here.
+
+Imports are spelled out because Ansible ships to the managed host only what it can see imported.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx import F5Nginx
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.unknown import Unknown
+
+PROFILES: tuple[Profile, ...] = (
+    IngressNginx(),
+    F5Nginx(),
+)
+UNKNOWN = Unknown()
+
+
+def profile_of(vendor: str) -> Profile:
+    """The profile of a vendor id; the unknown one where there is none."""
+    return next((item for item in PROFILES if item.id == vendor), UNKNOWN)
+
+
+def extra_kinds() -> tuple[str, ...]:
+    """Kind keys that vendors read besides the common ones."""
+    return tuple(sorted({kind for item in PROFILES for kind in item.kinds}))

@@ -1,0 +1,23 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A load balancer that no profile knows: its plain Ingresses are read, and nothing is assumed beyond that."""
+
+from __future__ import annotations
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, RouteReading
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.plain import plain_routes
+
+
+class Unknown(Profile):
+    """Stands in where an IngressClass's controller is nobody's."""
+
+    id = "unknown"
+    title = "unknown ingress controller"
+
+    def routes(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
+    ) -> RouteReading:
+        return plain_routes(snapshot, load_balancer, only)
