@@ -1,0 +1,284 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes that can be taken back: every function gives a :class:`model.Change` and writes nothing itself.
+
+A part (``service_routing``, ``lb_sidecar``) only ever touches what it wrote. Where several runs are for different load
+balancers, ``scope`` says which of them this run decides about.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.apply import book as books
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.fields import (
+    NoContainer,
+    Path,
+    difference,
+    is_keyed_map,
+    merge,
+    pointer,
+    put,
+    remove,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Change, Finding, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
+    Obj,
+    annotations_of,
+    dig,
+    kind_key,
+    labels_of,
+    name_of,
+    namespace_of,
+    ref_of,
+    value_at,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+
+Keep = Callable[[Obj], bool]
+
+
+def claim(
+    obj: Obj,
+    part: str,
+    desired: Mapping[Path, Any],
+    load_balancers: Iterable[str],
+    why: str,
+    phase: int = 0,
+    scope: Collection[str] | None = None,
+) -> Change | None:
+    """The patch that gives ``obj`` the ``desired`` fields (path -> value or :data:`ABSENT`), or ``None``.
+
+    Fields of the same part that are no longer desired get back what was there. The first value that was there is kept
+    when what we set changes; where somebody else changed our field in between, theirs is the one that is kept. A field
+    that has the desired value without us stays its owner's. Raises :class:`MeshlbError` where a path leads through a
+    value that is no map.
+    """
+    mine, others = books.split(books.read_book(obj), part)
+    intact = {key: entry for key, entry in mine.items() if books.is_intact(obj, key, entry)}
+    base = books.before(obj, mine)
+    try:
+        entries = {pointer(path): (path, entry) for path, entry in _entries(base, part, desired)}
+        target = obj
+        for key, entry in reversed(mine.items()):
+            if key not in entries:
+                target = books.restored(target, key, entry)[0]
+        for key, (path, entry) in entries.items():
+            target = _set(target, path, entry.set, intact.get(key))
+    except NoContainer as error:
+        raise _no_map(obj, error) from error
+    names = books.merge_names(obj, load_balancers, scope, shared=bool(others))
+    target = books.write_book(target, {**others, **{key: entry for key, (dummy, entry) in entries.items()}}, names)
+    return _patch(obj, target, why, phase)
+
+
+def _entries(base: Obj, part: str, desired: Mapping[Path, Any]) -> Iterator[tuple[Path, books.Entry]]:
+    """What has to be entered in the book, by the path that is entered: the topmost that is not there yet."""
+    grouped: dict[Path, dict[Path, Any]] = {}
+    for path, value in desired.items():
+        current = value_at(base, path)
+        if current is not value and (value is ABSENT or current is ABSENT or current != value):
+            grouped.setdefault(path if value is ABSENT else _recorded(base, path), {})[path] = value
+    for path, values in grouped.items():
+        yield path, books.Entry(part, books.nested(path, values), value_at(base, path))
+
+
+def _recorded(base: Obj, path: Path) -> Path:
+    for length in range(1, len(path)):
+        above = path[:length]
+        if is_keyed_map(above):
+            return path
+        if value_at(base, above) in (ABSENT, None):
+            return above
+    return path
+
+
+def _set(target: Obj, path: Path, value: Any, earlier: books.Entry | None) -> Obj:
+    if earlier is not None and value is not ABSENT:
+        value = merge(value_at(target, path), value, earlier.set)
+    changed: Obj = remove(target, path) if value is ABSENT else put(target, path, value)
+    return changed
+
+
+def _no_map(obj: Obj, error: NoContainer) -> MeshlbError:
+    found = value_at(obj, error.path)
+    message = f"{ref_of(obj)} has {found!r} at {pointer(error.path)}, where a map is expected."
+    return MeshlbError(message, "Correct the object, then run again.", ref_of(obj))
+
+
+def _patch(obj: Obj, target: Obj, why: str, phase: int) -> Change | None:
+    fields = difference(obj, target)
+    version = str(dig(obj, "metadata", "resourceVersion", default=""))
+    return Change(ref_of(obj), "patch", why, fields, None, phase, version) if fields else None
+
+
+def release(obj: Obj, part: str, why: str = "", phase: int = 0) -> tuple[Change | None, list[Finding]]:
+    """The patch that gives all fields of a part back what was there; nothing of ours stays on the object.
+
+    A field that somebody changed since is left alone, with finding MLB401, and is ours no more.
+    """
+    try:
+        mine, others = books.split(books.read_book(obj), part)
+    except books.BookError as error:
+        return None, [finding("MLB401", str(error), ref_of(obj))]
+    target, findings = obj, []
+    for key, entry in reversed(mine.items()):
+        target, whole = books.restored(target, key, entry)
+        if not whole:
+            findings.append(finding("MLB401", _changed(obj, key, entry), ref_of(obj)))
+    if mine:
+        target = books.write_book(target, others, books.load_balancers_of(obj))
+    return _patch(obj, target, why or f"gives back what {part} had replaced", phase), findings
+
+
+def _changed(obj: Obj, key: str, entry: books.Entry) -> str:
+    live = value_at(obj, books.path_of(obj, key))
+    now = "is no longer there" if live is ABSENT else f"is now {books.compact(live)}"
+    ours = "this collection had removed it" if entry.set is ABSENT else f"this collection had set {books.compact(entry.set)}"
+    was = "there was nothing" if entry.was is ABSENT else f"there was {books.compact(entry.was)}"
+    return f"{key} of {ref_of(obj)} {now}; {ours}, and before that {was}. It is left as it is."
+
+
+def create(
+    snapshot: Snapshot,
+    body: Obj,
+    part: str,
+    load_balancers: Iterable[str],
+    why: str,
+    phase: int = 0,
+    scope: Collection[str] | None = None,
+) -> tuple[Change | None, list[Finding]]:
+    """The change after which an object like ``body`` exists: a create, a patch of ours that differs, or nothing.
+
+    What the API server added to ours does not count as a difference. An object of that name that is not this part's is
+    finding MLB402, and is not touched.
+    """
+    kind = kind_key(str(body.get("apiVersion", "")), str(body.get("kind", "")))
+    existing = snapshot.get(kind, namespace_of(body), name_of(body))
+    if existing is None:
+        wanted = _owned_body(body, part, frozenset(load_balancers))
+        return Change(ref_of(wanted), "create", why, (), wanted, phase), []
+    if not books.is_created(existing, part):
+        message = f"{ref_of(existing)} exists, and was not made by {part} of this collection; it is not touched."
+        return None, [finding("MLB402", message, ref_of(existing))]
+    wanted = _owned_body(body, part, books.merge_names(existing, load_balancers, scope, shared=False))
+    return _patch(existing, _brought_up(existing, wanted), why, phase), []
+
+
+def _brought_up(existing: Obj, wanted: Obj) -> Obj:
+    try:
+        last = json.loads(annotations_of(existing).get(books.APPLIED, "{}"))
+    except ValueError:
+        last = {}
+    kept = {key: existing[key] for key in ("apiVersion", "kind")}
+    target: Obj = merge(existing, {**wanted, **kept}, {**last, **kept} if isinstance(last, dict) else kept)
+    return target
+
+
+def _owned_body(body: Obj, part: str, names: frozenset[str]) -> Obj:
+    """``body`` with our label and annotations. What we write is kept as JSON, so that a later run can tell what it dropped."""
+    content = {key: value for key, value in body.items() if key not in ("apiVersion", "kind", "metadata")}
+    annotations = {
+        **annotations_of(body),
+        books.PART: part,
+        books.LOAD_BALANCERS: ",".join(sorted(names)),
+        books.APPLIED: books.compact(content),
+    }
+    labels = {**labels_of(body), books.MANAGED_BY[0]: books.MANAGED_BY[1]}
+    return {**body, "metadata": {**body["metadata"], "labels": labels, "annotations": annotations}}
+
+
+def delete(obj: Obj, why: str, phase: int = 0) -> Change:
+    """The change that removes an object that this collection created."""
+    return Change(ref_of(obj), "delete", why, (), obj, phase, str(dig(obj, "metadata", "resourceVersion", default="")))
+
+
+def owned(snapshot: Snapshot, part: str) -> list[Obj]:
+    """All objects that a part created or changed."""
+    return [obj for kind in snapshot.kinds() for obj in snapshot.all(kind) if _is_of(obj, part)]
+
+
+def _is_of(obj: Obj, part: str) -> bool:
+    # Most objects carry neither: told apart without copying a map or parsing JSON, as this runs over the whole cluster.
+    if books.is_created(obj):
+        return books.is_created(obj, part)
+    if books.REPLACED not in (dig(obj, "metadata", "annotations") or ()):
+        return False
+    try:
+        return part in books.written(obj)
+    except books.BookError:
+        return True
+
+
+def original(snapshot: Snapshot, part: str) -> Snapshot:
+    """A view of the cluster as it would be without this part: what it created is gone, what it changed is restored."""
+    changes, dummy = take_back(snapshot, part)
+    return apply_changes(snapshot, changes)
+
+
+def take_back(
+    snapshot: Snapshot,
+    part: str,
+    keep: Keep | None = None,
+    load_balancers: Collection[str] | None = None,
+    why: str = "",
+    phase: int = 0,
+) -> tuple[list[Change], list[Finding]]:
+    """The changes that undo a part: restores at ``phase``, deletions of what it created one later.
+
+    ``keep`` spares objects. With ``load_balancers`` only what is for these goes; an object that is for others as well
+    stays, and is noted as theirs.
+    """
+    changes: list[Change] = []
+    findings: list[Finding] = []
+    for obj in owned(snapshot, part):
+        names = books.load_balancers_of(obj)
+        others = names - set(load_balancers) if load_balancers is not None else frozenset()
+        if (keep is not None and keep(obj)) or (load_balancers is not None and others == names):
+            continue
+        if others:
+            target = put(obj, (*books.ANNOTATIONS, books.LOAD_BALANCERS), ",".join(sorted(others)))
+            change = _patch(obj, target, why or f"stays for {', '.join(sorted(others))}", phase)
+        elif books.is_created(obj, part):
+            change = delete(obj, why or f"was created by {part}", phase + 1)
+        else:
+            change, found = release(obj, part, why, phase)
+            findings.extend(found)
+        changes.extend([change] if change else [])
+    return sorted(changes, key=lambda item: item.sort_key), findings
+
+
+def patched(obj: Obj, change: Change) -> Obj:
+    """A copy of ``obj`` with a patch's fields applied."""
+    # Removals come last and from the end, so that list positions named by other fields still hold.
+    fields = sorted(change.fields, key=lambda item: item.after is ABSENT)
+    for item in fields:
+        obj = put(obj, item.path, item.after)
+    return obj
+
+
+def apply_changes(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
+    """A view of the snapshot in which the changes are made."""
+    present: dict[tuple[str, str, str], Obj | None] = {}
+    for change in changes:
+        ref = change.object
+        key = (kind_key(ref.api_version, ref.kind), ref.namespace, ref.name)
+        current = present[key] if key in present else snapshot.get(*key)
+        if change.action == "create":
+            present[key] = change.body
+        elif change.action == "delete" or current is None:
+            present[key] = None
+        else:
+            present[key] = patched(current, change)
+    gone = [key for key, obj in present.items() if obj is None]
+    return snapshot.overlay([obj for obj in present.values() if obj is not None], gone)
+
+
+def shifted(changes: Iterable[Change], phases: int) -> list[Change]:
+    """The same changes, so many phases later."""
+    return [replace(change, phase=change.phase + phases) for change in changes]
