@@ -5,6 +5,7 @@
 
 import contextlib
 import shutil
+import signal
 
 from meshlab import paths
 from meshlab.build.cache import lock
@@ -14,9 +15,14 @@ from meshlab.errors import LabError
 
 
 def stop_processes(cluster: Cluster) -> None:
-    """Stop the node's processes, the later started first; containers keep running under their shims."""
+    """Stop the node's processes, all told at once; containers keep running under their shims."""
+    run = cluster.state / "run"
     for name in reversed(components.NAMES):
-        processes.stop(cluster.state / "run", name)
+        process = processes.load(run, name)
+        if process and processes.alive(process):
+            processes.signal_pid(process.pid, process.start, signal.SIGTERM)
+    for name in reversed(components.NAMES):
+        processes.stop(run, name, patience=2)
 
 
 def strays(cluster: Cluster) -> dict[int, int]:

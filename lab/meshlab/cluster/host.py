@@ -5,6 +5,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ SETTINGS: Final = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "k
 FOLDERS: Final = tuple(
     Path(name) for name in ("/var/lib/kubelet", "/var/log/containers", "/var/lib/cni", "/run/containerd", "/etc/cni")
 )
+POD: Final = re.compile("[0-9a-f]{64}")
 LEFTOVERS: Final = (
     Path("/var/lib/kubelet/device-plugins/kubelet.sock"),
     Path("/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint"),
@@ -47,8 +49,12 @@ def remember() -> None:
 
 def forget_cluster(cluster: Cluster) -> None:
     """Remove this cluster's entries from the shared folders."""
-    for path in Path("/var/lib/cni/results").glob(f"{cluster.netns}-*"):
-        path.unlink(missing_ok=True)
+    results = Path("/var/lib/cni/results")
+    for path in results.glob(f"{cluster.netns}-*-eth0"):
+        pod = path.name.removeprefix(f"{cluster.netns}-").removesuffix("-eth0")
+        if POD.fullmatch(pod):  # and not one of a cluster whose name begins with this one's
+            path.unlink(missing_ok=True)
+            (results / f"cni-loopback-{pod}-lo").unlink(missing_ok=True)
     for path in Path("/var/log/containers").glob("*.log"):
         if path.is_symlink() and str(path.readlink()).startswith(f"{cluster.state}/"):
             path.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ function Hash.new(_, weights)
 end
 
 function Hash:reinit(weights)
+  self.nodes = weights
   self.peers = {}
   for peer in pairs(weights) do
     table.insert(self.peers, peer)

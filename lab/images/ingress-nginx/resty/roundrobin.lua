@@ -13,6 +13,7 @@ function Picker.new(_, weights)
 end
 
 function Picker:reinit(weights)
+  self.nodes = weights
   self.turns = {}
   for peer, weight in pairs(weights) do
     for _ = 1, weight do
