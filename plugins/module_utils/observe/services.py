@@ -97,7 +97,7 @@ def endpoints(snapshot: Snapshot, service: Obj, port: Obj) -> tuple[Endpoint, ..
     """Endpoints of one Service port: by its selector, or by its EndpointSlices where it has none."""
     selector = dig(service, "spec", "selector", default={})
     if selector:
-        target = port.get("targetPort", port.get("port", 0))
+        target: int | str = port.get("targetPort") or port.get("port") or 0
         pods = pods_selected(snapshot, namespace_of(service), selector)
         found = ((pod, container_port(pod.pod, target)) for pod in pods)
         return tuple(Endpoint(pod.ip, number, pod) for pod, number in found if number)

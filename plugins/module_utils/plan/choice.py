@@ -10,12 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Outcome, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import fqdn
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import virtual_hosts
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context, Proposal, Strategy, joined
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import (
+    Context,
+    Proposal,
+    Strategy,
+    identity,
+    joined,
+)
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_entry import MESH_POLICY
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import BY_NAME, STRATEGIES
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import destination_rule
@@ -82,7 +89,7 @@ def _for(wanted: Mapping[Route, tuple[Strategy, ...]], strategy: Strategy) -> li
 def _try(
     context: Context, live: Snapshot, strategy: Strategy, targets: list[Route], standing: Outcomes, is_owned: Owned
 ) -> Trial:
-    proposal = strategy.propose(context, targets)
+    proposal = _without_collisions(context, strategy.propose(context, targets), targets)
     outcomes = attempt(context, proposal)
     harmed = tuple(route for route in context.routes if worse(standing[route], outcomes[route]))
     lost = sum(1 for route in targets if lost_features(context, route, strategy))
@@ -94,14 +101,23 @@ def _try(
     return Trial(strategy, proposal, outcomes, harmed, rank)
 
 
+def _without_collisions(context: Context, proposal: Proposal, targets: list[Route]) -> Proposal:
+    """Refuse everything where an object to be made has a name that is taken by somebody else's."""
+    for body in proposal.bodies:
+        taken = context.snapshot.get(*identity(body))
+        if taken is not None:
+            return Proposal(refusals=dict.fromkeys(targets, f"{ref_of(taken)} already exists, and was not made by this collection"))
+    return proposal
+
+
 def _each_its_own(
     context: Context, needy: Sequence[Route], standing: Outcomes,
     wanted: Mapping[Route, tuple[Strategy, ...]], ranked: Sequence[Trial], trials: Mapping[str, Trial],
 ) -> Choice:
     """Give each route the first strategy that serves it, then drop what does not hold once all is put together."""
     banned: set[tuple[Route, str]] = set()
-    # Every round bans at least one pair, so the rounds are bounded by their number.
-    for dummy in range(len(needy) * len(STRATEGIES) + 1):
+    # Every round bans at least one pair, so there is an end.
+    while True:
         assigned = {}
         for route in needy:
             usable = (t for t in ranked if t.strategy in wanted[route] and t.serves(route) and (route, t.strategy.name) not in banned)
@@ -121,7 +137,6 @@ def _each_its_own(
         if not failed:
             return Choice(assigned, proposal, outcomes, _reasons(assigned, trials, needy))
         banned |= failed
-    return Choice({}, Proposal(), standing, _reasons({}, trials, needy))
 
 
 def set_of(strategies: Iterable[Strategy]) -> list[Strategy]:
@@ -153,7 +168,7 @@ _RANKING = (
 def _outranked(trial: Trial, chosen: Trial | None) -> str:
     if chosen is None:
         return "it does not hold together with the other routes of the unit"
-    return next((text for text, mine, other in zip(_RANKING, trial.rank, chosen.rank) if mine > other), _RANKING[-1])
+    return next((text for text, mine, other in zip(_RANKING, trial.rank, chosen.rank, strict=True) if mine > other), _RANKING[-1])
 
 
 def lost_features(context: Context, route: Route, strategy: Strategy) -> tuple[str, ...]:

@@ -30,7 +30,8 @@ def plannable(context: Context, route: Route) -> bool:
 
 def about_route(context: Context, route: Route, standing: Outcome) -> Iterator[Finding]:
     """What a user should know about a route before looking at strategies."""
-    where = f"{route.host or '*'}{route.path} -> {route.backend.namespace}/{route.backend.service}:{route.backend.port or route.backend.port_name}"
+    backend = route.backend
+    where = f"{route.host or '*'}{route.path} -> {backend.namespace}/{backend.service}:{backend.port or backend.port_name}"
     service = context.service(route)
     if route.ignored:
         yield finding("MLB213", f"{where} is left alone", route.object)

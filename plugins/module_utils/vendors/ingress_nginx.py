@@ -84,7 +84,8 @@ class IngressNginx(Profile):
         return tuple(sorted(found))
 
     def notices(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[Finding, ...]:
-        found = [finding("MLB103", f"{load_balancer.label} is {self.title} {load_balancer.version}: {self.retired}", load_balancer.workload)]
+        ended = f"{load_balancer.label} is {self.title} {load_balancer.version}: {self.retired}"
+        found = [finding("MLB103", ended, load_balancer.workload)]
         udp = _config_map(snapshot, load_balancer, "udp-services-configmap")
         for port, target in sorted(dig(udp, "data", default={}).items() if udp else ()):
             found.append(finding("MLB205", f"UDP port {port} goes to {target} outside the mesh", ref_of(udp or {})))

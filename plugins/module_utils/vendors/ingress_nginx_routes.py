@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import (
+    Address,
     Finding,
     LoadBalancer,
     ObjectRef,
@@ -77,7 +78,7 @@ class IngressRoutes:
         if name:
             return name in self.load_balancer.classes
         if annotation:
-            return annotation == self.load_balancer.setting("annotation_class")
+            return bool(annotation == self.load_balancer.setting("annotation_class"))
         return bool(self.load_balancer.setting("without_class"))
 
     def ingresses(self, only: frozenset[ObjectRef] | None) -> list[Obj]:
@@ -146,7 +147,7 @@ class IngressRoutes:
             return Upstream("cluster_ip", "", "tls")
         protocol = (self.annotation(ingress, "backend-protocol") or "HTTP").upper()
         scheme: Scheme = "tls" if protocol in _TLS_PROTOCOLS else "tcp" if protocol == "FCGI" else "http"
-        address = "cluster_ip" if self.service_upstream(decider) else "pod_ips"
+        address: Address = "cluster_ip" if self.service_upstream(decider) else "pod_ips"
         return Upstream(address, self._host(ingress, entry), scheme)
 
     def _host(self, ingress: Obj, entry: Entry) -> str:

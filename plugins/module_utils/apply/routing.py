@@ -1,0 +1,106 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a routing plan to the writes that carry it out or take it back, each with its bookkeeping. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.managers import manager_finding
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import claim, create, owned, take_back
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, ref_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import RoutingPlan
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import identity
+
+PART = "service_routing"
+# Mesh objects come first, then the load balancer is switched to them, and only then goes what nothing uses any more.
+MESH, LOAD_BALANCER, LEFT_OVER = 0, 1, 2
+
+Key = tuple[str, str, str]
+
+
+def routing_changes(
+    live: Snapshot, plan: RoutingPlan, scope: Collection[str], in_scope: Callable[[Obj], bool]
+) -> tuple[list[Change], list[Finding]]:
+    """Writes that bring the cluster from ``live`` to the plan.
+
+    ``scope`` names the load balancers (``namespace/name``) that this run decides about. What the part had written for
+    them and the plan no longer needs is taken back, as far as ``in_scope`` allows.
+    """
+    changes, findings, wanted = _created(live, plan, scope)
+    patches, about_patches, patched = _patched(live, plan, scope)
+    kept = wanted | patched
+    leftovers, about_leftovers = take_back(
+        live, PART, lambda obj: identity(obj) in kept or not in_scope(obj), scope, "the plan no longer needs it", LEFT_OVER
+    )
+    everything = [*changes, *patches, *leftovers]
+    about = [*findings, *about_patches, *about_leftovers, *_about_managers(live, everything)]
+    return sorted(everything, key=lambda item: item.sort_key), about
+
+
+def _created(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], list[Finding], set[Key]]:
+    changes, findings, wanted = [], [], set()
+    for proposal, names in plan.proposals:
+        for body in proposal.bodies:
+            wanted.add(identity(body))
+            change, found = create(live, body, PART, names, _why(body, plan), MESH, scope)
+            changes += [change] if change else []
+            findings += found
+    return changes, findings, wanted
+
+
+def _patched(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], list[Finding], set[Key]]:
+    desired: dict[Key, dict[tuple[str | int, ...], Any]] = {}
+    for_whom: dict[Key, set[str]] = {}
+    for proposal, names in plan.proposals:
+        for wish in proposal.wishes:
+            key = identity(wish.object)
+            desired.setdefault(key, {})[wish.path] = wish.value
+            for_whom.setdefault(key, set()).update(names)
+    changes = []
+    for key, fields in sorted(desired.items()):
+        obj = live.get(*key)
+        if obj is None:
+            continue
+        why = "routes of this object reach their Services by " + ", ".join(_strategies(obj, plan))
+        change = claim(obj, PART, fields, for_whom[key], why, LOAD_BALANCER, scope)
+        changes += [change] if change else []
+    return changes, [], set(desired)
+
+
+def _strategies(obj: Obj, plan: RoutingPlan) -> list[str]:
+    ref = ref_of(obj)
+    found = {item.strategy for item in plan.routes if item.strategy != "none" and item.route.object == ref}
+    return sorted(found) or ["the plan of the routes that they share an upstream with"]
+
+
+def _why(body: Obj, plan: RoutingPlan) -> str:
+    hosts = (body.get("spec") or {}).get("hosts") or [body.get("spec", {}).get("host", "")]
+    if hosts != [""]:
+        return f"tells the load balancer's namespace that {', '.join(map(str, hosts))} is in the mesh"
+    return "makes the addresses of the pods known to the load balancer's sidecar"
+
+
+def _about_managers(live: Snapshot, changes: Iterable[Change]) -> list[Finding]:
+    found = []
+    for change in changes:
+        obj = live.get(*_key(change)) if change.action == "patch" else None
+        remark = manager_finding(obj, "what the plan sets") if obj is not None else None
+        found += [remark] if remark else []
+    return found
+
+
+def _key(change: Change) -> Key:
+    ref = change.object
+    group = ref.api_version.rpartition("/")[0]
+    return (f"{ref.kind}.{group}" if group else ref.kind, ref.namespace, ref.name)
+
+
+def is_owned(obj: Obj | None) -> bool:
+    """Whether this part wrote anything on an object."""
+    return obj is not None and bool(owned(Snapshot([obj]), PART))
