@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.managers import manager_finding
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import claim, create, owned, take_back
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
