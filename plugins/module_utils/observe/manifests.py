@@ -127,15 +127,15 @@ def _read_json(file: str, text: str) -> Iterator[_Document]:
 
 
 def _read_yaml(file: str, text: str) -> Iterator[_Document]:
-    number, loader = 0, None
+    number, loader = 1, None
     try:
         loader = _loader_class()(text)
         while loader.check_node():
-            number += 1
             node = loader.get_node()
             yield _Document(file, number, node.start_mark.line + 1, loader.construct_document(node))
+            number += 1
     except yaml.YAMLError as error:
-        raise _syntax_error(file, text, number + 1, error) from error
+        raise _syntax_error(file, text, number, error) from error
     finally:
         if loader is not None:
             loader.dispose()
