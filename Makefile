@@ -44,8 +44,8 @@ lock:  ## pins the newest tools that install together
 	@.ci/lock
 
 demo: deps  ## the collection at work on a real cluster on this machine
-	@test -f lab/demo || { echo "lab/demo is missing" >&2; exit 1; }
-	@. tests/tools/env.sh && ANSIBLE_COLLECTIONS_PATH=$$(python tests/tools/stage_collection.py link) bash lab/demo
+	@test -x lab/demo || { echo "lab/demo is missing or not executable" >&2; exit 1; }
+	@. tests/tools/env.sh && ANSIBLE_COLLECTIONS_PATH=$$(python tests/tools/stage_collection.py link) lab/demo
 
 clean:  ## what the tools left for this checkout; the tools themselves stay
 	@. tests/tools/env.sh && rm -rf .ansible .cache .mypy_cache .pytest_cache .ruff_cache .coverage tests/output && \
