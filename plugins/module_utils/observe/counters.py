@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import ProxyDataError, join_address
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import (
+    ProxyDataError,
+    join_address,
+    load_json,
+)
 
 Reading = dict[tuple[str, str], dict[str, int]]
 """Counters by (cluster, ``ip:port`` of the endpoint)."""
@@ -34,7 +37,7 @@ def parse_clusters(text: str) -> Reading:
 
     Raises :class:`ProxyDataError` when it is neither.
     """
-    if text.lstrip().startswith("{"):
+    if text.startswith("{") or "\n{" in text:
         return _from_json(text)
     reading: Reading = {}
     for line in text.splitlines():
@@ -49,12 +52,8 @@ def _outbound(cluster: str) -> bool:
 
 
 def _from_json(text: str) -> Reading:
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise ProxyDataError(f"The proxy's cluster counters are not JSON: {error}") from error
     reading: Reading = {}
-    for status in data.get("cluster_statuses") or []:
+    for status in load_json(text).get("cluster_statuses") or []:
         name = str(status.get("name", ""))
         if _outbound(name):
             for host in status.get("host_statuses") or []:
@@ -89,11 +88,7 @@ def _add_line(reading: Reading, line: str) -> None:
 
 def parse_certs(text: str) -> Certificate:
     """Read ``/certs``: the first certificate whose name is a SPIFFE id. Raises :class:`ProxyDataError` when there is none."""
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise ProxyDataError(f"The proxy's certificates are not JSON: {error}") from error
-    for entry in data.get("certificates") or []:
+    for entry in load_json(text).get("certificates") or []:
         for certificate in entry.get("cert_chain") or []:
             for name in certificate.get("subject_alt_names") or []:
                 if str(name.get("uri", "")).startswith("spiffe://"):

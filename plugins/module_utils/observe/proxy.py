@@ -161,7 +161,7 @@ def parse_config_dump(text: str | bytes | Obj) -> Proxy:
 
     Sections that are missing count as empty. Raises :class:`ProxyDataError` when it is no configuration dump at all.
     """
-    data = text if isinstance(text, dict) else _load(text)
+    data = text if isinstance(text, dict) else load_json(text)
     configs = data.get("configs")
     if not isinstance(configs, list):
         raise ProxyDataError("The proxy's answer has no list of configurations, so it is no configuration dump.")
@@ -178,11 +178,18 @@ def _flatten(configs: list[Any]) -> Iterator[Obj]:
             yield {section: [item]} if section else item
 
 
-def _load(text: str | bytes) -> Obj:
+def load_json(text: str | bytes) -> Obj:
+    """Read the JSON object in an answer; log lines that the agent writes before it are skipped.
+
+    Raises :class:`ProxyDataError`, with the beginning of the answer, when there is no object in it.
+    """
+    whole = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    start = 0 if whole.startswith("{") else whole.find("\n{") + 1
     try:
-        data = json.loads(text)
+        data = json.loads(whole[start:])
     except ValueError as error:
-        raise ProxyDataError(f"The proxy's answer is not JSON: {error}") from error
+        shown = " ".join(whole[:200].split()) or "(empty)"
+        raise ProxyDataError(f"The proxy's answer is not JSON ({error}): {shown}") from error
     if not isinstance(data, dict):
         raise ProxyDataError("The proxy's answer is JSON, but not an object.")
     return data

@@ -99,6 +99,11 @@ def test_missing_sections_count_as_empty() -> None:
     assert proxy.cluster("c") is None
 
 
+def test_log_lines_before_the_answer_are_skipped() -> None:
+    text = "2026-11-21T06:56:31Z\twarn\tsomething {odd}\n" + json.dumps(envoy.dump([envoy.outbound()]))
+    assert parse_config_dump(text.encode()).outbound is not None
+
+
 @pytest.mark.parametrize("text", ["", "not json", "[]", '{"configs": 3}', "{}"])
 def test_anything_else_is_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(ProxyDataError, match="proxy's answer"):
