@@ -9,8 +9,7 @@ from meshlab.errors import UsageError
 
 #: Every addon, in the order of installation.
 ADDONS: dict[str, Addon] = {
-    addon.name: addon
-    for addon in (coredns.ADDON, istio.ADDON, demo.ADDON, istio_gateway.ADDON, ingress_nginx.ADDON)
+    addon.name: addon for addon in (coredns.ADDON, istio.ADDON, demo.ADDON, istio_gateway.ADDON, ingress_nginx.ADDON)
 }
 
 

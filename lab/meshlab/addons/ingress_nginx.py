@@ -42,8 +42,8 @@ def adapt_template(text: str) -> str:
     names = ("ndk_http", "ngx_http_lua", "ngx_http_headers_more_filter", "ngx_stream")
     loads = "".join(f"load_module /usr/lib/nginx/modules/{name}_module.so;\n" for name in names)
     listener = 'stream {\n    server { listen 127.0.0.1:{{ .StreamPort }}; access_log off; return ""; }\n}\n'
-    text, found = re.subn(r"^pid \{\{ \.PID \}\};\n", lambda match: match[0] + loads, text, flags=re.M)
-    text, streams = re.subn(r"^stream \{\n.*?^\}\n", lambda match: listener, text, flags=re.M | re.S)
+    text, found = re.subn(r"^pid \{\{ \.PID \}\};\n", lambda match: match[0] + loads, text, flags=re.MULTILINE)
+    text, streams = re.subn(r"^stream \{\n.*?^\}\n", lambda match: listener, text, flags=re.MULTILINE | re.DOTALL)
     if (found, streams) != (1, 1):
         raise ValueError("the nginx template is not the one that is known here")
     return text

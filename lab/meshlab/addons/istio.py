@@ -75,7 +75,7 @@ def istioctl_path() -> str:
 def install(cluster: Cluster) -> None:
     """Install istiod and the CRDs; the charts are inside istioctl."""
     hub_and_tag = ["--set", f"hub={versions.REGISTRY}", "--set", f"tag={versions.ISTIO}"]
-    argv = [istioctl_path(), "install", "-y", "-f", SETTINGS, *hub_and_tag]
+    argv = [istioctl_path(), "install", "-y", "-f", str(SETTINGS), *hub_and_tag]
     run(argv, env=environment(cluster), timeout=300)
 
 

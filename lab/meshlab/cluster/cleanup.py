@@ -46,9 +46,7 @@ def pids() -> list[int]:
 def stop_strays(cluster: Cluster) -> int:
     """End components without a record; they would hold ports and sockets."""
     known = {
-        process.pid
-        for name in components.NAMES
-        if (process := processes.load(cluster.state / "run", name)) and processes.alive(process)
+        process.pid for name in components.NAMES if (process := processes.load(cluster.state / "run", name)) and processes.alive(process)
     }
     shims = runtime.shims(cluster)
     victims = {pid: start for pid, start in strays(cluster).items() if pid not in known and pid not in shims}

@@ -4,6 +4,7 @@
 """What is wrong with a cluster; an empty list means that nothing is."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from meshlab.addons.base import Addon
 from meshlab.cluster import components, kubectl, network, processes
@@ -25,15 +26,21 @@ def process_problems(cluster: Cluster) -> list[str]:
     return found
 
 
-def node_problems(cluster: Cluster) -> list[str]:
-    """The API server's and the node's own word."""
+def node_problems(cluster: Cluster, since: float = 0.0) -> list[str]:
+    """The API server's and the node's own word; what the node said before a given time does not count."""
     if not kubectl.ready(cluster):
         return ["the API server is not ready"]
     for node in kubectl.items(cluster, "nodes"):
         if node["metadata"]["name"] == cluster.name:
-            conditions = {entry["type"]: entry["status"] for entry in node["status"].get("conditions", [])}
-            return [] if conditions.get("Ready") == "True" else ["the node is not ready"]
+            ready = {entry["type"]: entry for entry in node["status"].get("conditions", [])}.get("Ready", {})
+            spoken = ready.get("status") == "True" and seconds(ready["lastHeartbeatTime"]) >= int(since)
+            return [] if spoken else ["the node is not ready"]
     return ["the node is not registered"]
+
+
+def seconds(stamp: str) -> float:
+    """A time as Kubernetes writes it, in seconds."""
+    return datetime.fromisoformat(stamp).timestamp()
 
 
 def unavailable(cluster: Cluster, addons: Sequence[Addon]) -> dict[str, list[str]]:

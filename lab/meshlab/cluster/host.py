@@ -18,9 +18,7 @@ from meshlab.cluster.record import Cluster, all_clusters
 SETTINGS: Final = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
                    "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes")  # fmt: skip
 #: Folders whose place kubelet, containerd and the CNI library do not let anyone choose.
-FOLDERS: Final = tuple(
-    Path(name) for name in ("/var/lib/kubelet", "/var/log/containers", "/var/lib/cni", "/run/containerd", "/etc/cni")
-)
+FOLDERS: Final = tuple(Path(name) for name in ("/var/lib/kubelet", "/var/log/containers", "/var/lib/cni", "/run/containerd", "/etc/cni"))
 POD: Final = re.compile("[0-9a-f]{64}")
 LEFTOVERS: Final = (
     Path("/var/lib/kubelet/device-plugins/kubelet.sock"),

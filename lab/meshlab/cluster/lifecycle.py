@@ -90,10 +90,17 @@ def discard_pods(cluster: Cluster) -> None:
 
 
 def replace_stale_pods(cluster: Cluster) -> None:
-    """Delete pods that have no containers any more, before kubelet starts."""
-    if (cluster.state / STALE_PODS).exists():
-        kubectl.kubectl(cluster, "delete", "pods", "-A", "--all", "--force", "--grace-period=0", "--wait=false")
-        (cluster.state / STALE_PODS).unlink()
+    """Delete pods that have no containers any more, and wait until the controllers have noticed it.
+
+    kubelet must not run yet: then no new pod can become ready, and what the deployments say can be believed again.
+    """
+    kubectl.kubectl(cluster, "delete", "pods", "-A", "--all", "--force", "--grace-period=0", "--wait=false")
+
+    def noticed() -> bool:
+        return not any(item["status"].get("availableReplicas") for item in kubectl.items(cluster, "deployments"))
+
+    wait(cluster, "controller-manager", "the controllers' view of the pods", noticed, 60)
+    (cluster.state / STALE_PODS).unlink()
 
 
 def in_namespace(cluster: Cluster, name: str, namespace: int) -> bool:
@@ -115,15 +122,27 @@ def start_node(cluster: Cluster, addons: Sequence[Addon], progress: Progress) ->
     with ThreadPoolExecutor(max_workers=1) as pool:
         with progress.step("control plane"):
             ensure_running(cluster, "containerd", lambda: runtime.answers(cluster))
+            note_replaced_images(cluster, addons)
             importing = pool.submit(runtime.import_images, cluster, images_of(addons))
             start_control_plane(cluster)
         with progress.step("images") as step:
             step.remark = imported(importing)
             cluster.save()
     with progress.step("node"):
-        ensure_running(cluster, "kubelet")
+        begun = time.time()
+        fresh = ensure_running(cluster, "kubelet")
         ensure_running(cluster, "proxy")
-        wait(cluster, "kubelet", "the node", lambda: not health.node_problems(cluster), 60)
+        since = begun if fresh else 0.0
+        wait(cluster, "kubelet", "the node", lambda: not health.node_problems(cluster, since), 60)
+
+
+def note_replaced_images(cluster: Cluster, addons: Sequence[Addon]) -> None:
+    """Remember addons whose running pods use an image that is about to be replaced under the same name."""
+    replaced = {ref for image in runtime.to_import(cluster, images_of(addons)) if (ref := image.ref) in cluster.images}
+    for addon in addons:
+        if addon.name not in cluster.stale and any(image.ref in replaced for image in addon.images):
+            cluster.stale.append(addon.name)
+    cluster.save()
 
 
 def imported(importing: "Future[int]") -> str:
@@ -137,8 +156,10 @@ def start_control_plane(cluster: Cluster) -> None:
     ensure_running(cluster, "etcd")
     ensure_running(cluster, "apiserver", lambda: kubectl.ready(cluster))
     kubectl.kubectl(cluster, "apply", "--server-side", "-f", "-", stdin=PROXY_ROLE)
-    replace_stale_pods(cluster)
     ensure_running(cluster, "controller-manager")
+    if (cluster.state / STALE_PODS).exists():
+        processes.stop(cluster.state / "run", "kubelet")
+        replace_stale_pods(cluster)
     ensure_running(cluster, "scheduler")
 
 
@@ -151,16 +172,18 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: "system:kube-
 """
 
 
-def ensure_running(cluster: Cluster, name: str, ready: Callable[[], bool] | None = None) -> None:
-    """Start a component that does not run, or runs with older settings, and wait until it serves."""
+def ensure_running(cluster: Cluster, name: str, ready: Callable[[], bool] | None = None) -> bool:
+    """Start a component that does not run, or runs with older settings, and wait until it serves; True if started."""
     wanted = components.component(cluster, name)
     run = cluster.state / "run"
     process = processes.load(run, name)
-    if not processes.alive(process) or (process and process.spec != processes.spec_of(wanted.argv)):
+    started = not processes.alive(process) or bool(process and process.spec != processes.spec_of(wanted.argv))
+    if started:
         processes.stop(run, name)
         processes.start(run, name, wanted.argv, log_path(cluster, name), network.enter(cluster))
     if ready:
         wait(cluster, name, name, ready, 60)
+    return started
 
 
 def wait(cluster: Cluster, name: str, what: str, ready: Callable[[], bool], seconds: float) -> None:
@@ -194,8 +217,9 @@ def install(cluster: Cluster, addon: Addon) -> str:
     if before == digest and not health.unavailable(cluster, [addon]):
         return "there"
     addon.install(cluster)
-    if before and before != digest:
+    if addon.name in cluster.stale:
         kubectl.restart(cluster, addon.deployments)
+        cluster.stale.remove(addon.name)
     if addon.name in ("coredns", "istio"):
         kubectl.rollout(cluster, addon.deployments)
     cluster.addons[addon.name] = digest

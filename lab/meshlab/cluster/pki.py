@@ -71,7 +71,7 @@ def ensure(cluster: Cluster) -> bool:
     if (pki / "complete").exists() and cluster.kubeconfig.exists():
         return False
     new_key(pki / "ca.key")
-    ca = ["-key", pki / "ca.key", "-out", pki / "ca.crt", "-subj", f"/CN={cluster.name}-ca"]
+    ca = ["-key", str(pki / "ca.key"), "-out", str(pki / "ca.crt"), "-subj", f"/CN={cluster.name}-ca"]
     run(["openssl", "req", "-x509", "-new", "-days", DAYS, *ca])
     new_key(pki / "service-account.key")
     run(["openssl", "pkey", "-in", pki / "service-account.key", "-pubout", "-out", pki / "service-account.pub"])
@@ -89,7 +89,7 @@ def issue(pki: Path, identity: Identity) -> None:
     key, request = pki / f"{identity.file}.key", pki / f"{identity.file}.cnf"
     new_key(key)
     request.write_text(identity.config())
-    signer = ["-CA", pki / "ca.crt", "-CAkey", pki / "ca.key", "-days", DAYS]
+    signer = ["-CA", str(pki / "ca.crt"), "-CAkey", str(pki / "ca.key"), "-days", DAYS]
     run(["openssl", "req", "-x509", "-new", "-config", request, "-key", key, *signer,
          "-out", pki / f"{identity.file}.crt"])  # fmt: skip
     request.unlink()

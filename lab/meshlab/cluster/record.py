@@ -31,6 +31,7 @@ class Cluster:
     boot_id: str = ""
     addons: dict[str, str] = field(default_factory=dict)  # addon -> hash of what was installed
     images: dict[str, str] = field(default_factory=dict)  # image ref -> key of what was imported
+    stale: list[str] = field(default_factory=list)  # addons whose pods run an image that was replaced since
     prepared: list[str] = field(default_factory=list)  # addons whose images are there, not installed
 
     @property
