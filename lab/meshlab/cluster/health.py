@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from meshlab.addons.base import Addon
 from meshlab.cluster import components, kubectl, network, processes
@@ -44,18 +45,41 @@ def seconds(stamp: str) -> float:
 
 
 def unavailable(cluster: Cluster, addons: Sequence[Addon]) -> dict[str, list[str]]:
-    """Per addon, its deployments that are missing or have too few pods."""
-    have = {}
-    for item in kubectl.items(cluster, "deployments"):
-        meta, status, wanted = item["metadata"], item.get("status", {}), item["spec"].get("replicas", 1)
-        fresh = status.get("observedGeneration", 0) >= meta.get("generation", 0)
-        have[meta["namespace"], meta["name"]] = fresh and status.get("availableReplicas", 0) >= wanted
+    """Per addon, its deployments that are missing or have too few ready pods.
+
+    The pods are counted themselves: what a deployment says of them is old after its controller was away.
+    """
+    objects = kubectl.items(cluster, "deployments,pods")
+    pods = [item for item in objects if item["kind"] == "Pod" and pod_ready(item)]
+    good = {
+        (item["metadata"]["namespace"], item["metadata"]["name"])
+        for item in objects
+        if item["kind"] == "Deployment" and rolled_out(item, pods)
+    }
     found: dict[str, list[str]] = {}
     for addon in addons:
-        lacking = [f"{namespace}/{name}" for namespace, name in addon.deployments if not have.get((namespace, name))]
+        lacking = [f"{namespace}/{name}" for namespace, name in addon.deployments if (namespace, name) not in good]
         if lacking:
             found[addon.name] = lacking
     return found
+
+
+def pod_ready(pod: dict[str, Any]) -> bool:
+    """Whether a pod is ready and not about to go."""
+    conditions = {entry["type"]: entry["status"] for entry in pod.get("status", {}).get("conditions", [])}
+    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def rolled_out(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) -> bool:
+    """Whether a deployment runs what it says, with enough ready pods and none of an older kind."""
+    meta, spec, status = deployment["metadata"], deployment["spec"], deployment.get("status", {})
+    wanted, labels = spec.get("replicas", 1), spec["selector"].get("matchLabels", {}).items()
+    if status.get("observedGeneration", 0) < meta.get("generation", 0):
+        return False
+    if status.get("updatedReplicas", 0) < wanted or status.get("replicas", 0) > wanted:
+        return False
+    here = [pod["metadata"] for pod in pods if pod["metadata"]["namespace"] == meta["namespace"]]
+    return bool(sum(labels <= pod.get("labels", {}).items() for pod in here) >= wanted)
 
 
 def outdated(cluster: Cluster, addons: Sequence[Addon]) -> list[str]:

@@ -49,12 +49,6 @@ def apply(cluster: Cluster, path: Path, **values: str) -> None:
     kubectl(cluster, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
 
 
-def rollout(cluster: Cluster, deployments: Sequence[tuple[str, str]], seconds: int = 180) -> None:
-    """Wait until deployments are complete."""
-    for namespace, name in deployments:
-        kubectl(cluster, "-n", namespace, "rollout", "status", f"deployment/{name}", f"--timeout={seconds}s")
-
-
 def restart(cluster: Cluster, deployments: Sequence[tuple[str, str]]) -> None:
     """Replace the pods of deployments, whose image changed under the same name."""
     for namespace, name in deployments:

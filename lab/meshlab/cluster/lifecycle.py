@@ -15,6 +15,7 @@ from meshlab.cluster import cgroups, cleanup, components, config, core, health, 
 from meshlab.cluster.record import Cluster
 from meshlab.errors import LabError
 from meshlab.progress import Progress
+from meshlab.shell import run
 
 #: Lines of progress that 'bring_up' prints besides one per addon.
 STEPS = 4
@@ -31,26 +32,26 @@ def images_of(addons: Sequence[Addon]) -> list[Image]:
 
 def bring_up(cluster: Cluster, installed: Sequence[Addon], prepared: Sequence[Addon], progress: Progress) -> None:
     """Repair or make everything, in order; a store that does not come back is given up, once, and said so."""
+    before = progress.done
     try:
         start_node(cluster, [*installed, *prepared], progress)
     except LabError as error:
         if not (cluster.state / "etcd" / "member").exists() or not cluster.addons:
             raise
         progress.note(f"the recorded state is inconsistent ({first_line(error)}): starting with an empty cluster")
-        progress.done -= STEPS - 1
+        progress.total += progress.done - before
         start_over(cluster)
         start_node(cluster, [*installed, *prepared], progress)
     for addon in installed:
         with progress.step(f"install {addon.name}") as step:
             step.remark = install(cluster, addon)
     with progress.step("wait for all pods"):
-        for addon in installed:
-            kubectl.rollout(cluster, addon.deployments)
+        wait_available(cluster, installed)
 
 
 def first_line(error: Exception) -> str:
     """Enough of an error for a remark."""
-    return str(error).splitlines()[0]
+    return str(error).splitlines()[0][:120]
 
 
 def start_over(cluster: Cluster) -> None:
@@ -90,16 +91,8 @@ def discard_pods(cluster: Cluster) -> None:
 
 
 def replace_stale_pods(cluster: Cluster) -> None:
-    """Delete pods that have no containers any more, and wait until the controllers have noticed it.
-
-    kubelet must not run yet: then no new pod can become ready, and what the deployments say can be believed again.
-    """
+    """Delete pods that have no containers any more; their controllers make new ones."""
     kubectl.kubectl(cluster, "delete", "pods", "-A", "--all", "--force", "--grace-period=0", "--wait=false")
-
-    def noticed() -> bool:
-        return not any(item["status"].get("availableReplicas") for item in kubectl.items(cluster, "deployments"))
-
-    wait(cluster, "controller-manager", "the controllers' view of the pods", noticed, 60)
     (cluster.state / STALE_PODS).unlink()
 
 
@@ -153,14 +146,20 @@ def imported(importing: "Future[int]") -> str:
 
 def start_control_plane(cluster: Cluster) -> None:
     """Store, API server, controllers, scheduler."""
-    ensure_running(cluster, "etcd")
+    ensure_running(cluster, "etcd", lambda: etcd_answers(cluster))
     ensure_running(cluster, "apiserver", lambda: kubectl.ready(cluster))
     kubectl.kubectl(cluster, "apply", "--server-side", "-f", "-", stdin=PROXY_ROLE)
-    ensure_running(cluster, "controller-manager")
     if (cluster.state / STALE_PODS).exists():
-        processes.stop(cluster.state / "run", "kubelet")
         replace_stale_pods(cluster)
+    ensure_running(cluster, "controller-manager")
     ensure_running(cluster, "scheduler")
+
+
+def etcd_answers(cluster: Cluster) -> bool:
+    """Whether the store serves; it listens inside the node's network only."""
+    client = str(core.ETCD.artifact.folder / "bin" / "etcdctl")
+    argv = [*network.enter(cluster), client, "--endpoints", components.ETCD_URL, "endpoint", "health"]
+    return run(argv, check=False, timeout=10).returncode == 0
 
 
 PROXY_ROLE = """
@@ -175,12 +174,12 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: "system:kube-
 def ensure_running(cluster: Cluster, name: str, ready: Callable[[], bool] | None = None) -> bool:
     """Start a component that does not run, or runs with older settings, and wait until it serves; True if started."""
     wanted = components.component(cluster, name)
-    run = cluster.state / "run"
-    process = processes.load(run, name)
+    folder = cluster.state / "run"
+    process = processes.load(folder, name)
     started = not processes.alive(process) or bool(process and process.spec != processes.spec_of(wanted.argv))
     if started:
-        processes.stop(run, name)
-        processes.start(run, name, wanted.argv, log_path(cluster, name), network.enter(cluster))
+        processes.stop(folder, name)
+        processes.start(folder, name, wanted.argv, log_path(cluster, name), network.enter(cluster))
     if ready:
         wait(cluster, name, name, ready, 60)
     return started
@@ -210,6 +209,16 @@ def tail(path: Path, lines: int) -> str:
         return "(no log)"
 
 
+def wait_available(cluster: Cluster, addons: Sequence[Addon], seconds: float = 180) -> None:
+    """Wait until all deployments of addons have their pods."""
+    limit = time.monotonic() + seconds
+    while lacking := health.unavailable(cluster, addons):
+        if time.monotonic() > limit:
+            names = [name for group in lacking.values() for name in group]
+            raise LabError(f"not available after {seconds:.0f} s: {', '.join(names)}")
+        time.sleep(0.5)
+
+
 def install(cluster: Cluster, addon: Addon) -> str:
     """Install an addon unless it is there from the same inputs and available; the remark says what was done."""
     digest = addon.digest(cluster)
@@ -221,7 +230,7 @@ def install(cluster: Cluster, addon: Addon) -> str:
         kubectl.restart(cluster, addon.deployments)
         cluster.stale.remove(addon.name)
     if addon.name in ("coredns", "istio"):
-        kubectl.rollout(cluster, addon.deployments)
+        wait_available(cluster, [addon])
     cluster.addons[addon.name] = digest
     cluster.save()
     return "" if before is None else "again"
