@@ -35,6 +35,9 @@ def effective_mode(snapshot: Snapshot, pod: Obj, port: int) -> str:
     namespace = namespace_of(pod)
     policies = _oldest_first(snapshot.lookup(PEER_AUTHENTICATION, by_namespace, namespace))
     labels = labels_of(pod)
+    # Policies of the root namespace are the mesh's: one with a selector is for nobody, not even for pods there.
+    if namespace == root_namespace(snapshot):
+        policies = []
     own = [item for item in policies if selects(dig(item, "spec", "selector", "matchLabels"), labels)]
     if own:
         mode = _mode(dig(own[0], "spec", "portLevelMtls", str(port))) or _port_mode(own[0], port)
