@@ -1,0 +1,116 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run of service_routing, from its options to its result."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.apply import ownership
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import PART, is_owned, routing_changes
+from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding, LoadBalancer, RoutePlan
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import config_map_namespaces, detect
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.inventory import about_reading
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import read_mesh
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import namespace_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.selection import choose_load_balancers, route_filter
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, RoutingPlan, plan_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.session import Result, Session, deliver, report, start
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import extra_kinds
+
+ESSENTIAL = (kinds.SERVICE, kinds.POD, kinds.INGRESS, kinds.INGRESS_CLASS, kinds.NAMESPACE)
+"""Without these no plan can be right, so a run that may not read them stops; all others become findings."""
+
+
+def reading_kinds() -> tuple[str, ...]:
+    """Kind keys that a run reads."""
+    return (*kinds.BASE, *extra_kinds())
+
+
+def run(params: Mapping[str, Any], check_mode: bool, diff: bool) -> Result:
+    """Plan and write (or take back); raises :class:`MeshlbError` before anything is written."""
+    session = start(params, check_mode, reading_kinds(), config_map_namespaces)
+    live = session.snapshot
+    demand(live)
+    load_balancers, findings = detect(live)
+    chosen = choose_load_balancers(load_balancers, params.get("load_balancers") or [])
+    findings = [item for item in findings if _concerns(item, chosen, load_balancers)]
+    namespaces = params.get("namespaces") or []
+    if params["state"] == "absent":
+        routes, changes, about = _absent(live, chosen, params, namespaces)
+    else:
+        routes, changes, about = _present(live, chosen, params, namespaces)
+    changed, about_writing, files = deliver(session, changes)
+    more = {"files": files} if params.get("output_dir") else {}
+    everything = [*about_reading(live), *findings, *about, *about_writing]
+    return report(changes, everything, changed and _writes(session), diff, routes=[item.to_result() for item in routes], **more)
+
+
+def demand(snapshot: Snapshot) -> None:
+    """Stop where the cluster has no mesh, or where what every plan rests on may not be read."""
+    if not read_mesh(snapshot).installed:
+        raise MeshlbError(
+            "Istio is not installed here: no istiod was found, and the API server serves none of Istio's kinds.",
+            "Install Istio, or choose the cluster (kubeconfig, context) that has it.",
+        )
+    denied = {kind: snapshot.source.denied[kind] for kind in ESSENTIAL if kind in snapshot.source.denied}
+    if denied:
+        sentences = " ".join(denied.values())
+        raise MeshlbError(
+            f"{', '.join(denied)} cannot be read, and no plan is right without. {sentences}",
+            "Grant get and list on them; docs/rbac.md has the exact rules per playbook.", details={"denied": dict(denied)},
+        )
+
+
+def _present(
+    live: Snapshot, chosen: list[LoadBalancer], params: Mapping[str, Any], namespaces: Collection[str]
+) -> tuple[list[RoutePlan], list[Change], list[Finding]]:
+    selected = route_filter(live, namespaces, params.get("label_selector") or "")
+    options = Options(params["strategy"], params["preserve_host"], selected)
+    # What other load balancers' routes need is left in place: the plan starts from a cluster without ours alone.
+    plan: RoutingPlan = plan_routes(live, ownership.original(live, PART), chosen, options, is_owned)
+    everything = not namespaces and not params.get("label_selector")
+    changes, about = routing_changes(live, plan, [item.label for item in chosen], lambda obj: everything)
+    return list(plan.routes), changes, [*plan.findings, *about]
+
+
+def _absent(
+    live: Snapshot, chosen: list[LoadBalancer], params: Mapping[str, Any], namespaces: Collection[str]
+) -> tuple[list[RoutePlan], list[Change], list[Finding]]:
+    names = [item.label for item in chosen] if params.get("load_balancers") else None
+    changes, about = ownership.take_back(
+        live, PART, lambda obj: bool(namespaces) and namespace_of(obj) not in namespaces, names, "is taken back"
+    )
+    after = ownership.apply_changes(live, changes)
+    selected = route_filter(live, namespaces, params.get("label_selector") or "")
+    routes, dummy = read_routes(live, chosen)
+    by_key = {item.key: item for item in chosen}
+    restored = {route.sort_key: route for route in read_routes(after, chosen)[0]}
+    plans = []
+    for route in filter(selected, routes):
+        load_balancer = by_key[route.load_balancer]
+        then = predict(after, load_balancer, restored.get(route.sort_key, route))
+        plans.append(RoutePlan(route, predict(live, load_balancer, route), then, "none"))
+    return plans, changes, about
+
+
+def _writes(session: Session) -> bool:
+    """Manifests without an output folder are read and nothing else."""
+    return session.api is not None or bool(session.params.get("output_dir"))
+
+
+def _concerns(item: Finding, chosen: list[LoadBalancer], everything: list[LoadBalancer]) -> bool:
+    """Whether a finding is about one of the chosen load balancers, or about none in particular."""
+    others = {other.workload for other in everything if other not in chosen and other.workload}
+    return item.object is None or item.object not in others
+
+
+__all__ = ["Result", "demand", "finding", "reading_kinds", "run"]

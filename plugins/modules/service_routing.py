@@ -1,0 +1,175 @@
+#!/usr/bin/python
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_routing
+short_description: Route a load balancer's traffic so that its sidecar can give it mutual TLS
+version_added: 0.1.0
+author: The meshlb.istio contributors (@meshlb)
+description:
+  - Works out for every route of the load balancers what keeps it from mutual TLS, chooses a strategy, and changes exactly what that needs.
+  - Predicts each route's verdict before and after. In check mode nothing is written, and the changes are exactly those of a run.
+  - Every field that is replaced can be given back. With O(state=absent) all of it is.
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - meshlb.istio.attributes
+  - meshlb.istio.attributes.action_group
+  - meshlb.istio.common
+  - meshlb.istio.common.manifests
+  - meshlb.istio.common.output_dir
+  - meshlb.istio.common.namespaces
+  - meshlb.istio.common.load_balancers
+  - meshlb.istio.common.workers
+options:
+  label_selector:
+    description: Plans only routes whose object has these labels (C(key=value), C(key!=value), C(key), C(!key), separated by commas).
+    type: str
+    default: ""
+  strategy:
+    description:
+      - V(service_vip) routes to the Service's address; it serves ports that declare no HTTP.
+      - V(host_rewrite) does the same and sends the Service's name as Host.
+      - V(host_alias) routes to the Service's address and gives the mesh a VirtualService for the public host.
+      - V(host_entry) leaves the load balancer alone and gives its namespace a ServiceEntry and a DestinationRule for the public host.
+      - V(headless_twin) leaves the load balancer alone and adds a headless Service over the same pods.
+      - V(auto) takes for each route the one that keeps most of what is in use, and says why.
+      - The annotation C(meshlb.istio/strategy) on a route's object, or else on its namespace, wins over this option.
+      - A route whose object is annotated C(meshlb.istio/ignore) with the value V(true) is left alone.
+    type: str
+    choices: [auto, service_vip, host_entry, headless_twin, host_alias, host_rewrite]
+    default: auto
+  preserve_host:
+    description: Whether V(auto) has to keep the Host that the application sees. A strategy that is pinned is not affected.
+    type: bool
+    default: true
+  state:
+    description: V(present) carries the plan out, V(absent) takes back everything that this module ever wrote for these load balancers.
+    type: str
+    choices: [present, absent]
+    default: present
+seealso:
+  - module: meshlb.istio.lb_sidecar
+  - module: meshlb.istio.mtls_proof
+"""
+
+EXAMPLES = r"""
+- name: What would be done?
+  meshlb.istio.service_routing:
+  check_mode: true
+  register: plan
+
+- name: Do it for one load balancer
+  meshlb.istio.service_routing:
+    load_balancers: [ingress-nginx/ingress-nginx-controller]
+
+- name: Write it as files for a cluster that is driven from git
+  meshlb.istio.service_routing:
+    manifests: [deploy/]
+    output_dir: overlays/mutual-tls
+
+- name: Take it back
+  meshlb.istio.service_routing:
+    state: absent
+"""
+
+RETURN = r"""
+routes:
+  description: Every route, sorted, also where nothing is to do and in check mode.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    load_balancer:
+      description: The load balancer, as C(namespace/name).
+      type: str
+      sample: ingress-nginx/ingress-nginx-controller
+    object:
+      description: The object that holds the route.
+      type: dict
+      sample: {api_version: networking.k8s.io/v1, kind: Ingress, namespace: shop, name: shop}
+    host:
+      description: Public host, empty where the route takes any.
+      type: str
+      sample: shop.example.com
+    path:
+      description: Path, or for TCP services V(tcp:PORT).
+      type: str
+      sample: /
+    backend:
+      description: The Service port, with the protocol that Istio gives it (V(auto) where none is declared).
+      type: dict
+      sample: {namespace: shop, service: shop, port: 80, protocol: http}
+    before:
+      description: Verdict as things stand, and why.
+      type: dict
+      sample: {verdict: refused, why: the sidecar has no listener for a pod's port 8080}
+    after:
+      description: Verdict that the plan gives, the strategy (V(none) where nothing is to do or can be done), and why this one.
+      type: dict
+      sample: {verdict: mutual_tls, strategy: host_entry, why: the load balancer is left untouched}
+changes:
+  description: What was (in check mode would be) written, in this order; empty when nothing is to do.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    object:
+      description: The object that is written.
+      type: dict
+    action:
+      description: V(patch), V(create) or V(delete).
+      type: str
+      sample: create
+    before:
+      description: The fields as they were; C(null) stands for one that was not there.
+      type: dict
+    after:
+      description: The fields as they are set.
+      type: dict
+    why:
+      description: One sentence.
+      type: str
+findings:
+  description: Coded remarks, each with RV(ignore:code), severity, object, message and the page that explains it.
+  returned: success
+  type: list
+  elements: dict
+files:
+  description: Files that were written to O(output_dir).
+  returned: when O(output_dir) is set
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.meshlb.istio.plugins.module_utils.arguments import argument_spec, module_kwargs
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import AUTO, NAMES
+from ansible_collections.meshlb.istio.plugins.module_utils.routing_run import run
+from ansible_collections.meshlb.istio.plugins.module_utils.session import outcome
+
+
+def main() -> None:
+    spec = argument_spec(
+        "manifests",
+        "output_dir",
+        "namespaces",
+        "load_balancers",
+        "workers",
+        "state",
+        label_selector={"type": "str", "default": ""},
+        strategy={"type": "str", "choices": [AUTO, *NAMES], "default": AUTO},
+        preserve_host={"type": "bool", "default": True},
+    )
+    module = AnsibleModule(**module_kwargs(spec))
+    succeeded, result = outcome(lambda: run(module.params, module.check_mode, module._diff))
+    if not succeeded:
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
