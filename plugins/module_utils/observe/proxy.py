@@ -10,19 +10,22 @@ right away, and listeners, clusters and routes are read closely only when they a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
 
 HTTP_MANAGER = "HttpConnectionManager"
 TCP_PROXY = "TcpProxy"
+T = TypeVar("T")
+
 INBOUND_PORT = 15006
 OUTBOUND_PORT = 15001
 
 
-class ProxyDataError(ValueError):
+class ProxyDataError(MeshlbError):
     """What the proxy answered is not what its admin interface is known to answer."""
 
 
@@ -98,6 +101,7 @@ class Proxy:
         self._routes: dict[str, Obj] = {}
         self._clusters: dict[str, Obj] = {}
         self._assignments: dict[str, Obj] = {}
+        self._memo: dict[Hashable, Any] = {}
         for section in configs:
             self._read(section)
 
@@ -121,7 +125,7 @@ class Proxy:
 
     def listener(self, name: str) -> Listener | None:
         raw = self._listeners.get(name)
-        return None if raw is None else _listener(raw)
+        return None if raw is None else self.cached(("listener", name), lambda: _listener(raw))
 
     def listener_names(self) -> list[str]:
         return sorted(self._listeners)
@@ -151,9 +155,19 @@ class Proxy:
 
     def endpoints(self, cluster: Cluster) -> list[Endpoint]:
         """The endpoints that the cluster was given; an empty list for clusters that dial the original destination."""
+        return self.cached(("endpoints", cluster.name), lambda: list(_endpoints(self._assignment(cluster))))
+
+    def _assignment(self, cluster: Cluster) -> Obj:
         service_name = dig(cluster.config, "eds_cluster_config", "service_name", default="") or cluster.name
-        assignment = self._assignments.get(str(service_name)) or self._assignments.get(cluster.name)
-        return list(_endpoints(assignment or cluster.config.get("load_assignment") or {}))
+        found = self._assignments.get(str(service_name)) or self._assignments.get(cluster.name)
+        return dict(found or cluster.config.get("load_assignment") or {})
+
+    def cached(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Compute something about this proxy once."""
+        if key not in self._memo:
+            self._memo[key] = compute()
+        found: T = self._memo[key]
+        return found
 
 
 def parse_config_dump(text: str | bytes | Obj) -> Proxy:
@@ -264,7 +278,7 @@ def _endpoints(assignment: Obj) -> Iterator[Endpoint]:
             internal = address.get("envoy_internal_address") or {}
             ip, port = str(socket.get("address", "")), int(socket.get("port_value") or 0)
             if internal:
-                ip, port = _split_address(str(internal.get("endpoint_id", "")))
+                ip, port = split_address(str(internal.get("endpoint_id", "")))
             yield Endpoint(
                 ip=ip,
                 port=port,
@@ -279,6 +293,7 @@ def _socket_match(item: Obj) -> dict[str, str]:
     return {str(key): str(value) for key, value in metadata.items()}
 
 
-def _split_address(text: str) -> tuple[str, int]:
+def split_address(text: str) -> tuple[str, int]:
+    """The opposite of :func:`join_address`; the port is 0 where there is none."""
     host, _colon, port = text.rpartition(":")
     return host.strip("[]"), int(port) if port.isdigit() else 0

@@ -10,10 +10,9 @@ be read, else from the PeerAuthentication policies, and the sentence always says
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.counters import Certificate
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import PodView
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import INBOUND_PORT, Proxy
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.capture import takes_inbound
@@ -54,7 +53,7 @@ ServerLookup = Callable[[str, int], "tuple[ServerSide, ...]"]
 """Gives the backends behind an address: one for a pod's, all of its pods' for a Service's, none for an unknown one."""
 
 
-def from_sidecar(proxy: Proxy, pod: PodView, port: int, certificate: Certificate | None = None) -> ServerSide | None:
+def from_sidecar(proxy: Proxy, pod: PodView, port: int, identity: str = "") -> ServerSide | None:
     """Judge a backend by its own sidecar's inbound listener; ``None`` when the dump holds no such listener."""
     listener = proxy.inbound
     if listener is None or port == INBOUND_PORT:
@@ -67,7 +66,7 @@ def from_sidecar(proxy: Proxy, pod: PodView, port: int, certificate: Certificate
         name=f"{pod.namespace}/{pod.name}:{port}",
         plaintext=plain is not None,
         mutual_tls=mutual,
-        identity=certificate.identity if certificate else "",
+        identity=identity,
         source=f"sidecar of {pod.namespace}/{pod.name}",
         reason=f"in its inbound listener {how}",
     )
@@ -98,18 +97,19 @@ def without_sidecar(pod: PodView, port: int, reason: str) -> ServerSide:
 
 @dataclass(frozen=True)
 class Readings:
-    """What was read from backend sidecars: dumps and certificates by (namespace, pod), and why one is not there."""
+    """Dumps of backend sidecars by (namespace, pod).
 
-    proxies: dict[tuple[str, str], Proxy]
-    certificates: dict[tuple[str, str], Certificate]
-    representatives: dict[tuple[str, str], tuple[str, str]]
-    missing: str = "its sidecar was not asked"
+    ``representatives`` names the pod of the same workload that was asked in another's place; ``missing`` holds why one
+    could not be asked.
+    """
 
-    def of(self, pod: PodView) -> tuple[Proxy | None, Certificate | None, str]:
-        """The reading that stands for this pod: its own, or that of a pod of the same workload (whose name is given)."""
+    proxies: dict[tuple[str, str], Proxy] = field(default_factory=dict)
+    representatives: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    missing: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def asked(self, pod: PodView) -> tuple[str, str]:
         own = (pod.namespace, pod.name)
-        key = self.representatives.get(own, own)
-        return self.proxies.get(key), self.certificates.get(key), "" if key == own else f"{key[0]}/{key[1]}"
+        return self.representatives.get(own, own)
 
 
 def server_side(pod: PodView, port: int, readings: Readings, mode_of: ModeOf, identity: str) -> ServerSide:
@@ -118,9 +118,12 @@ def server_side(pod: PodView, port: int, readings: Readings, mode_of: ModeOf, id
         return without_sidecar(pod, port, "the pod has no sidecar")
     if not takes_inbound(pod.pod, port):
         return without_sidecar(pod, port, f"its sidecar does not capture port {port}")
-    proxy, certificate, stand_in = readings.of(pod)
-    found = from_sidecar(proxy, pod, port, certificate) if proxy else None
+    asked = readings.asked(pod)
+    proxy = readings.proxies.get(asked)
+    found = from_sidecar(proxy, pod, port, identity) if proxy else None
     if found is None:
-        return from_policy(pod, port, mode_of(pod.pod, port), readings.missing, identity)
-    name = f"sidecar of {stand_in}, of the same workload" if stand_in else found.source
-    return ServerSide(found.name, found.plaintext, found.mutual_tls, found.identity or identity, name, found.reason)
+        reason = readings.missing.get(asked, "its sidecar was not asked")
+        return from_policy(pod, port, mode_of(pod.pod, port), reason, identity)
+    if asked != (pod.namespace, pod.name):
+        return replace(found, source=f"sidecar of {asked[0]}/{asked[1]}, of the same workload")
+    return found

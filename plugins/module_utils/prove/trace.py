@@ -26,6 +26,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.prove.listeners impor
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.virtual_hosts import (
     Destination,
+    RouteTable,
     destinations,
     strip_port,
 )
@@ -35,13 +36,17 @@ BLACK_HOLE = "BlackHoleCluster"
 
 @dataclass(frozen=True)
 class Dialed:
-    """What the load balancer does: the address it dials, and what it sends there. ``path`` is ``None`` if not known."""
+    """What the load balancer does: the address it dials, and what it sends there.
+
+    ``path`` is ``None`` if it is not known; ``host_known`` is false if the load balancer makes the Host up at run time.
+    """
 
     ip: str
     port: int
     scheme: Scheme = "http"
     host: str = ""
     path: str | None = "/"
+    host_known: bool = True
 
     @property
     def address(self) -> str:
@@ -117,16 +122,28 @@ def _relay_clusters(relay: Obj) -> tuple[str, ...]:
 
 
 def _by_route(proxy: Proxy, dialed: Dialed, manager: Obj, steps: str) -> Trace:
-    name = str(dig(manager, "rds", "route_config_name", default=""))
-    config = proxy.route_config(name) if name else manager.get("route_config")
-    if config is None:
-        return Trace(steps, ended="unknown", why=f"route {name} is not in the configuration dump")
-    steps = f"{steps}, route {config.get('name') or name or '(inline)'}"
+    table = _route_table(proxy, manager)
+    if isinstance(table, str):
+        return Trace(steps, ended="unknown", why=f"route {table} is not in the configuration dump")
+    steps = f"{steps}, route {table.name}"
+    if not dialed.host_known and table.looks_at_host:
+        return Trace(steps, ended="unknown", why=f"the Host is made at run time ({dialed.host}), and decides here")
     host = strip_port(dialed.host) if manager.get("strip_any_host_port") else dialed.host
-    found = destinations(config, host, dialed.path)
+    found = destinations(table, host, dialed.path)
     if not found:
         return Trace(steps, ended="refused", why="no virtual host or route matches, so the sidecar answers 404")
     return _joined(found, steps)
+
+
+def _route_table(proxy: Proxy, manager: Obj) -> RouteTable | str:
+    """The table that an HTTP manager uses, or the name of one that is not there."""
+    name = str(dig(manager, "rds", "route_config_name", default=""))
+    config = proxy.route_config(name) if name else manager.get("route_config")
+    if not isinstance(config, dict):
+        return name or "(inline)"
+    if not name:
+        return RouteTable(config)
+    return proxy.cached(("route table", name), lambda: RouteTable(config))
 
 
 def _joined(found: list[Destination], steps: str) -> Trace:

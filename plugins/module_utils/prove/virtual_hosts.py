@@ -30,12 +30,48 @@ class Destination:
     understood: bool = True
 
 
-def destinations(route_config: Obj, host: str, path: str | None) -> list[Destination]:
+class RouteTable:
+    """One route configuration of Envoy, with its virtual hosts indexed by domain."""
+
+    def __init__(self, config: Obj) -> None:
+        self.name = str(config.get("name") or "(inline)")
+        self._ignores_port = bool(config.get("ignore_port_in_host_matching"))
+        self._exact: dict[str, Obj] = {}
+        self._patterns: list[tuple[str, Obj]] = []
+        for virtual_host in config.get("virtual_hosts") or []:
+            for domain in virtual_host.get("domains") or []:
+                self._add(str(domain).lower(), virtual_host)
+
+    def _add(self, domain: str, virtual_host: Obj) -> None:
+        if domain.startswith("*") or domain.endswith("*"):
+            self._patterns.append((domain, virtual_host))
+        else:
+            self._exact.setdefault(domain, virtual_host)
+
+    @property
+    def looks_at_host(self) -> bool:
+        """Whether any virtual host is for less than every Host."""
+        return bool(self._exact) or any(domain != "*" for domain, _virtual_host in self._patterns)
+
+    def find(self, host: str) -> Obj | None:
+        """The virtual host for a Host: exact name, longest ``*.suffix``, longest ``prefix.*``, then ``*``."""
+        wanted = strip_port(host.lower()) if self._ignores_port else host.lower()
+        if wanted in self._exact:
+            return self._exact[wanted]
+        best, chosen = 0, None
+        for domain, virtual_host in self._patterns:
+            score = _pattern_score(domain, wanted)
+            if score > best:
+                best, chosen = score, virtual_host
+        return chosen
+
+
+def destinations(table: RouteTable, host: str, path: str | None) -> list[Destination]:
     """All destinations that a GET request for a Host and a path can meet; an empty list means: no virtual host or route (404).
 
     ``path`` may be ``None`` for a path that is not known (the load balancer rewrites it).
     """
-    virtual_host = find_virtual_host(route_config, host)
+    virtual_host = table.find(host)
     if virtual_host is None:
         return []
     found = []
@@ -49,24 +85,8 @@ def destinations(route_config: Obj, host: str, path: str | None) -> list[Destina
     return found
 
 
-def find_virtual_host(route_config: Obj, host: str) -> Obj | None:
-    """The virtual host for a Host: exact name, longest ``*.suffix``, longest ``prefix.*``, then ``*``."""
-    wanted = host.lower()
-    if route_config.get("ignore_port_in_host_matching"):
-        wanted = strip_port(wanted)
-    best, chosen = 0, None
-    for virtual_host in route_config.get("virtual_hosts") or []:
-        for domain in virtual_host.get("domains") or []:
-            score = _domain_score(str(domain).lower(), wanted)
-            if score > best:
-                best, chosen = score, virtual_host
-    return chosen
-
-
-def _domain_score(domain: str, host: str) -> int:
+def _pattern_score(domain: str, host: str) -> int:
     """0 where it does not match; otherwise higher is more specific."""
-    if domain == host:
-        return 1_000_000
     if domain == "*":
         return 1
     if domain.startswith("*") and host.endswith(domain[1:]) and len(host) >= len(domain):

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.counters import Certificate
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import PodView, view_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Proxy
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.capture import takes_inbound, takes_outbound
@@ -44,12 +43,9 @@ PLAIN = envoy.tcp_chain("inbound|8080||", {"destination_port": 8080, "transport_
 def judge(view: PodView, proxy: Proxy | None, mode: str = "STRICT", representative: str = "") -> Any:
     key = ("apps", representative or "echo-1")
     readings = Readings(
-        {key: proxy} if proxy else {},
-        {key: Certificate(IDENTITY)} if proxy else {},
-        {("apps", "echo-1"): key},
-        "its sidecar could not be asked",
+        {key: proxy} if proxy else {}, {("apps", "echo-1"): key}, {} if proxy else {key: "its sidecar could not be asked"}
     )
-    return server_side(view, 8080, readings, lambda _pod, _port: mode, "spiffe://predicted")
+    return server_side(view, 8080, readings, lambda _pod, _port: mode, IDENTITY)
 
 
 def test_strict_is_read_from_the_inbound_filter_chains() -> None:
@@ -80,13 +76,15 @@ def test_a_pod_of_the_same_workload_can_stand_in() -> None:
 @pytest.mark.parametrize(("mode", "plaintext", "mutual"), [("STRICT", False, True), ("PERMISSIVE", True, True), ("DISABLE", True, False)])
 def test_policies_are_asked_where_the_sidecar_cannot_be(mode: str, plaintext: bool, mutual: bool) -> None:
     side = judge(view_of(pod()), None, mode)
-    assert (side.plaintext, side.mutual_tls, side.identity) == (plaintext, mutual, "spiffe://predicted")
+    assert (side.plaintext, side.mutual_tls, side.identity) == (plaintext, mutual, IDENTITY)
     assert side.source == "PeerAuthentication policies"
     assert f"the mode in force is {mode} (its sidecar could not be asked)" in side.fact
 
 
 def test_a_dump_without_an_inbound_listener_says_nothing() -> None:
-    assert judge(view_of(pod()), envoy.proxy([])).source == "PeerAuthentication policies"
+    side = judge(view_of(pod()), envoy.proxy([]))
+    assert side.source == "PeerAuthentication policies"
+    assert "its sidecar was not asked" in side.fact
 
 
 def test_a_pod_without_a_sidecar_takes_plaintext_only() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.virtual_hosts import (
+    RouteTable,
     destinations,
-    find_virtual_host,
     matches_regex,
     string_matches,
     strip_port,
@@ -42,14 +42,14 @@ CONFIG = envoy.routes(
     ],
 )
 def test_the_most_specific_domain_wins(host: str, expected: str) -> None:
-    found = find_virtual_host(CONFIG, host)
+    found = RouteTable(CONFIG).find(host)
     assert found is not None
     assert found["name"] == expected
 
 
 def test_a_port_counts_unless_it_is_ignored() -> None:
     config = {**CONFIG, "ignore_port_in_host_matching": False}
-    found = find_virtual_host(config, "shop.example.com:8080")
+    found = RouteTable(config).find("shop.example.com:8080")
     assert found is not None
     assert found["name"] == "prefix"
 
@@ -63,7 +63,7 @@ def test_ports_are_cut_off_hosts(host: str, expected: str) -> None:
 
 def clusters_for(path: str | None, *routes: Any) -> list[tuple[str, bool]]:
     config = envoy.routes("80", envoy.virtual_host("v", ["*"], *routes))
-    return [(item.clusters[0], item.conditional) for item in destinations(config, "a.example.com", path)]
+    return [(item.clusters[0], item.conditional) for item in destinations(RouteTable(config), "a.example.com", path)]
 
 
 @pytest.mark.parametrize(

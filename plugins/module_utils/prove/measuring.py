@@ -1,0 +1,164 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measuring: counters before, requests (or a time of watching), counters after, for all routes in as few rounds as tell them apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.counters import Reading
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Proxy
+from ansible_collections.meshlb.istio.plugins.module_utils.parallel import attempt_all
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker, Key
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.sending import Entrypoint, send
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import ServerLookup
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.targets import asked_host, asked_path
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.traffic import (
+    Answers,
+    Measurement,
+    Move,
+    batches,
+    difference,
+    judge_moves,
+    measure,
+)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is sent per (host, path): ``requests`` through ``entrypoint``; or, without one, a watch of ``window`` seconds."""
+
+    entrypoint: Entrypoint | None = None
+    requests: int = 3
+    window: float = 0.0
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One route to measure: the pods that may carry it, and the addresses by which its counters are told."""
+
+    route: Route
+    pods: tuple[Key, ...]
+    addresses: frozenset[str]
+
+
+Counters = Mapping[Key, "Reading | MeshlbError"]
+
+
+@dataclass(frozen=True)
+class Round:
+    """Counters before and after one round of requests."""
+
+    before: Counters
+    after: Counters
+
+    def moves(self, pods: Iterable[Key]) -> list[Move]:
+        """What moved in these pods. Raises the error of one that could not be asked: half a count proves nothing."""
+        found: list[Move] = []
+        for pod in pods:
+            before, after = self.before.get(pod, {}), self.after.get(pod, {})
+            for reading in (before, after):
+                if isinstance(reading, MeshlbError):
+                    raise reading
+            if not isinstance(before, MeshlbError) and not isinstance(after, MeshlbError):
+                found += difference(pod, before, after)
+        return found
+
+    def reuses(self, pods: Iterable[Key], addresses: frozenset[str]) -> bool:
+        """Whether a TCP connection to one of the addresses was open all the while."""
+        return any(self._open(self.before, pod, addresses) and self._open(self.after, pod, addresses) for pod in pods)
+
+    @staticmethod
+    def _open(counters: Counters, pod: Key, addresses: frozenset[str]) -> bool:
+        reading = counters.get(pod, {})
+        if isinstance(reading, MeshlbError):
+            return False
+        return any(
+            address in addresses and values.get("cx_active") and not values.get("rq_success") and not values.get("rq_error")
+            for (_cluster, address), values in reading.items()
+        )
+
+
+def measure_all(
+    jobs: list[Job], load: Load, asker: Asker, proxies: Mapping[Key, Proxy], servers: ServerLookup
+) -> list[Measurement]:
+    """Measure every job; the results are in the order of the jobs."""
+    if load.entrypoint is None:
+        return _watch(jobs, load, asker, proxies, servers)
+    results: dict[int, Measurement] = {}
+    probes = _probes(jobs, results)
+    pods = sorted({pod for job in jobs for pod in job.pods})
+    last = asker.counters(pods) if probes else {}
+    for batch in batches([_addresses(jobs, probe) for probe in probes]):
+        answers = _send(jobs, [probes[number] for number in batch], load, asker.workers)
+        now = Round(last, asker.counters(pods))
+        last = now.after
+        for number, answer in zip(batch, answers):
+            for position in probes[number]:
+                results[position] = _conclude(jobs[position], now, answer, proxies, servers)
+    return [results[position] for position in range(len(jobs))]
+
+
+def _probes(jobs: list[Job], results: dict[int, Measurement]) -> list[list[int]]:
+    """Positions of jobs that one request meets together (a canary and its main route); the others get their result here."""
+    found: dict[tuple[tuple[str, str], str, str], list[int]] = {}
+    for position, job in enumerate(jobs):
+        why = why_not_sent(job.route)
+        if why:
+            results[position] = Measurement("unknown", why)
+        else:
+            key = (job.route.load_balancer, asked_host(job.route), asked_path(job.route) or "/")
+            found.setdefault(key, []).append(position)
+    return list(found.values())
+
+
+def why_not_sent(route: Route) -> str:
+    """Why no request can be made that meets this route, or the empty string."""
+    if route.upstream.scheme == "tcp" and not route.path.startswith("/"):
+        return "a TCP route takes no HTTP request"
+    if asked_path(route) is None:
+        return f"the path is a pattern ({route.path}), so no request is known to meet it"
+    return ""
+
+
+def _addresses(jobs: list[Job], probe: list[int]) -> frozenset[str]:
+    return frozenset().union(*(jobs[position].addresses for position in probe))
+
+
+def _send(jobs: list[Job], probes: list[list[int]], load: Load, workers: int) -> list[Answers]:
+    def one(probe: list[int]) -> Answers:
+        route = jobs[probe[0]].route
+        if load.entrypoint is None:
+            raise MeshlbError("There is no entrypoint to send requests to.")
+        return send(load.entrypoint, asked_host(route), asked_path(route) or "/", load.requests, load.timeout)
+
+    sent = [answer for _probe, answer in attempt_all(one, probes, workers)]
+    return [Answers("", "", (), (str(item),)) if isinstance(item, MeshlbError) else item for item in sent]
+
+
+def _watch(
+    jobs: list[Job], load: Load, asker: Asker, proxies: Mapping[Key, Proxy], servers: ServerLookup
+) -> list[Measurement]:
+    pods = sorted({pod for job in jobs for pod in job.pods})
+    before = asker.counters(pods)
+    time.sleep(load.window)
+    now = Round(before, asker.counters(pods))
+    return [_conclude(job, now, None, proxies, servers) for job in jobs]
+
+
+def _conclude(
+    job: Job, now: Round, answers: Answers | None, proxies: Mapping[Key, Proxy], servers: ServerLookup
+) -> Measurement:
+    try:
+        moves = now.moves(job.pods)
+    except MeshlbError as error:
+        return Measurement("unknown", f"the counters could not be read: {error}")
+    source = "client" if answers else "counters"
+    reused = now.reuses(job.pods, job.addresses)
+    return measure(judge_moves(moves, proxies, servers), job.addresses, answers, reused, source)
