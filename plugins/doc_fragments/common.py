@@ -1,0 +1,80 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that modules share: the twin of ``module_utils/arguments.py``."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """One constant per option, as each module takes only some of them."""
+
+    DOCUMENTATION = r"""
+options: {}
+requirements:
+  - kubernetes >= 28.1.0
+  - PyYAML >= 6.0
+notes:
+  - Reads no Secrets. Which permissions a run needs is in the collection's guide to RBAC.
+"""
+
+    MANIFESTS = r"""
+options:
+  manifests:
+    description:
+      - Files, or folders (read recursively), of Kubernetes manifests to work from instead of a cluster.
+      - Only names that end in C(.yaml), C(.yml) or C(.json) are read in a folder; C(kustomization.yaml) is left out.
+      - Whether a pod gets a sidecar is then predicted from the labels and annotations of its namespace and its template.
+    type: list
+    elements: path
+"""
+
+    OUTPUT_DIR = r"""
+options:
+  output_dir:
+    description:
+      - A folder to write the changes to as files, instead of to the cluster.
+      - Holds a file per object that is created, a patch per object that is changed, and a C(kustomization.yaml) that
+        ties them together and says how to apply them.
+      - Files there that were not written by this collection are never touched.
+    type: path
+"""
+
+    NAMESPACES = r"""
+options:
+  namespaces:
+    description:
+      - Look only at routes in these namespaces.
+      - By default, all namespaces.
+    type: list
+    elements: str
+"""
+
+    LOAD_BALANCERS = r"""
+options:
+  load_balancers:
+    description:
+      - Look only at these load balancers, each given as V(namespace/name), as V(name), or as a vendor's identifier.
+      - By default, all that are found.
+    type: list
+    elements: str
+"""
+
+    CUSTOM_PROFILES = r"""
+options:
+  custom_profiles:
+    description:
+      - Profiles of load balancers that the collection does not know, given as data.
+      - The guide describes their fields.
+    type: list
+    elements: dict
+"""
+
+    WORKERS = r"""
+options:
+  workers:
+    description:
+      - How many requests are sent to the API server at a time.
+    type: int
+    default: 8
+"""

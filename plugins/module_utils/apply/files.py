@@ -1,0 +1,185 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes as files, for clusters that are driven from git: objects to create, patches, and a kustomization around them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.fields import put
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.writer import operations
+from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError, MissingLibrary
+from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Change, FieldChange, ObjectRef, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import kind_key
+
+try:
+    import yaml
+except ImportError:  # said by write_output, where it is needed
+    yaml = None  # type: ignore[assignment]
+
+HEADER = "# Written by the Ansible collection meshlb.istio. A later run may change or remove this file."
+KUSTOMIZATION = "kustomization.yaml"
+_CUSTOM_GROUPS = frozenset({"gateway.networking.k8s.io", "policy.networking.k8s.io"})
+
+
+def write_output(output_dir: str, changes: Sequence[Change], check_mode: bool = False) -> tuple[bool, list[str]]:
+    """Make the folder hold the changes, and nothing else of ours; gives whether it did not yet, and the files' names.
+
+    Files of others are never touched. Raises :class:`errors.MeshlbError` where one of them has a name that is needed, or
+    the folder cannot be written.
+    """
+    if yaml is None:
+        raise MissingLibrary("PyYAML is not installed on the host that runs the module.", "Install it: pip install 'PyYAML>=6.0'.")
+    try:
+        present = _present(output_dir)
+        wanted = render(changes, bool(present))
+        _refuse_foreign(output_dir, wanted, present)
+        stale = sorted(present.keys() - wanted.keys())
+        fresh = {name: text for name, text in wanted.items() if present.get(name) != text}
+        if not check_mode:
+            _update(output_dir, fresh, stale)
+    except (OSError, UnicodeDecodeError) as error:
+        raise MeshlbError(f"output_dir {output_dir!r} cannot be used: {error}.", "Name a folder that can be written.") from error
+    return bool(fresh or stale), sorted(wanted)
+
+
+def render(changes: Sequence[Change], always: bool = True) -> dict[str, str]:
+    """The files by name. No changes give an empty kustomization, or nothing unless ``always``."""
+    ordered = sorted(changes, key=lambda item: item.sort_key)
+    files = {name: text for change in ordered for name, text in _files_of(change)}
+    if not files and not any(change.action == "delete" for change in ordered) and not always:
+        return {}
+    return {KUSTOMIZATION: _kustomization(ordered, list(files)), **files}
+
+
+def _files_of(change: Change) -> Iterator[tuple[str, str]]:
+    if change.action == "create":
+        yield f"{_stem(change.object)}.yaml", _text(change.body, change.why)
+    elif change.action == "patch":
+        by_position = [item for item in change.fields if _needs_position(change.object, item)]
+        merged = [item for item in change.fields if item not in by_position]
+        if merged:
+            yield f"patch.{_stem(change.object)}.yaml", _text(_merge_patch(change.object, merged), change.why)
+        if by_position:
+            patch = operations(replace(change, fields=tuple(by_position)))
+            yield f"json-patch.{_stem(change.object)}.yaml", _text(patch, change.why)
+
+
+def _stem(ref: ObjectRef) -> str:
+    # An underscore is in no namespace and in no name, so two objects never share a file.
+    return "_".join(filter(None, (kind_key(ref.api_version, ref.kind).lower(), ref.namespace, ref.name)))
+
+
+def _text(content: Any, *remarks: str) -> str:
+    comments = "".join(f"# {line}\n" for remark in remarks for line in remark.splitlines())
+    body = yaml.safe_dump(content, sort_keys=True, allow_unicode=True, width=1000, default_flow_style=False)
+    return f"{HEADER}\n{comments}---\n{body}"
+
+
+def _needs_position(ref: ObjectRef, item: FieldChange) -> bool:
+    """Whether a field cannot be put into a merge patch that kubectl and kustomize understand alike.
+
+    That is so inside a list, and for lists of built-in kinds, which kustomize would merge by their items' keys.
+    """
+    if any(isinstance(step, int) for step in item.path):
+        return True
+    built_in = ("." not in ref.group or ref.group.endswith(".k8s.io")) and ref.group not in _CUSTOM_GROUPS
+    return built_in and _has_list(item.after)
+
+
+def _has_list(value: Any) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and any(map(_has_list, value.values())))
+
+
+def _merge_patch(ref: ObjectRef, fields: Sequence[FieldChange]) -> Any:
+    metadata = {"name": ref.name, **({"namespace": ref.namespace} if ref.namespace else {})}
+    patch: Any = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": metadata}
+    for item in fields:
+        patch = put(patch, item.path, None if item.after is ABSENT else item.after)
+    return patch
+
+
+def _kustomization(changes: Sequence[Change], files: Sequence[str]) -> str:
+    content: dict[str, Any] = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
+    resources = [name for name in files if not name.startswith(("patch.", "json-patch."))]
+    patches = [_patch_entry(name, changes) for name in files if name not in resources]
+    if resources:
+        content["resources"] = resources
+    if patches:
+        content["patches"] = patches
+    return _text(content, "\n".join(_instructions(changes, files, resources)))
+
+
+def _patch_entry(name: str, changes: Sequence[Change]) -> dict[str, Any]:
+    if not name.startswith("json-patch."):
+        return {"path": name}
+    ref = next(item.object for item in changes if name == f"json-patch.{_stem(item.object)}.yaml")
+    version = ref.api_version.rpartition("/")[2]
+    target = {"group": ref.group, "version": version, "kind": ref.kind, "namespace": ref.namespace, "name": ref.name}
+    return {"path": name, "target": {key: value for key, value in target.items() if value}}
+
+
+def _instructions(changes: Sequence[Change], files: Sequence[str], resources: Sequence[str]) -> Iterator[str]:
+    yield "To apply with kustomize, name this folder under components: in the kustomization.yaml that has your own manifests"
+    yield "under resources:, then kubectl apply -k that one. To apply with kubectl alone, in this folder and in this order:"
+    for name in files:
+        yield f"  {_command(name, changes, resources)}"
+    for change in changes:
+        if change.action == "delete":
+            yield f"  kubectl delete {_named(change.object)}"
+
+
+def _command(name: str, changes: Sequence[Change], resources: Sequence[str]) -> str:
+    if name in resources:
+        return f"kubectl apply -f {name}"
+    if name.startswith("patch."):
+        return f"kubectl patch --type merge -f {name} --patch-file {name}"
+    ref = next(item.object for item in changes if name == f"json-patch.{_stem(item.object)}.yaml")
+    return f"kubectl patch --type json {_named(ref)} --patch-file {name}"
+
+
+def _named(ref: ObjectRef) -> str:
+    where = f"--namespace {ref.namespace} " if ref.namespace else ""
+    version = ref.api_version.rpartition("/")[2]
+    kind = f"{ref.kind.lower()}.{version}.{ref.group}" if ref.group else ref.kind.lower()
+    return f"{where}{kind} {ref.name}"
+
+
+def _present(folder: str) -> dict[str, str]:
+    """Files of ours in the folder."""
+    if not os.path.isdir(folder):
+        return {}
+    found = {}
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if name.endswith(".yaml") and os.path.isfile(path):
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                text = stream.read()
+            if text.startswith(HEADER):
+                found[name] = text
+    return found
+
+
+def _refuse_foreign(folder: str, wanted: dict[str, str], present: dict[str, str]) -> None:
+    for name in sorted(wanted.keys() - present.keys()):
+        if os.path.lexists(os.path.join(folder, name)):
+            raise MeshlbError(
+                f"output_dir {folder!r} holds a {name} that this collection did not write.",
+                "Choose a folder of its own for the output, or remove that file.",
+            )
+
+
+def _update(folder: str, fresh: dict[str, str], stale: Sequence[str]) -> None:
+    if fresh:
+        os.makedirs(folder, exist_ok=True)
+    for name, text in fresh.items():
+        path = os.path.join(folder, name)
+        # In one step: a tool that watches the folder never sees half a file.
+        with open(f"{path}.new", "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.replace(f"{path}.new", path)
+    for name in stale:
+        os.remove(os.path.join(folder, name))
