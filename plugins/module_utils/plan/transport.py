@@ -39,6 +39,7 @@ def destination_rule(snapshot: Snapshot, viewer: Viewer, host: str, home: str) -
     parts = host.split(".")
     for position in range(1, len(parts)):
         candidates += snapshot.lookup(kinds.DESTINATION_RULE, rule_hosts, "*." + ".".join(parts[position:]))
+    candidates += snapshot.lookup(kinds.DESTINATION_RULE, rule_hosts, "*")
     usable = [
         item for item in candidates
         if exported(snapshot, item, viewer) and any(host_matches(pattern, host) for pattern in rule_hosts(item))
@@ -48,9 +49,16 @@ def destination_rule(snapshot: Snapshot, viewer: Viewer, host: str, home: str) -
         found = [item for item in usable if namespace_of(item) == namespace]
         if found:
             # candidates run from the exact host to ever wider wildcards, and sorting is stable
-            widest = min(found, key=lambda item: -len(next(iter(rule_hosts(item))).lstrip("*")))
-            return oldest([item for item in found if set(rule_hosts(item)) == set(rule_hosts(widest))])[0]
+            narrowest = min(found, key=lambda item: -len(next(iter(rule_hosts(item))).lstrip("*")))
+            return _merged(oldest([item for item in found if set(rule_hosts(item)) == set(rule_hosts(narrowest))]))
     return None
+
+
+def _merged(rules: list[Obj]) -> Obj:
+    """Rules of one host and namespace count as one: the oldest that has a traffic policy, with the subsets of all."""
+    first = next((item for item in rules if dig(item, "spec", "trafficPolicy")), rules[0])
+    subsets = [entry for item in rules for entry in dig(item, "spec", "subsets", default=[])]
+    return {**first, "spec": {**first["spec"], "subsets": subsets}} if len(rules) > 1 else first
 
 
 def rule_tls(rule: Obj | None, port: int) -> Obj:
