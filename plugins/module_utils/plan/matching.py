@@ -31,7 +31,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import (
     http_destination,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.protocols import decided_by_address, is_http, port_protocol
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import received, to_endpoints
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import destination_rule, received, rule_tls, to_endpoints
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import Viewer, outbound_policy, sees
 
 PASSTHROUGH = "PassthroughCluster"
@@ -179,9 +179,9 @@ def _to_entry(snapshot: Snapshot, viewer: Viewer, request: Request, found: Desti
     if dig(entry, "spec", "location", default="MESH_EXTERNAL") != "MESH_INTERNAL" or resolution != "NONE":
         return Outcome("unknown", f"{label} takes this Host to addresses of its own", cluster)
     # Without a DestinationRule, nothing is known of the pods behind the original destination, so TLS stays off.
-    outcome = to_endpoints(snapshot, viewer, host, namespace_of(entry), found.port, request.endpoints, cluster=cluster)
-    if outcome.verdict == "mutual_tls" and outcome.why == "automatic mutual TLS":
+    if not rule_tls(destination_rule(snapshot, viewer, host, namespace_of(entry)), found.port).get("mode"):
         return _plain(snapshot, request, f"{label} keeps the dialled address, but no DestinationRule turns on TLS", cluster)
+    outcome = to_endpoints(snapshot, viewer, host, namespace_of(entry), found.port, request.endpoints, cluster=cluster)
     return replace(outcome, why=f"{label} keeps the dialled address: {outcome.why}")
 
 
