@@ -135,10 +135,13 @@ def headless_over(
 
 
 def _by_host(snapshot: Snapshot, viewer: Viewer, request: Request, number: int, dialled: str) -> Outcome:
-    if request.route.upstream.scheme != "http":
-        return _unmatched(snapshot, viewer, request, f"TLS or TCP to {dialled} carries no Host that the sidecar could read")
+    scheme = request.route.upstream.scheme
     if not has_http_listener(snapshot, viewer, number):
         return _unmatched(snapshot, viewer, request, f"the sidecar has no listener for {dialled}")
+    if scheme == "tls":
+        return Outcome("refused", f"the sidecar expects HTTP for {dialled} and gets TLS")
+    if scheme == "tcp":
+        return Outcome("unknown", f"the sidecar expects HTTP for {dialled}, and whether that is what it gets is not known")
     destination = http_destination(snapshot, viewer, number, request.host, request.route.path)
     if destination.kind == "service":
         return _to_destination(snapshot, viewer, request, destination)
