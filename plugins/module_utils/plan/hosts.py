@@ -84,16 +84,18 @@ def http_destination(snapshot: Snapshot, viewer: Viewer, port: int, host: str, p
     registered = registered_host(snapshot, viewer, port, name)
     for pattern in _patterns(registered.host or name):
         virtual = _virtual_service(snapshot, viewer, pattern)
-        # Istio adds hosts that no registry knows to the routes of port 80 only.
-        if virtual is not None and (port == 80 or registered.kind != "none"):
+        if virtual is not None and (registered.kind != "none" or _is_added(snapshot, viewer, virtual, port)):
             return _routed(snapshot, viewer, virtual, port, path, registered)
-        if registered.kind != "none" and pattern == (registered.why or pattern):
-            return registered
     return registered
 
 
+def _is_added(snapshot: Snapshot, viewer: Viewer, virtual: Obj, port: int) -> bool:
+    """Whether hosts of a VirtualService that no registry knows are on a port: on 80, and where it has one that is known."""
+    return port == 80 or any(registered_host(snapshot, viewer, port, item).kind != "none" for item in virtual_hosts(virtual))
+
+
 def registered_host(snapshot: Snapshot, viewer: Viewer, port: int, name: str) -> Destination:
-    """The Service or ServiceEntry that owns a Host on a port; ``why`` holds the pattern that matched a ServiceEntry."""
+    """The Service or ServiceEntry that owns a Host on a port."""
     service = _service_named(snapshot, viewer, name)
     if service is not None:
         entry = find_port(service, port)
@@ -102,7 +104,7 @@ def registered_host(snapshot: Snapshot, viewer: Viewer, port: int, name: str) ->
     for pattern in _patterns(name):
         for item in oldest(snapshot.lookup(kinds.SERVICE_ENTRY, entry_hosts, pattern)):
             if port in set(entry_http_ports(item)) and sees(snapshot, viewer, item, [pattern]):
-                return Destination("entry", item, port, pattern, pattern)
+                return Destination("entry", item, port, pattern)
     return Destination("none")
 
 
