@@ -15,7 +15,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.model import Proof, V
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Cluster, Endpoint, Proxy
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import ServerLookup, ServerSide
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.trace import BLACK_HOLE, Carrier, Dialed, trace
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.transport import Transport, transport_of
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.transport import PLAIN, Transport, transport_of
 
 ORIGINAL_DESTINATION = "ORIGINAL_DST"
 WITH_ENDPOINTS = ("EDS", "STATIC", "STRICT_DNS", "LOGICAL_DNS")
@@ -44,7 +44,7 @@ class Evaluation:
 
     @property
     def clusters(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(item.cluster for item in self.judgements))
+        return tuple(dict.fromkeys(item.cluster for item in self.judgements if item.cluster))
 
     @property
     def alike(self) -> tuple[str, str]:
@@ -114,6 +114,13 @@ def judge_endpoint(cluster: Cluster, chosen: Endpoint | None, there: Endpoint, s
     verdict = combine(item[0] for item in outcomes)
     why = next((reason for _verdict, reason in outcomes if reason), "")
     return Judgement(cluster.name, there, transport, verdict, sides, why)
+
+
+def judge_plain(there: Endpoint, servers: ServerLookup) -> Judgement:
+    """Judge what no cluster carries: plaintext from the load balancer itself."""
+    sides = servers(there.ip, there.port)
+    verdict = combine(_met(PLAIN, side)[0] for side in sides or (ServerSide(there.address),))
+    return Judgement("", there, PLAIN, verdict, sides)
 
 
 def _met(transport: Transport, side: ServerSide) -> tuple[Verdict, str]:

@@ -94,14 +94,14 @@ def measure_all(
     results: dict[int, Measurement] = {}
     probes = _probes(jobs, results)
     pods = sorted({pod for job in jobs for pod in job.pods})
-    last = asker.counters(pods) if probes else {}
+    last: Counters = asker.counters(pods) if probes else {}
     for batch in batches([_addresses(jobs, probe) for probe in probes]):
         answers = _send(jobs, [probes[number] for number in batch], load, asker.workers)
         now = Round(last, asker.counters(pods))
         last = now.after
-        for number, answer in zip(batch, answers):
+        for place, number in enumerate(batch):
             for position in probes[number]:
-                results[position] = _conclude(jobs[position], now, answer, proxies, servers)
+                results[position] = _conclude(jobs[position], now, answers[place], proxies, servers)
     return [results[position] for position in range(len(jobs))]
 
 

@@ -1,0 +1,194 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Proving: every route of some load balancers, by what their sidecars are configured to do and by what they count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import (
+    Finding,
+    LoadBalancer,
+    Outcome,
+    Proof,
+    Route,
+    Verdict,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.backends import Backends
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.carriers import Carriers, carriers_of
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.configuration import Evaluation, combine
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.measuring import Job, Load, measure_all
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.targets import Target, target_of
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.traffic import Measurement
+
+CONFIGURATION: Final = "configuration"
+TRAFFIC: Final = "traffic"
+
+
+@dataclass(frozen=True)
+class Options:
+    """``load`` is ``None`` where no traffic is to be measured; ``why_no_load`` then says why, for the evidence."""
+
+    methods: tuple[str, ...] = (CONFIGURATION, TRAFFIC)
+    load: Load | None = None
+    why_no_load: str = ""
+
+
+@dataclass(frozen=True)
+class Proven:
+    """One route's verdict, the sentence behind it, and the evidence."""
+
+    route: Route
+    verdict: Verdict
+    why: str
+    evidence: tuple[Proof, ...] = ()
+
+    def to_result(self) -> dict[str, Any]:
+        return {
+            **self.route.to_result(),
+            "verdict": self.verdict,
+            "evidence": [item.to_result() for item in self.evidence],
+        }
+
+
+@dataclass
+class Case:
+    """One route on its way to a verdict."""
+
+    route: Route
+    target: Target
+    evaluations: dict[tuple[str, str], list[Evaluation]] = field(default_factory=dict)
+    by_configuration: Measurement | None = None
+    by_traffic: Measurement | None = None
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """The route's own addresses, and those that its sidecars would choose instead."""
+        judged = (item for group in self.evaluations.values() for one in group for item in one.judgements)
+        return self.target.addresses | {item.endpoint.address for item in judged if item.endpoint.ip}
+
+
+def prove(
+    snapshot: Snapshot,
+    load_balancers: Iterable[LoadBalancer],
+    routes: Iterable[Route],
+    asker: Asker,
+    predict: Callable[[Route], Outcome],
+    options: Options,
+) -> tuple[list[Proven], list[Finding]]:
+    """Return a verdict with evidence for every route, in the order given, and what is remarkable.
+
+    ``predict`` is the plan's model, whose word is compared with what is measured.
+    """
+    cases = [Case(route, target_of(snapshot, route)) for route in routes]
+    used = {case.route.load_balancer for case in cases}
+    carriers = carriers_of(snapshot, [item for item in load_balancers if item.key in used], asker)
+    backend_pods = [item.pod for case in cases for item in case.target.backends if item.pod is not None]
+    servers = Backends(snapshot, asker.backends(backend_pods))
+    for case in cases:
+        _by_configuration(case, carriers, servers)
+    if TRAFFIC in options.methods:
+        _by_traffic(cases, carriers, servers, asker, options)
+    proven = [_conclude(case, options) for case in cases]
+    findings: list[Finding] = []
+    for number, case in enumerate(cases):
+        findings += _findings(case, proven[number], predict(case.route))
+    return proven, findings
+
+
+def _by_configuration(case: Case, carriers: Carriers, servers: Backends) -> None:
+    if case.target.why:
+        case.by_configuration = Measurement("unknown", case.target.why)
+        return
+    known = carriers.of(case.route.load_balancer)
+    if known.why:
+        case.by_configuration = Measurement("unknown", known.why)
+        return
+    verdicts: list[Verdict] = []
+    reasons = list(known.failures)
+    for carrier in known.carriers:
+        found = [carrier.evaluate(dialed, servers) for dialed in case.target.dialed]
+        case.evaluations[carrier.key] = found
+        verdicts += [item.verdict for item in found]
+        reasons += [item.how for item in found if item.verdict != "mutual_tls"]
+    verdicts += ["unknown" for _failure in known.failures]
+    evidence = known.evidence(case.evaluations)
+    if case.target.left_out:
+        evidence.append(Proof(CONFIGURATION, "snapshot", f"{case.target.left_out} more backend addresses were not looked at"))
+    case.by_configuration = Measurement(combine(verdicts), next(iter(reasons), ""), tuple(evidence))
+
+
+def _by_traffic(cases: list[Case], carriers: Carriers, servers: Backends, asker: Asker, options: Options) -> None:
+    if options.load is None:
+        return
+    chosen = [case for case in cases if case.evaluations]
+    jobs = []
+    for case in chosen:
+        known = carriers.of(case.route.load_balancer)
+        jobs.append(Job(case.route, known.sidecars, case.addresses))
+    measured = measure_all(jobs, options.load, asker, carriers.proxies, servers)
+    for number, case in enumerate(chosen):
+        case.by_traffic = measured[number]
+
+
+def _conclude(case: Case, options: Options) -> Proven:
+    """Join both methods: an answer that is known beats none, and a contradiction is ``mixed``."""
+    found = [item for item in (_configured(case, options), case.by_traffic) if item is not None]
+    evidence = tuple(proof for item in found for proof in item.proofs)
+    if TRAFFIC in options.methods and case.by_traffic is None and options.why_no_load:
+        evidence += (Proof(TRAFFIC, "run", f"not measured: {options.why_no_load}"),)
+    if case.by_traffic is not None and case.by_traffic.verdict == "unknown":
+        evidence += (Proof(TRAFFIC, "counters", f"no proof: {case.by_traffic.why}"),)
+    known = [item for item in found if item.verdict != "unknown"]
+    reasons = [item.why for item in known or found if item.why]
+    why = "; ".join(reasons) or options.why_no_load
+    if len({item.verdict for item in known}) > 1:
+        by = f"configuration says {known[0].verdict}, traffic says {known[1].verdict}"
+        return Proven(case.route, "mixed", "; ".join([by, *reasons]), evidence)
+    return Proven(case.route, known[0].verdict if known else "unknown", why, evidence)
+
+
+def _configured(case: Case, options: Options) -> Measurement | None:
+    """What the configuration says, where it was asked for or where nothing else can be said."""
+    measured = case.by_configuration
+    if measured is None or CONFIGURATION in options.methods or (case.by_traffic is None and measured.verdict == "unknown"):
+        return measured
+    return None
+
+
+def _findings(case: Case, done: Proven, predicted: Outcome) -> list[Finding]:
+    route = case.route
+    where = f"{route.host or '*'}{route.path if route.path.startswith('/') else ' ' + route.path} of {route.load_balancer_name}"
+    found = []
+    if done.verdict == "unknown":
+        found.append(finding("MLB502", f"{where}: {done.why}", route.object))
+    elif done.verdict != "mutual_tls" and not route.ignored:
+        found.append(finding("MLB501", f"{where} is {done.verdict}: {done.why}", route.object))
+    elif case.by_traffic is not None and case.by_traffic.verdict == "unknown":
+        message = f"{where}: the configuration says {done.verdict}, but no traffic proves it: {case.by_traffic.why}"
+        found.append(finding("MLB502", message, route.object))
+    if "unknown" not in (done.verdict, predicted.verdict) and done.verdict != predicted.verdict:
+        message = f"{where} was predicted as {predicted.verdict} ({predicted.why}) and is {done.verdict}"
+        found.append(finding("MLB503", message, route.object))
+    strange = _strangers(case)
+    if strange:
+        message = f"{where} names Service {route.backend.namespace}/{route.backend.service}, but leads to {strange}"
+        found.append(finding("MLB204", message, route.object))
+    return found
+
+
+def _strangers(case: Case) -> str:
+    """A cluster and address that carry the route's requests and are none of its backend's, or the empty string."""
+    for group in case.evaluations.values():
+        for evaluation in group:
+            for item in evaluation.judgements:
+                chosen = item.endpoint.ip and item.endpoint.address not in case.target.addresses
+                if chosen and item.verdict != "unknown":
+                    return f"{item.endpoint.address} through cluster {item.cluster}"
+    return ""

@@ -1,0 +1,185 @@
+#!/usr/bin/python
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mtls_proof
+short_description: Prove from the proxies which routes of a load balancer use mutual TLS
+version_added: 0.1.0
+author: The meshlb.istio contributors (@meshlb)
+description:
+  - Asks the sidecars of the load balancers themselves what becomes of every route's requests, and returns a verdict with evidence for each.
+  - The method V(configuration) follows a request through the sidecar's own configuration (listener, filter chain, route, cluster, transport
+    socket) for every address that the load balancer dials, and asks the backends' sidecars whether they refuse plaintext.
+  - The method V(traffic) compares the sidecars' counters before and after requests, and names the clusters and endpoints that moved.
+    An answer with status 200 is never taken for a proof.
+  - Where both methods contradict each other the verdict is V(mixed). What cannot be told is V(unknown), and a finding says why.
+  - Compares each verdict with what M(meshlb.istio.service_routing) predicts, and reports where they differ.
+  - Changes nothing. The sidecars are asked by running C(pilot-agent request GET) in their containers.
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - meshlb.istio.attributes.info
+  - meshlb.istio.attributes.action_group
+  - meshlb.istio.common
+  - meshlb.istio.common.namespaces
+  - meshlb.istio.common.load_balancers
+  - meshlb.istio.common.workers
+options:
+  routes:
+    description:
+      - Proves only these routes, each given as a host (V(shop.example.com)) or as a host and a path (V(shop.example.com/cart)), as the route
+        itself has them. V(*) stands for a route without a host.
+      - By default, all routes.
+    type: list
+    elements: str
+  methods:
+    description:
+      - By which methods to prove.
+      - V(traffic) measures only where O(entrypoint) or O(window) is given; the evidence says so where it does not.
+    type: list
+    elements: str
+    choices: [configuration, traffic]
+    default: [configuration, traffic]
+  entrypoint:
+    description:
+      - URL of the load balancer, as a client reaches it from where the module runs, such as V(http://10.96.0.1) or V(https://lb.example.com:8443).
+      - Sends it O(requests) GET requests for each host and path of the routes, with that host as Host (and as TLS server name). A wildcard gets the
+        label C(meshlb-proof), a route without a host gets C(meshlb-proof.invalid). Redirects are not followed, and its certificate is not checked.
+      - Belongs to one load balancer, so the routes of one only can be proven at a time.
+      - In check mode no requests are sent.
+    type: str
+  requests:
+    description: How many requests to send for each host and path, from 1 to 1000.
+    type: int
+    default: 3
+  window:
+    description:
+      - Without O(entrypoint), for how many seconds to watch the counters while existing traffic flows, from 0 (not at all) to 3600.
+    type: float
+    default: 0
+seealso:
+  - module: meshlb.istio.service_routing
+  - module: meshlb.istio.lb_info
+notes:
+  - Needs the permission to create C(pods/exec) in the namespaces of the load balancers. Where it is missing in a backend's namespace,
+    whether plaintext is refused there is taken from the PeerAuthentication policies instead, and the evidence says so.
+"""
+
+EXAMPLES = r"""
+- name: What do the proxies say?
+  meshlb.istio.mtls_proof:
+    methods: [configuration]
+  register: proof
+
+- name: Prove every route of one load balancer, with requests of our own
+  meshlb.istio.mtls_proof:
+    load_balancers: [ingress-nginx/ingress-nginx-controller]
+    entrypoint: http://10.96.0.1
+
+- name: Prove one route by the traffic that flows anyway
+  meshlb.istio.mtls_proof:
+    routes: [shop.example.com/cart]
+    methods: [traffic]
+    window: 30
+
+- name: Fail unless all of them use mutual TLS
+  ansible.builtin.assert:
+    that: proof.routes | rejectattr('verdict', 'equalto', 'mutual_tls') | length == 0
+"""
+
+RETURN = r"""
+routes:
+  description: The routes, sorted, each with its verdict and the evidence for it.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    load_balancer:
+      description: Namespace and name of the load balancer.
+      type: str
+      sample: ingress-nginx/ingress-nginx-controller
+    object:
+      description: The object that makes the route.
+      type: dict
+      sample: {api_version: networking.k8s.io/v1, kind: Ingress, namespace: shop, name: shop}
+    host:
+      description: Host of the route, empty for all.
+      type: str
+      sample: shop.example.com
+    path:
+      description: Path of the route.
+      type: str
+      sample: /cart
+    backend:
+      description: The Service port that it leads to, and the protocol that Istio reads from it.
+      type: dict
+      sample: {namespace: shop, service: cart, port: 80, protocol: http}
+    verdict:
+      description:
+        - V(mutual_tls), V(plaintext), V(refused) (nothing gets through), V(mixed) (it depends), or V(unknown).
+      type: str
+      sample: mutual_tls
+    evidence:
+      description: What was read, by which method, and from whom.
+      type: list
+      elements: dict
+      contains:
+        method:
+          description: V(configuration) or V(traffic).
+          type: str
+          sample: configuration
+        source:
+          description: Which proxy said so, or what else.
+          type: str
+          sample: sidecar of ingress-nginx/ingress-nginx-controller-5f7bfb98c6-wwv5m
+        fact:
+          description: What it says, in one sentence.
+          type: str
+          sample: >-
+            10.96.0.9:80 with Host shop.example.com and path /cart: listener 10.96.0.9_80, route cart.shop.svc.cluster.local:80, virtual host
+            cart.shop.svc.cluster.local:80, entry default, cluster outbound|80||cart.shop.svc.cluster.local, transport socket tlsMode-istio with the
+            workload certificate, server spiffe://cluster.local/ns/shop/sa/cart
+findings:
+  description: Coded remarks, each with RV(ignore:code), severity, object, message and the page that explains it.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.meshlb.istio.plugins.module_utils.arguments import argument_spec, module_kwargs
+from ansible_collections.meshlb.istio.plugins.module_utils.proof_run import run
+from ansible_collections.meshlb.istio.plugins.module_utils.session import outcome
+
+METHODS = ["configuration", "traffic"]
+
+
+def main() -> None:
+    spec = argument_spec(
+        "namespaces",
+        "load_balancers",
+        "workers",
+        routes={"type": "list", "elements": "str"},
+        methods={"type": "list", "elements": "str", "choices": METHODS, "default": METHODS},
+        entrypoint={"type": "str"},
+        requests={"type": "int", "default": 3},
+        window={"type": "float", "default": 0},
+    )
+    module = AnsibleModule(**module_kwargs(spec))
+
+    def body() -> dict[str, Any]:
+        return run(module.params, module.check_mode)
+
+    succeeded, result = outcome(body)
+    if not succeeded:
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
