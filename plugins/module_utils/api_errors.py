@@ -76,7 +76,7 @@ def _webhook(said: str, action: str, ref: ObjectRef | None, details: dict[str, A
         return DryRunUnsupported(f"The admission webhook {name} does not support dry runs.", "", ref, details)
     denied = _DENIED.search(said)
     if denied:
-        why = denied[2] or "it gave no explanation"
+        why = denied[2] if denied[2].strip(" .") else "it gave no explanation."
         hint = "Change what it objects to, or ask those who run it."
         return Rejected(f"The admission webhook {denied[1]} refused to {action}: {why}", hint, ref, details, denied[1])
     broken = _BROKEN.search(said)

@@ -1,0 +1,136 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a load balancer's pod template needs so that its pods get a sidecar that leaves inbound traffic alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, LoadBalancer
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import (
+    EXCLUDE_INBOUND_PORTS,
+    INCLUDE_INBOUND_PORTS,
+    INJECT,
+    INJECTION,
+    REVISION,
+    TLS_MODE,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
+    Obj,
+    dig,
+    kind_key,
+    label_selector_matches,
+    labels_of,
+    name_of,
+    namespace_of,
+    pod_template,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+
+LABELS = ("spec", "template", "metadata", "labels")
+ANNOTATIONS = ("spec", "template", "metadata", "annotations")
+MODE = "standalone_mtls"
+CHAINED = "Chained mode (this load balancer in front of an Istio gateway) needs no sidecar."
+
+Desired = dict["tuple[str | int, ...]", Any]
+
+
+def workload_of(snapshot: Snapshot, load_balancer: LoadBalancer) -> Obj:
+    """The workload that gets the sidecar. Raises :class:`MeshlbError` with the exact reason where it cannot get one."""
+    ref = load_balancer.workload
+    workload = snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
+    if workload is None or ref is None:
+        raise refused(load_balancer, ["no workload of it is in the cluster"])
+    if kind_key(ref.api_version, ref.kind) not in kinds.WORKLOADS:
+        raise refused(load_balancer, [f"a {ref.kind} is not started anew when it changes"])
+    mode = load_balancer.mode(MODE)
+    if not mode.supported:
+        raise refused(load_balancer, list(mode.blockers) or [mode.why])
+    return workload
+
+
+def refused(load_balancer: LoadBalancer, reasons: list[str]) -> MeshlbError:
+    """The error (of the sort of finding MLB301) that names every reason."""
+    details = {"code": "MLB301", "blockers": reasons}
+    message = f"{load_balancer.title} {load_balancer.label} cannot get a sidecar: {'; '.join(reasons)}."
+    return MeshlbError(message, CHAINED, load_balancer.workload, details)
+
+
+def desired_fields(snapshot: Snapshot, load_balancer: LoadBalancer, workload: Obj, inbound_capture: str) -> Desired:
+    """Fields of the workload, by path. ``inbound_capture`` is ``none`` or ``all``.
+
+    Raises :class:`MeshlbError` where no injector's selectors can be met by labelling the pods.
+    """
+    desired: Desired = {(*LABELS, key): value for key, value in _injection_labels(snapshot, load_balancer, workload).items()}
+    if inbound_capture == "none":
+        # Present and empty: an absent annotation means all ports.
+        desired[(*ANNOTATIONS, INCLUDE_INBOUND_PORTS)] = ""
+        # The sidecar does not take inbound connections, so nobody in the mesh may send it mutual TLS.
+        desired[(*LABELS, TLS_MODE)] = "disabled"
+        return desired
+    desired[(*ANNOTATIONS, INCLUDE_INBOUND_PORTS)] = ABSENT
+    desired[(*ANNOTATIONS, EXCLUDE_INBOUND_PORTS)] = ABSENT
+    if labels_of(pod_template(workload)).get(TLS_MODE) == "disabled":
+        desired[(*LABELS, TLS_MODE)] = ABSENT
+    return desired
+
+
+def _injection_labels(snapshot: Snapshot, load_balancer: LoadBalancer, workload: Obj) -> dict[str, str]:
+    """The labels that make an injector take the pods. The pod's label wins over its annotation and its namespace."""
+    asked = {INJECT: "true"}
+    hooks = list(injector_hooks(snapshot))
+    if not hooks:
+        return asked  # read from manifests, or webhooks may not be read: the usual way
+    namespace = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace_of(workload)) or {})
+    own = labels_of(pod_template(workload))
+    revisions = sorted(set(_revisions(hooks)), key=lambda item: (item != "default", item))
+    for labels in [asked, *({**asked, REVISION: revision} for revision in revisions)]:
+        if any(selected(hook, namespace, {**own, **labels}) for hook in hooks):
+            _demand_one_revision(load_balancer, labels, revisions)
+            return labels
+    raise refused(load_balancer, [_why_not(namespace_of(workload), namespace)])
+
+
+def _demand_one_revision(load_balancer: LoadBalancer, labels: dict[str, str], revisions: list[str]) -> None:
+    if REVISION in labels and len(revisions) > 1 and labels[REVISION] != "default":
+        reason = f"there is no default injector, and several revisions to choose from ({', '.join(revisions)})"
+        error = refused(load_balancer, [reason])
+        error.hint = f"Label the namespace with {REVISION} and the revision that its pods are to use."
+        raise error
+
+
+def _why_not(name: str, labels: dict[str, str]) -> str:
+    for key in (INJECTION, REVISION):
+        if key in labels:
+            return f"namespace {name} is labelled {key}={labels[key]}, for which no injector is registered"
+    return f"no registered injector selects pods of namespace {name}"
+
+
+def injector_hooks(snapshot: Snapshot) -> Iterator[Obj]:
+    """The webhooks that inject sidecars."""
+    for item in sorted(snapshot.all(kinds.WEBHOOK), key=name_of):
+        for hook in item.get("webhooks") or []:
+            target = dig(hook, "clientConfig", default={})
+            if "/inject" in str(dig(target, "service", "path", default=target.get("url", ""))):
+                yield hook
+
+
+def selected(hook: Obj, namespace: dict[str, str], pod: dict[str, str]) -> bool:
+    """Whether a webhook is called for a pod with these labels in a namespace with those; no selector selects all."""
+    selectors = ((hook.get("namespaceSelector"), namespace), (hook.get("objectSelector"), pod))
+    return all(label_selector_matches(selector or {}, labels) for selector, labels in selectors)
+
+
+def _revisions(hooks: list[Obj]) -> Iterator[str]:
+    for hook in hooks:
+        for name in ("objectSelector", "namespaceSelector"):
+            for item in dig(hook, name, "matchExpressions", default=[]):
+                if item.get("key") == REVISION and item.get("operator") == "In":
+                    yield from (str(value) for value in item.get("values") or [])
+            revision = dig(hook, name, "matchLabels", REVISION, default="")
+            if revision:
+                yield str(revision)

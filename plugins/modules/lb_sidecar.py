@@ -1,0 +1,163 @@
+#!/usr/bin/python
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lb_sidecar
+short_description: Give a load balancer an Istio sidecar, or take it back
+version_added: 0.1.0
+author: The meshlb.istio contributors (@meshlb)
+description:
+  - Labels and annotates the pod template of the load balancer's own workload so that its pods get a sidecar, and leaves everything else
+    in its namespace alone (an admission Job with a sidecar would never end).
+  - Refuses with the exact reason where a sidecar is not possible or would not help.
+  - Every field that is replaced can be given back. With O(state=absent) all of it is.
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - meshlb.istio.attributes
+  - meshlb.istio.attributes.action_group
+  - meshlb.istio.common
+options:
+  load_balancer:
+    description: The load balancer, by what RV(meshlb.istio.lb_info#module:load_balancers) calls it.
+    type: dict
+    required: true
+    suboptions:
+      namespace:
+        description: Namespace of the workload that carries its traffic.
+        type: str
+        required: true
+      name:
+        description: Name of the workload that carries its traffic.
+        type: str
+        required: true
+  inbound_capture:
+    description:
+      - How much of what reaches the load balancer goes through its sidecar.
+      - V(none) keeps clients, their addresses and the load balancer's own TLS as they are. It sets the annotation
+        C(traffic.sidecar.istio.io/includeInboundPorts) to the empty string (an absent one means all ports), and the label
+        C(security.istio.io/tlsMode) to V(disabled) so that clients inside the mesh do not expect mutual TLS of it.
+      - V(all) captures all ports; clients outside the mesh are then refused where mutual TLS is demanded.
+    type: str
+    choices: [none, all]
+    default: none
+  state:
+    description: V(present) gives it a sidecar, V(absent) takes back everything that this module ever wrote for it.
+    type: str
+    choices: [present, absent]
+    default: present
+  wait:
+    description:
+      - Whether to wait until all pods are replaced and available.
+      - Also when nothing had to be written, so that a second run tells whether the first one came to its end.
+    type: bool
+    default: true
+  wait_timeout:
+    description: For how many seconds to wait. A rollout that cannot succeed any more is reported at once.
+    type: int
+    default: 300
+seealso:
+  - module: meshlb.istio.lb_info
+  - module: meshlb.istio.service_routing
+"""
+
+EXAMPLES = r"""
+- name: What would be done?
+  meshlb.istio.lb_sidecar:
+    load_balancer:
+      namespace: ingress-nginx
+      name: ingress-nginx-controller
+  check_mode: true
+  diff: true
+
+- name: Give the load balancer a sidecar that leaves inbound traffic alone
+  meshlb.istio.lb_sidecar:
+    load_balancer:
+      namespace: ingress-nginx
+      name: ingress-nginx-controller
+    wait_timeout: 120
+
+- name: Take it back
+  meshlb.istio.lb_sidecar:
+    load_balancer:
+      namespace: ingress-nginx
+      name: ingress-nginx-controller
+    state: absent
+"""
+
+RETURN = r"""
+workload:
+  description: The workload whose pods get the sidecar.
+  returned: success
+  type: dict
+  contains:
+    kind:
+      description: V(Deployment), V(DaemonSet) or V(StatefulSet).
+      type: str
+      sample: Deployment
+    name:
+      description: Its name.
+      type: str
+      sample: ingress-nginx-controller
+    namespace:
+      description: Its namespace.
+      type: str
+      sample: ingress-nginx
+changes:
+  description: What was (in check mode would be) written; empty when nothing is to do.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    object:
+      description: The object that is written.
+      type: dict
+      sample: {api_version: apps/v1, kind: Deployment, namespace: ingress-nginx, name: ingress-nginx-controller}
+    action:
+      description: Always V(patch).
+      type: str
+      sample: patch
+    before:
+      description: The fields as they were; C(null) stands for one that was not there.
+      type: dict
+    after:
+      description: The fields as they are set.
+      type: dict
+    why:
+      description: One sentence.
+      type: str
+      sample: gives ingress-nginx/ingress-nginx-controller a sidecar that captures no inbound traffic
+findings:
+  description: Coded remarks, each with RV(ignore:code), severity, object, message and the page that explains it.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.meshlb.istio.plugins.module_utils.arguments import argument_spec, module_kwargs
+from ansible_collections.meshlb.istio.plugins.module_utils.session import outcome
+from ansible_collections.meshlb.istio.plugins.module_utils.sidecar_run import run
+
+
+def main() -> None:
+    name = {"type": "str", "required": True}
+    spec = argument_spec(
+        "state",
+        load_balancer={"type": "dict", "required": True, "options": {"namespace": name, "name": name}},
+        inbound_capture={"type": "str", "choices": ["none", "all"], "default": "none"},
+        wait={"type": "bool", "default": True},
+        wait_timeout={"type": "int", "default": 300},
+    )
+    module = AnsibleModule(**module_kwargs(spec))
+    succeeded, result = outcome(lambda: run(module.params, module.check_mode, module._diff))
+    if not succeeded:
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
