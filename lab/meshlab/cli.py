@@ -85,6 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return error.exit_code
+    except PermissionError as error:
+        print(f"lab: {error.filename}: permission denied; this needs root", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("lab: interrupted; 'lab up' goes on from here, 'lab down' removes all", file=sys.stderr)
         return 130

@@ -73,7 +73,9 @@ def up_locked(name: str, extra: list[str], prepare: list[str], keep_caches: bool
     if missing:
         builder.build_all(wanted, progress, keep_caches)
     host.remember()
-    cluster, _ = load_or_allocate(name)
+    cluster, new = load_or_allocate(name)
+    if new and cleanup.remove_traces(cluster):
+        progress.note(f"leftovers of an earlier cluster {name} were removed")
     cluster.prepared = sorted({*cluster.prepared, *prepare})
     lifecycle.bring_up(cluster, installed, prepared, progress)
     print(f"cluster {name} is up after {progress.elapsed:.1f} s; kubeconfig: {cluster.kubeconfig}")
@@ -96,17 +98,19 @@ def already_well(cluster: Cluster, installed: list[Addon], prepared: list[Addon]
 
 def down(name: str) -> int:
     """Remove a cluster."""
+    check_name(name)
     if external():
         print("MESHLB_KUBECONFIG is set: nothing was started, nothing is removed")
         return 0
     path = cluster_lock(name)
-    with lock(path):
+    with lock(path, lambda: Progress(0).note(f"another 'lab up' or 'lab down' of {name} runs: waiting for it")):
         try:
-            cluster = load(check_name(name))
+            cluster = load(name)
         except LabError:
             cluster = Cluster(name, index=-1)
         if not cluster:
-            print(f"there is no cluster {name}")
+            found = cleanup.remove_traces(Cluster(name, index=-1))
+            print(f"there is no cluster {name}" + ("; what an earlier one left is removed" if found else ""))
         else:
             left = cleanup.remove(cluster)
             if left:

@@ -79,12 +79,28 @@ def remove(cluster: Cluster) -> list[str]:
     return left
 
 
-def leftovers(cluster: Cluster) -> list[str]:
-    """What still exists of a cluster."""
+def remove_traces(cluster: Cluster) -> bool:
+    """Remove what a cluster of this name left whose record is lost; True when there was something."""
+    if not traces(cluster):
+        return False
+    stop_all(cluster)
+    host.forget_cluster(cluster)
+    network.remove(cluster)
+    return True
+
+
+def traces(cluster: Cluster) -> list[str]:
+    """Signs of a cluster of this name that need no record to be found."""
     found = [f"mount {point}" for point in mounts.below(cluster.state)]
     found += [f"cgroup {path}" for path in cgroups.left(cluster)]
     found += [f"process {pid}" for pid in runtime.shims(cluster)]
-    found += [f"link {cluster.host_link}"] if cluster.host_link in network.links() else []
     found += [f"network namespace {cluster.netns}"] if network.namespace_inode(cluster) else []
+    return found
+
+
+def leftovers(cluster: Cluster) -> list[str]:
+    """What still exists of a cluster."""
+    found = traces(cluster)
+    found += [f"link {cluster.host_link}"] if cluster.host_link in network.links() else []
     found += [f"folder {cluster.state}"] if cluster.state.exists() else []
     return found
