@@ -20,6 +20,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import (
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 
 CLUSTER_DOMAIN = "cluster.local"
+NO_SELECTOR = ("", "")
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,9 @@ def cluster_ips(service: Obj) -> list[str]:
 
 
 def find_port(service: Obj, reference: int | str) -> Obj | None:
-    """The entry of ``spec.ports`` that a route names by number or by name."""
-    for port in dig(service, "spec", "ports", default=[]):
+    """The entry of ``spec.ports`` that a route names by number or by name; of TCP and UDP with one number it is TCP."""
+    ports = sorted(dig(service, "spec", "ports", default=[]), key=lambda item: item.get("protocol") == "UDP")
+    for port in ports:
         if port.get("port") == reference or (port.get("name") == reference and reference != ""):
             return dict(port)
     if isinstance(reference, str) and reference.isdigit():
@@ -72,11 +74,12 @@ def by_cluster_ip(service: Obj) -> Iterator[str]:
     yield from (item for item in cluster_ips(service) if item)
 
 
-def headless_by_port(service: Obj) -> Iterator[tuple[str, int]]:
-    """Index of headless Services by (namespace, port number)."""
+def headless_by_port(service: Obj) -> Iterator[tuple[str, int, tuple[str, str]]]:
+    """Index of headless Services by namespace, port number and the first pair of the selector, which its pods must have."""
     if is_headless(service):
+        selector = dig(service, "spec", "selector", default={})
         for port in dig(service, "spec", "ports", default=[]):
-            yield (namespace_of(service), int(port.get("port", 0)))
+            yield (namespace_of(service), int(port.get("port", 0)), min(selector.items()) if selector else NO_SELECTOR)
 
 
 def slices_by_service(item: Obj) -> Iterator[tuple[str, str]]:
@@ -93,13 +96,17 @@ def pods_by_ip(pod: Obj) -> Iterator[str]:
             yield str(item["ip"])
 
 
+def target_port(port: Obj) -> int | str:
+    """Number or name of the port that pods listen on; the Service's own number where nothing is said."""
+    return port.get("targetPort") or port.get("port") or 0
+
+
 def endpoints(snapshot: Snapshot, service: Obj, port: Obj) -> tuple[Endpoint, ...]:
     """Endpoints of one Service port: by its selector, or by its EndpointSlices where it has none."""
     selector = dig(service, "spec", "selector", default={})
     if selector:
-        target: int | str = port.get("targetPort") or port.get("port") or 0
         pods = pods_selected(snapshot, namespace_of(service), selector)
-        found = ((pod, container_port(pod.pod, target)) for pod in pods)
+        found = ((pod, container_port(pod.pod, target_port(port))) for pod in pods)
         return tuple(Endpoint(pod.ip, number, pod) for pod, number in found if number)
     return tuple(_sliced(snapshot, service, port))
 

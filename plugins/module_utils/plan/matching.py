@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Outcome, Route, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, name_of, namespace_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, labels_of, name_of, namespace_of, selects
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import container_port
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import (
+    NO_SELECTOR,
     Endpoint,
     cluster_ips,
     endpoints,
@@ -23,6 +25,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.services impo
     headless_by_port,
     is_external_name,
     is_headless,
+    target_port,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import (
@@ -32,7 +35,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import (
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.protocols import decided_by_address, is_http, port_protocol
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import destination_rule, received, rule_tls, to_endpoints
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import Viewer, outbound_policy, sees
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import Viewer, oldest, outbound_policy, sees
 
 PASSTHROUGH = "PassthroughCluster"
 BLACK_HOLE = "BlackHoleCluster"
@@ -98,40 +101,52 @@ def _to_cluster_ip(snapshot: Snapshot, viewer: Viewer, request: Request) -> Outc
 
 
 def _to_pods(snapshot: Snapshot, viewer: Viewer, request: Request) -> Outcome:
-    numbers = {item.port for item in request.endpoints}
-    outcomes = [_to_pods_on(snapshot, viewer, replace(request, endpoints=_on(request, number)), number) for number in sorted(numbers)]
+    """Every pod's address is matched on its own: by a headless Service that has it, else by what listens on its port."""
+    groups: dict[tuple[int, str], tuple[Obj | None, list[Endpoint]]] = {}
+    for item in request.endpoints:
+        twin = headless_over(snapshot, viewer, namespace_of(request.service), item)
+        groups.setdefault((item.port, name_of(twin) if twin else ""), (twin, []))[1].append(item)
+    outcomes = []
+    for key in sorted(groups):
+        twin, own = groups[key]
+        outcomes.append(_to_pods_on(snapshot, viewer, replace(request, endpoints=tuple(own)), key[0], twin))
     if len({item.verdict for item in outcomes}) == 1:
         return outcomes[0]
-    return Outcome("mixed", "the backend's pods listen on different ports: " + "; ".join(item.why for item in outcomes))
+    return Outcome("mixed", "the backend's pods are not matched alike: " + "; ".join(item.why for item in outcomes))
 
 
-def _on(request: Request, number: int) -> tuple[Endpoint, ...]:
-    return tuple(item for item in request.endpoints if item.port == number)
+def _to_pods_on(snapshot: Snapshot, viewer: Viewer, request: Request, number: int, twin: Obj | None) -> Outcome:
+    if twin is None:
+        return _by_host(snapshot, viewer, request, number, f"a pod's port {number}")
+    outcome = to_endpoints(
+        snapshot, viewer, fqdn(twin), namespace_of(twin), number, request.endpoints,
+        together=endpoints(snapshot, twin, find_port(twin, number) or {}), cluster=f"outbound|{number}||{fqdn(twin)}",
+    )
+    return replace(outcome, why=f"pod addresses match headless Service {name_of(twin)}: {outcome.why}")
 
 
-def _to_pods_on(snapshot: Snapshot, viewer: Viewer, request: Request, number: int) -> Outcome:
-    twin = headless_over(snapshot, viewer, namespace_of(request.service), number, request.endpoints)
-    if twin is not None:
-        port = find_port(twin, number) or {}
-        outcome = to_endpoints(
-            snapshot, viewer, fqdn(twin), namespace_of(twin), number, endpoints(snapshot, twin, port),
-            all_or_none=True, cluster=f"outbound|{number}||{fqdn(twin)}",
-        )
-        return replace(outcome, why=f"pod addresses match headless Service {name_of(twin)}: {outcome.why}")
-    return _by_host(snapshot, viewer, request, number, f"a pod's port {number}")
-
-
-def headless_over(
-    snapshot: Snapshot, viewer: Viewer, namespace: str, number: int, wanted: tuple[Endpoint, ...]
-) -> Obj | None:
-    """A visible headless Service whose undeclared or TCP port has this number and covers all of these pods."""
-    for service in snapshot.lookup(kinds.SERVICE, headless_by_port, (namespace, number)):
-        port = find_port(service, number) or {}
+def headless_over(snapshot: Snapshot, viewer: Viewer, namespace: str, item: Endpoint) -> Obj | None:
+    """The oldest visible headless Service with this endpoint's address, and its number as an undeclared or TCP port."""
+    labels = labels_of(item.pod.pod) if item.pod else {}
+    keys = [(namespace, item.port, pair) for pair in labels.items()] + [(namespace, item.port, NO_SELECTOR)]
+    found = [service for key in keys for service in snapshot.lookup(kinds.SERVICE, headless_by_port, key)]
+    for service in oldest(found) if len(found) > 1 else found:
+        port = find_port(service, item.port) or {}
         if not decided_by_address(port_protocol(port)) or not sees(snapshot, viewer, service, [fqdn(service)]):
             continue
-        if {item.key for item in wanted} <= {item.key for item in endpoints(snapshot, service, {**port, "targetPort": number})}:
+        if _holds(snapshot, service, port, item):
             return service
     return None
+
+
+def _holds(snapshot: Snapshot, service: Obj, port: Obj, item: Endpoint) -> bool:
+    """Whether a Service port has an endpoint at this one's address, whatever the endpoint's own port."""
+    selector = dig(service, "spec", "selector", default={})
+    if not selector:
+        return any(item.ip == other.ip for other in endpoints(snapshot, service, port))
+    # Not by a list of all endpoints: this is asked for every pod of every route.
+    pod = item.pod.pod if item.pod else {}
+    return selects(selector, labels_of(pod)) and container_port(pod, target_port(port)) != 0
 
 
 def _by_host(snapshot: Snapshot, viewer: Viewer, request: Request, number: int, dialled: str) -> Outcome:
@@ -171,7 +186,7 @@ def _to_service(snapshot: Snapshot, viewer: Viewer, request: Request, service: O
     found = request.endpoints if same else endpoints(snapshot, service, port)
     return to_endpoints(
         snapshot, viewer, fqdn(service), namespace_of(service), number, found,
-        all_or_none=is_headless(service), cluster=f"outbound|{number}||{fqdn(service)}",
+        together=found if is_headless(service) else None, cluster=f"outbound|{number}||{fqdn(service)}",
     )
 
 

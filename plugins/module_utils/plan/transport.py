@@ -73,11 +73,11 @@ def rule_tls(rule: Obj | None, port: int) -> Obj:
 
 def to_endpoints(
     snapshot: Snapshot, viewer: Viewer, host: str, home: str, port: int,
-    found: tuple[Endpoint, ...], *, all_or_none: bool = False, cluster: str = "",
+    found: tuple[Endpoint, ...], *, together: tuple[Endpoint, ...] | None = None, cluster: str = "",
 ) -> Outcome:
     """Verdict for a registry destination: what the DestinationRule or automatic mutual TLS sends, and who takes it.
 
-    ``all_or_none``: the cluster keeps the original destination, so one setting decides for all of its pods.
+    ``together``: the cluster keeps the original destination, so that one setting decides for all of these.
     """
     rule = destination_rule(snapshot, viewer, host, home)
     tls = rule_tls(rule, port)
@@ -94,18 +94,23 @@ def to_endpoints(
         if wrong:
             return Outcome("refused", f"{where} does not accept the identity {wrong}", cluster)
         return received(snapshot, found, dict.fromkeys(found, True), f"{where} sets ISTIO_MUTUAL", cluster)
-    sends = automatic(snapshot, home, found, all_or_none)
+    sends = automatic(snapshot, home, found, together)
     return received(snapshot, found, sends, "automatic mutual TLS", cluster)
 
 
-def automatic(snapshot: Snapshot, home: str, found: tuple[Endpoint, ...], all_or_none: bool) -> dict[Endpoint, bool]:
+def automatic(
+    snapshot: Snapshot, home: str, found: tuple[Endpoint, ...], together: tuple[Endpoint, ...] | None
+) -> dict[Endpoint, bool]:
     """For each endpoint: does automatic mutual TLS encrypt to it?"""
     if not read_mesh(snapshot).auto_mtls or namespace_mode(snapshot, home) == "DISABLE":
         return dict.fromkeys(found, False)
-    meshed = {item: item.pod is not None and item.pod.tls_mode == "istio" for item in found}
-    if all_or_none:
-        return dict.fromkeys(found, all(meshed.values()))
-    return {item: yes and _mode(snapshot, item) != "DISABLE" for item, yes in meshed.items()}
+    if together is not None:
+        return dict.fromkeys(found, bool(together) and all(map(_is_meshed, together)))
+    return {item: _is_meshed(item) and _mode(snapshot, item) != "DISABLE" for item in found}
+
+
+def _is_meshed(item: Endpoint) -> bool:
+    return item.pod is not None and item.pod.tls_mode == "istio"
 
 
 def received(snapshot: Snapshot, found: tuple[Endpoint, ...], sends: dict[Endpoint, bool], how: str, cluster: str) -> Outcome:
