@@ -9,9 +9,11 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer
+from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Outcome, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import detect
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
 
 Obj = dict[str, Any]
 APPS, EDGE, ROOT = "apps", "edge", "istio-system"
@@ -203,3 +205,17 @@ def load_balancer(snapshot: Snapshot) -> LoadBalancer:
     """The one load balancer that carries traffic."""
     found, dummy = detect(snapshot)
     return next(item for item in found if item.workload)
+
+
+def routes(snapshot: Snapshot) -> list[Route]:
+    return read_routes(snapshot, [load_balancer(snapshot)])[0]
+
+
+def outcome(snapshot: Snapshot, *, host: str | None = None, path: str | None = None, name: str | None = None) -> Outcome:
+    """The prediction for the one route that fits (by host, path and name of its object)."""
+    fits = [
+        item for item in routes(snapshot)
+        if host in (None, item.host) and path in (None, item.path) and name in (None, item.object.name)
+    ]
+    (route,) = fits
+    return predict(snapshot, load_balancer(snapshot), route)
