@@ -68,9 +68,10 @@ def _twin(context: Context, routes: list[Route]) -> Obj:
     spec: Obj = {
         "clusterIP": "None",
         "selector": dict(dig(service, "spec", "selector", default={})),
-        # The name declares no protocol: then the sidecar matches by address, and the Host does not matter.
+        # Not HTTP, so that the sidecar matches by address. Declared as TCP rather than left open: an undeclared port's HTTP
+        # routes vanish before its kept-alive connections do, which lost requests when a twin was taken back under load.
         "ports": [
-            {"name": f"pods-{number}", "port": number, "targetPort": number, "protocol": "TCP"} for number in sorted(numbers)
+            {"name": f"tcp-{number}", "port": number, "targetPort": number, "protocol": "TCP"} for number in sorted(numbers)
         ],
     }
     if dig(service, "spec", "publishNotReadyAddresses", default=False):
