@@ -28,6 +28,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import P
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx_routes import (
     IngressRoutes,
     stream_routes,
+    switched_on,
     to_bool,
 )
 
@@ -57,10 +58,10 @@ class IngressNginx(Profile):
         options: dict[str, Any] = {
             "controller": argument(container, "controller-class") or _DEFAULT_CONTROLLER,
             "annotation_class": argument(container, "ingress-class") or "nginx",
-            "without_class": to_bool(argument(container, "watch-ingress-without-class"), default=False),
-            "by_name": to_bool(argument(container, "ingress-class-by-name"), default=False),
+            "without_class": switched_on(argument(container, "watch-ingress-without-class")),
+            "by_name": switched_on(argument(container, "ingress-class-by-name")),
             "watch_namespace": _expand(argument(container, "watch-namespace") or "", namespace),
-            "ssl_passthrough": to_bool(argument(container, "enable-ssl-passthrough"), default=False),
+            "ssl_passthrough": switched_on(argument(container, "enable-ssl-passthrough")),
             "default_backend": _expand(argument(container, "default-backend-service") or "", namespace),
             "prefix": argument(container, "annotations-prefix") or "nginx.ingress.kubernetes.io",
         }

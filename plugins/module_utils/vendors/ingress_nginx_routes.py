@@ -43,18 +43,18 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses imp
 )
 
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _REWRITES = ("rewrite-target", "app-root", "use-regex")
 _TLS_PROTOCOLS = frozenset({"HTTPS", "GRPCS"})
 
 
 def to_bool(text: str | None, *, default: bool) -> bool:
-    """Go's strconv.ParseBool; a flag without a value is true; what cannot be parsed is the default."""
-    if text is None:
-        return default
-    if text == "" or text in _TRUE:
-        return True
-    return False if text in _FALSE else default
+    """An annotation or a ConfigMap's key: absent is the default, and what Go cannot parse is false (the empty string too)."""
+    return default if text is None else text in _TRUE
+
+
+def switched_on(text: str | None) -> bool:
+    """A switch of the command line: one without a value is on."""
+    return text == "" or to_bool(text, default=False)
 
 
 class IngressRoutes:
@@ -153,7 +153,8 @@ class IngressRoutes:
     def _host(self, ingress: Obj, entry: Entry) -> str:
         """upstream-vhost with the variables filled in that the plan itself uses; others stay and count as unknown."""
         text = "" if self._is_canary(ingress) else self.annotation(ingress, "upstream-vhost") or ""
-        text = text.replace("$service_name", entry.service).replace("$namespace", namespace_of(ingress))
+        for name, value in (("service_name", entry.service), ("namespace", namespace_of(ingress))):
+            text = text.replace(f"${{{name}}}", value).replace(f"${name}", value)
         return "" if text in ("$host", "$http_host", "$best_http_host") else text
 
     def _is_canary(self, ingress: Obj) -> bool:
