@@ -157,6 +157,8 @@ def _by_host(snapshot: Snapshot, viewer: Viewer, request: Request, number: int, 
         return Outcome("refused", f"the sidecar expects HTTP for {dialled} and gets TLS")
     if scheme == "tcp":
         return Outcome("unknown", f"the sidecar expects HTTP for {dialled}, and whether that is what it gets is not known")
+    if "$" in request.host:
+        return Outcome("unknown", f"the load balancer makes the Host out of variables ({request.host})")
     destination = http_destination(snapshot, viewer, number, request.host, request.route.path)
     if destination.kind == "service":
         return _to_destination(snapshot, viewer, request, destination)
