@@ -17,7 +17,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Lines of a table whose columns are as wide as their widest cell; no line ends in blanks."""
     body = [[str(cell) or _NOTHING for cell in row] for row in rows]
     widths = [max(len(line[column]) for line in [list(headings), *body]) for column in range(len(headings))]
-    rule = ["-" * width for width in widths]
+    rule = ["=" * width for width in widths]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in [list(headings), rule, *body]
