@@ -9,6 +9,8 @@ store/store.go (GetIngressClass, sortIngressSlice).
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import (
     Address,
@@ -57,6 +59,18 @@ def switched_on(text: str | None) -> bool:
     return text == "" or to_bool(text, default=False)
 
 
+Place = tuple[str, str, str]
+
+
+@dataclass
+class Locations:
+    """What is shared by host and path: ``main`` is the first Ingress that is no canary, and its entry."""
+
+    main: dict[Place, tuple[Obj, Entry]] = field(default_factory=dict)
+    canaries: set[Place] = field(default_factory=set)
+    passed_through: set[str] = field(default_factory=set)
+
+
 class IngressRoutes:
     """All routes of one controller instance, read in one pass."""
 
@@ -94,17 +108,27 @@ class IngressRoutes:
     def read(self, only: frozenset[ObjectRef] | None) -> RouteReading:
         ordered = self.ingresses(only)
         deciders = self._deciders(ordered)
-        canaries = {
-            (entry.host, entry.path)
-            for item in ordered if self._is_canary(item) for entry in entries(item)
-        }
+        shared = self._locations(ordered)
         routes: list[Route] = []
         findings: list[Finding] = []
         for item in ordered:
             findings += self._remarks(item, deciders)
             for entry in entries(item):
-                routes.append(self._route(item, entry, deciders[_group(item, entry)], canaries))
+                routes.append(self._route(item, entry, deciders[_group(item, entry)], shared))
         return RouteReading(tuple(routes), tuple(findings))
+
+    def _locations(self, ordered: list[Obj]) -> Locations:
+        """What Ingresses share by host and path: a canary has no location of its own, so the main one's settings hold."""
+        found = Locations()
+        for item in ordered:
+            for entry in entries(item):
+                if self._is_canary(item):
+                    found.canaries.add(_place(entry))
+                    continue
+                found.main.setdefault(_place(entry), (item, entry))
+                if to_bool(self.annotation(item, "ssl-passthrough"), default=False):
+                    found.passed_through.add(entry.host)
+        return found
 
     def _deciders(self, ordered: list[Obj]) -> dict[str, Obj]:
         """Which Ingress decides about each shared upstream: the first one, but a default backend starts it anew."""
@@ -120,10 +144,10 @@ class IngressRoutes:
         default = to_bool(self.config.get("service-upstream"), default=False)
         return to_bool(self.annotation(ingress, "service-upstream"), default=default)
 
-    def _route(self, ingress: Obj, entry: Entry, decider: Obj, canaries: set[tuple[str, str]]) -> Route:
+    def _route(self, ingress: Obj, entry: Entry, decider: Obj, shared: Locations) -> Route:
         canary = self._is_canary(ingress)
         features = list(self._features(decider, ingress))
-        if canary or (entry.host, entry.path) in canaries:
+        if canary or _place(entry) in shared.canaries:
             features.append("canary")
         return Route(
             load_balancer=self.load_balancer.key,
@@ -132,7 +156,7 @@ class IngressRoutes:
             path=entry.path,
             path_type=entry.path_type,
             backend=make_backend(self.snapshot, namespace_of(ingress), entry.service, entry.reference),
-            upstream=self._upstream(ingress, entry, decider),
+            upstream=self._upstream(ingress, entry, decider, shared),
             upstream_group=_group(ingress, entry),
             features=tuple(sorted(set(features))),
             canary=canary,
@@ -141,14 +165,15 @@ class IngressRoutes:
             pinned_strategy=pinned_strategy(self.snapshot, ingress),
         )
 
-    def _upstream(self, ingress: Obj, entry: Entry, decider: Obj) -> Upstream:
-        passthrough = to_bool(self.annotation(ingress, "ssl-passthrough"), default=False)
-        if passthrough and self.load_balancer.setting("ssl_passthrough") and entry.host and entry.path == "/":
+    def _upstream(self, ingress: Obj, entry: Entry, decider: Obj, shared: Locations) -> Upstream:
+        passed = entry.host in shared.passed_through and entry.host and entry.path == "/"
+        if passed and self.load_balancer.setting("ssl_passthrough"):
             return Upstream("cluster_ip", "", "tls")
-        protocol = (self.annotation(ingress, "backend-protocol") or "HTTP").upper()
+        owner, location = shared.main.get(_place(entry), (ingress, entry)) if self._is_canary(ingress) else (ingress, entry)
+        protocol = (self.annotation(owner, "backend-protocol") or "HTTP").upper()
         scheme: Scheme = "tls" if protocol in _TLS_PROTOCOLS else "tcp" if protocol == "FCGI" else "http"
         address: Address = "cluster_ip" if self.service_upstream(decider) else "pod_ips"
-        return Upstream(address, self._host(ingress, entry), scheme)
+        return Upstream(address, self._host(owner, location), scheme)
 
     def _host(self, ingress: Obj, entry: Entry) -> str:
         """upstream-vhost with the variables filled in that the plan itself uses; others stay and count as unknown."""
@@ -186,6 +211,10 @@ class IngressRoutes:
         if (self.annotation(ingress, "backend-protocol") or "").upper() in _TLS_PROTOCOLS:
             found.append(finding("MLB209", "backend-protocol has the load balancer speak TLS itself", ref))
         return found
+
+
+def _place(entry: Entry) -> Place:
+    return (entry.host, entry.path, entry.path_type)
 
 
 def _group(ingress: Obj, entry: Entry) -> str:
