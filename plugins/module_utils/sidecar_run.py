@@ -136,15 +136,17 @@ def wait_for_rollout(
                 _demand_sidecars(ref, pods)
             return
         if state.failed:
-            raise _failure(ref, f"the rollout failed: {state.failed}", pods)
+            raise _failure(ref, f"the rollout failed: {state.failed}", pods, with_sidecar)
         if clock() >= deadline:
-            raise _failure(ref, f"not done within {timeout:g} seconds, {state.waiting}: {not_ready(pods) or 'no pod to blame'}", pods)
+            why = ": ".join(filter(None, (state.waiting, not_ready(pods))))
+            raise _failure(ref, f"not done within {timeout:g} seconds: {why}", pods, with_sidecar)
         sleep(INTERVAL)
 
 
-def _failure(ref: ObjectRef, what: str, pods: list[Obj]) -> MeshlbError:
+def _failure(ref: ObjectRef, what: str, pods: list[Obj], with_sidecar: bool) -> MeshlbError:
     waiting = [name_of(pod) for pod in newest(pods) if not is_ready(pod)]
-    hint = "The change is written. Correct what is in the way, or take it back with state: absent."
+    back = ", or take it back with state: absent" if with_sidecar else ", then run again"
+    hint = f"The change is written. Correct what is in the way{back}."
     return MeshlbError(f"{ref}: {what.rstrip('.')}.", hint, ref, {"pods_not_ready": waiting})
 
 
