@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, ObjectRef
@@ -94,6 +95,19 @@ def _expression_matches(item: Obj, labels: dict[str, str]) -> bool:
     return operator == "DoesNotExist" and key not in labels
 
 
+def selector_text_matches(text: str, labels: dict[str, str]) -> bool:
+    """Whether a label selector as a command line has it (``a=b,c!=d,e in (f,g),!h``) matches; an empty one matches everything."""
+    return all(_requirement_matches(item.strip(), labels) for item in re.split(r",(?![^(]*\))", text) if item.strip())
+
+
+def _requirement_matches(text: str, labels: dict[str, str]) -> bool:
+    if found := re.fullmatch(r"(\S+)\s+(in|notin)\s*\((.*)\)", text):
+        return (labels.get(found[1]) in [item.strip() for item in found[3].split(",")]) is (found[2] == "in")
+    if found := re.fullmatch(r"([^\s=!]+)\s*(==?|!=)\s*(\S*)", text):
+        return (labels.get(found[1]) == found[3]) is (found[2] != "!=")
+    return text.lstrip("! ") not in labels if text.startswith("!") else text in labels
+
+
 def pod_template(workload: Obj) -> Obj:
     """The pod template of a workload; a Pod is its own template."""
     if workload.get("kind") == "Pod":
@@ -111,17 +125,16 @@ def containers_of(template: Obj) -> list[Obj]:
 def argument(container: Obj, *names: str) -> str | None:
     """The value of a command-line flag in ``command`` or ``args`` (``--name=value``, ``--name value``), else ``None``.
 
-    A flag without a value gives the empty string. ``names`` are given without leading dashes.
+    A flag without a value gives the empty string, and of several the last one holds. ``names`` are given without dashes.
     """
     words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
+    found = None
     for position, word in enumerate(words):
         flag, has_value, value = word.partition("=")
         if flag.startswith("-") and flag.lstrip("-") in names:
-            if has_value:
-                return value
             following = words[position + 1] if position + 1 < len(words) else ""
-            return "" if following.startswith("-") else following
-    return None
+            found = value if has_value else "" if following.startswith("-") else following
+    return found
 
 
 def image_name(image: str) -> tuple[str, str]:

@@ -61,6 +61,8 @@ class IngressNginx(Profile):
             "without_class": switched_on(argument(container, "watch-ingress-without-class")),
             "by_name": switched_on(argument(container, "ingress-class-by-name")),
             "watch_namespace": _expand(argument(container, "watch-namespace") or "", namespace),
+            "namespace_selector": argument(container, "watch-namespace-selector") or "",
+            "no_catch_all": switched_on(argument(container, "disable-catch-all")),
             "ssl_passthrough": switched_on(argument(container, "enable-ssl-passthrough")),
             "default_backend": _expand(argument(container, "default-backend-service") or "", namespace),
             "prefix": argument(container, "annotations-prefix") or "nginx.ingress.kubernetes.io",

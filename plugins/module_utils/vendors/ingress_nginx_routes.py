@@ -27,13 +27,16 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
     annotations_of,
     created_at,
     dig,
+    labels_of,
     name_of,
     namespace_of,
     ref_of,
+    selector_text_matches,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import RouteReading
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import (
+    CLASS_ANNOTATION,
     Entry,
     class_of,
     entries,
@@ -85,15 +88,25 @@ class IngressRoutes:
 
     def served(self, ingress: Obj) -> bool:
         """Whether this instance serves an Ingress: by class name, else by annotation, else without a class."""
-        watched = self.load_balancer.setting("watch_namespace")
-        if watched and namespace_of(ingress) != watched:
+        if not self._watches(namespace_of(ingress)):
             return False
-        name, annotation = class_of(ingress)
+        if self.load_balancer.setting("no_catch_all") and dig(ingress, "spec", "defaultBackend"):
+            return False
+        name = class_of(ingress)[0]
         if name:
             return name in self.load_balancer.classes
-        if annotation:
-            return bool(annotation == self.load_balancer.setting("annotation_class"))
+        if CLASS_ANNOTATION in annotations_of(ingress):
+            return bool(annotations_of(ingress)[CLASS_ANNOTATION] == self.load_balancer.setting("annotation_class"))
         return bool(self.load_balancer.setting("without_class"))
+
+    def _watches(self, namespace: str) -> bool:
+        watched, selector = self.load_balancer.setting("watch_namespace"), self.load_balancer.setting("namespace_selector")
+        if watched:
+            return bool(namespace == watched)
+        if not selector:
+            return True
+        labels = labels_of(self.snapshot.get(kinds.NAMESPACE, "", namespace) or {})
+        return selector_text_matches(selector, {"kubernetes.io/metadata.name": namespace, **labels})
 
     def ingresses(self, only: frozenset[ObjectRef] | None) -> list[Obj]:
         """Ingresses in the controller's own order: oldest first, and of one second the name that sorts last."""
