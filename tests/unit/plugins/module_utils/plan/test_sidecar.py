@@ -1,0 +1,143 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a pod template needs to get a sidecar, told by the injectors' own selectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, LoadBalancer, Mode, ObjectRef, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.sidecar import desired_fields, workload_of
+
+Obj = dict[str, Any]
+LABELS = ("spec", "template", "metadata", "labels")
+ANNOTATIONS = ("spec", "template", "metadata", "annotations")
+CAPTURE = (*ANNOTATIONS, "traffic.sidecar.istio.io/includeInboundPorts")
+TLS_MODE = (*LABELS, "security.istio.io/tlsMode")
+INJECT = (*LABELS, "sidecar.istio.io/inject")
+REVISION = (*LABELS, "istio.io/rev")
+BALANCER = LoadBalancer(
+    "lb", "edge", "unknown", "A proxy", workload=ObjectRef("apps/v1", "Deployment", "edge", "lb"),
+    modes=(("standalone_mtls", Mode(True, "it can")),),
+)
+
+
+def deployment(labels: Obj | None = None, annotations: Obj | None = None) -> Obj:
+    metadata = {"labels": {"app": "lb", **(labels or {})}, "annotations": annotations or {}}
+    template = {"metadata": metadata, "spec": {"containers": [{"name": "c"}]}}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "lb", "namespace": "edge"}, "spec": {"template": template}}
+
+
+def expression(key: str, operator: str, *values: str) -> Obj:
+    return {"key": key, "operator": operator, **({"values": list(values)} if values else {})}
+
+
+def hook(namespace: list[Obj], pod: list[Obj], path: str = "/inject") -> Obj:
+    service = {"clientConfig": {"service": {"path": path}}}
+    return {**service, "namespaceSelector": {"matchExpressions": namespace}, "objectSelector": {"matchExpressions": pod}}
+
+
+NO_LABEL = expression("istio-injection", "DoesNotExist")
+NO_REVISION = expression("istio.io/rev", "DoesNotExist")
+NOT_FALSE = expression("sidecar.istio.io/inject", "NotIn", "false")
+
+
+def revisioned(revision: str) -> list[Obj]:
+    """The two webhooks of the chart for a revision."""
+    rev = expression("istio.io/rev", "In", revision)
+    return [hook([rev, NO_LABEL], [NOT_FALSE]), hook([NO_LABEL, NO_REVISION], [NOT_FALSE, rev])]
+
+
+def default() -> list[Obj]:
+    """Those that a default injector has besides."""
+    enabled = expression("istio-injection", "In", "enabled")
+    asked = expression("sidecar.istio.io/inject", "In", "true")
+    return [*revisioned("default"), hook([enabled], [NOT_FALSE]), hook([NO_LABEL, NO_REVISION], [asked, NO_REVISION])]
+
+
+def world(hooks: list[Obj], workload: Obj | None = None, **labels: str) -> Snapshot:
+    named = {key.replace("__", ".").replace("_", "-").replace("-rev", "/rev"): value for key, value in labels.items()}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "edge", "labels": named}}
+    webhook = {
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "istio"}, "webhooks": hooks,
+    }
+    return Snapshot([namespace, webhook, workload or deployment()])
+
+
+def fields(snapshot: Snapshot, inbound_capture: str = "none") -> Obj:
+    return dict(desired_fields(snapshot, BALANCER, workload_of(snapshot, BALANCER), inbound_capture))
+
+
+NONE = {INJECT: "true", CAPTURE: "", TLS_MODE: "disabled"}
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "expected"),
+    [
+        (world(default()), NONE),
+        (world([]), NONE),
+        (world([hook([], [], "/validate")]), NONE),
+        (world(default(), istio_injection="enabled"), NONE),
+        (world(default(), istio__io_rev="default"), NONE),
+        (world(revisioned("canary")), {**NONE, REVISION: "canary"}),
+        (world(revisioned("canary"), istio__io_rev="canary"), NONE),
+        (world([*revisioned("canary"), *revisioned("stable")], istio__io_rev="stable"), NONE),
+        (world([*revisioned("canary"), *revisioned("default")]), {**NONE, REVISION: "default"}),
+        (world(default(), deployment({"sidecar.istio.io/inject": "false"})), NONE),
+        (world(default(), deployment({"istio.io/rev": "default"})), NONE),
+    ],
+)
+def test_the_labels_are_those_that_an_injector_selects(snapshot: Snapshot, expected: Obj) -> None:
+    assert fields(snapshot) == expected
+
+
+def test_capturing_everything_removes_what_limits_it() -> None:
+    excluded = (*ANNOTATIONS, "traffic.sidecar.istio.io/excludeInboundPorts")
+    expected = {INJECT: "true", CAPTURE: ABSENT, excluded: ABSENT}
+    assert fields(world(default()), "all") == expected
+    assert fields(world(default(), deployment({"security.istio.io/tlsMode": "disabled"})), "all") == {**expected, TLS_MODE: ABSENT}
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "reason"),
+    [
+        (world(default(), istio_injection="disabled"), "namespace edge is labelled istio-injection=disabled"),
+        (world(default(), istio__io_rev="gone"), "namespace edge is labelled istio.io/rev=gone"),
+        (world([*revisioned("canary"), *revisioned("stable")]), r"several revisions to choose from \(canary, stable\)"),
+        (world([hook([expression("team", "In", "x")], [])]), "no registered injector selects pods of namespace edge"),
+    ],
+)
+def test_where_no_injector_would_take_the_pods_it_is_said_why(snapshot: Snapshot, reason: str) -> None:
+    with pytest.raises(MeshlbError, match=f"A proxy edge/lb cannot get a sidecar: .*{reason}") as caught:
+        fields(snapshot)
+    assert caught.value.details["code"] == "MLB301"
+
+
+@pytest.mark.parametrize(
+    ("balancer", "reason"),
+    [
+        (replace(BALANCER, workload=None), "no workload of it is in the cluster"),
+        (replace(BALANCER, workload=ObjectRef("apps/v1", "Deployment", "edge", "gone")), "no workload of it is in the cluster"),
+        (
+            replace(BALANCER, modes=(("standalone_mtls", Mode(False, "no", ("it runs on the host's network", "and another"))),)),
+            "it runs on the host's network; and another",
+        ),
+        (replace(BALANCER, modes=(("standalone_mtls", Mode(False, "no idea")),)), "no idea"),
+    ],
+)
+def test_a_load_balancer_that_cannot_have_one_is_refused_with_every_reason(balancer: LoadBalancer, reason: str) -> None:
+    with pytest.raises(MeshlbError, match=reason) as caught:
+        workload_of(world(default()), balancer)
+    assert "Chained mode" in caught.value.hint
+
+
+def test_other_kinds_of_workload_are_refused() -> None:
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "lb", "namespace": "edge"}, "spec": {}}
+    balancer = replace(BALANCER, workload=ObjectRef("batch/v1", "Job", "edge", "lb"))
+    with pytest.raises(MeshlbError, match="a Job is not started anew when it changes"):
+        workload_of(Snapshot([job]), balancer)
