@@ -72,10 +72,10 @@ def up_locked(name: str, extra: list[str], prepare: list[str], keep_caches: bool
             packages.install(lacking)
     if missing:
         builder.build_all(wanted, progress, keep_caches)
-    host.remember()
-    cluster, new = load_or_allocate(name)
-    if new and cleanup.remove_traces(cluster):
+    if not known and cleanup.remove_traces(name):
         progress.note(f"leftovers of an earlier cluster {name} were removed")
+    host.remember()
+    cluster = load_or_allocate(name)
     cluster.prepared = sorted({*cluster.prepared, *prepare})
     lifecycle.bring_up(cluster, installed, prepared, progress)
     print(f"cluster {name} is up after {progress.elapsed:.1f} s; kubeconfig: {cluster.kubeconfig}")
@@ -109,7 +109,7 @@ def down(name: str) -> int:
         except LabError:
             cluster = Cluster(name, index=-1)
         if not cluster:
-            found = cleanup.remove_traces(Cluster(name, index=-1))
+            found = cleanup.remove_traces(name)
             print(f"there is no cluster {name}" + ("; what an earlier one left is removed" if found else ""))
         else:
             left = cleanup.remove(cluster)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from meshlab.cluster import config, health, mounts, pki, processes, record
+from meshlab.cluster import config, health, host, mounts, pki, processes, record
 from meshlab.errors import LabError, UsageError
 
 
@@ -172,3 +172,33 @@ def test_pod_ready() -> None:
     assert health.pod_ready(pod())
     assert not health.pod_ready(pod(ready="False"))
     assert not health.pod_ready(pod(deletionTimestamp="2026-01-01T00:00:00Z"))
+
+
+def test_machine_is_restored_with_the_last_cluster_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders that were there before stay, with their files; made ones go once they hold nothing."""
+    before, made = tmp_path / "before", tmp_path / "made"
+    monkeypatch.setattr(host, "FOLDERS", (before, made))
+    monkeypatch.setattr(host, "SETTINGS", ())
+    monkeypatch.setattr("meshlab.paths.NETNS_FOLDER", tmp_path / "netns")
+    for folder in (before, made):
+        if folder is made:
+            host.remember()
+        (folder / "device-plugins").mkdir(parents=True)
+        (folder / "device-plugins" / "kubelet.sock").touch()
+    cluster = record.Cluster("east", 0)
+    cluster.save()
+    host.restore()
+    assert made.exists()
+    (cluster.state / "cluster.json").unlink()
+    cluster.state.rmdir()
+    host.restore()
+    assert not made.exists()
+    assert (before / "device-plugins" / "kubelet.sock").exists()
+    assert not host.paths.state_root().exists()
+
+
+def test_pod_results_of_a_longer_name_are_left_alone() -> None:
+    """The default cluster's name begins the names of all others."""
+    pod = "a" * 64
+    assert host.POD.fullmatch(pod)
+    assert not host.POD.fullmatch(f"east-{pod}")

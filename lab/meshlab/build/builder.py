@@ -78,9 +78,10 @@ def build_all(wanted: Sequence[Buildable], progress: Progress, keep_caches: bool
         progress.note("another run is building: waiting for it")
 
     with cache.lock(paths.cache() / "lock", waiting):
-        for item in missing(wanted):
+        todo = missing(wanted)
+        for item in todo:
             with progress.step(title(item)):
                 item.artifact.ensure(lambda folder, item=item: build_one(item, folder))  # type: ignore[misc]
-        if not keep_caches:
+        if not keep_caches and any(isinstance(item, Program) for item in todo):
             disk.trim_go_caches()
         cache.prune(item.artifact.folder for item in wanted)

@@ -79,13 +79,14 @@ def remove(cluster: Cluster) -> list[str]:
     return left
 
 
-def remove_traces(cluster: Cluster) -> bool:
+def remove_traces(name: str) -> bool:
     """Remove what a cluster of this name left whose record is lost; True when there was something."""
-    if not traces(cluster):
+    cluster = Cluster(name, index=-1)
+    if not leftovers(cluster):
         return False
-    stop_all(cluster)
-    host.forget_cluster(cluster)
-    network.remove(cluster)
+    left = remove(cluster)
+    if left:
+        raise LabError(f"could not be removed: {', '.join(left)}")
     return True
 
 

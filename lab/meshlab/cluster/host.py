@@ -20,11 +20,8 @@ SETTINGS: Final = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "k
 #: Folders whose place kubelet, containerd and the CNI library do not let anyone choose.
 FOLDERS: Final = tuple(Path(name) for name in ("/var/lib/kubelet", "/var/log/containers", "/var/lib/cni", "/run/containerd", "/etc/cni"))
 POD: Final = re.compile("[0-9a-f]{64}")
-LEFTOVERS: Final = (
-    Path("/var/lib/kubelet/device-plugins/kubelet.sock"),
-    Path("/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint"),
-    Path("/var/lib/kubelet/device-plugins/DEPRECATION"),
-)
+#: Files that kubelet leaves in its folder.
+LEFTOVERS: Final = ("device-plugins/kubelet.sock", "device-plugins/kubelet_internal_checkpoint", "device-plugins/DEPRECATION")
 
 
 def note() -> Path:
@@ -66,10 +63,10 @@ def restore() -> None:
     for name, value in before["settings"].items():
         with contextlib.suppress(OSError):
             (Path("/proc/sys") / name).write_text(value)
-    for path in LEFTOVERS:
-        path.unlink(missing_ok=True)
     for folder in FOLDERS:
         if str(folder) not in before["folders"]:
+            for name in LEFTOVERS:
+                (folder / name).unlink(missing_ok=True)
             remove_if_empty(folder)
     if paths.NETNS_FOLDER.is_mount() and not any(paths.NETNS_FOLDER.iterdir()):
         mounts.unmount(paths.NETNS_FOLDER)

@@ -168,13 +168,13 @@ def host_routes() -> list[Network]:
     return found
 
 
-def load_or_allocate(name: str) -> tuple[Cluster, bool]:
-    """The recorded cluster, or a new one with ranges of its own; True when new."""
+def load_or_allocate(name: str) -> Cluster:
+    """The recorded cluster, or a new one with ranges of its own."""
     with lock(paths.state_root() / "lock"):
         known = load(name)
         if known:
-            return known, False
+            return known
         index = choose_index((cluster.index for cluster in all_clusters()), host_routes())
         cluster = Cluster(name=name, index=index)
         cluster.save()
-        return cluster, True
+        return cluster
