@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, ObjectRef, Route
@@ -144,7 +145,9 @@ _RANK = {"possible": 0, "likely": 1, "certain": 2}
 def recognise_container(signs: Signs, container: Obj, template: Obj) -> Recognition | None:
     """Match one container against a vendor's signs."""
     words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
-    programs = {word.rpartition("/")[2] for word in words if not word.startswith("-")}
+    # What follows an option without "=" is its value; what follows "--" is a program again.
+    values = {word for before, word in pairwise(words) if before.startswith("-") and before != "--" and "=" not in before}
+    programs = {word.rpartition("/")[2] for word in words if not word.startswith("-") and word not in values}
     flags = {word.lstrip("-").partition("=")[0] for word in words if word.startswith("-")}
     path, tag = image_name(str(container.get("image", "")))
     evidence: list[str] = []
