@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Outcome, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot, Source
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
 
 Obj = dict[str, Any]
@@ -191,6 +192,18 @@ def nginx(
     return workload(name, where=where, containers=[made], **more)
 
 
+LIVE = Source(live=True, server="https://cluster.example.com", version="v1.35.4", available=frozenset({*kinds.BASE, kinds.CONFIG_MAP}))
+INJECTOR = obj(
+    "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "", "istio-sidecar-injector",
+    webhooks=[{"clientConfig": {"service": {"name": "istiod", "namespace": ROOT, "path": "/inject"}}}],
+)
+
+
+def live(*objects: Obj) -> Snapshot:
+    """A cluster with Istio."""
+    return Snapshot([INJECTOR, *objects], LIVE)
+
+
 def edge(*, injected: bool = True, args: Iterable[str] = ()) -> list[Obj]:
     """A namespace with an injected ingress-nginx, and its class."""
     labels = {"istio_injection": "enabled"} if injected else {}
@@ -198,7 +211,7 @@ def edge(*, injected: bool = True, args: Iterable[str] = ()) -> list[Obj]:
 
 
 def cluster(*objects: Obj, injected: bool = True, args: Iterable[str] = ()) -> Snapshot:
-    return Snapshot([*edge(injected=injected, args=args), *objects])
+    return live(*edge(injected=injected, args=args), *objects)
 
 
 def load_balancer(snapshot: Snapshot) -> LoadBalancer:
