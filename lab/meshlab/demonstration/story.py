@@ -67,7 +67,7 @@ class Story:
         self.answering()
         self.take_back()
         self.failing("The routes fail again", "Nothing of it is left, so it is as it was: the proof that it was this that helped.")
-        self.identical(before, "Every object is what it was", "Compared with before the playbook: every object but pods, Secrets, and what controllers write all the time.")
+        self.identical(before, "Every object is what it was", "Compared with before: all objects but pods, Secrets, and what controllers write all the time.")
         self.remove_routes()
         self.started = False
         self.check(not differences(before_routes, self.world.objects()), "the cluster is as this demonstration found it")
