@@ -11,12 +11,15 @@ short_description: Prove from the proxies which routes of a load balancer use mu
 version_added: 0.1.0
 author: The meshlb.istio contributors (@meshlb)
 description:
-  - Asks the sidecars of the load balancers themselves what becomes of every route's requests, and returns a verdict with evidence for each.
-  - The method V(configuration) follows a request through the sidecar's own configuration (listener, filter chain, route, cluster, transport
-    socket) for every address that the load balancer dials, and asks the backends' sidecars whether they refuse plaintext.
-  - The method V(traffic) compares the sidecars' counters before and after requests, and names the clusters and endpoints that moved.
-    An answer with status 200 is never taken for a proof.
-  - Where both methods contradict each other the verdict is V(mixed). What cannot be told is V(unknown), and a finding says why.
+  - Asks the sidecars of the load balancers themselves what becomes of every route's requests, and returns a verdict with
+    evidence for each.
+  - The method V(configuration) follows a request through the sidecar's own configuration (listener, filter chain, route,
+    cluster, transport socket) for every address that the load balancer dials, and asks the backends' sidecars whether they
+    refuse plaintext.
+  - The method V(traffic) compares the sidecars' counters before and after requests, and names the clusters and endpoints
+    that moved. An answer with status 200 is never taken for a proof.
+  - Where both methods contradict each other the verdict is V(mixed). What cannot be told is V(unknown), and a finding says
+    why.
   - Compares each verdict with what M(meshlb.istio.service_routing) predicts, and reports where they differ.
   - Changes nothing. The sidecars are asked by running C(pilot-agent request GET) in their containers.
 extends_documentation_fragment:
@@ -30,8 +33,8 @@ extends_documentation_fragment:
 options:
   routes:
     description:
-      - Proves only these routes, each given as a host (V(shop.example.com)) or as a host and a path (V(shop.example.com/cart)), as the route
-        itself has them. V(*) stands for a route without a host.
+      - Proves only these routes, each given as a host (V(shop.example.com)) or as a host and a path
+        (V(shop.example.com/cart)), as the route itself has them. V(*) stands for a route without a host.
       - By default, all routes.
     type: list
     elements: str
@@ -45,9 +48,11 @@ options:
     default: [configuration, traffic]
   entrypoint:
     description:
-      - URL of the load balancer, as a client reaches it from where the module runs, such as V(http://10.96.0.1) or V(https://lb.example.com:8443).
-      - Sends it O(requests) GET requests for each host and path of the routes, with that host as Host (and as TLS server name). A wildcard gets the
-        label C(meshlb-proof), a route without a host gets C(meshlb-proof.invalid). Redirects are not followed, and its certificate is not checked.
+      - URL of the load balancer, as a client reaches it from where the module runs, such as V(http://10.96.0.1) or
+        V(https://lb.example.com:8443).
+      - Sends it O(requests) GET requests for each host and path of the routes, with that host as Host (and as TLS server
+        name). A wildcard gets the label C(meshlb-proof), a route without a host gets C(meshlb-proof.invalid).
+        Redirects are not followed, and its certificate is not checked.
       - Belongs to one load balancer, so the routes of one only can be proven at a time.
       - In check mode no requests are sent.
     type: str
@@ -64,8 +69,9 @@ seealso:
   - module: meshlb.istio.service_routing
   - module: meshlb.istio.lb_info
 notes:
-  - Needs the permission to create C(pods/exec) in the namespaces of the load balancers. Where it is missing in a backend's namespace,
-    whether plaintext is refused there is taken from the PeerAuthentication policies instead, and the evidence says so.
+  - Needs get and create on C(pods/exec) in the namespaces of the load balancers (before Kubernetes 1.35, get is enough).
+    Where they are missing in a backend's namespace, whether plaintext is refused there is taken from the
+    PeerAuthentication policies instead, and the evidence says so.
 """
 
 EXAMPLES = r"""
@@ -139,9 +145,10 @@ routes:
           description: What it says, in one sentence.
           type: str
           sample: >-
-            10.96.0.9:80 with Host shop.example.com and path /cart: listener 10.96.0.9_80, route cart.shop.svc.cluster.local:80, virtual host
-            cart.shop.svc.cluster.local:80, entry default, cluster outbound|80||cart.shop.svc.cluster.local, transport socket tlsMode-istio with the
-            workload certificate, server spiffe://cluster.local/ns/shop/sa/cart
+            10.96.0.9:80 with Host shop.example.com and path /cart: listener 10.96.0.9_80,
+            route cart.shop.svc.cluster.local:80, virtual host cart.shop.svc.cluster.local:80, entry default,
+            cluster outbound|80||cart.shop.svc.cluster.local,
+            transport socket tlsMode-istio with the workload certificate, server spiffe://cluster.local/ns/shop/sa/cart
 findings:
   description: Coded remarks, each with RV(ignore:code), severity, object, message and the page that explains it.
   returned: success

@@ -21,6 +21,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.prove.configuration i
     Evaluation,
     evaluate,
     judge_plain,
+    others,
     proofs,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import ServerLookup
@@ -80,7 +81,7 @@ class Group:
             alike.setdefault(tuple(sorted(one.alike for one in evaluations[item.key])), []).append(item)
         found: list[Proof] = []
         for same in alike.values():
-            more = f" (and {len(same) - 1} more pods)" if len(same) > 1 else ""
+            more = others(len(same) - 1, "pod")
             found += proofs(evaluations[same[0].key], same[0].source + more)
             certificate = (self.certificates or {}).get(same[0].key)
             if certificate is not None:

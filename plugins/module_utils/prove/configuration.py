@@ -154,9 +154,14 @@ def proofs(evaluations: list[Evaluation], source: str) -> list[Proof]:
         groups.setdefault(item.alike, []).append(item)
     found = []
     for group in groups.values():
-        more = f" (and {len(group) - 1} more addresses alike)" if len(group) > 1 else ""
+        more = others(len(group) - 1, "address", "addresses")
         found.append(Proof("configuration", source, f"{group[0].dialed.describe()}{more}: {group[0].how}"))
     return found + server_proofs(side for item in evaluations for judged in item.judgements for side in judged.sides)
+
+
+def others(number: int, one: str, many: str = "") -> str:
+    """`` (and 2 more pods)``, or nothing when there are none."""
+    return f" (and {number} more {one if number == 1 else many or one + 's'})" if number else ""
 
 
 def server_proofs(sides: Iterable[ServerSide]) -> list[Proof]:

@@ -22,6 +22,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.prove.traffic import 
     Answers,
     Measurement,
     Move,
+    Own,
     batches,
     difference,
     judge_moves,
@@ -95,13 +96,15 @@ def measure_all(
     probes = _probes(jobs, results)
     pods = sorted({pod for job in jobs for pod in job.pods})
     last: Counters = asker.counters(pods) if probes else {}
-    for batch in batches([_addresses(jobs, probe) for probe in probes]):
+    addresses = [_addresses(jobs, probe) for probe in probes]
+    for batch in batches(addresses):
+        together = _union(addresses[number] for number in batch)
         answers = _send(jobs, [probes[number] for number in batch], load, asker.workers)
         now = Round(last, asker.counters(pods))
         last = now.after
         for place, number in enumerate(batch):
             for position in probes[number]:
-                results[position] = _conclude(jobs[position], now, answers[place], proxies, servers)
+                results[position] = _conclude(jobs[position], now, answers[place], together, proxies, servers)
     return [results[position] for position in range(len(jobs))]
 
 
@@ -128,7 +131,11 @@ def why_not_sent(route: Route) -> str:
 
 
 def _addresses(jobs: list[Job], probe: list[int]) -> frozenset[str]:
-    return frozenset().union(*(jobs[position].addresses for position in probe))
+    return _union(jobs[position].addresses for position in probe)
+
+
+def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset(item for each in sets for item in each)
 
 
 def _send(jobs: list[Job], probes: list[list[int]], load: Load, workers: int) -> list[Answers]:
@@ -149,11 +156,17 @@ def _watch(
     before = asker.counters(pods)
     time.sleep(load.window)
     now = Round(before, asker.counters(pods))
-    return [_conclude(job, now, None, proxies, servers) for job in jobs]
+    together = _union(job.addresses for job in jobs)
+    return [_conclude(job, now, None, together, proxies, servers) for job in jobs]
 
 
 def _conclude(
-    job: Job, now: Round, answers: Answers | None, proxies: Mapping[Key, Proxy], servers: ServerLookup
+    job: Job,
+    now: Round,
+    answers: Answers | None,
+    together: frozenset[str],
+    proxies: Mapping[Key, Proxy],
+    servers: ServerLookup,
 ) -> Measurement:
     try:
         moves = now.moves(job.pods)
@@ -161,4 +174,4 @@ def _conclude(
         return Measurement("unknown", f"the counters could not be read: {error}")
     source = "client" if answers else "counters"
     reused = now.reuses(job.pods, job.addresses)
-    return measure(judge_moves(moves, proxies, servers), job.addresses, answers, reused, source)
+    return measure(judge_moves(moves, proxies, servers), Own(job.addresses, together), answers, reused, source)

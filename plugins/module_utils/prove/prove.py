@@ -148,7 +148,7 @@ def _conclude(case: Case, options: Options) -> Proven:
     known = [item for item in found if item.verdict != "unknown"]
     reasons = [item.why for item in known or found if item.why]
     why = "; ".join(reasons) or options.why_no_load
-    if len({item.verdict for item in known}) > 1:
+    if known and known[0].verdict != "mixed" and len({item.verdict for item in known}) > 1:
         by = f"configuration says {known[0].verdict}, traffic says {known[1].verdict}"
         return Proven(case.route, "mixed", "; ".join([by, *reasons]), evidence)
     return Proven(case.route, known[0].verdict if known else "unknown", why, evidence)

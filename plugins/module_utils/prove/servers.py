@@ -125,5 +125,6 @@ def server_side(pod: PodView, port: int, readings: Readings, mode_of: ModeOf, id
         reason = readings.missing.get(asked, "its sidecar was not asked")
         return from_policy(pod, port, mode_of(pod.pod, port), reason, identity)
     if asked != (pod.namespace, pod.name):
-        return replace(found, source=f"sidecar of {asked[0]}/{asked[1]}, of the same workload")
+        # Policies select by labels, which all pods of a workload share.
+        return replace(found, source=f"sidecar of {asked[0]}/{asked[1]}")
     return found

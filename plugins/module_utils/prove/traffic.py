@@ -86,6 +86,14 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Own:
+    """By which addresses a counter is told to be a route's, and those of routes that were measured at the same time."""
+
+    addresses: frozenset[str]
+    others: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Measurement:
     """A verdict from counters, why it is no better, and the evidence."""
 
@@ -135,9 +143,10 @@ def counted_verdict(move: Move, judgement: Judgement | None, answered: bool) -> 
         return "unknown", f"{move.cluster} or its endpoint {move.address} is not in the configuration"
     if judgement.transport.kind == "plaintext":
         # Only HTTP counters tell whether the plaintext was taken; for TCP the backend's side says.
+        went = f"plaintext went out through cluster {move.cluster}"
         if not move.is_http:
-            return judgement.verdict, ""
-        return ("plaintext", "") if move.success or answered else ("refused", "every request in plaintext failed")
+            return judgement.verdict, went
+        return ("plaintext", went) if move.success or answered else ("refused", f"{went}, and every request failed")
     if judgement.transport.kind != "mutual_tls":
         return "unknown", judgement.transport.why
     return _encrypted(move, judgement, answered)
@@ -153,15 +162,16 @@ def _encrypted(move: Move, judgement: Judgement, answered: bool) -> tuple[Verdic
 
 
 def measure(
-    moves: list[tuple[Move, Judgement | None]], addresses: frozenset[str], answers: Answers | None, reused: bool, source: str
+    moves: list[tuple[Move, Judgement | None]], belonging: Own, answers: Answers | None, reused: bool, source: str
 ) -> Measurement:
     """Judge one route from all moves of the time in which its requests were sent.
 
-    ``addresses``: those by which a counter is told to be this route's. ``answers``: what the client saw, ``None`` when
-    existing traffic was watched. ``reused``: a TCP connection to one of the addresses was open all the while.
+    ``answers``: what the client saw, ``None`` when existing traffic was watched. ``reused``: a TCP connection to one of
+    the route's addresses was open all the while.
     """
-    own = [item for item in moves if item[0].address in addresses]
-    strange = [move for move, _judgement in moves if move.address not in addresses]
+    own = [item for item in moves if item[0].address in belonging.addresses]
+    explained = belonging.addresses | belonging.others
+    strange = [move for move, _judgement in moves if move.address not in explained]
     proofs = _evidence(own, answers, source)
     if not own:
         return Measurement("unknown", _nothing(answers, strange, reused), proofs)
@@ -190,6 +200,8 @@ def _nothing(answers: Answers | None, strange: list[Move], reused: bool) -> str:
         return "an open TCP connection was reused, which moves no counter"
     if answers is None:
         return "no request was seen in that time"
+    if not answers.statuses:
+        return f"no request was answered ({answers.describe()})"
     elsewhere = "; ".join(move.describe() for move in strange[:_SHOWN])
     if elsewhere:
         return f"none of the route's addresses was reached ({answers.describe()}); what moved meanwhile: {elsewhere}"

@@ -208,4 +208,4 @@ def test_addresses_that_go_the_same_way_share_a_sentence() -> None:
     evaluations = [evaluate(proxy, Dialed(f"10.1.0.{n}", 8080, "http", "x"), servers(STRICT)) for n in (1, 2, 3)]
     found = proofs(evaluations, "sidecar of lb/nginx-1")
     assert [item.source for item in found] == ["sidecar of lb/nginx-1", "sidecar of apps/echo-1"]
-    assert found[0].fact.startswith("10.1.0.1:8080 with Host x and path / (and 2 more addresses alike): listener virtualOutbound")
+    assert found[0].fact.startswith("10.1.0.1:8080 with Host x and path / (and 2 more addresses): listener virtualOutbound")

@@ -70,7 +70,7 @@ def test_disable_is_read_from_the_inbound_filter_chains() -> None:
 
 def test_a_pod_of_the_same_workload_can_stand_in() -> None:
     side = judge(view_of(pod()), inbound(ENCRYPTED), representative="echo-2")
-    assert side.source == "sidecar of apps/echo-2, of the same workload"
+    assert side.source == "sidecar of apps/echo-2"
 
 
 @pytest.mark.parametrize(("mode", "plaintext", "mutual"), [("STRICT", False, True), ("PERMISSIVE", True, True), ("DISABLE", True, False)])
