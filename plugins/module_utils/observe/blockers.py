@@ -28,12 +28,12 @@ PROXY_USER = 1337
 """User and group of Istio's proxy; traffic of other processes that run as it is not captured either."""
 
 
-def injection_blockers(snapshot: Snapshot, namespace: str, template: Obj, forbidden: str = "") -> tuple[str, ...]:
+def injection_blockers(snapshot: Snapshot, namespace: str, template: Obj) -> tuple[str, ...]:
     """Sentences that each say why a sidecar is impossible or would not help; empty where nothing stands in the way."""
-    return tuple(_blockers(snapshot, namespace, template, forbidden))
+    return tuple(_blockers(snapshot, namespace, template))
 
 
-def _blockers(snapshot: Snapshot, namespace: str, template: Obj, forbidden: str) -> Iterator[str]:
+def _blockers(snapshot: Snapshot, namespace: str, template: Obj) -> Iterator[str]:
     if not read_mesh(snapshot).installed:
         yield "Istio is not installed"
     elif snapshot.source.live and not injectors(snapshot) and snapshot.readable(kinds.WEBHOOK):
@@ -45,8 +45,6 @@ def _blockers(snapshot: Snapshot, namespace: str, template: Obj, forbidden: str)
     user = next(_proxy_users(template), "")
     if user:
         yield f"{user} runs as user or group {PROXY_USER}, whose traffic is never captured"
-    if forbidden:
-        yield forbidden
     own = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
     if own.get(AMBIENT_LABEL) == "ambient":
         yield f"namespace {namespace} is enrolled in ambient mode"

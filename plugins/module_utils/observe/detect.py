@@ -26,7 +26,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import workload_pods
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, Recognition
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import PROFILES, UNKNOWN, profile_of
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import UNKNOWN, profile_of, profiles_of
 
 _ISTIO_CONTROLLERS = frozenset({"istio.io/ingress-controller"})
 _CONFIDENCE = {"possible": 0, "likely": 1, "certain": 2}
@@ -39,7 +39,7 @@ def detect(snapshot: Snapshot) -> tuple[list[LoadBalancer], list[Finding]]:
     found.sort(key=lambda item: item.key)
     findings = [*_conflicts(found)]
     for item in found:
-        findings += profile_of(item.vendor).notices(snapshot, item)
+        findings += profile_of(snapshot, item.vendor).notices(snapshot, item)
         if item.vendor == UNKNOWN.id:
             findings.append(_about_unknown(snapshot, item))
     return found, findings
@@ -50,7 +50,7 @@ def recognised(snapshot: Snapshot) -> Iterator[tuple[Obj, Profile, Recognition]]
     for kind in kinds.WORKLOADS:
         for workload in snapshot.all(kind):
             best: tuple[Profile, Recognition] | None = None
-            for profile in PROFILES:
+            for profile in profiles_of(snapshot):
                 match = profile.recognise(workload)
                 if match is not None and (best is None or _strength(match) > _strength(best[1])):
                     best = (profile, match)
@@ -91,7 +91,7 @@ def _load_balancer(snapshot: Snapshot, workload: Obj, profile: Profile, match: R
         service_account=str(dig(template, "spec", "serviceAccountName", default="default")),
         settings=tuple(sorted(profile.settings(snapshot, workload, match.container).items())),
     )
-    blockers = injection_blockers(snapshot, namespace, template, profile.forbids_injection)
+    blockers = injection_blockers(snapshot, namespace, template) + profile.blockers(snapshot, workload)
     classes = profile.classes(snapshot, made)
     evidence = made.evidence + tuple(_class_evidence(snapshot, classes))
     return replace(made, classes=classes, evidence=evidence, modes=_modes(blockers))
@@ -137,7 +137,7 @@ def _classes_without_workload(snapshot: Snapshot, found: list[LoadBalancer]) -> 
 def _about_unknown(snapshot: Snapshot, item: LoadBalancer) -> Finding:
     controller = str(dig(snapshot.get(kinds.INGRESS_CLASS, "", item.name), "spec", "controller", default=""))
     ref = ObjectRef("networking.k8s.io/v1", "IngressClass", "", item.name)
-    owner = next((profile for profile in PROFILES if profile.claims_controller(controller)), None)
+    owner = next((profile for profile in profiles_of(snapshot) if profile.claims_controller(controller)), None)
     if owner is None:
         return finding("MLB102", f"IngressClass {item.name} names controller {controller!r}, which no profile knows", ref)
     return finding(

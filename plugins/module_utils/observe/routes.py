@@ -19,7 +19,7 @@ def read_routes(
     routes: list[Route] = []
     findings: list[Finding] = []
     for item in load_balancers:
-        reading = profile_of(item.vendor).routes(snapshot, item, only)
+        reading = profile_of(snapshot, item.vendor).routes(snapshot, item, only)
         routes += reading.routes
         findings += reading.findings
     return sorted(routes, key=lambda route: route.sort_key), findings

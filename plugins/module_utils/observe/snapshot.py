@@ -30,7 +30,8 @@ class Source:
     """Where the objects come from. ``live`` is false for a folder of manifests.
 
     ``available`` holds the kind keys that the API serves (empty for manifests: every kind counts as available), and
-    ``denied`` those that may not be read, with the API's sentence.
+    ``denied`` those that may not be read, with the API's sentence. ``profiles`` are the load balancer profiles that the
+    user gave along with what is to be read; only ``vendors.registry`` looks at them.
     """
 
     live: bool = True
@@ -38,6 +39,7 @@ class Source:
     version: str = ""
     available: frozenset[str] = frozenset()
     denied: dict[str, str] = field(default_factory=dict)
+    profiles: tuple[Any, ...] = ()
 
 
 class Snapshot:

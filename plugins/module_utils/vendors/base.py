@@ -55,6 +55,42 @@ class Switch:
 
 
 @dataclass(frozen=True)
+class SidecarTarget:
+    """Where a load balancer's pods are labelled and annotated: its workload, or the object from which an operator makes it.
+
+    ``annotations`` are those that its sidecar needs besides the usual ones (ports of its own control plane, say).
+    ``refusal`` says why there is no such place.
+    """
+
+    object: Obj
+    labels_path: tuple[str | int, ...] = ("spec", "template", "metadata", "labels")
+    annotations_path: tuple[str | int, ...] = ("spec", "template", "metadata", "annotations")
+    annotations: tuple[tuple[str, str], ...] = ()
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the documentation's vendor table says; everything else in it is derived.
+
+    ``service_routing`` and ``host`` name the switch per object, ``service_routing_global`` and ``host_global`` the global
+    ones, with the version that brought them, empty where there is none. ``proof`` is ``measured in the lab``, ``validated
+    against the vendor's schema`` or ``read in the vendor's source``; ``versions`` are those that this holds for.
+    """
+
+    routes: tuple[str, ...] = ("Ingress",)
+    service_routing: str = ""
+    service_routing_global: str = ""
+    host: str = ""
+    host_global: str = ""
+    default: str = "pod addresses, the client's Host"
+    loses: str = ""
+    remark: str = ""
+    proof: str = "read in the vendor's source"
+    versions: str = ""
+
+
+@dataclass(frozen=True)
 class RouteReading:
     """What a profile reads of a load balancer's routes."""
 
@@ -87,6 +123,7 @@ class Profile(ABC):
     kinds: tuple[str, ...] = ()
     """Kind keys that it reads besides the common ones."""
     signs: Signs = Signs()
+    facts: Facts = Facts()
     retired: str = ""
     """A sentence when the project no longer publishes releases."""
     forbids_injection: str = ""
@@ -119,6 +156,14 @@ class Profile(ABC):
     def classes(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
         """Names of the classes that this instance serves."""
         return ()
+
+    def sidecar_target(self, snapshot: Snapshot, workload: Obj) -> SidecarTarget:
+        """Where its pods get their labels and annotations; the workload itself unless an operator makes that."""
+        return SidecarTarget(workload)
+
+    def blockers(self, snapshot: Snapshot, workload: Obj) -> tuple[str, ...]:
+        """Reasons of its own why a sidecar beside this workload is impossible or would not help."""
+        return (self.forbids_injection,) if self.forbids_injection else ()
 
     def notices(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[Finding, ...]:
         """Findings about the instance itself."""

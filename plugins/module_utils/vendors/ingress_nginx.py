@@ -24,7 +24,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
     ref_of,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, RouteReading, Signs, Switch, Wish
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, Profile, RouteReading, Signs, Switch, Wish
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx_routes import (
     IngressRoutes,
     stream_routes,
@@ -50,6 +50,15 @@ class IngressNginx(Profile):
             frozenset({("app.kubernetes.io/name", "ingress-nginx"), ("app.kubernetes.io/component", "controller")}),
             frozenset({("app.kubernetes.io/name", "rke2-ingress-nginx"), ("app.kubernetes.io/component", "controller")}),
         ),
+    )
+    facts = Facts(
+        service_routing="annotation service-upstream on the Ingress (0.9)",
+        service_routing_global="ConfigMap key service-upstream (1.0.1)",
+        host="annotation upstream-vhost on the Ingress (0.9)",
+        loses="affinity, hashing, balancing and retries once the upstream is one address; a canary when the Host is rewritten",
+        remark="also AKS app routing and RKE2's builds; retired in March 2026",
+        proof="measured in the lab",
+        versions="1.11.0",
     )
     retired = "the project ended in March 2026: no releases and no security fixes since"
 

@@ -8,6 +8,9 @@ Imports are spelled out because Ansible ships to the managed host only what it c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx import F5Nginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
@@ -20,11 +23,16 @@ PROFILES: tuple[Profile, ...] = (
 UNKNOWN = Unknown()
 
 
-def profile_of(vendor: str) -> Profile:
+def profiles_of(snapshot: Snapshot) -> tuple[Profile, ...]:
+    """All profiles that hold for a snapshot: the user's own first, then those of this collection."""
+    return (*snapshot.source.profiles, *PROFILES)
+
+
+def profile_of(snapshot: Snapshot, vendor: str) -> Profile:
     """The profile of a vendor id; the unknown one where there is none."""
-    return next((item for item in PROFILES if item.id == vendor), UNKNOWN)
+    return next((item for item in profiles_of(snapshot) if item.id == vendor), UNKNOWN)
 
 
-def extra_kinds() -> tuple[str, ...]:
-    """Kind keys that vendors read besides the common ones."""
-    return tuple(sorted({kind for item in PROFILES for kind in item.kinds}))
+def extra_kinds(own: Iterable[Profile] = ()) -> tuple[str, ...]:
+    """Kind keys that vendors (the user's ``own`` profiles too) read besides the common ones."""
+    return tuple(sorted({kind for item in (*own, *PROFILES) for kind in item.kinds}))

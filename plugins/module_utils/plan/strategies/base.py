@@ -82,7 +82,7 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
     refusals = {route: route.why_not_settable for route in wanted if not route.settable}
     for key in sorted({route.load_balancer for route in together}):
         load_balancer = context.load_balancers[key]
-        profile, own = profile_of(load_balancer.vendor), [route for route in together if route.load_balancer == key]
+        profile, own = profile_of(context.snapshot, load_balancer.vendor), [route for route in together if route.load_balancer == key]
         answers = [profile.set_service_routing(context.snapshot, load_balancer, own)]
         if host:
             answers.append(profile.set_host(context.snapshot, load_balancer, own))
@@ -114,9 +114,9 @@ def identity(obj: Obj) -> tuple[str, str, str]:
 
 
 def object_name(text: str, limit: int = 63) -> str:
-    """A valid object name that says what it is for; cut names end in a hash of the whole, so that they stay distinct."""
-    cleaned = re.sub(r"[^a-z0-9-]+", "-", text.lower().replace("*", "wildcard")).strip("-")
-    if len(cleaned) <= limit:
+    """A valid object name that says what it is for; one that is cut or not spelled alike ends in a hash, so as to stay distinct."""
+    cleaned = re.sub(r"[^a-z0-9.-]+", "-", text.lower().replace("*", "wildcard")).strip("-.")
+    if cleaned == text and len(cleaned) <= limit:
         return cleaned
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return f"{cleaned[: limit - 9].rstrip('-')}-{digest}"
+    return f"{cleaned[: limit - 9].rstrip('-.')}-{digest}"
