@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, ref_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import claims_host
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.protocols import is_http
@@ -50,6 +51,9 @@ class HostAlias(Strategy):
 def _refusal(context: Context, routes: list[Route], host: str) -> str:
     if not host:
         return "a route without a host cannot be told apart by its host"
+    missing = next((item for item in routes if not _exists(context, item)), None)
+    if missing is not None:
+        return f"host {host} also leads to {missing.backend.namespace}/{missing.backend.service}, which does not exist or lacks that port"
     if any(route.canary for route in routes):
         return f"a canary shares host {host}, and a VirtualService would take its share away"
     if any(route.upstream.scheme != "http" for route in routes):
@@ -59,6 +63,11 @@ def _refusal(context: Context, routes: list[Route], host: str) -> str:
         return f"the load balancer rewrites paths of host {host} before the mesh sees them, and it has several backends"
     taken = claims_host(context.snapshot, viewer_of(context.load_balancers[routes[0].load_balancer]), host)
     return f"{ref_of(taken)} already stands for {host}" if taken else ""
+
+
+def _exists(context: Context, route: Route) -> bool:
+    service = context.service(route)
+    return service is not None and find_port(service, route.backend.port) is not None
 
 
 def _objects(namespace: str, host: str, routes: list[Route]) -> list[Obj]:
