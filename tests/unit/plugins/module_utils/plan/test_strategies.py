@@ -112,7 +112,7 @@ def test_a_twin_has_the_pods_ports_and_declares_no_http() -> None:
     body = planned("headless_twin", *objects).body("Service")
     assert body["spec"] == {
         "clusterIP": "None", "selector": {"app": "shop"}, "publishNotReadyAddresses": True,
-        "ports": [{"name": f"pods-{number}", "port": number, "targetPort": number, "protocol": "TCP"} for number in (8080, 9090)],
+        "ports": [{"name": f"tcp-{number}", "port": number, "targetPort": number, "protocol": "TCP"} for number in (8080, 9090)],
     }  # fmt: skip
     assert body["metadata"]["annotations"]["networking.istio.io/exportTo"] == EDGE
 
