@@ -38,7 +38,7 @@ def run(params: Mapping[str, Any], check_mode: bool) -> Result:
     chosen = choose_load_balancers(found, params.get("load_balancers") or [])
     everything, about_routes = read_routes(snapshot, chosen)
     routes = choose_routes(everything, params.get("namespaces") or [], params.get("routes") or [])
-    _one_load_balancer(routes, options)
+    one_load_balancer(routes, options)
     by_key: dict[tuple[str, str], LoadBalancer] = {item.key: item for item in chosen}
 
     def expected(route: Route) -> Outcome:
@@ -90,8 +90,8 @@ def is_meant(route: Route, word: str) -> bool:
     return host.lower() == (route.host or "*").lower() and (not slash or route.path == f"/{path}")
 
 
-def _one_load_balancer(routes: Sequence[Route], options: Options) -> None:
-    """Requests that are sent to one load balancer prove nothing about another."""
+def one_load_balancer(routes: Sequence[Route], options: Options) -> None:
+    """Raise :class:`errors.MeshlbError` unless requests to the entrypoint can prove all of these routes."""
     names = sorted({route.load_balancer_name for route in routes})
     if options.load is not None and options.load.entrypoint is not None and len(names) > 1:
         raise MeshlbError(
