@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -75,8 +77,24 @@ def _stem(ref: ObjectRef) -> str:
 
 def _text(content: Any, *remarks: str) -> str:
     comments = "".join(f"# {line}\n" for remark in remarks for line in remark.splitlines())
-    body = yaml.safe_dump(content, sort_keys=True, allow_unicode=True, width=1000, default_flow_style=False)
+    body = yaml.dump(content, Dumper=_dumper(), sort_keys=True, allow_unicode=True, width=1000, default_flow_style=False)
     return f"{HEADER}\n{comments}---\n{body}"
+
+
+# kubectl takes a bare y for true and a bare 1e3 for a number; PyYAML thinks that both are texts.
+_MISTAKEN = re.compile(r"[-+.\d]|[yYnN]$")
+
+
+@functools.cache
+def _dumper() -> Any:
+    """A dumper that quotes every text that kubectl would take for something else, and repeats instead of referring."""
+
+    def text(dumper: Any, value: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="'" if _MISTAKEN.match(value) else None)
+
+    made: Any = type("KubernetesDumper", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})
+    made.add_representer(str, text)
+    return made
 
 
 def _needs_position(ref: ObjectRef, item: FieldChange) -> bool:

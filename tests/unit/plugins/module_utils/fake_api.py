@@ -95,7 +95,7 @@ class FakeApi:
 
     def get(self, request: Request) -> Answer:
         parts = request.path.strip("/").split("/")
-        if parts == ["api"] or parts == ["apis"]:
+        if parts in (["api"], ["apis"]):
             return 200, self._groups(parts[0] == "api")
         if request.path in self.objects:
             return 200, self.objects[request.path]

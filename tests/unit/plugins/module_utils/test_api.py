@@ -27,6 +27,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.errors import (
     Unauthorized,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.model import ObjectRef
+from ansible_collections.meshlb.istio.plugins.module_utils.parallel import attempt_all
 
 from tests.unit.plugins.module_utils.fake_api import FakeApi, Request, obj, serving, status
 
@@ -249,8 +250,6 @@ def test_a_commands_end_is_understood(text: str, expected: str) -> None:
 
 
 def test_no_more_requests_than_workers_are_under_way(fake: FakeApi) -> None:
-    from ansible_collections.meshlb.istio.plugins.module_utils.parallel import attempt_all
-
     api = fake.api(workers=3)
     api.discover()
     together, under_way, most = threading.Barrier(3), [0], [0]

@@ -85,6 +85,20 @@ def test_a_merge_patch_names_its_object_and_removes_by_null() -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["y", "N", "1e3", "0x1", "-1", ".5", "12:30", "yes", "null", "", "2024-01-01"])
+def test_texts_that_kubectl_takes_for_something_else_are_quoted(text: str) -> None:
+    files = render([patch(INGRESS, FieldChange(("metadata", "annotations", text or "empty"), ABSENT, text))])
+    patched = files["patch.ingress.networking.k8s.io_web_shop.yaml"]
+    assert f"'{text}'\n" in patched
+    assert f"'{text}':" in patched or not text
+
+
+def test_nothing_is_written_as_a_reference() -> None:
+    shared = {"a": {"b": "c"}}
+    files = render([patch(MAPPING, FieldChange(("spec", "one"), ABSENT, shared), FieldChange(("spec", "two"), ABSENT, shared))])
+    assert "&" not in files["patch.mapping.x.example_web_shop.yaml"]
+
+
 @pytest.mark.parametrize(
     ("ref", "item", "prefix"),
     [

@@ -92,7 +92,8 @@ def test_a_rejection_is_found_before_anything_is_written(fake: FakeApi) -> None:
     items = [obj("Ingress", name) for name in ("one", "two", "three")]
     fake.add(*items)
     fake.answer = refuse("two")
-    with pytest.raises(WriteError, match=r"Nothing was written, as 1 of 3 changes would be refused\. Ingress web/two: .*v\.example") as caught:
+    expected = r"Nothing was written, as 1 of 3 changes would be refused\. Ingress web/two: .*v\.example"
+    with pytest.raises(WriteError, match=expected) as caught:
         write(fake.api(), [claim(item) for item in items])
     assert writes(fake) == []
     assert caught.value.details["done"] == []

@@ -57,8 +57,8 @@ DAEMONS = {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvai
             Rollout(waiting="0 of 2 pods are updated", failed="ProgressDeadlineExceeded: timed out"),
         ),
         (
-            workload(conditions=[{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "violates PodSecurity"}]),
-            Rollout(waiting="0 of 2 pods are updated", failed="FailedCreate: violates PodSecurity"),
+            workload(conditions=[{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "PodSecurity"}]),
+            Rollout(waiting="0 of 2 pods are updated", failed="FailedCreate: PodSecurity"),
         ),
     ],
 )
