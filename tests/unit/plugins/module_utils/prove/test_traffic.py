@@ -32,7 +32,7 @@ MINE = "10.1.0.1:8080"
 MESH = Transport("mutual_tls", "tlsMode-istio")
 
 
-def move(cluster: str = ECHO, address: str = MINE, **counts: int) -> Move:
+def move(cluster: str = ECHO, address: str = MINE, **counts: Any) -> Move:
     return Move(POD, cluster, address, **counts)
 
 
@@ -94,7 +94,7 @@ def test_status_200_alone_proves_nothing() -> None:
         ({"requests": 1, "connections": 1}, OK, "refused"),
     ],
 )
-def test_plaintext_is_told_by_its_counters(counts: dict[str, int], seen: Answers, expected: str) -> None:
+def test_plaintext_is_told_by_its_counters(counts: dict[str, Any], seen: Answers, expected: str) -> None:
     result = verdict_of(judged(move("PassthroughCluster", **counts), PLAIN, "refused"), answers=seen)
     assert result.verdict == expected
     assert "plaintext went out through cluster PassthroughCluster" in result.why
@@ -114,7 +114,7 @@ def test_plaintext_is_told_by_its_counters(counts: dict[str, int], seen: Answers
         ({"requests": 1, "connections": 1, "failed_connections": 1}, answers(502), "refused", "no connection"),
     ],
 )
-def test_encrypted_clusters_must_also_have_worked(counts: dict[str, int], seen: Answers, expected: str, why: str) -> None:
+def test_encrypted_clusters_must_also_have_worked(counts: dict[str, Any], seen: Answers, expected: str, why: str) -> None:
     result = verdict_of(judged(move(**counts)), answers=seen)
     assert (result.verdict, why in result.why) == (expected, True)
 
