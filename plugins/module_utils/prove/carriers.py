@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Proof, Verdict
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.counters import Certificate
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import kind_key
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import dig, kind_key
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import PodView, view_of, workload_pods
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Endpoint, Proxy
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
@@ -25,6 +25,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.prove.configuration i
     proofs,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import ServerLookup
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.targets import is_leaving
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.trace import Dialed
 
 
@@ -118,7 +119,9 @@ def load_balancer_pods(snapshot: Snapshot, load_balancer: LoadBalancer) -> list[
     """The running pods that carry a load balancer's traffic."""
     ref = load_balancer.workload
     workload = snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
-    return [view_of(pod) for pod in workload_pods(snapshot, workload)] if workload else []
+    pods = workload_pods(snapshot, workload) if workload else []
+    # A pod that is starting cannot be asked, and one that is being deleted gets no more requests.
+    return [view_of(pod) for pod in pods if dig(pod, "status", "phase") == "Running" and not is_leaving(pod)]
 
 
 def _group(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import dig, name_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, name_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import (
     Endpoint,
     cluster_ips,
@@ -74,8 +74,14 @@ def ready(found: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
 
 
 def _is_ready(endpoint: Endpoint) -> bool:
-    conditions = dig(endpoint.pod.pod if endpoint.pod else {}, "status", "conditions", default=[])
-    return all(item.get("status") == "True" for item in conditions if item.get("type") == "Ready")
+    pod = endpoint.pod.pod if endpoint.pod else {}
+    conditions = dig(pod, "status", "conditions", default=[])
+    return not is_leaving(pod) and all(item.get("status") == "True" for item in conditions if item.get("type") == "Ready")
+
+
+def is_leaving(pod: Obj) -> bool:
+    """Whether a pod is being deleted."""
+    return dig(pod, "metadata", "deletionTimestamp") is not None
 
 
 def _dialed(route: Route, ip: str, port: int) -> Dialed:

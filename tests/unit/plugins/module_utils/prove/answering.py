@@ -71,11 +71,11 @@ class Sidecars:
 
 
 def run(
-    answering: Sidecars, *routes: Any, options: Options | None = None, predicted: Any = "mutual_tls", **cluster: Any
+    answering: Sidecars, *routes: Any, options: Options | None = None, predicted: Any = "mutual_tls", more: Any = (), **cluster: Any
 ) -> tuple[list[Proven], list[str], list[str]]:
     chosen = options or Options(("configuration",))
     found = prove(
-        snapshot(**cluster), [LB], routes, Asker(answering, 2), lambda _route: Outcome(predicted, "so says the plan"), chosen
+        snapshot(*more, **cluster), [LB], routes, Asker(answering, 2), lambda _route: Outcome(predicted, "so says the plan"), chosen
     )
     return found[0], [item.code for item in found[1]], [item.message for item in found[1]]
 

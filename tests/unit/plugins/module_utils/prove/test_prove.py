@@ -11,7 +11,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import A
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options, prove
 
 from tests.unit.plugins.module_utils.prove.answering import GOOD, Sidecars, run
-from tests.unit.plugins.module_utils.prove.small_cluster import LB, route, service, snapshot
+from tests.unit.plugins.module_utils.prove.small_cluster import LB, pod, route, service, snapshot
 
 
 def test_a_good_route_is_proven_with_evidence_from_every_proxy() -> None:
@@ -56,6 +56,15 @@ def test_a_load_balancer_without_sidecar_sends_plaintext() -> None:
     proven, _codes, messages = run(Sidecars(), GOOD, predicted="refused", sidecars=False)
     assert proven[0].verdict == "refused"
     assert "the pod has no sidecar, so it goes out in plaintext, which is refused there" in messages[0]
+
+
+def test_pods_that_are_starting_or_leaving_are_not_asked() -> None:
+    starting = pod("lb", "nginx-rs-3", "", {"app": "nginx"}, phase="Pending")
+    leaving = pod("lb", "nginx-rs-4", "10.1.1.4", {"app": "nginx"})
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    sidecars = Sidecars()
+    run(sidecars, GOOD, more=(starting, leaving))
+    assert {name for name, _question in sidecars.asked} == {"lb/nginx-rs-1", "lb/nginx-rs-2", "apps/echo-rs-1"}
 
 
 def test_its_own_tls_is_not_judged_without_a_sidecar() -> None:
