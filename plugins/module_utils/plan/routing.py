@@ -25,7 +25,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import 
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.remarks import about_load_balancer, about_route, plannable
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context, Proposal, Strategy, joined
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import AUTO, BY_NAME, STRATEGIES
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import Outcomes, attempt, route_identity, served
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import Outcomes, attempt, raw_ports, route_identity, served
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.units import units
 
 
@@ -63,8 +63,9 @@ def plan_routes(
     plans: list[RoutePlan] = []
     proposals: list[tuple[Proposal, tuple[str, ...]]] = []
     # A route that was not selected is planned around, like one that asks to be ignored.
+    raw = raw_ports(Context(original, by_key, tuple(routes)))
     for unit in units(route if options.selected(route) else replace(route, ignored=True) for route in routes):
-        context = Context(original, by_key, unit)
+        context = Context(original, by_key, unit, raw)
         outcomes, unit_plans, proposal, remarks = _plan_unit(context, live, options, is_owned)
         for item in unit_plans:
             route = now.get(route_identity(item.route), item.route)

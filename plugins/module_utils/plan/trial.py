@@ -12,7 +12,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBala
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import has_http_listener
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict, viewer_of
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context, Proposal, identity
 
 Outcomes = Mapping[Route, Outcome]
@@ -33,6 +34,21 @@ def worse(before: Outcome, after: Outcome) -> bool:
     if served(before) and not served(after):
         return True
     return bool(after.misrouted_to and not before.misrouted_to) or (before.verdict == "plaintext" and after.verdict == "refused")
+
+
+def raw_ports(context: Context) -> frozenset[tuple[str, int]]:
+    """Ports of pods, each with the load balancer's namespace, to which a route sends TLS or TCP past the mesh.
+
+    A new HTTP listener of that number in the load balancer's sidecar would break such a route.
+    """
+    found: set[tuple[str, int]] = set()
+    for route in context.routes:
+        load_balancer = context.load_balancers[route.load_balancer]
+        if route.upstream.scheme == "http" or served(predict(context.snapshot, load_balancer, route, sidecar=True)):
+            continue
+        viewer, ports = viewer_of(load_balancer), {item.port for item in context.endpoints(route)}
+        found |= {(viewer.namespace, port) for port in ports if not has_http_listener(context.snapshot, viewer, port)}
+    return frozenset(found)
 
 
 def attempt(context: Context, proposal: Proposal) -> Outcomes:

@@ -15,6 +15,8 @@ def units(routes: Iterable[Route]) -> list[tuple[Route, ...]]:
 
     The order of routes is kept within a group, and groups are in the order of their first route.
     """
+    everything = list(routes)
+    wildcards = {(route.load_balancer[0], route.host) for route in everything if route.host.startswith("*.")}
     parent: dict[Hashable, Hashable] = {}
 
     def root(key: Hashable) -> Hashable:
@@ -23,9 +25,8 @@ def units(routes: Iterable[Route]) -> list[tuple[Route, ...]]:
             key = parent[key]
         return key
 
-    everything = list(routes)
     for number, route in enumerate(everything):
-        for tie in _ties(route):
+        for tie in _ties(route, wildcards):
             parent[root(("route", number))] = root(tie)
     groups: dict[Hashable, list[Route]] = {}
     for number, route in enumerate(everything):
@@ -33,7 +34,7 @@ def units(routes: Iterable[Route]) -> list[tuple[Route, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
-def _ties(route: Route) -> Iterator[Hashable]:
+def _ties(route: Route, wildcards: set[tuple[str, str]]) -> Iterator[Hashable]:
     backend = route.backend
     yield ("service", backend.namespace, backend.service)
     if route.settable:
@@ -44,3 +45,9 @@ def _ties(route: Route) -> Iterator[Hashable]:
     if route.host:
         # Mesh objects for a host are made once per namespace of load balancers.
         yield ("host", route.load_balancer[0], route.host)
+        # What is made for a wildcard takes in all hosts below it.
+        parts = route.host.split(".")
+        for position in range(1, len(parts)):
+            wider = "*." + ".".join(parts[position:])
+            if (route.load_balancer[0], wider) in wildcards:
+                yield ("host", route.load_balancer[0], wider)

@@ -36,11 +36,15 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Context:
-    """What a strategy may look at: the cluster without our own changes, and all routes that are planned together."""
+    """What a strategy may look at: the cluster without our own changes, and all routes that are planned together.
+
+    ``raw_ports``: see :func:`plan.trial.raw_ports`.
+    """
 
     snapshot: Snapshot
     load_balancers: Mapping[tuple[str, str], LoadBalancer]
     routes: tuple[Route, ...]
+    raw_ports: frozenset[tuple[str, int]] = frozenset()
 
     def endpoints(self, route: Route) -> tuple[Endpoint, ...]:
         """Pods behind a route; empty where its Service or port does not exist."""

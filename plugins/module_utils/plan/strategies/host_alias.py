@@ -21,6 +21,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base 
     object_name,
     switched,
 )
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_entry import breaks_raw_ports
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.service_routing import BALANCING
 
 
@@ -62,7 +63,9 @@ def _refusal(context: Context, routes: list[Route], host: str) -> str:
     if len(backends) > 1 and any(route.rewrites_path for route in routes):
         return f"the load balancer rewrites paths of host {host} before the mesh sees them, and it has several backends"
     taken = claims_host(context.snapshot, viewer_of(context.load_balancers[routes[0].load_balancer]), host)
-    return f"{ref_of(taken)} already stands for {host}" if taken else ""
+    if taken:
+        return f"{ref_of(taken)} already stands for {host}"
+    return breaks_raw_ports(context, routes[0].load_balancer[0], _other_ports(routes))
 
 
 def _exists(context: Context, route: Route) -> bool:
@@ -78,8 +81,7 @@ def _objects(namespace: str, host: str, routes: list[Route]) -> list[Obj]:
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"hosts": [host], "gateways": ["mesh"], "exportTo": ["."], "http": _rules(routes)},
     }]
-    # Istio adds hosts that no registry knows to port 80's routes only; a ServiceEntry makes it known on the others.
-    ports = sorted({route.backend.port for route in routes if is_http(route.backend.protocol)} - {80})
+    ports = _other_ports(routes)
     if ports:
         bodies.append({
             "apiVersion": "networking.istio.io/v1",
@@ -91,6 +93,11 @@ def _objects(namespace: str, host: str, routes: list[Route]) -> list[Obj]:
             },
         })
     return bodies
+
+
+def _other_ports(routes: list[Route]) -> list[int]:
+    # Istio adds hosts that no registry knows to port 80's routes only; a ServiceEntry makes it known on the others.
+    return sorted({route.backend.port for route in routes if is_http(route.backend.protocol)} - {80})
 
 
 def _rules(routes: list[Route]) -> list[Obj]:

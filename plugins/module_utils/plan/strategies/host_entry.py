@@ -60,7 +60,23 @@ class HostEntry(Strategy):
                 if outside:
                     return f"{outside}, and one TLS setting holds for all backends of {host}"
         taken = claims_host(context.snapshot, viewer_of(context.load_balancers[routes[0].load_balancer]), host)
-        return f"{ref_of(taken)} already stands for {host}" if taken else ""
+        if taken:
+            return f"{ref_of(taken)} already stands for {host}"
+        return breaks_raw_ports(context, routes[0].load_balancer[0], _ports(context, routes))
+
+
+def breaks_raw_ports(context: Context, namespace: str, ports: Iterable[int]) -> str:
+    """Why HTTP listeners on these ports would break another route, empty where they would not."""
+    broken = next((port for port in sorted(ports) if (namespace, port) in context.raw_ports), None)
+    if broken is None:
+        return ""
+    return f"another route sends TLS or TCP to pods on port {broken}, and an HTTP listener there would break it"
+
+
+def _ports(context: Context, routes: list[Route]) -> set[int]:
+    """Ports that the load balancer may dial: the Services' and the pods'."""
+    pods = {item.port for route in routes for item in context.endpoints(route)}
+    return pods | {route.backend.port for route in routes if route.backend.port}
 
 
 def without_mutual_tls(context: Context, item: Endpoint) -> str:
@@ -76,11 +92,9 @@ def without_mutual_tls(context: Context, item: Endpoint) -> str:
 
 def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -> list[Obj]:
     domain = read_mesh(context.snapshot).trust_domain
-    ports = {route.backend.port for route in routes if route.backend.port}
     identities = set()
     for route in routes:
         for item in context.endpoints(route):
-            ports.add(item.port)
             if item.pod is not None:
                 identities.add(item.pod.spiffe(domain))
     name = object_name(f"meshlb-entry-{host}")
@@ -91,7 +105,7 @@ def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -
         "metadata": dict(metadata),
         "spec": {
             "hosts": [host], "exportTo": ["."], "location": "MESH_INTERNAL", "resolution": "NONE",
-            "ports": [{"name": f"http-{port}", "number": port, "protocol": "HTTP"} for port in sorted(ports)],
+            "ports": [{"name": f"http-{port}", "number": port, "protocol": "HTTP"} for port in sorted(_ports(context, routes))],
         },
     }
     rule = {
