@@ -61,6 +61,7 @@ def up_locked(name: str, extra: list[str], prepare: list[str], keep_caches: bool
     prepared = addons.select(known.prepared if known else [], prepare)
     wanted = everything(installed, prepared)
     missing = builder.missing(wanted)
+    builder.mark_used(wanted)
     if known and not lacking and not missing and already_well(known, installed, prepared):
         print(f"cluster {name} is up (nothing to do, {progress.elapsed:.1f} s)")
         return 0

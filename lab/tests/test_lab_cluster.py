@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from meshlab import paths
 from meshlab.cluster import config, health, host, mounts, pki, processes, record
 from meshlab.errors import LabError, UsageError
 
@@ -194,7 +195,7 @@ def test_machine_is_restored_with_the_last_cluster_only(tmp_path: Path, monkeypa
     host.restore()
     assert not made.exists()
     assert (before / "device-plugins" / "kubelet.sock").exists()
-    assert not host.paths.state_root().exists()
+    assert not paths.state_root().exists()
 
 
 def test_pod_results_of_a_longer_name_are_left_alone() -> None:

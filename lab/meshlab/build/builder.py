@@ -3,6 +3,7 @@
 
 """Builds what a set of images and programs needs, in order, each with its own progress line."""
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from meshlab.build import cache, disk, go, layers, wheels
 from meshlab.build.specs import Buildable, Image, Layer, Program, RootFs, Wheel
 from meshlab.progress import Progress
 
-ROOTFS_GB = 1.5
-LAYER_GB = 0.3
+ROOTFS_GB = 0.6
+LAYER_GB = 0.2
 
 
 def needed(images: Iterable[Image], others: Iterable[Program | Wheel]) -> list[Buildable]:
@@ -36,6 +37,13 @@ def rank(item: Buildable) -> int:
 def missing(wanted: Iterable[Buildable]) -> list[Buildable]:
     """Those not in the cache yet."""
     return [item for item in wanted if not item.artifact.ready]
+
+
+def mark_used(wanted: Iterable[Buildable]) -> None:
+    """Note that these were asked for today, so that no build of another cluster deletes them as forgotten."""
+    for item in wanted:
+        if item.artifact.ready:
+            os.utime(item.artifact.folder / cache.MARK)
 
 
 def room(items: Iterable[Buildable]) -> float:

@@ -66,7 +66,6 @@ class Artifact:
     def ensure(self, build: Callable[[Path], None]) -> bool:
         """Build it in a folder aside and move that into place; True when there was something to do."""
         if self.ready:
-            os.utime(self.folder / MARK)
             return False
         aside = self.folder.with_name(self.folder.name + ".part")
         shutil.rmtree(aside, ignore_errors=True)

