@@ -44,7 +44,11 @@ def up(name: str, extra: list[str], prepare: list[str], keep_caches: bool) -> in
     progress = Progress(0)
     waiting = f"another 'lab up' or 'lab down' of {name} runs: waiting for it"
     with lock(cluster_lock(name), lambda: progress.note(waiting)):
-        return up_locked(name, extra, prepare, keep_caches, progress)
+        try:
+            return up_locked(name, extra, prepare, keep_caches, progress)
+        finally:
+            if not (paths.state_root() / name).exists():
+                cluster_lock(name).unlink(missing_ok=True)
 
 
 def cluster_lock(name: str) -> Path:
