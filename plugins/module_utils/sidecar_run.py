@@ -30,7 +30,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.rollout impor
     rolls_by_itself,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.sidecar import desired_fields, workload_of
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.sidecar import desired_fields, target_of, workload_of
 from ansible_collections.meshlb.istio.plugins.module_utils.session import Result, deliver, report, start
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import extra_kinds
 
@@ -68,9 +68,12 @@ def _present(
         raise _unknown(live, load_balancers, wanted)
     workload = workload_of(live, found)
     base = ownership.original(live, PART)
-    desired = desired_fields(base, found, workload_of(base, found), inbound_capture)
+    before = workload_of(base, found)
+    target, desired = target_of(live, found, workload), desired_fields(
+        base, found, before, inbound_capture, target_of(base, found, before)
+    )
     why = f"gives {found.label} a sidecar that {'captures no' if inbound_capture == 'none' else 'also captures'} inbound traffic"
-    change = ownership.claim(workload, PART, desired, [found.label], why)
+    change = ownership.claim(target.object, PART, desired, [found.label], why)
     gaps = outbound_gaps(pod_template(workload))
     findings = [finding("MLB304", f"{found.label} carries {gap}", ref_of(workload)) for gap in gaps]
     remark = manager_finding(workload, TEMPLATE)

@@ -30,9 +30,9 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
     pod_template,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import SidecarTarget
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
 
-LABELS = ("spec", "template", "metadata", "labels")
-ANNOTATIONS = ("spec", "template", "metadata", "annotations")
 MODE = "standalone_mtls"
 CHAINED = "Chained mode (this load balancer in front of an Istio gateway) needs no sidecar."
 
@@ -60,22 +60,35 @@ def refused(load_balancer: LoadBalancer, reasons: list[str]) -> MeshlbError:
     return MeshlbError(message, CHAINED, load_balancer.workload, details)
 
 
-def desired_fields(snapshot: Snapshot, load_balancer: LoadBalancer, workload: Obj, inbound_capture: str) -> Desired:
-    """Fields of the workload, by path. ``inbound_capture`` is ``none`` or ``all``.
+def target_of(snapshot: Snapshot, load_balancer: LoadBalancer, workload: Obj) -> SidecarTarget:
+    """Where the pods get their labels and annotations. Raises :class:`MeshlbError` where there is no such place."""
+    target = profile_of(snapshot, load_balancer.vendor).sidecar_target(snapshot, workload)
+    if target.refusal:
+        raise refused(load_balancer, [target.refusal])
+    return target
+
+
+def desired_fields(
+    snapshot: Snapshot, load_balancer: LoadBalancer, workload: Obj, inbound_capture: str, target: SidecarTarget | None = None
+) -> Desired:
+    """Fields of the target (the workload itself where none is given), by path. ``inbound_capture`` is ``none`` or ``all``.
 
     Raises :class:`MeshlbError` where no injector's selectors can be met by labelling the pods.
     """
-    desired: Desired = {(*LABELS, key): value for key, value in _injection_labels(snapshot, load_balancer, workload).items()}
+    target = target or SidecarTarget(workload)
+    labels, annotations = target.labels_path, target.annotations_path
+    desired: Desired = {(*labels, key): value for key, value in _injection_labels(snapshot, load_balancer, workload).items()}
+    desired.update({(*annotations, key): value for key, value in target.annotations})
     if inbound_capture == "none":
         # Present and empty: an absent annotation means all ports.
-        desired[(*ANNOTATIONS, INCLUDE_INBOUND_PORTS)] = ""
+        desired[(*annotations, INCLUDE_INBOUND_PORTS)] = ""
         # The sidecar does not take inbound connections, so nobody in the mesh may send it mutual TLS.
-        desired[(*LABELS, TLS_MODE)] = "disabled"
+        desired[(*labels, TLS_MODE)] = "disabled"
         return desired
-    desired[(*ANNOTATIONS, INCLUDE_INBOUND_PORTS)] = ABSENT
-    desired[(*ANNOTATIONS, EXCLUDE_INBOUND_PORTS)] = ABSENT
-    if labels_of(pod_template(workload)).get(TLS_MODE) == "disabled":
-        desired[(*LABELS, TLS_MODE)] = ABSENT
+    desired[(*annotations, INCLUDE_INBOUND_PORTS)] = ABSENT
+    desired[(*annotations, EXCLUDE_INBOUND_PORTS)] = ABSENT
+    if dig(target.object, *labels, TLS_MODE) == "disabled":
+        desired[(*labels, TLS_MODE)] = ABSENT
     return desired
 
 
