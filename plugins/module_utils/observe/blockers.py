@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import (
+    EXCLUDE_OUTBOUND_PORTS,
     EXCLUDE_OUTBOUND_RANGES,
     INCLUDE_OUTBOUND_RANGES,
     NEVER_INJECTED,
@@ -64,8 +65,9 @@ def outbound_gaps(template: Obj) -> tuple[str, ...]:
     annotations, found = annotations_of(template), []
     if annotations.get(INCLUDE_OUTBOUND_RANGES, "*") != "*":
         found.append(f"{INCLUDE_OUTBOUND_RANGES}: \"{annotations[INCLUDE_OUTBOUND_RANGES]}\"")
-    if annotations.get(EXCLUDE_OUTBOUND_RANGES):
-        found.append(f"{EXCLUDE_OUTBOUND_RANGES}: \"{annotations[EXCLUDE_OUTBOUND_RANGES]}\"")
+    for key in (EXCLUDE_OUTBOUND_RANGES, EXCLUDE_OUTBOUND_PORTS):
+        if annotations.get(key):
+            found.append(f"{key}: \"{annotations[key]}\"")
     return tuple(found)
 
 
