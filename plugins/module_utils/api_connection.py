@@ -28,11 +28,13 @@ try:
 except ImportError:  # said by connect
     _create_auth_spec = _create_configuration = _create_headers = None
 
+WHY_NOT = ""
 try:
     import kubernetes
     import urllib3
-except ImportError:  # said by connect
+except ImportError as import_error:  # said by connect
     kubernetes = None
+    WHY_NOT = str(import_error)
 
 KUBERNETES_FLOOR = (28, 1)
 TIMEOUTS = {"connect": 10.0, "read": 90.0}
@@ -111,7 +113,8 @@ def require_libraries() -> None:
     floor = ".".join(map(str, KUBERNETES_FLOOR))
     hint = f"Install it there: {sys.executable or 'python'} -m pip install 'kubernetes>={floor}'."
     if kubernetes is None:
-        raise MissingLibrary(f"The Python package kubernetes is missing for {sys.executable} on the module's host.", hint)
+        message = f"The Python package kubernetes cannot be imported by {sys.executable} on the module's host: {WHY_NOT}."
+        raise MissingLibrary(message, hint)
     found = tuple(int(part) for part in str(kubernetes.__version__).split(".")[:2] if part.isdigit())
     if found < KUBERNETES_FLOOR:
         raise MissingLibrary(f"The Python package kubernetes is {kubernetes.__version__}; {floor} or newer is needed.", hint)

@@ -19,6 +19,7 @@ try:
 except ImportError:  # said by api_connection.connect, without which nobody gets here
     kubernetes = None
 
+BINARY_SINCE = (30, 1)
 # "Handshake status 403 Forbidden -+-+- {headers} -+-+- b'{body}'", as the websocket package words it.
 _HANDSHAKE = re.compile(r"Handshake status (\d{3}) [^-]*(?:-\+-\+-.*-\+-\+-\s*(?:b['\"])?(.*?)['\"]?)?$", re.DOTALL)
 
@@ -40,7 +41,7 @@ def run(transport: Any, namespace: str, pod: str, container: str, command: list[
     try:
         stream = kubernetes.stream.stream(
             core.connect_get_namespaced_pod_exec, pod, namespace, container=container, command=command,
-            stdin=False, stdout=True, stderr=True, tty=False, binary=True, _preload_content=False,
+            stdin=False, stdout=True, stderr=True, tty=False, _preload_content=False, **_as_bytes(),
         )
     except kubernetes.client.ApiException as error:
         raise _refusal(error, action, transport.server, ref) from error
@@ -48,8 +49,7 @@ def run(transport: Any, namespace: str, pod: str, container: str, command: list[
         stream.run_forever(timeout=timeout)
         if stream.is_open():
             raise MeshlbError(f"Could not {action}: it was not done within {timeout:g} seconds.", "", ref)
-        # Whole channels are decoded at the end: a frame may end in the middle of a character.
-        output, errors, status = (bytes(stream.read_channel(number)).decode("utf-8", "replace") for number in (1, 2, 3))
+        output, errors, status = (_text(stream.read_channel(number)) for number in (1, 2, 3))
     finally:
         stream.close()
     problem = failure(status)
@@ -59,6 +59,16 @@ def run(transport: Any, namespace: str, pod: str, container: str, command: list[
         message = f"Could not {action}: {json.dumps(command)}: {problem}" + (f": {said}" if said else "")
         raise MeshlbError(f"{message}.", "", ref, details)
     return output
+
+
+def _as_bytes() -> dict[str, bool]:
+    # Text is decoded frame by frame, and a frame may end in the middle of a character; older packages know no other way.
+    found = tuple(int(part) for part in str(kubernetes.__version__).split(".")[:2] if part.isdigit())
+    return {"binary": True} if found >= BINARY_SINCE else {}
+
+
+def _text(data: Any) -> str:
+    return data.decode("utf-8", "replace") if isinstance(data, bytes) else str(data)
 
 
 def failure(status: str) -> str:

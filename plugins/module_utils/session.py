@@ -34,10 +34,6 @@ class Session:
     def workers(self) -> int:
         return workers_of(self.params)
 
-    def reread(self, kinds: Iterable[str], config_map_namespaces: Namespaces) -> Snapshot:
-        """The same source, read again."""
-        return _read(self.params, self.api, kinds, config_map_namespaces)
-
 
 def workers_of(params: Mapping[str, Any]) -> int:
     """The ``workers`` option. Raises :class:`errors.MeshlbError` for what is no number of workers."""
@@ -59,7 +55,7 @@ def _read(params: Mapping[str, Any], api: Api | None, kinds: Iterable[str], name
     return read_cluster(api, kinds, namespaces, workers_of(params))
 
 
-def deliver(session: Session, changes: Sequence[Change], state: str = "present") -> tuple[bool, list[Finding], list[str]]:
+def deliver(session: Session, changes: Sequence[Change]) -> tuple[bool, list[Finding], list[str]]:
     """Write the changes where they belong: files with ``output_dir``, else the cluster; manifests alone are only read.
 
     Gives whether something was (in check mode: would be) changed, findings of the writing, and the files.

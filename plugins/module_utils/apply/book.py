@@ -133,11 +133,6 @@ def merge_names(obj: Obj, names: Iterable[str], scope: Iterable[str] | None, sha
     return kept | set(names)
 
 
-def path_of(obj: Obj, key: str) -> Path:
-    """Path of an entry in the object as it is now."""
-    return resolve(obj, key)
-
-
 def is_intact(obj: Obj, key: str, entry: Entry) -> bool:
     """Whether a field is still as it was set; what the API server added to a map that we set does not count."""
     return covers(value_at(obj, resolve(obj, key)), entry.set)

@@ -23,10 +23,11 @@ from ansible_collections.meshlb.istio.plugins.module_utils.apply.fields import (
     pointer,
     put,
     remove,
+    resolve,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Change, Finding, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Change, Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
     Obj,
     annotations_of,
@@ -137,7 +138,7 @@ def release(obj: Obj, part: str, why: str = "", phase: int = 0) -> tuple[Change 
 
 
 def _changed(obj: Obj, key: str, entry: books.Entry) -> str:
-    live = value_at(obj, books.path_of(obj, key))
+    live = value_at(obj, resolve(obj, key))
     now = "is no longer there" if live is ABSENT else f"is now {books.compact(live)}"
     ours = "this collection had removed it" if entry.set is ABSENT else f"this collection had set {books.compact(entry.set)}"
     was = "there was nothing" if entry.was is ABSENT else f"there was {books.compact(entry.was)}"
@@ -277,8 +278,3 @@ def apply_changes(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
             present[key] = patched(current, change)
     gone = [key for key, obj in present.items() if obj is None]
     return snapshot.overlay([obj for obj in present.values() if obj is not None], gone)
-
-
-def shifted(changes: Iterable[Change], phases: int) -> list[Change]:
-    """The same changes, so many phases later."""
-    return [replace(change, phase=change.phase + phases) for change in changes]
