@@ -1,0 +1,85 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Objects that the collection creates, updates and never takes from others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.apply import book, ownership
+from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Change
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+
+Obj = dict[str, Any]
+PART = "service_routing"
+LB = ("edge/proxy",)
+
+
+def service(**spec: Any) -> Obj:
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "twin", "namespace": "web"}, "spec": spec}
+
+
+def made(body: Obj, snapshot: Snapshot | None = None, **options: Any) -> Obj:
+    change, findings = ownership.create(snapshot or Snapshot(), body, PART, LB, "why", **options)
+    assert change is not None
+    assert change.body is not None
+    assert findings == []
+    return change.body
+
+
+def test_a_created_object_says_whose_it_is() -> None:
+    body = made({**service(clusterIP="None"), "metadata": {"name": "twin", "namespace": "web", "labels": {"x": "y"}}})
+    assert body["metadata"]["labels"] == {"x": "y", "app.kubernetes.io/managed-by": "meshlb.istio"}
+    assert body["metadata"]["annotations"][book.PART] == PART
+    assert body["metadata"]["annotations"][book.LOAD_BALANCERS] == "edge/proxy"
+
+
+def defaulted(body: Obj) -> Obj:
+    ports = [{"protocol": "TCP", **item} for item in body["spec"].get("ports", [])]
+    metadata = {**body["metadata"], "uid": "u", "resourceVersion": "9"}
+    return {**body, "metadata": metadata, "spec": {**body["spec"], "ports": ports, "type": "ClusterIP"}}
+
+
+def test_the_servers_defaults_are_no_difference() -> None:
+    body = service(selector={"a": "1"}, ports=[{"port": 80}])
+    assert ownership.create(Snapshot([defaulted(made(body))]), body, PART, LB, "why") == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (service(selector={"b": "2"}, ports=[{"port": 80}]), {"selector": {"b": "2"}, "ports": [{"port": 80, "protocol": "TCP"}]}),
+        (service(selector={"a": "1"}, ports=[{"port": 81}]), {"selector": {"a": "1"}, "ports": [{"port": 81, "protocol": "TCP"}]}),
+        (service(selector={"a": "1"}), {"selector": {"a": "1"}, "ports": ABSENT}),
+    ],
+)
+def test_an_update_drops_what_we_no_longer_want_and_keeps_defaults(body: Obj, expected: Obj) -> None:
+    live = defaulted(made(service(selector={"a": "1"}, ports=[{"port": 80}])))
+    change, dummy = ownership.create(Snapshot([live]), body, PART, LB, "why")
+    assert change is not None
+    assert (change.action, change.resource_version) == ("patch", "9")
+    result = ownership.patched(live, change)
+    assert {key: result["spec"].get(key, ABSENT) for key in expected} == expected
+    assert result["spec"]["type"] == "ClusterIP"
+    assert ownership.create(Snapshot([result]), body, PART, LB, "why") == (None, [])
+
+
+def test_drift_of_a_created_object_is_repaired() -> None:
+    body = service(selector={"a": "1"})
+    live = made(body)
+    changed = ownership.put(live, ("spec", "selector", "a"), "9")
+    assert ownership.patched(changed, _change(ownership.create(Snapshot([changed]), body, PART, LB, "why"))) == live
+
+
+def _change(result: tuple[Change | None, list[Any]]) -> Change:
+    assert result[0] is not None
+    return result[0]
+
+
+@pytest.mark.parametrize("existing", [service(), made(service()) | {"spec": {"x": 1}}])
+def test_anothers_object_is_not_touched(existing: Obj) -> None:
+    change, findings = ownership.create(Snapshot([existing]), service(clusterIP="None"), "another_part", LB, "why")
+    assert change is None
+    assert [item.code for item in findings] == ["MLB402"]

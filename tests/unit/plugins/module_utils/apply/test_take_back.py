@@ -1,0 +1,81 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking everything back, or only what is for some load balancers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.apply import book, ownership
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+
+from tests.unit.plugins.module_utils.apply.test_created import service
+from tests.unit.plugins.module_utils.apply.test_ownership import LB, PART, A, B, Obj, claimed, ingress
+
+
+def made(body: Obj, load_balancers: tuple[str, ...] = LB) -> Obj:
+    change, dummy = ownership.create(Snapshot(), body, PART, load_balancers, "why")
+    assert change is not None
+    return change.body or {}
+
+
+def world() -> Snapshot:
+    changed = claimed(ingress({"vendor.example/a": "old"}), {A: "new"})
+    other = claimed({**ingress(), "metadata": {"name": "other", "namespace": "web"}}, {A: "x"}, load_balancers=("edge/two",))
+    both = {**service(), "metadata": {"name": "both", "namespace": "web"}}
+    return Snapshot([changed, other, made(service()), made(both, ("edge/proxy", "edge/two")), ingress() | {"metadata": {"name": "plain", "namespace": "web"}}])
+
+
+def names(objects: list[Obj]) -> set[str]:
+    return {item["metadata"]["name"] for item in objects}
+
+
+def test_owned_finds_what_was_created_and_what_was_changed() -> None:
+    assert names(ownership.owned(world(), PART)) == {"shop", "other", "twin", "both"}
+    assert ownership.owned(world(), "lb_sidecar") == []
+
+
+def test_the_original_is_the_cluster_without_the_part() -> None:
+    view = ownership.original(world(), PART)
+    assert view.all("Service") == []
+    assert view.get("Ingress.networking.k8s.io", "web", "shop") == ingress({"vendor.example/a": "old"})
+    assert view.get("Ingress.networking.k8s.io", "web", "other") == {**ingress(), "metadata": {"name": "other", "namespace": "web"}}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, {("patch", "shop"), ("patch", "other"), ("delete", "twin"), ("delete", "both")}),
+        ({"load_balancers": {"edge/proxy"}}, {("patch", "shop"), ("delete", "twin"), ("patch", "both")}),
+        ({"load_balancers": {"edge/three"}}, set()),
+        ({"keep": lambda obj: obj["kind"] == "Service"}, {("patch", "shop"), ("patch", "other")}),
+    ],
+)
+def test_take_back_keeps_to_its_filter(options: Any, expected: set[tuple[str, str]]) -> None:
+    changes, findings = ownership.take_back(world(), PART, **options)
+    assert {(item.action, item.object.name) for item in changes} == expected
+    assert findings == []
+    deletions = [item.phase for item in changes if item.action == "delete"]
+    assert all(phase == 1 for phase in deletions)
+
+
+def test_what_is_for_several_load_balancers_stays_for_the_others() -> None:
+    view = ownership.apply_changes(world(), ownership.take_back(world(), PART, load_balancers={"edge/proxy"})[0])
+    both = view.get("Service", "web", "both")
+    assert both is not None
+    assert both["metadata"]["annotations"][book.LOAD_BALANCERS] == "edge/two"
+
+
+def test_apply_changes_follows_several_changes_of_one_object() -> None:
+    first = ownership.claim(ingress(), "one", {A: "1"}, LB, "why")
+    assert first is not None
+    second = ownership.claim(ownership.patched(ingress(), first), "two", {B: "2"}, LB, "why")
+    assert second is not None
+    obj = ownership.apply_changes(Snapshot([ingress()]), [first, second]).get("Ingress.networking.k8s.io", "web", "shop")
+    assert obj is not None
+    assert obj["metadata"]["annotations"]["vendor.example/a"] == "1"
+    assert obj["metadata"]["annotations"]["vendor.example/b"] == "2"
+    gone = ownership.apply_changes(Snapshot([ingress()]), [ownership.delete(ingress(), "why")])
+    assert gone.all("Ingress.networking.k8s.io") == []
