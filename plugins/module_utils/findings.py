@@ -170,6 +170,11 @@ FINDINGS: dict[str, FindingKind] = _kinds(
         "Use one of the strategies that the message lists, or remove the annotation.",
     ),
     FindingKind(
+        "MLB218", "warning", "Reference into another namespace is not granted",
+        "A Gateway API route names a Service of another namespace that does not allow it, so the route answers with an error.",
+        "Create a ReferenceGrant in the Service's namespace, or put the route there.",
+    ),
+    FindingKind(
         "MLB301", "error", "A sidecar cannot be injected",
         "Injection is not possible for this workload.",
         "The message says why; chained mode needs no sidecar.",
