@@ -25,7 +25,8 @@ def world() -> Snapshot:
     changed = claimed(ingress({"vendor.example/a": "old"}), {A: "new"})
     other = claimed({**ingress(), "metadata": {"name": "other", "namespace": "web"}}, {A: "x"}, load_balancers=("edge/two",))
     both = {**service(), "metadata": {"name": "both", "namespace": "web"}}
-    return Snapshot([changed, other, made(service()), made(both, ("edge/proxy", "edge/two")), ingress() | {"metadata": {"name": "plain", "namespace": "web"}}])
+    plain = {**ingress(), "metadata": {"name": "plain", "namespace": "web"}}
+    return Snapshot([changed, other, made(service()), made(both, ("edge/proxy", "edge/two")), plain])
 
 
 def names(objects: list[Obj]) -> set[str]:
