@@ -46,7 +46,7 @@ def run(transport: Any, namespace: str, pod: str, container: str, command: list[
     except kubernetes.client.ApiException as error:
         raise _refusal(error, action, transport.server, ref) from error
     try:
-        stream.run_forever(timeout=timeout)
+        _finish(stream, timeout, action, ref)
         if stream.is_open():
             raise MeshlbError(f"Could not {action}: it was not done within {timeout:g} seconds.", "", ref)
         output, errors, status = (_text(stream.read_channel(number)) for number in (1, 2, 3))
@@ -59,6 +59,13 @@ def run(transport: Any, namespace: str, pod: str, container: str, command: list[
         message = f"Could not {action}: {json.dumps(command)}: {problem}" + (f": {said}" if said else "")
         raise MeshlbError(f"{message}.", "", ref, details)
     return output
+
+
+def _finish(stream: Any, timeout: float, action: str, ref: ObjectRef) -> None:
+    try:
+        stream.run_forever(timeout=timeout)
+    except Exception as error:  # the websocket package's own kinds, sockets' and TLS's
+        raise MeshlbError(f"Could not {action}: the connection broke off ({error}).", "Run again.", ref) from error
 
 
 def _as_bytes() -> dict[str, bool]:

@@ -94,6 +94,14 @@ def test_a_command_that_fails_is_an_error(fake: FakeApi, monkeypatch: pytest.Mon
     assert stream.closed
 
 
+def test_a_connection_that_breaks_off_is_said(fake: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Stream("", "", "")
+    monkeypatch.setattr(stream, "run_forever", lambda timeout: 1 // 0)
+    with pytest.raises(MeshlbError, match="the connection broke off"):
+        run_with(monkeypatch, fake, stream)
+    assert stream.closed
+
+
 HANDSHAKE = "Handshake status {} -+-+- {{'date': 'now', 'x-kubernetes-uid': 'a-b'}} -+-+- b'{}'"
 
 
