@@ -73,10 +73,13 @@ def inbound_capture(template: Obj) -> str:
 
 
 def sidecar_state(snapshot: Snapshot, namespace: str, template: Obj, pods: list[Obj]) -> SidecarState:
-    """State of a workload: from its running pods where there are any, else predicted from its template."""
-    if pods:
-        injected: bool | str = all(has_proxy(pod) for pod in pods)
-        capture = inbound_capture(pods[0])
-        return SidecarState(injected, capture)
+    """State of a workload: from its running pods where there are any, else predicted from its template.
+
+    Pods that are leaving count no more: they get no new requests, though a load balancer's may take minutes to drain.
+    """
+    staying = [pod for pod in pods if not dig(pod, "metadata", "deletionTimestamp")]
+    if staying:
+        injected: bool | str = all(has_proxy(pod) for pod in staying)
+        return SidecarState(injected, inbound_capture(staying[0]))
     predicted, dummy = predicts_injection(snapshot, namespace, template)
     return SidecarState("predicted" if predicted or has_proxy(template) else False, inbound_capture(template))
