@@ -175,6 +175,16 @@ FINDINGS: dict[str, FindingKind] = _kinds(
         "Create a ReferenceGrant in the Service's namespace, or put the route there.",
     ),
     FindingKind(
+        "MLB219", "info", "Service routing alone is not enough here",
+        "The load balancer already routes to the Service's address, but the port is declared as HTTP, so the Host header decides.",
+        "The plan gives the route a strategy. Istio's page asks for no more than Service routing; that holds for undeclared and TCP ports.",
+    ),
+    FindingKind(
+        "MLB220", "warning", "The load balancer drops this route",
+        "A mistake in the route's object makes the load balancer leave it out, so nothing is planned for it.",
+        "Correct what the message names.",
+    ),
+    FindingKind(
         "MLB301", "error", "A sidecar cannot be injected",
         "Injection is not possible for this workload.",
         "The message says why; chained mode needs no sidecar.",

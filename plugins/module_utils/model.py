@@ -55,7 +55,7 @@ Verdict = Literal["mutual_tls", "plaintext", "refused", "mixed", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("mutual_tls", "plaintext", "refused", "mixed", "unknown")
 
 Address = Literal["cluster_ip", "pod_ips", "host_name", "external"]
-Scheme = Literal["http", "tls", "tcp"]
+Scheme = Literal["http", "tls", "tcp", "mutual_tls"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ class Upstream:
 
     ``address``: ``cluster_ip`` (the Service's address), ``pod_ips``, ``host_name`` (a name that it resolves
     itself) or ``external``. ``host``: the Host header it sends, empty for the client's own. ``scheme``: ``http`` in
-    clear, ``tls`` when the load balancer (or the client, passed through) speaks TLS to the backend, ``tcp`` otherwise.
+    clear, ``tls`` when the load balancer (or the client, passed through) speaks TLS to the backend, ``mutual_tls`` when it does so
+    with the mesh's own certificate and verifies the backend's against the mesh's root, ``tcp`` otherwise.
     """
 
     address: Address = "pod_ips"

@@ -36,11 +36,14 @@ options:
       - V(host_alias) routes to the Service's address and gives the mesh a VirtualService for the public host.
       - V(host_entry) leaves the load balancer alone and gives its namespace a ServiceEntry and a DestinationRule for the public host.
       - V(headless_twin) leaves the load balancer alone and adds a headless Service over the same pods.
+      - >-
+        V(certs_only) has the load balancer speak mutual TLS itself with the mesh's certificate, where it can verify the backend's;
+        its pods must be set up for that (certificates written to a volume, no outbound traffic captured).
       - V(auto) takes for each route the one that keeps most of what is in use, and says why.
       - The annotation C(meshlb.istio/strategy) on a route's object, or else on its namespace, wins over this option.
       - A route whose object is annotated C(meshlb.istio/ignore) with the value V(true) is left alone.
     type: str
-    choices: [auto, service_vip, host_entry, headless_twin, host_alias, host_rewrite]
+    choices: [auto, service_vip, host_entry, headless_twin, host_alias, host_rewrite, certs_only]
     default: auto
   preserve_host:
     description: Whether V(auto) has to keep the Host that the application sees. A strategy that is pinned is not affected.

@@ -82,6 +82,8 @@ def _why(body: Obj, plan: RoutingPlan) -> str:
     hosts = (body.get("spec") or {}).get("hosts") or [body.get("spec", {}).get("host", "")]
     if hosts != [""]:
         return f"tells the load balancer's namespace that {', '.join(map(str, hosts))} is in the mesh"
+    if body["kind"] != "Service":
+        return "gives the load balancer the mesh's certificate and root"
     return "makes the addresses of the pods known to the load balancer's sidecar"
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Outcome, Route, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import INCLUDE_OUTBOUND_RANGES
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, labels_of, name_of, namespace_of, selects
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import container_port
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import (
@@ -80,11 +81,33 @@ def predict(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, *, si
     if not request.endpoints:
         return Outcome("unknown", "no pods are known behind the Service")
     if not (load_balancer.sidecar.present if sidecar is None else sidecar):
-        return _plain(snapshot, request, "the load balancer has no sidecar", "")
+        return _without_sidecar(snapshot, request)
+    if captures_no_outbound(load_balancer):
+        return _past_sidecar(snapshot, request)
     return _through_sidecar(snapshot, viewer_of(load_balancer), request)
 
 
+def captures_no_outbound(load_balancer: LoadBalancer) -> bool:
+    """Whether the pods' sidecar takes none of the connections that they make."""
+    return dict(load_balancer.pod_annotations).get(INCLUDE_OUTBOUND_RANGES) == ""
+
+
+def _without_sidecar(snapshot: Snapshot, request: Request) -> Outcome:
+    if request.route.upstream.scheme == "mutual_tls":
+        return Outcome("unknown", "the load balancer has no sidecar that would give it the mesh's certificate")
+    return _plain(snapshot, request, "the load balancer has no sidecar", "")
+
+
+def _past_sidecar(snapshot: Snapshot, request: Request) -> Outcome:
+    if request.route.upstream.scheme == "mutual_tls":
+        how = "the load balancer speaks mutual TLS itself, with the mesh's certificate"
+        return received(snapshot, request.endpoints, dict.fromkeys(request.endpoints, True), how, "")
+    return _plain(snapshot, request, f"the annotation {INCLUDE_OUTBOUND_RANGES} keeps it away from the load balancer's sidecar", "")
+
+
 def _through_sidecar(snapshot: Snapshot, viewer: Viewer, request: Request) -> Outcome:
+    if request.route.upstream.scheme == "mutual_tls":
+        return Outcome("unknown", "the load balancer speaks mutual TLS itself, and its sidecar takes that connection as well")
     if request.route.upstream.address == "cluster_ip" and cluster_ips(request.service):
         return _to_cluster_ip(snapshot, viewer, request)
     if request.route.upstream.address in ("cluster_ip", "pod_ips"):

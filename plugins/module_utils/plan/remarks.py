@@ -13,6 +13,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.blockers impo
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, fqdn, is_external_name
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.protocols import is_http
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import destination_rule, rule_tls
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import sees
@@ -36,6 +37,9 @@ def about_route(context: Context, route: Route, standing: Outcome) -> Iterator[F
     if route.ignored:
         yield finding("MLB213", f"{where} is left alone", route.object)
         return
+    if service is None and route.upstream.address == "external":
+        yield finding("MLB208", f"{where}: it leads out of the cluster", route.object)
+        return
     if service is None or (not is_external_name(service) and find_port(service, route.backend.port) is None):
         yield finding("MLB206", f"{where}: {standing.why}", route.object)
         return
@@ -44,7 +48,19 @@ def about_route(context: Context, route: Route, standing: Outcome) -> Iterator[F
         return
     if standing.misrouted_to:
         yield finding("MLB204", f"{where}: {standing.why}", route.object)
+    if needs_host(route, standing):
+        yield finding(
+            "MLB219", f"{where}: it goes to the Service's address already, but port {backend.port} is declared as {backend.protocol}: "
+            f"{standing.why}", route.object,
+        )
     yield from _about_backend(context, route, where)
+
+
+def needs_host(route: Route, standing: Outcome) -> bool:
+    """Whether a route has Service routing and fails for its Host alone: what "no additional steps" overlooks."""
+    address_is_right = route.upstream.address == "cluster_ip" and route.upstream.scheme == "http"
+    fails = standing.verdict in ("plaintext", "refused") and not standing.misrouted_to
+    return address_is_right and is_http(route.backend.protocol) and fails
 
 
 def _about_backend(context: Context, route: Route, where: str) -> Iterator[Finding]:

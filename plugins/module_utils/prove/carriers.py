@@ -54,7 +54,7 @@ class Carrier:
 
 def direct(dialed: Dialed, servers: ServerLookup, why: str) -> Evaluation:
     """A request that no sidecar touches: as plain as the load balancer itself sends it."""
-    if dialed.scheme == "tls":
+    if dialed.scheme in ("tls", "mutual_tls"):
         return Evaluation(dialed, "unknown", f"{why}, and whether the load balancer's own TLS is mutual is not visible")
     judged = judge_plain(Endpoint(dialed.ip, dialed.port), servers)
     verdict: Verdict = judged.verdict

@@ -93,7 +93,7 @@ def trace(proxy: Proxy, dialed: Dialed) -> Trace:
 
 
 def _connection(dialed: Dialed) -> Connection:
-    if dialed.scheme == "tls":
+    if dialed.scheme in ("tls", "mutual_tls"):
         # What the load balancer offers is not known; HTTPS clients offer these.
         return Connection(dialed.ip, dialed.port, TLS, ("h2", "http/1.1"), strip_port(dialed.host))
     protocols = HTTP_PROTOCOLS[:1] if dialed.scheme == "http" else ()

@@ -47,11 +47,12 @@ class Wish:
 
 @dataclass(frozen=True)
 class Switch:
-    """Answer to "set this for these routes": the fields to write, or the reason why it cannot be done."""
+    """Answer to "set this for these routes": the fields to write and objects to make, or the reason why it cannot be done."""
 
     wishes: tuple[Wish, ...] = ()
     refusal: str = ""
     findings: tuple[Finding, ...] = ()
+    bodies: tuple[Obj, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,14 @@ class RouteReading:
 class Signs:
     """How a vendor's containers are recognised; evidence in this order, the first two are certain.
 
-    ``commands``: names of its program. ``flags``: options that only it has (all of a set must be there).
-    ``images``: ends of its image's path, without registry host, so that mirrored images match. ``labels``: weakest.
+    ``commands``: names of its program. ``flags``: options that only it has (all of a set must be there); ``variables``:
+    environment variables likewise. ``images``: ends of its image's path, without registry host, so that mirrored images
+    match. ``labels``: weakest.
     """
 
     commands: tuple[str, ...] = ()
     flags: tuple[frozenset[str], ...] = ()
+    variables: tuple[frozenset[str], ...] = ()
     images: tuple[str, ...] = ()
     labels: tuple[frozenset[tuple[str, str]], ...] = ()
 
@@ -183,38 +186,61 @@ class Profile(ABC):
         """Fields that make it send the Service's name as Host."""
         return Switch(refusal=f"{self.title} has no setting that rewrites the Host")
 
+    def set_certificates(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+        """Fields and objects that make it speak mutual TLS itself, with the mesh's certificate, and verify the backend's."""
+        return Switch(refusal=f"{self.title} is not known to speak the mesh's mutual TLS itself and verify the backend's certificate")
+
 
 _RANK = {"possible": 0, "likely": 1, "certain": 2}
 
 
+def programs_of(container: Obj) -> tuple[str, ...]:
+    """What a container's command line names as programs and subcommands, without directories, in order."""
+    words = words_of(container)
+    # What follows an option without "=" is its value; what follows "--" is a program again.
+    values = {number + 1 for number, (word, dummy) in enumerate(pairwise(words)) if _takes_value(word)}
+    return tuple(
+        word.rpartition("/")[2] for number, word in enumerate(words) if not word.startswith("-") and number not in values
+    )
+
+
+def _takes_value(word: str) -> bool:
+    return word.startswith("-") and word != "--" and "=" not in word
+
+
+def words_of(container: Obj) -> list[str]:
+    """The command line of a container as it is written."""
+    return [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
+
+
 def recognise_container(signs: Signs, container: Obj, template: Obj) -> Recognition | None:
     """Match one container against a vendor's signs."""
-    words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
-    # What follows an option without "=" is its value; what follows "--" is a program again.
-    values = {word for before, word in pairwise(words) if before.startswith("-") and before != "--" and "=" not in before}
-    programs = {word.rpartition("/")[2] for word in words if not word.startswith("-") and word not in values}
-    flags = {word.lstrip("-").partition("=")[0] for word in words if word.startswith("-")}
     path, tag = image_name(str(container.get("image", "")))
-    evidence: list[str] = []
-    confidence: Confidence | None = None
     image = next((item for item in signs.images if path == item or path.endswith(f"/{item}")), "")
-    command = next((item for item in signs.commands if item in programs), "")
-    flag_set = next((item for item in signs.flags if item <= flags), frozenset())
-    if command:
-        evidence.append(f"container {container.get('name')} runs {command}")
-        confidence = "certain"
+    programs = programs_of(container)
+    evidence = [(f"container {container.get('name')} runs {item}", "certain") for item in signs.commands if item in programs][:1]
     if image:
-        evidence.append(f"image {path} ends in {image}")
-        confidence = "certain"
-    if flag_set:
-        evidence.append("arguments " + ", ".join(f"--{item}" for item in sorted(flag_set)))
-        confidence = confidence or "likely"
-    labels = dict(template.get("metadata", {}).get("labels") or {})
-    for alternative in signs.labels:
-        if alternative <= set(labels.items()):
-            evidence.append("labels " + ", ".join(f"{key}={value}" for key, value in sorted(alternative)))
-            confidence = confidence or "possible"
-            break
-    if confidence is None:
+        evidence.append((f"image {path} ends in {image}", "certain"))
+    evidence += _weaker_evidence(signs, container, template)
+    if not evidence:
         return None
-    return Recognition(confidence, tuple(evidence), container, tag.lstrip("v") if image else "")
+    confidence: Confidence = max((_CONFIDENCES[word] for dummy, word in evidence), key=lambda item: _RANK[item])
+    return Recognition(confidence, tuple(text for text, dummy in evidence), container, tag.lstrip("v") if image else "")
+
+
+_CONFIDENCES: dict[str, Confidence] = {"certain": "certain", "likely": "likely", "possible": "possible"}
+
+
+def _weaker_evidence(signs: Signs, container: Obj, template: Obj) -> list[tuple[str, str]]:
+    """Options, environment variables and labels: of each the first set that is there as a whole."""
+    flags = {word.lstrip("-").partition("=")[0] for word in words_of(container) if word.startswith("-")}
+    variables = {str(item.get("name", "")) for item in container.get("env") or []}
+    labels = dict(template.get("metadata", {}).get("labels") or {})
+    found: list[tuple[str, str]] = []
+    for flag_set in [item for item in signs.flags if item <= flags][:1]:
+        found.append(("arguments " + ", ".join(f"--{item}" for item in sorted(flag_set)), "likely"))
+    for names in [item for item in signs.variables if item <= variables][:1]:
+        found.append(("environment " + ", ".join(sorted(names)), "likely"))
+    for pairs in [item for item in signs.labels if item <= set(labels.items())][:1]:
+        found.append(("labels " + ", ".join(f"{key}={value}" for key, value in sorted(pairs)), "possible"))
+    return found

@@ -83,7 +83,11 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
         if (route.load_balancer, route.upstream_group) in groups and route.settable and not route.ignored
     ]
     wishes: list[Wish] = []
-    refusals = {route: route.why_not_settable for route in wanted if not route.settable}
+    # What needs no switch is not refused for want of one.
+    refusals = {
+        route: route.why_not_settable for route in wanted
+        if not route.settable and (host or route.upstream.address != "cluster_ip")
+    }
     for key in sorted({route.load_balancer for route in together}):
         load_balancer = context.load_balancers[key]
         profile, own = profile_of(context.snapshot, load_balancer.vendor), [route for route in together if route.load_balancer == key]

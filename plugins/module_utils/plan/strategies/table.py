@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Strategy
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.certs_only import CertsOnly
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.headless_twin import HeadlessTwin
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_alias import HostAlias
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_entry import HostEntry
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.service_routing import HostRewrite, ServiceVip
 
 AUTO = "auto"
-STRATEGIES: tuple[Strategy, ...] = (ServiceVip(), HostEntry(), HeadlessTwin(), HostAlias(), HostRewrite())
+STRATEGIES: tuple[Strategy, ...] = (ServiceVip(), HostEntry(), HeadlessTwin(), HostAlias(), HostRewrite(), CertsOnly())
 BY_NAME = {item.name: item for item in STRATEGIES}
 NAMES = tuple(BY_NAME)
