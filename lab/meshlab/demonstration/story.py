@@ -13,7 +13,7 @@ from typing import Final
 
 from meshlab import paths
 from meshlab.cluster.record import DEFAULT_NAME
-from meshlab.demonstration.objects import differences
+from meshlab.demonstration.objects import Key, Object, differences
 from meshlab.demonstration.screen import Screen
 from meshlab.demonstration.world import ROUTES, Answer, World, open_world, request, wait_for
 from meshlab.errors import LabError, UsageError
@@ -67,7 +67,7 @@ class Story:
         self.answering()
         self.take_back()
         self.failing("The routes fail again", "Nothing of it is left, so it is as it was: the proof that it was this that helped.")
-        self.identical(before, "Every object is what it was", "Compared with before: all objects but pods, Secrets, and what controllers write all the time.")
+        self.identical(before)
         self.remove_routes()
         self.started = False
         self.check(not differences(before_routes, self.world.objects()), "the cluster is as this demonstration found it")
@@ -153,9 +153,10 @@ class Story:
         self.screen.step("Take it all back", "Objects that were made go, fields that were changed get back what they held.")
         self.play("rollback")
 
-    def identical(self, before: dict[tuple[str, str, str], dict[str, object]], title: str, why: str) -> None:
+    def identical(self, before: dict[Key, Object]) -> None:
         """Every object as it was."""
-        self.screen.step(title, why)
+        why = "Compared with before: all objects but pods, Secrets, and what controllers write all the time."
+        self.screen.step("Every object is what it was", why)
         after = self.world.objects()
         found = differences(before, after)
         self.check(not found, "; ".join(found) or f"{len(after)} objects of {len({key[0] for key in after})} kinds are identical to before")
