@@ -65,7 +65,8 @@ options:
   custom_profiles:
     description:
       - Profiles of load balancers that the collection does not know, given as data.
-      - The guide describes their fields.
+      - Their fields are described in the collection's page on custom profiles.
+      - Needs the Python package C(jmespath).
     type: list
     elements: dict
 """

@@ -32,6 +32,7 @@ __all__ = [
     "Address",
     "Backend",
     "Change",
+    "EITHER_ADDRESS",
     "FieldChange",
     "Finding",
     "LoadBalancer",
@@ -52,6 +53,8 @@ __all__ = [
 ]
 
 Verdict = Literal["mutual_tls", "plaintext", "refused", "mixed", "unknown"]
+EITHER_ADDRESS = "either_address"
+"""Feature of a route of which nobody knows whether pods or the Service are dialled: a strategy for one of them is a guess."""
 VERDICTS: tuple[Verdict, ...] = ("mutual_tls", "plaintext", "refused", "mixed", "unknown")
 
 Address = Literal["cluster_ip", "pod_ips", "host_name", "external"]

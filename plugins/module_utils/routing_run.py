@@ -78,7 +78,9 @@ def _present(
     # What other load balancers' routes need is left in place: the plan starts from a cluster without ours alone.
     plan: RoutingPlan = plan_routes(live, ownership.original(live, PART), chosen, options, is_owned)
     everything = not namespaces and not params.get("label_selector")
-    changes, about = routing_changes(live, plan, [item.label for item in chosen], lambda obj: everything)
+    # Files hold the whole plan, also what is applied already: whoever drives the cluster from them prunes what they lack.
+    base = ownership.original(live, PART) if params.get("output_dir") else live
+    changes, about = routing_changes(base, plan, [item.label for item in chosen], lambda obj: everything)
     return list(plan.routes), changes, [*plan.findings, *about]
 
 
@@ -86,8 +88,10 @@ def _absent(
     live: Snapshot, chosen: list[LoadBalancer], params: Mapping[str, Any], namespaces: Collection[str]
 ) -> tuple[list[RoutePlan], list[Change], list[Finding]]:
     names = [item.label for item in chosen] if params.get("load_balancers") else None
+    # With files, taking back means that they say nothing any more.
+    nothing = bool(params.get("output_dir"))
     changes, about = ownership.take_back(
-        live, PART, lambda obj: bool(namespaces) and namespace_of(obj) not in namespaces, names, "is taken back"
+        live, PART, lambda obj: nothing or (bool(namespaces) and namespace_of(obj) not in namespaces), names, "is taken back"
     )
     after = ownership.apply_changes(live, changes)
     selected = route_filter(live, namespaces, params.get("label_selector") or "")

@@ -17,6 +17,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, 
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.cluster import Namespaces, read_cluster
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.manifests import read_manifests
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.custom import custom_profiles
 
 Result = dict[str, Any]
 
@@ -44,9 +45,14 @@ def workers_of(params: Mapping[str, Any]) -> int:
 
 
 def start(params: Mapping[str, Any], check_mode: bool, kinds: Iterable[str], config_map_namespaces: Namespaces) -> Session:
-    """Read the manifests or the cluster that a module's parameters name."""
+    """Read the manifests or the cluster that a module's parameters name.
+
+    Custom profiles are checked first, and the kinds that they read are read too.
+    """
+    own = custom_profiles(params.get("custom_profiles") or [])
+    wanted = dict.fromkeys([*kinds, *(kind for profile in own for kind in profile.kinds)])
     api = None if params.get("manifests") else open_api(params, workers_of(params))
-    return Session(params, check_mode, _read(params, api, kinds, config_map_namespaces), api)
+    return Session(params, check_mode, _read(params, api, wanted, config_map_namespaces).with_profiles(own), api)
 
 
 def _read(params: Mapping[str, Any], api: Api | None, kinds: Iterable[str], namespaces: Namespaces) -> Snapshot:

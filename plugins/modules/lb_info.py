@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - meshlb.istio.common
   - meshlb.istio.common.manifests
   - meshlb.istio.common.workers
+  - meshlb.istio.common.custom_profiles
 options:
   namespaces:
     description:
@@ -141,7 +142,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.session import outcom
 
 
 def main() -> None:
-    module = AnsibleModule(**module_kwargs(argument_spec("manifests", "namespaces", "workers")))
+    module = AnsibleModule(**module_kwargs(argument_spec("manifests", "namespaces", "workers", "custom_profiles")))
 
     def body() -> dict[str, Any]:
         session = start(module.params, module.check_mode, reading_kinds(), config_map_namespaces)

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - meshlb.istio.attributes
   - meshlb.istio.attributes.action_group
   - meshlb.istio.common
+  - meshlb.istio.common.custom_profiles
 options:
   load_balancer:
     description: The load balancer, by what RV(meshlb.istio.lb_info#module:load_balancers) calls it.
@@ -147,6 +148,7 @@ def main() -> None:
     name = {"type": "str", "required": True}
     spec = argument_spec(
         "state",
+        "custom_profiles",
         load_balancer={"type": "dict", "required": True, "options": {"namespace": name, "name": name}},
         inbound_capture={"type": "str", "choices": ["none", "all"], "default": "none"},
         wait={"type": "bool", "default": True},

@@ -30,6 +30,7 @@ extends_documentation_fragment:
   - meshlb.istio.common.namespaces
   - meshlb.istio.common.load_balancers
   - meshlb.istio.common.workers
+  - meshlb.istio.common.custom_profiles
 options:
   routes:
     description:
@@ -171,6 +172,7 @@ def main() -> None:
         "namespaces",
         "load_balancers",
         "workers",
+        "custom_profiles",
         routes={"type": "list", "elements": "str"},
         methods={"type": "list", "elements": "str", "choices": METHODS, "default": METHODS},
         entrypoint={"type": "str"},

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - meshlb.istio.common.namespaces
   - meshlb.istio.common.load_balancers
   - meshlb.istio.common.workers
+  - meshlb.istio.common.custom_profiles
 options:
   label_selector:
     description: Plans only routes whose object has these labels (C(key=value), C(key!=value), C(key), C(!key), separated by commas).
@@ -162,6 +163,7 @@ def main() -> None:
         "namespaces",
         "load_balancers",
         "workers",
+        "custom_profiles",
         "state",
         label_selector={"type": "str", "default": ""},
         strategy={"type": "str", "choices": [AUTO, *NAMES], "default": AUTO},

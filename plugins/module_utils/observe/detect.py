@@ -11,6 +11,13 @@ from ansible_collections.meshlb.istio.plugins.module_utils.findings import findi
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, Mode, ObjectRef, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.blockers import injection_blockers
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.classes import (
+    about_unknown,
+    owner_of,
+    unserved_classes,
+    without_workload,
+    workload_behind,
+)
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import sidecar_state
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import config_map_namespaces as mesh_namespaces
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
@@ -28,20 +35,19 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot impo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, Recognition
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import UNKNOWN, profile_of, profiles_of
 
-_ISTIO_CONTROLLERS = frozenset({"istio.io/ingress-controller"})
 _CONFIDENCE = {"possible": 0, "likely": 1, "certain": 2}
 
 
 def detect(snapshot: Snapshot) -> tuple[list[LoadBalancer], list[Finding]]:
     """Return the load balancers (sorted by namespace and name) and what is remarkable about them."""
     found = [_load_balancer(snapshot, *match) for match in recognised(snapshot)]
-    found += _classes_without_workload(snapshot, found)
+    found += list(_unknown(snapshot, found))
     found.sort(key=lambda item: item.key)
     findings = [*_conflicts(found)]
     for item in found:
         findings += profile_of(snapshot, item.vendor).notices(snapshot, item)
         if item.vendor == UNKNOWN.id:
-            findings.append(_about_unknown(snapshot, item))
+            findings += about_unknown(snapshot, item)
     return found, findings
 
 
@@ -115,35 +121,22 @@ def _modes(blockers: tuple[str, ...]) -> tuple[tuple[str, Mode], ...]:
     )
 
 
-def _classes_without_workload(snapshot: Snapshot, found: list[LoadBalancer]) -> Iterator[LoadBalancer]:
-    served = {name for item in found for name in item.classes}
-    for item in snapshot.all(kinds.INGRESS_CLASS):
-        controller = str(dig(item, "spec", "controller", default=""))
-        if name_of(item) in served or controller in _ISTIO_CONTROLLERS:
+def _unknown(snapshot: Snapshot, found: list[LoadBalancer]) -> Iterator[LoadBalancer]:
+    """What is behind the classes that nothing known serves; several classes may belong to one workload."""
+    taken = {item.workload for item in found if item.workload}
+    made: dict[ObjectRef, LoadBalancer] = {}
+    for item in unserved_classes(snapshot, {name for other in found for name in other.classes}):
+        # A class of a known vendor without that vendor's workload is not guessed at: somebody else may claim its name.
+        behind = None if owner_of(snapshot, item) else workload_behind(snapshot, item, taken)
+        if behind is None:
+            yield without_workload(item)
             continue
-        reason = "nothing is known of the workload behind this class"
-        yield LoadBalancer(
-            name=name_of(item), namespace="", vendor=UNKNOWN.id, title=UNKNOWN.title, placement="external",
-            classes=(name_of(item),), confidence="possible",
-            evidence=(f"IngressClass {name_of(item)} has controller {controller}",),
-            modes=(
-                ("standalone_plaintext", Mode(True, "it reaches backends that accept plaintext")),
-                ("standalone_mtls", Mode(False, reason, (reason,))),
-                ("chained", Mode(True, "it can send to an Istio gateway")),
-            ),
-        )
-
-
-def _about_unknown(snapshot: Snapshot, item: LoadBalancer) -> Finding:
-    controller = str(dig(snapshot.get(kinds.INGRESS_CLASS, "", item.name), "spec", "controller", default=""))
-    ref = ObjectRef("networking.k8s.io/v1", "IngressClass", "", item.name)
-    owner = next((profile for profile in profiles_of(snapshot) if profile.claims_controller(controller)), None)
-    if owner is None:
-        return finding("MLB102", f"IngressClass {item.name} names controller {controller!r}, which no profile knows", ref)
-    return finding(
-        "MLB106", f"IngressClass {item.name} names {owner.title}'s controller {controller!r}, but no workload of it was found; "
-        "another controller may claim that name", ref,
-    )
+        workload, evidence = behind
+        earlier = made.get(ref_of(workload))
+        classes = (*(earlier.classes if earlier else ()), name_of(item))
+        match = Recognition("possible", (evidence,), {})
+        made[ref_of(workload)] = replace(_load_balancer(snapshot, workload, UNKNOWN, match), classes=classes)
+    yield from made.values()
 
 
 def _conflicts(found: Iterable[LoadBalancer]) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ added or gone; it costs as much as what changes, which is what lets the planner 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
@@ -54,6 +54,12 @@ class Snapshot:
             kind = kind_key(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
             self._kinds.setdefault(kind, {})[(namespace_of(obj), name_of(obj))] = obj
 
+    def with_profiles(self, profiles: tuple[Any, ...]) -> Snapshot:
+        """The same snapshot, read with the user's own profiles."""
+        if profiles:
+            self.source = replace(self.source, profiles=profiles)
+        return self
+
     def all(self, kind: str) -> list[Obj]:
         """All objects of a kind, in the order in which they were read."""
         return list(self._kinds.get(kind, {}).values())
@@ -78,6 +84,10 @@ class Snapshot:
                     index.setdefault(item, []).append(obj)
             self._indexes[(kind, indexer)] = index
         return index.get(key, [])
+
+    def each(self, kind: str, indexer: Indexer, key: Any) -> Iterator[Obj]:
+        """What :meth:`lookup` gives, one by one: for asking whether there is any among very many."""
+        return iter(self.lookup(kind, indexer, key))
 
     def cached(self, key: Hashable, compute: Callable[[Snapshot], T], kinds: tuple[str, ...]) -> T:
         """Compute something once per snapshot; ``kinds`` are those that it depends on, so that a view can share it."""
@@ -137,6 +147,10 @@ class _Overlay(Snapshot):
 
     def kinds(self) -> list[str]:
         return sorted({*super().kinds(), *self._base.kinds()})
+
+    def each(self, kind: str, indexer: Indexer, key: Any) -> Iterator[Obj]:
+        yield from self._visible(kind, self._base.each(kind, indexer, key))
+        yield from super().lookup(kind, indexer, key)
 
     def lookup(self, kind: str, indexer: Indexer, key: Any) -> list[Obj]:
         found = self._base.lookup(kind, indexer, key)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
 
@@ -17,6 +17,15 @@ def units(routes: Iterable[Route]) -> list[tuple[Route, ...]]:
     """
     everything = list(routes)
     wildcards = {(route.load_balancer[0], route.host) for route in everything if route.host.startswith("*.")}
+    return _tied(everything, lambda route: _ties(route, wildcards))
+
+
+def switches(routes: Iterable[Route]) -> list[tuple[Route, ...]]:
+    """Split routes into the smallest groups of which each can be switched by itself: they share an object or an upstream."""
+    return _tied(list(routes), lambda route: iter([("object", route.object), ("upstream", route.load_balancer, route.upstream_group)]))
+
+
+def _tied(everything: list[Route], ties: Callable[[Route], Iterator[Hashable]]) -> list[tuple[Route, ...]]:
     parent: dict[Hashable, Hashable] = {}
 
     def root(key: Hashable) -> Hashable:
@@ -26,7 +35,7 @@ def units(routes: Iterable[Route]) -> list[tuple[Route, ...]]:
         return key
 
     for number, route in enumerate(everything):
-        for tie in _ties(route, wildcards):
+        for tie in ties(route):
             parent[root(("route", number))] = root(tie)
     groups: dict[Hashable, list[Route]] = {}
     for number, route in enumerate(everything):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef
+from ansible_collections.meshlb.istio.plugins.module_utils.model import EITHER_ADDRESS, LoadBalancer, ObjectRef, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, RouteReading
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.plain import plain_routes
@@ -20,4 +20,5 @@ class Unknown(Profile):
     def routes(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
     ) -> RouteReading:
-        return plain_routes(snapshot, load_balancer, only)
+        reading = plain_routes(snapshot, load_balancer, only)
+        return RouteReading(tuple(replace(route, features=(EITHER_ADDRESS,)) for route in reading.routes), reading.findings)

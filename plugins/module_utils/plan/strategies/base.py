@@ -16,6 +16,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, kind_key
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import Endpoint, endpoints, find_port
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.units import switches
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Wish
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
 
@@ -88,17 +89,20 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
         route: route.why_not_settable for route in wanted
         if not route.settable and (host or route.upstream.address != "cluster_ip")
     }
-    for key in sorted({route.load_balancer for route in together}):
-        load_balancer = context.load_balancers[key]
-        profile, own = profile_of(context.snapshot, load_balancer.vendor), [route for route in together if route.load_balancer == key]
-        answers = [profile.set_service_routing(context.snapshot, load_balancer, own)]
+    bodies: list[Obj] = []
+    for block in switches(together):
+        load_balancer = context.load_balancers[block[0].load_balancer]
+        profile = profile_of(context.snapshot, load_balancer.vendor)
+        answers = [profile.set_service_routing(context.snapshot, load_balancer, block)]
         if host:
-            answers.append(profile.set_host(context.snapshot, load_balancer, own))
-        for answer in answers:
-            wishes += answer.wishes
-            if answer.refusal:
-                refusals.update({route: answer.refusal for route in wanted if route.load_balancer == key})
-    return Proposal(tuple(wishes), (), refusals)
+            answers.append(profile.set_host(context.snapshot, load_balancer, block))
+        refusal = next((answer.refusal for answer in answers if answer.refusal), "")
+        if refusal:
+            refusals.update({route: refusal for route in wanted if route in block})
+            continue
+        wishes += (wish for answer in answers for wish in answer.wishes)
+        bodies += (body for answer in answers for body in answer.bodies)
+    return Proposal(tuple(wishes), tuple(bodies), refusals)
 
 
 def joined(*proposals: Proposal) -> Proposal:

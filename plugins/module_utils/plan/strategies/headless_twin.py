@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
+from ansible_collections.meshlb.istio.plugins.module_utils.model import EITHER_ADDRESS, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port
@@ -30,7 +30,7 @@ class HeadlessTwin(Strategy):
     name = "headless_twin"
     gain = "the load balancer is left untouched and keeps its own balancing, and any host and any protocol is served"
     cost = "one listener per pod in the load balancer's sidecar, and the Service's own mesh policies do not apply"
-    loses = frozenset({MESH_POLICY})
+    loses = frozenset({MESH_POLICY, EITHER_ADDRESS})
 
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         refusals: dict[Route, str] = {}
