@@ -17,7 +17,7 @@ options:
     elements: dict
     required: true
   words:
-    description: Names (V(namespace/name) or V(name)) or vendor ids; all load balancers where empty.
+    description: Names (V(namespace/name) or V(name)) or vendor ids, as a list or separated by commas; all load balancers where empty.
     type: list
     elements: str
     required: true
@@ -43,8 +43,11 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.selection import is_named
 
 
-def chosen(load_balancers: list[dict[str, Any]], words: list[str]) -> list[dict[str, Any]]:
+def chosen(load_balancers: list[dict[str, Any]], words: list[str] | str) -> list[dict[str, Any]]:
     """Load balancers that one of the words means; raises AnsibleFilterError for a word that means none."""
+    if isinstance(words, str):
+        # As given by -e on the command line; modules take it for a list, too.
+        words = [word.strip() for word in words.split(",") if word.strip()]
     if not words:
         return load_balancers
 
