@@ -158,7 +158,7 @@ def test_what_is_retired_says_so() -> None:
 
 def test_classes_that_are_served_twice() -> None:
     assert ("MLB109", "nginx") in codes(nginx(), nginx("second"), ingress_class())
-    f5 = nginx("f5", args=[], image="nginx/nginx-ingress:5")
+    f5 = nginx("f5", args=["-ingress-class=shared"], image="nginx/nginx-ingress:5")
     by_name = nginx("b", "--ingress-class-by-name", "--ingress-class=shared")
     assert ("MLB104", "shared") in codes(f5, by_name, ingress_class("shared", "nginx.org/ingress-controller"))
     assert not {"MLB104", "MLB109"} & {code for code, dummy in codes(nginx(), ingress_class())}
