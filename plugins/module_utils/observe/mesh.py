@@ -24,6 +24,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot impo
 
 DEFAULT_ROOT_NAMESPACE = "istio-system"
 DEFAULT_TRUST_DOMAIN = "cluster.local"
+MESH_DEPENDS = (kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.CONFIG_MAP, kinds.NAMESPACE, kinds.WEBHOOK)
+"""Kinds that the mesh's facts are read from."""
 AMBIENT_LABEL = "istio.io/dataplane-mode"
 
 
@@ -91,7 +93,7 @@ def root_namespace(snapshot: Snapshot) -> str:
 
 def read_mesh(snapshot: Snapshot) -> Mesh:
     """Read the mesh's facts from a snapshot. Manifests without istiod count as a mesh with Istio's defaults."""
-    return snapshot.cached("mesh", _read_mesh, (kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.CONFIG_MAP, kinds.NAMESPACE))
+    return snapshot.cached("mesh", _read_mesh, MESH_DEPENDS)
 
 
 def _read_mesh(snapshot: Snapshot) -> Mesh:

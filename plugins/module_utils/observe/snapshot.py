@@ -118,13 +118,14 @@ class _Overlay(Snapshot):
         self._gone: dict[str, set[Key]] = {}
         for kind, namespace, name in gone:
             self._gone.setdefault(kind, set()).add((namespace, name))
+        self._changed = frozenset({*self._kinds, *self._gone})
 
     def _hides(self, kind: str, obj: Obj) -> bool:
         key = (namespace_of(obj), name_of(obj))
         return key in self._kinds.get(kind, {}) or key in self._gone.get(kind, set())
 
     def _visible(self, kind: str, objects: Iterable[Obj]) -> Iterator[Obj]:
-        if kind not in self._kinds and kind not in self._gone:
+        if kind not in self._changed:
             return iter(objects)
         return (obj for obj in objects if not self._hides(kind, obj))
 
@@ -141,7 +142,7 @@ class _Overlay(Snapshot):
         return len(self.all(kind))
 
     def cached(self, key: Hashable, compute: Callable[[Snapshot], T], kinds: tuple[str, ...]) -> T:
-        if any(kind in self._kinds or kind in self._gone for kind in kinds):
+        if not self._changed.isdisjoint(kinds):
             return super().cached(key, compute, kinds)
         return self._base.cached(key, compute, kinds)
 
@@ -154,6 +155,6 @@ class _Overlay(Snapshot):
 
     def lookup(self, kind: str, indexer: Indexer, key: Any) -> list[Obj]:
         found = self._base.lookup(kind, indexer, key)
-        if kind not in self._kinds and kind not in self._gone:
+        if kind not in self._changed:
             return found
         return [*self._visible(kind, found), *super().lookup(kind, indexer, key)]

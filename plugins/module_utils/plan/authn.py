@@ -10,7 +10,7 @@ one level the oldest policy counts; a port's mode beats its policy's mode; UNSET
 from __future__ import annotations
 
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.kinds import PEER_AUTHENTICATION
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import root_namespace
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import MESH_DEPENDS, root_namespace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
     Obj,
     created_at,
@@ -23,6 +23,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 
 PERMISSIVE = "PERMISSIVE"
+_DEPENDS = (PEER_AUTHENTICATION, *MESH_DEPENDS)
 
 
 def by_namespace(policy: Obj) -> tuple[str, ...]:
@@ -32,9 +33,13 @@ def by_namespace(policy: Obj) -> tuple[str, ...]:
 
 def effective_mode(snapshot: Snapshot, pod: Obj, port: int) -> str:
     """Return ``STRICT``, ``PERMISSIVE`` or ``DISABLE`` for one port (the pod's own number) of a pod (or pod template)."""
-    namespace = namespace_of(pod)
+    namespace, labels = namespace_of(pod), labels_of(pod)
+    key = ("effective_mode", namespace, port, tuple(labels.items()))
+    return snapshot.cached(key, lambda view: _effective_mode(view, namespace, labels, port), _DEPENDS)
+
+
+def _effective_mode(snapshot: Snapshot, namespace: str, labels: dict[str, str], port: int) -> str:
     policies = _oldest_first(snapshot.lookup(PEER_AUTHENTICATION, by_namespace, namespace))
-    labels = labels_of(pod)
     # Policies of the root namespace are the mesh's: one with a selector is for nobody, not even for pods there.
     if namespace == root_namespace(snapshot):
         policies = []
@@ -49,6 +54,10 @@ def effective_mode(snapshot: Snapshot, pod: Obj, port: int) -> str:
 
 def namespace_mode(snapshot: Snapshot, namespace: str) -> str:
     """Return the mode that namespace-wide and mesh-wide policies give, which is what automatic mutual TLS looks at first."""
+    return snapshot.cached(("namespace_mode", namespace), lambda view: _namespace_mode(view, namespace), _DEPENDS)
+
+
+def _namespace_mode(snapshot: Snapshot, namespace: str) -> str:
     for scope in (namespace, root_namespace(snapshot)):
         for policy in _oldest_first(snapshot.lookup(PEER_AUTHENTICATION, by_namespace, scope)):
             if dig(policy, "spec", "selector", "matchLabels"):

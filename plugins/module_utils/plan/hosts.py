@@ -71,10 +71,10 @@ def entry_http_ports(entry: Obj) -> Iterator[int]:
 
 def has_http_listener(snapshot: Snapshot, viewer: Viewer, port: int) -> bool:
     """Whether the viewer's sidecar has the shared HTTP listener 0.0.0.0:port."""
-    services = snapshot.lookup(kinds.SERVICE, http_ports, port)
+    services = snapshot.each(kinds.SERVICE, http_ports, port)
     if any(sees(snapshot, viewer, item, [fqdn(item)]) for item in services):
         return True
-    entries = snapshot.lookup(kinds.SERVICE_ENTRY, entry_http_ports, port)
+    entries = snapshot.each(kinds.SERVICE_ENTRY, entry_http_ports, port)
     return any(sees(snapshot, viewer, item, list(entry_hosts(item))) for item in entries)
 
 

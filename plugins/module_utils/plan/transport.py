@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Outcome, Verdict
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import read_mesh
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import MESH_DEPENDS, read_mesh
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, name_of, namespace_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import Endpoint
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
@@ -26,6 +26,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility impor
     short_name,
 )
 
+_DEPENDS = (kinds.DESTINATION_RULE, *MESH_DEPENDS)
+
 
 def rule_hosts(rule: Obj) -> Iterator[str]:
     """Index of DestinationRules by full host name."""
@@ -34,7 +36,11 @@ def rule_hosts(rule: Obj) -> Iterator[str]:
 
 def destination_rule(snapshot: Snapshot, viewer: Viewer, host: str, home: str) -> Obj | None:
     """The DestinationRule that holds for a host: the client's namespace first, then the Service's, then the root."""
-    host = host.lower()
+    key = ("destination_rule", viewer.namespace, host.lower(), home)
+    return snapshot.cached(key, lambda view: _destination_rule(view, viewer, host.lower(), home), _DEPENDS)
+
+
+def _destination_rule(snapshot: Snapshot, viewer: Viewer, host: str, home: str) -> Obj | None:
     candidates = list(snapshot.lookup(kinds.DESTINATION_RULE, rule_hosts, host))
     parts = host.split(".")
     for position in range(1, len(parts)):

@@ -54,16 +54,20 @@ def raw_ports(context: Context) -> frozenset[tuple[str, int]]:
 def attempt(context: Context, proposal: Proposal) -> Outcomes:
     """Outcome per route of the unit if the proposal were carried out and every load balancer had its sidecar."""
     view = laid_over(context.snapshot, proposal)
-    keys = sorted({route.load_balancer for route in context.routes})
-    only = frozenset(route.object for route in context.routes)
-    changed, dummy = read_routes(view, (context.load_balancers[key] for key in keys), only)
-    by_identity = {route_identity(route): route for route in changed}
+    by_identity = _read_again(context, view) if proposal.wishes else {}
     outcomes = {}
     for route in context.routes:
         load_balancer = context.load_balancers[route.load_balancer]
         now = by_identity.get(route_identity(route), route)
         outcomes[route] = predict(view, load_balancer, now, sidecar=may_have_sidecar(load_balancer))
     return outcomes
+
+
+def _read_again(context: Context, view: Snapshot) -> dict[tuple[Any, ...], Route]:
+    keys = sorted({route.load_balancer for route in context.routes})
+    only = frozenset(route.object for route in context.routes)
+    changed, dummy = read_routes(view, (context.load_balancers[key] for key in keys), only)
+    return {route_identity(route): route for route in changed}
 
 
 def route_identity(route: Route) -> tuple[Any, ...]:
