@@ -102,6 +102,8 @@ def _past_sidecar(snapshot: Snapshot, request: Request) -> Outcome:
     if request.route.upstream.scheme == "mutual_tls":
         how = "the load balancer speaks mutual TLS itself, with the mesh's certificate"
         return received(snapshot, request.endpoints, dict.fromkeys(request.endpoints, True), how, "")
+    if request.route.upstream.scheme == "tls":
+        return Outcome("unknown", "the load balancer speaks TLS itself and past its sidecar; whether it is mutual is not known")
     return _plain(snapshot, request, f"the annotation {INCLUDE_OUTBOUND_RANGES} keeps it away from the load balancer's sidecar", "")
 
 

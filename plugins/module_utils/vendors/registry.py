@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary import Emissary
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx import F5Nginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.unknown import Unknown
@@ -19,6 +20,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.unknown impor
 PROFILES: tuple[Profile, ...] = (
     IngressNginx(),
     F5Nginx(),
+    Emissary(),
 )
 UNKNOWN = Unknown()
 
