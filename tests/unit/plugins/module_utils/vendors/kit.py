@@ -11,7 +11,7 @@ where there are none.
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,12 @@ SHOP_NAME, CART_NAME = "shop.apps.svc.cluster.local", "cart.apps.svc.cluster.loc
 def undeclared(name: str = "shop") -> list[Obj]:
     """A Service whose port declares no protocol, and its pod."""
     return [service(name, port("")), pod(name)]
+
+
+def noted(item: Obj, **annotations: str) -> Obj:
+    """A copy with these annotations and no others; the API keeps no empty map."""
+    metadata = {key: value for key, value in item["metadata"].items() if key != "annotations"}
+    return {**item, "metadata": {**metadata, **({"annotations": annotations} if annotations else {})}}
 
 
 def data_plane(name: str, *args: str, image: str = "", command: tuple[str, ...] = (), env: tuple[str, ...] = (), **more: Any) -> Obj:
@@ -114,7 +120,7 @@ def crd_folder() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def schemas(vendor: str) -> dict[tuple[str, str], Obj]:
     """Schemas by group/version and kind of a vendor's CustomResourceDefinitions."""
     folder = crd_folder()

@@ -48,7 +48,8 @@ def to(name: str, host: str = "", **more: Any) -> Obj:
 
 
 def server(
-    *routes: Obj, upstreams: list[Obj] | None = None, name: str = "cafe", kind: str = "VirtualServer", class_name: str = "", host: str = HOST
+    *routes: Obj, upstreams: list[Obj] | None = None, name: str = "cafe", kind: str = "VirtualServer", class_name: str = "",
+    host: str = HOST,
 ) -> Obj:
     key = "subroutes" if kind == "VirtualServerRoute" else "routes"
     spec: Obj = {"host": host, "upstreams": upstreams or [upstream()], key: list(routes) or [{"path": "/", "action": to("shop")}]}
@@ -72,7 +73,8 @@ READ: dict[str, tuple[list[Obj], list[tuple[Any, ...]]]] = {
     "a plain action": ([server()], [(HOST, "/", SHOP, *PODS)]),
     "Service routing": ([server(upstreams=[upstream(use_cluster_ip=True)])], [(HOST, "/", SHOP, *VIP)]),
     "Service routing, turned off": ([server(upstreams=[upstream(use_cluster_ip=False)])], [(HOST, "/", SHOP, *PODS)]),
-    "a Host, in any spelling": ([server({"path": "/", "action": to("shop", SHOP_NAME)})], [(HOST, "/", SHOP, "pod_ips", SHOP_NAME, "http")]),
+    "a Host, in any spelling": (
+        [server({"path": "/", "action": to("shop", SHOP_NAME)})], [(HOST, "/", SHOP, "pod_ips", SHOP_NAME, "http")]),
     "the client's Host, by a variable": ([server({"path": "/", "action": to("shop", "${host}")})], [(HOST, "/", SHOP, *PODS)]),
     "TLS to the backend": ([server(upstreams=[upstream(tls={"enable": True})])], [(HOST, "/", SHOP, "pod_ips", "", "tls")]),
     "an upstream of another namespace": ([server(upstreams=[upstream(service="far/shop")])], [(HOST, "/", "far/shop:80", *PODS)]),
