@@ -15,12 +15,14 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import P
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary import Emissary
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx import F5Nginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kong import Kong
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.unknown import Unknown
 
 PROFILES: tuple[Profile, ...] = (
     IngressNginx(),
     F5Nginx(),
     Emissary(),
+    Kong(),
 )
 UNKNOWN = Unknown()
 
