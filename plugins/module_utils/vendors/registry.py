@@ -16,6 +16,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary impo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx import F5Nginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kong import Kong
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.pomerium import Pomerium
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.unknown import Unknown
 
 PROFILES: tuple[Profile, ...] = (
@@ -23,6 +24,7 @@ PROFILES: tuple[Profile, ...] = (
     F5Nginx(),
     Emissary(),
     Kong(),
+    Pomerium(),
 )
 UNKNOWN = Unknown()
 
