@@ -14,7 +14,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection imp
     INCLUDE_OUTBOUND_RANGES,
     NEVER_INJECTED,
 )
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import AMBIENT_LABEL, read_mesh
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import AMBIENT_LABEL, injects, read_mesh
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
     Obj,
     annotations_of,
@@ -73,8 +73,4 @@ def outbound_gaps(template: Obj) -> tuple[str, ...]:
 
 def injectors(snapshot: Snapshot) -> list[str]:
     """Names of the webhook configurations that inject sidecars."""
-    found = []
-    for item in snapshot.all(kinds.WEBHOOK):
-        if any("/inject" in str(dig(hook, "clientConfig", "service", "path", default="")) for hook in item.get("webhooks") or []):
-            found.append(name_of(item))
-    return sorted(found)
+    return sorted(name_of(item) for item in snapshot.all(kinds.WEBHOOK) if injects(item))

@@ -49,9 +49,10 @@ def predicts_injection(snapshot: Snapshot, namespace: str, template: Obj) -> tup
     wanted = labels_of(template).get(INJECT)
     if own.get(INJECTION) == "disabled":
         return False, f"namespace {namespace} is labelled {INJECTION}=disabled"
-    if wanted is not None:
+    # Any other value is none: the namespace decides.
+    if wanted in ("true", "false"):
         return wanted == "true", f"the pod is labelled {INJECT}={wanted}"
-    if annotations_of(template).get(INJECT) == "false":
+    if wanted is None and annotations_of(template).get(INJECT) == "false":
         return False, f"the pod is annotated {INJECT}: \"false\""
     if own.get(INJECTION) == "enabled":
         return True, f"namespace {namespace} is labelled {INJECTION}=enabled"

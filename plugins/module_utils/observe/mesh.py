@@ -132,10 +132,16 @@ def _version(istiod: Obj) -> str:
 def _data_plane(snapshot: Snapshot, installed: bool) -> str:
     ambient = any(labels_of(item).get(AMBIENT_LABEL) == "ambient" for item in snapshot.all(kinds.NAMESPACE))
     ztunnel = any(selects({"app": "ztunnel"}, labels_of(pod_template(item))) for item in snapshot.all(kinds.DAEMON_SET))
-    sidecar = bool(snapshot.all(kinds.WEBHOOK)) or installed or not snapshot.source.live
+    sidecar = any(map(injects, snapshot.all(kinds.WEBHOOK))) or installed or not snapshot.source.live
     if ambient or ztunnel:
         return "both" if sidecar else "ambient"
     return "sidecar" if sidecar else "none"
+
+
+def injects(webhook: Obj) -> bool:
+    """Whether a webhook configuration puts sidecars into pods."""
+    hooks = webhook.get("webhooks") or []
+    return any("/inject" in str(dig(hook, "clientConfig", "service", "path", default="")) for hook in hooks)
 
 
 def _parse(text: str) -> Obj:
