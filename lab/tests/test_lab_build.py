@@ -148,7 +148,7 @@ def test_check_refuses_only_what_does_not_fit(tmp_path: Path) -> None:
 
 def test_requirements_of_one_file_system_are_added_up() -> None:
     """Cache and state on one disk need both at once."""
-    assert [need for _, need in disk.requirements(10, 4)] == [14]
+    assert [need for dummy, need in disk.requirements(10, 4)] == [14]
 
 
 def test_trim_removes_read_only_module_files() -> None:

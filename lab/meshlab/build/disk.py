@@ -56,7 +56,7 @@ def size_gb(root: Path) -> float:
     """Space taken by a folder, hard links counted once."""
     seen: set[tuple[int, int]] = set()
     total = 0
-    for folder, _, names in os.walk(root):
+    for folder, _folders, names in os.walk(root):
         for name in names:
             info = os.lstat(os.path.join(folder, name))
             if (info.st_dev, info.st_ino) not in seen:
@@ -68,7 +68,7 @@ def size_gb(root: Path) -> float:
 def trim_go_caches() -> None:
     """Delete the lab's own Go caches (never the user's); module files may be read-only."""
 
-    def writable(function: object, path: str, _: object) -> None:
+    def writable(function: object, path: str, dummy: object) -> None:
         os.chmod(os.path.dirname(path), 0o755)
         os.chmod(path, 0o755)
         if os.path.isdir(path):

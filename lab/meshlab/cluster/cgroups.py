@@ -47,7 +47,7 @@ def processes(cluster: Cluster) -> set[int]:
     """Every process in the cluster's cgroups: those are containers of the cluster and nothing else."""
     found: set[int] = set()
     for root in hierarchies():
-        for folder, _, names in os.walk(root / cluster.netns):
+        for folder, _folders, names in os.walk(root / cluster.netns):
             if "cgroup.procs" in names:
                 with contextlib.suppress(OSError):
                     found.update(int(pid) for pid in (Path(folder) / "cgroup.procs").read_text().split())
@@ -57,7 +57,7 @@ def processes(cluster: Cluster) -> set[int]:
 def remove(cluster: Cluster) -> None:
     """Remove the cgroups, children first; processes must be gone."""
     for root in hierarchies():
-        for folder, _, _ in os.walk(root / cluster.netns, topdown=False):
+        for folder, _folders, _names in os.walk(root / cluster.netns, topdown=False):
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
 

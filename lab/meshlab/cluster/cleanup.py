@@ -72,7 +72,7 @@ def remove(cluster: Cluster) -> list[str]:
     host.forget_cluster(cluster)
     network.remove(cluster)
     with lock(paths.state_root() / "lock"):
-        for _ in range(3):
+        for _dummy in range(3):
             shutil.rmtree(cluster.state, ignore_errors=True)
         left = leftovers(cluster)
         host.restore()

@@ -20,7 +20,7 @@ KUBE_LINKS: Final = (
 
 def kubernetes_variables() -> dict[str, str]:
     """The version the programs report; unset, clients and charts would see v0.0.0."""
-    major, minor, _ = versions.KUBERNETES.split(".")
+    major, minor, dummy = versions.KUBERNETES.split(".")
     said = {"gitVersion": f"v{versions.KUBERNETES}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
     return {f"{package}.{name}": value for package in packages for name, value in said.items()}

@@ -24,7 +24,7 @@ def parse(text: str) -> list[Mount]:
     """Read the format of /proc/self/mountinfo, where blanks in names are written as octal numbers."""
     found = []
     for line in text.splitlines():
-        left, _, right = line.partition(" - ")
+        left, dummy, right = line.partition(" - ")
         point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), left.split()[4])
         found.append(Mount(Path(point), right.split()[0]))
     return found

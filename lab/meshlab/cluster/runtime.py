@@ -77,7 +77,7 @@ def shims(cluster: Cluster) -> dict[int, int]:
 def end_containers(cluster: Cluster) -> None:
     """End every container at once; the pods are to be gone, not to be told."""
     sockets = shim_sockets(cluster)
-    for _ in range(3):
+    for _dummy in range(3):
         victims = {pid: processes.start_time(pid) for pid in cgroups.processes(cluster)} | shims(cluster)
         if not victims:
             break

@@ -89,7 +89,7 @@ class World:
         """Objects that this collection made or changed."""
         kinds = ["services", "deployments", "daemonsets", "ingresses", "serviceentries", "destinationrules", "virtualservices"]
         items = self.ask("get", ",".join(kinds), "-A")["items"]
-        label, _, value = OURS.partition("=")
+        label, dummy, value = OURS.partition("=")
         return [
             f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}" for item in items
             if item["metadata"].get("labels", {}).get(label) == value
@@ -107,7 +107,7 @@ def request(url: str, host: str) -> Answer:
     """One request with curl, as the screen shows it."""
     name = ["--header", f"Host: {host}"] if host else []
     result = run(["curl", "--silent", "--max-time", "10", "--write-out", "\n%{http_code}", *name, url], check=False)
-    body, _, status = result.stdout.rpartition("\n")
+    body, dummy, status = result.stdout.rpartition("\n")
     try:
         seen = json.loads(body)
     except ValueError:

@@ -59,7 +59,7 @@ class Asker:
         """Inbound listeners of backends: one pod per workload is asked, and none after a namespace has refused once."""
         representatives = _representatives(pods)
         asked = sorted(set(representatives.values()))
-        first = {namespace: pod for namespace, pod in reversed(asked)}
+        first = dict(reversed(asked))
         opening = sorted(first.items())
         answers = self._all(opening, INBOUND, parse_config_dump)
         closed = {key[0]: answer for key, answer in answers.items() if isinstance(answer, Forbidden)}

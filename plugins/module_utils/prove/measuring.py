@@ -49,7 +49,7 @@ class Job:
     addresses: frozenset[str]
 
 
-Counters = Mapping[Key, "Reading | MeshlbError"]
+Counters = Mapping[Key, Reading | MeshlbError]
 
 
 @dataclass(frozen=True)

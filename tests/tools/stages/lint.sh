@@ -34,7 +34,8 @@ run_mypy() {
     else
         echo "note: there are no plugins yet"
     fi
-    mypy --cache-dir "$MESHLB_CACHE/mypy/tools" -p tests.tools
+    mypy --cache-dir "$MESHLB_CACHE/mypy/tools" -p tests.tools || return
+    MYPYPATH=lab mypy --cache-dir "$MESHLB_CACHE/mypy/lab" -p meshlab
 }
 
 # ansible-lint is told to stay off the network and finds its collections in the tree.

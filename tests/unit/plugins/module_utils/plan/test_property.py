@@ -46,7 +46,7 @@ def random_service(dice: random.Random, name: str) -> list[Obj]:
     number, target = dice.choice([(80, 8080), (8000, 8080), (8080, 8080), (80, "web")])
     declared = port(dice.choice(["http", "web", "tcp", "https", "grpc"]), number, target)
     made = [service(name, declared, ip=dice.choice(["", "", "", "None"]))]
-    for _ in range(dice.choice([0, 1, 1, 2])):
+    for _pod in range(dice.choice([0, 1, 1, 2])):
         made.append(pod(name, sidecar=dice.random() < 0.85, web=dice.choice([8080, 8080, 9090])))
     return made
 
