@@ -76,7 +76,8 @@ IN, OUT = "traffic.sidecar.istio.io/includeInboundPorts", "traffic.sidecar.istio
 @pytest.mark.parametrize(
     ("annotations", "capture", "takes"),
     [
-        ({}, "all", True), ({IN: "*"}, "all", True), ({IN: ""}, "none", False), ({IN: "80"}, "some", False), ({IN: "80, 8080"}, "some", True),
+        ({}, "all", True), ({IN: "*"}, "all", True), ({IN: ""}, "none", False), ({IN: "80"}, "some", False),
+        ({IN: "80, 8080"}, "some", True),
         ({OUT: "8080"}, "some", False), ({OUT: "80"}, "some", True), ({OUT: ""}, "all", True), ({IN: "*", OUT: "8080"}, "some", False),
         ({IN: "", OUT: "80"}, "none", False), ({IN: "8080", OUT: "8080"}, "some", True),
     ],
