@@ -10,13 +10,14 @@ import sys
 
 from tests.tools.stage_collection import ROOT
 
-from . import findings, modules, roles
+from . import findings, modules, roles, vendors
 from .frame import Generator, outdated, write
 
 GENERATORS = (
     Generator("docs/findings.md", findings.pages),
     Generator("docs/modules/*.md", modules.pages),
     Generator("docs/roles/*.md", roles.pages),
+    Generator("docs/vendors.md", vendors.pages),
 )
 
 
