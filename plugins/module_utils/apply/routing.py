@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.book import is_created, load_balancers_of
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.managers import manager_finding
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import claim, create, owned, take_back
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding
@@ -15,6 +16,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import RoutingPlan
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import identity
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.headless_twin import widened
 
 PART = "service_routing"
 # Mesh objects come first, then the load balancer is switched to them, and only then goes what nothing uses any more.
@@ -47,10 +49,19 @@ def _created(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple
     for proposal, names in plan.proposals:
         for body in proposal.bodies:
             wanted.add(identity(body))
-            change, found = create(live, body, PART, names, _why(body, plan), MESH, scope)
+            change, found = create(live, _for_others_too(live, body, scope), PART, names, _why(body, plan), MESH, scope)
             changes += [change] if change else []
             findings += found
     return changes, findings, wanted
+
+
+def _for_others_too(live: Snapshot, body: Obj, scope: Collection[str]) -> Obj:
+    """``body`` as it must be while a twin of ours also serves load balancers that this run does not decide about."""
+    existing = live.get(*identity(body))
+    others = load_balancers_of(existing) - set(scope) if existing is not None and is_created(existing, PART) else frozenset()
+    if not others or existing is None or body["kind"] != "Service":
+        return body
+    return widened(body, existing, {name.partition("/")[0] for name in others})
 
 
 def _patched(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], list[Finding], set[Key]]:

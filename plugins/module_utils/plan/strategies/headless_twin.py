@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import EITHER_ADDRESS, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, annotations_of, dig
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import (
     Context,
@@ -42,6 +42,14 @@ class HeadlessTwin(Strategy):
             else:
                 wanted.setdefault((route.backend.namespace, route.backend.service), []).append(route)
         return Proposal((), tuple(_twin(context, routes) for dummy, routes in sorted(wanted.items())), refusals)
+
+
+def widened(body: Obj, existing: Obj, namespaces: Iterable[str]) -> Obj:
+    """A twin that also serves load balancers of these namespaces, about which this run does not decide: all of its ports stay."""
+    told = {*annotations_of(body).get(EXPORT_TO, "").split(","), *namespaces} - {""}
+    metadata = {**body["metadata"], "annotations": {**annotations_of(body), EXPORT_TO: ",".join(sorted(told))}}
+    ports = {item["port"]: item for item in (*dig(existing, "spec", "ports", default=[]), *body["spec"]["ports"])}
+    return {**body, "metadata": metadata, "spec": {**body["spec"], "ports": [ports[number] for number in sorted(ports)]}}
 
 
 def _refusal(context: Context, route: Route) -> str:

@@ -159,6 +159,23 @@ def test_a_run_for_one_load_balancer_leaves_the_others_objects() -> None:
     assert [item["metadata"]["namespace"] for item in moved.all("ServiceEntry.networking.istio.io")] == ["inner"]
 
 
+def test_a_run_for_one_load_balancer_keeps_a_twin_for_the_others() -> None:
+    other = service("shop", port("http", 80, 8080), port("http-more", 81, 9090))
+    inner = ingress("in", path(backend("shop", 81)), class_name="in")
+    before = cluster(other, *OBJECTS["http"][1:], *INNER[:3], inner, STRICT)
+    both = run(before, "headless_twin").after
+    for label in ("edge/lb", "inner/in"):
+        assert contents(scoped(both, "headless_twin", label)) == contents(both)
+    twin = both.get("Service", APPS, "shop-meshlb") or {}
+    assert twin["metadata"]["annotations"]["networking.istio.io/exportTo"] == "edge,inner"
+    assert [item["port"] for item in twin["spec"]["ports"]] == [8080, 9090]
+    # One after the other comes to the same, and a run for all drops what nobody needs any more.
+    assert contents(scoped(scoped(before, "headless_twin", "edge/lb"), "headless_twin", "inner/in")) == contents(both)
+    without = both.overlay([], [("Ingress.networking.k8s.io", APPS, "in")])
+    alone = run(without, "headless_twin").after.get("Service", APPS, "shop-meshlb") or {}
+    assert [item["port"] for item in alone["spec"]["ports"]] == [8080]
+
+
 def test_objects_outside_the_runs_reach_are_not_taken_back() -> None:
     before = cluster(*OBJECTS["http"], STRICT)
     after = run(before, "headless_twin").after
