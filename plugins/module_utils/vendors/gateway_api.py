@@ -26,6 +26,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import RouteReading
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_attachment import (
+    BACKEND_TLS_POLICY,
     GATEWAY,
     GATEWAY_CLASS,
     GROUP,
@@ -39,10 +40,11 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_attac
     attachments,
     gateways_of,
     granted,
+    speaks_tls,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import is_ignored, make_backend, pinned_strategy
 
-KINDS = (GATEWAY_CLASS, GATEWAY, HTTP_ROUTE, GRPC_ROUTE, TCP_ROUTE, TLS_ROUTE, REFERENCE_GRANT)
+KINDS = (GATEWAY_CLASS, GATEWAY, HTTP_ROUTE, GRPC_ROUTE, TCP_ROUTE, TLS_ROUTE, REFERENCE_GRANT, BACKEND_TLS_POLICY)
 """What a profile that reads Gateway API routes names in its ``kinds``."""
 
 _PATH_TYPES = {"PathPrefix": "Prefix", "Exact": "Exact", "RegularExpression": "ImplementationSpecific"}
@@ -71,7 +73,8 @@ class Treatment:
     """How an implementation reaches a backend.
 
     ``host`` is the Host that it sends, ``None`` for what the route's filters say. ``group`` names the upstream where
-    it is shared beyond one rule. ``scheme`` is only given where it is not what the route's kind implies.
+    it is shared beyond one rule. ``scheme`` is only given where it is not what the route's kind implies. ``dropped`` says
+    why the implementation does not serve the backend at all: then there is no route, but a finding.
     """
 
     address: Address = "pod_ips"
@@ -81,6 +84,7 @@ class Treatment:
     scheme: Scheme | None = None
     settable: bool = True
     why_not_settable: str = ""
+    dropped: str = ""
 
 
 Decide = Callable[[Place], Treatment]
@@ -88,19 +92,20 @@ Decide = Callable[[Place], Treatment]
 
 def read_gateway_routes(
     snapshot: Snapshot, load_balancer: LoadBalancer, controllers: Collection[str], decide: Decide,
-    only: frozenset[ObjectRef] | None = None, serves: Callable[[Obj], bool] = lambda gateway: True,
+    only: frozenset[ObjectRef] | None = None, serves: Callable[[Obj], bool] = lambda gateway: True, *, per_backend_host: bool = False,
 ) -> RouteReading:
     """Routes of all kinds on the Gateways whose class has one of these controller names.
 
     ``decide`` says how the implementation reaches each backend; ``serves`` picks the Gateways that this load balancer's
-    workload carries (some implementations make one workload per Gateway).
+    workload carries (some implementations make one workload per Gateway). ``per_backend_host``: each backend of a rule can
+    be sent a Host of its own, so that a rewritten Host costs no canary.
     """
     gateways = {key: item for key, item in gateways_of(snapshot, controllers).items() if serves(item)}
     routes: dict[Route, None] = {}
     findings: dict[Finding, None] = {}
     for kind in ROUTE_KINDS if gateways else ():
         for obj in _objects(snapshot, kind, only):
-            reader = _Reader(snapshot, load_balancer, obj, decide)
+            reader = _Reader(snapshot, load_balancer, obj, decide, ("weights",) if per_backend_host else ("canary", "weights"))
             for attachment in attachments(snapshot, obj, gateways):
                 routes.update(dict.fromkeys(reader.routes(attachment)))
             findings.update(dict.fromkeys(reader.findings))
@@ -124,7 +129,10 @@ class _Match:
 class _Reader:
     """Routes of one object."""
 
-    def __init__(self, snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, decide: Decide) -> None:
+    def __init__(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, decide: Decide, weighted: tuple[str, ...]
+    ) -> None:
+        self.weighted = weighted
         self.snapshot = snapshot
         self.load_balancer = load_balancer
         self.obj = obj
@@ -137,12 +145,16 @@ class _Reader:
             for host in attachment.hosts:
                 for match in dict.fromkeys(matches(str(self.obj["kind"]), rule, attachment.port)):
                     for place, features in backends:
-                        yield self._route(attachment, place, rule, host, match, features)
+                        treatment = self.decide(place)
+                        if treatment.dropped:
+                            self.findings.append(finding("MLB220", f"rule {number + 1}: {treatment.dropped}", ref_of(self.obj)))
+                        else:
+                            yield self._route(attachment, place, rule, host, match, features, treatment)
 
     def _backends(self, attachment: Attachment, number: int, rule: Obj) -> Iterator[tuple[Place, tuple[str, ...]]]:
         sent = host_set_by(rule.get("filters"))
         listed = list(rule.get("backendRefs") or [])
-        weighted = ("canary", "weights") if len(listed) > 1 else ()
+        weighted = self.weighted if len(listed) > 1 else ()
         for reference in listed:
             own = host_set_by(reference.get("filters")) or sent
             place = self._place(attachment, number, reference, own, mirror=False)
@@ -170,9 +182,9 @@ class _Reader:
         return Place(self.obj, number, attachment.gateway, namespace, name, int(reference.get("port") or 0), host, mirror)
 
     def _route(
-        self, attachment: Attachment, place: Place, rule: Obj, host: str, match: _Match, features: tuple[str, ...]
+        self, attachment: Attachment, place: Place, rule: Obj, host: str, match: _Match, features: tuple[str, ...],
+        treatment: Treatment,
     ) -> Route:
-        treatment = self.decide(place)
         first = dig(rule, "backendRefs", 0, default={})
         main = (str(first.get("namespace") or namespace_of(self.obj)), str(first.get("name") or ""), int(first.get("port") or 0))
         return Route(
@@ -183,7 +195,7 @@ class _Reader:
             path_type=match.path_type,
             backend=make_backend(self.snapshot, place.namespace, place.service, place.port),
             upstream=Upstream(
-                treatment.address, place.host if treatment.host is None else treatment.host, treatment.scheme or attachment.scheme,
+                treatment.address, place.host if treatment.host is None else treatment.host, self._scheme(attachment, place, treatment),
             ),
             upstream_group=treatment.group or self._group(place),
             features=tuple(sorted({*features, *treatment.features})),
@@ -195,6 +207,11 @@ class _Reader:
             ignored=is_ignored(self.obj),
             pinned_strategy=pinned_strategy(self.snapshot, self.obj),
         )
+
+    def _scheme(self, attachment: Attachment, place: Place, treatment: Treatment) -> Scheme:
+        if attachment.scheme == "http" and speaks_tls(self.snapshot, place.namespace, place.service, place.port):
+            return "tls"
+        return treatment.scheme or attachment.scheme
 
     def _group(self, place: Place) -> str:
         own = f"{self.obj['kind']}-{namespace_of(self.obj)}-{name_of(self.obj)}-{place.rule}"

@@ -23,6 +23,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
     name_of,
     namespace_of,
 )
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 
 GROUP = "gateway.networking.k8s.io"
@@ -33,6 +34,7 @@ GRPC_ROUTE = f"GRPCRoute.{GROUP}"
 TCP_ROUTE = f"TCPRoute.{GROUP}"
 TLS_ROUTE = f"TLSRoute.{GROUP}"
 REFERENCE_GRANT = f"ReferenceGrant.{GROUP}"
+BACKEND_TLS_POLICY = f"BackendTLSPolicy.{GROUP}"
 ROUTE_KINDS = (HTTP_ROUTE, GRPC_ROUTE, TCP_ROUTE, TLS_ROUTE)
 
 _DEFAULT_KINDS = {
@@ -101,9 +103,8 @@ def _allows(snapshot: Snapshot, gateway: Obj, listener: Obj, route: Obj) -> bool
 def _scheme(listener: Obj, route: Obj) -> Scheme:
     if route["kind"] in ("HTTPRoute", "GRPCRoute"):
         return "http"
-    # Passing through is the default only where a listener's TLS says so; a listener that ends TLS sends what was inside.
-    passed = route["kind"] == "TLSRoute" and dig(listener, "tls", "mode", default="Terminate") == "Passthrough"
-    return "tls" if passed else "tcp"
+    # A listener that ends TLS, which is the default, sends what was inside.
+    return "tls" if dig(listener, "tls", "mode", default="Terminate") == "Passthrough" else "tcp"
 
 
 def _hosts(listener: Obj, route: Obj) -> Iterator[str]:
@@ -149,3 +150,25 @@ def _grants(grant: Obj, route: Obj, service: str) -> bool:
         (item.get("group", ""), item.get("kind")) == ("", "Service") and item.get("name") in (None, "", service)
         for item in dig(grant, "spec", "to", default=[])
     )
+
+
+def speaks_tls(snapshot: Snapshot, namespace: str, service: str, port: int) -> bool:
+    """Whether a BackendTLSPolicy has implementations speak TLS to a Service port."""
+    policies = snapshot.lookup(BACKEND_TLS_POLICY, by_target, (namespace, service))
+    if not policies:
+        return False
+    name = str((find_port(snapshot.get(kinds.SERVICE, namespace, service) or {}, port) or {}).get("name") or "")
+    return any(
+        target.get("name") == service and target.get("sectionName") in (None, "", name) for item in policies for target in _targets(item)
+    )
+
+
+def by_target(policy: Obj) -> Iterator[tuple[str, str]]:
+    """Index of policies by the namespace and name of the Services that they are for."""
+    yield from ((namespace_of(policy), str(item.get("name"))) for item in _targets(policy))
+
+
+def _targets(policy: Obj) -> list[Obj]:
+    # One target in the first version of the kind, a list since.
+    listed = dig(policy, "spec", "targetRefs", default=[]) or [dig(policy, "spec", "targetRef", default={})]
+    return [item for item in listed if (item.get("group", ""), item.get("kind")) == ("", "Service")]

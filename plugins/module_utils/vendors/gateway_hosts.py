@@ -7,60 +7,71 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend, Finding, ObjectRef, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend, ObjectRef, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, kind_key, namespace_of
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import CLUSTER_DOMAIN
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Switch, Wish
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Switch
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import host_set_by
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.wishes import Wishes, mesh_name
 
 Named = Callable[[Backend], str]
+_Target = tuple[str, str, int]
 
 
 def service_name(backend: Backend) -> str:
     """The name by which the mesh knows a Service."""
-    return f"{backend.service}.{backend.namespace}.svc.{CLUSTER_DOMAIN}"
+    return mesh_name(backend.namespace, backend.service)
 
 
-def rewrite_hosts(snapshot: Snapshot, routes: Iterable[Route], named: Named = service_name) -> Switch:
+def rewrite_hosts(
+    snapshot: Snapshot, routes: Iterable[Route], named: Named = service_name, *, per_backend: bool = False
+) -> Switch:
     """The filters that make every rule behind these routes send its backend's name as Host.
 
     Of a rule only the list of its filters is written, so that whoever shifts weights or edits other rules meanwhile is not
     in the way. Refused for what has no such filter, and for a rule with several backends: it sends all of them one Host, and
-    on ports that are declared HTTP the Host decides, so one backend would get every request.
+    on ports that are declared HTTP the Host decides, so one backend would get every request. An implementation that applies
+    the filters of a backendRef (``per_backend``) can send each of them its own.
     """
-    wanted: dict[ObjectRef, set[tuple[str, str, int]]] = {}
+    wanted: dict[ObjectRef, set[_Target]] = {}
     for route in routes:
         wanted.setdefault(route.object, set()).add((route.backend.namespace, route.backend.service, route.backend.port))
-    wishes: list[Wish] = []
-    conflicts: list[Finding] = []
+    wishes = Wishes()
     for ref in sorted(wanted):
         if ref.kind != "HTTPRoute":
-            return Switch(refusal=f"{ref.kind} has no filter that rewrites the Host")
+            wishes.refuse(f"{ref.kind} has no filter that rewrites the Host")
+            continue
         obj = snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) or {}
         for number, rule in _rules_to(obj, wanted[ref]):
-            if len(rule["backendRefs"]) > 1:
-                return Switch(refusal=f"rule {number + 1} of {ref} has several backends, and one Host would lead to one of them only")
-            backend = _backend(obj, rule["backendRefs"][0])
-            host = named(Backend(*backend))
-            present = host_set_by(rule["backendRefs"][0].get("filters")) or host_set_by(rule.get("filters"))
-            if present and present != host:
-                conflicts.append(finding("MLB203", f"rule {number + 1} sends Host {present}, the plan needs {host}", ref))
-            elif not present:
-                wishes.append(Wish(obj, ("spec", "rules", number, "filters"), with_hostname(rule.get("filters") or [], host)))
-    if conflicts:
-        return Switch(refusal=f"{conflicts[0].object}: {conflicts[0].message}", findings=tuple(conflicts))
-    return Switch(tuple(wishes))
+            if len(rule["backendRefs"]) > 1 and not per_backend:
+                wishes.refuse(f"rule {number + 1} of {ref} has several backends, and one Host would lead to one of them only")
+            for position, reference in enumerate(rule["backendRefs"]):
+                if _target(obj, reference) in wanted[ref]:
+                    _rewrite(wishes, obj, (number, position), named(Backend(*_target(obj, reference))))
+    return wishes.switch()
 
 
-def _rules_to(obj: Obj, backends: set[tuple[str, str, int]]) -> Iterator[tuple[int, Obj]]:
+def _rewrite(wishes: Wishes, obj: Obj, place: tuple[int, int], host: str) -> None:
+    """Set the Host of one backend: by its rule's filters where it is the rule's only one, else by its own."""
+    rule = obj["spec"]["rules"][place[0]]
+    reference = rule["backendRefs"][place[1]]
+    present = host_set_by(reference.get("filters")) or host_set_by(rule.get("filters"))
+    if present and present != host:
+        wishes.conflict(obj, f"rule {place[0] + 1} sends Host {present}, the plan needs {host}")
+    elif not present and len(rule["backendRefs"]) == 1:
+        wishes.write(obj, ("spec", "rules", place[0], "filters"), with_hostname(rule.get("filters") or [], host))
+    elif not present:
+        path = ("spec", "rules", place[0], "backendRefs", place[1], "filters")
+        wishes.write(obj, path, with_hostname(reference.get("filters") or [], host))
+
+
+def _rules_to(obj: Obj, backends: set[_Target]) -> Iterator[tuple[int, Obj]]:
     for number, rule in enumerate(dig(obj, "spec", "rules", default=[])):
-        if any(_backend(obj, item) in backends for item in rule.get("backendRefs") or []):
+        if any(_target(obj, item) in backends for item in rule.get("backendRefs") or []):
             yield number, rule
 
 
-def _backend(obj: Obj, reference: Obj) -> tuple[str, str, int]:
+def _target(obj: Obj, reference: Obj) -> _Target:
     return (
         str(reference.get("namespace") or namespace_of(obj)), str(reference.get("name") or ""), int(reference.get("port") or 0),
     )

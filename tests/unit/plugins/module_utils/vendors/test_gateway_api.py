@@ -241,6 +241,43 @@ def test_what_the_vendor_says_of_a_backend() -> None:
     assert place.gateway["metadata"]["name"] == "gw"
 
 
+def test_a_backend_that_the_vendor_drops_is_a_finding() -> None:
+    snapshot = clusters(gateway(), A)
+    assert [item.code for item in read(snapshot, lambda place: Treatment(dropped="because"))[1]] == ["MLB220"]
+
+
+def policy(name: str = "shop", section: str = "", **spec: Any) -> Obj:
+    target = {"group": "", "kind": "Service", "name": name, **({"sectionName": section} if section else {})}
+    return obj(f"{GROUP}/v1", "BackendTLSPolicy", APPS, "p", spec=spec or {"targetRefs": [target]})
+
+
+@pytest.mark.parametrize(
+    ("item", "scheme"),
+    [
+        (policy(), "tls"), (policy("other"), "http"), (policy(section="http"), "tls"), (policy(section="x"), "http"),
+        (policy(targetRef={"group": "", "kind": "Service", "name": "shop"}), "tls"),
+        (policy(targetRefs=[{"group": "x.example.com", "kind": "Service", "name": "shop"}]), "http"),
+    ],
+)  # fmt: skip
+def test_policies_that_turn_on_tls(item: Obj, scheme: str) -> None:
+    assert [found.upstream.scheme for found in routes(gateway(), A, item)] == [scheme]
+
+
+def test_hosts_of_several_backends_where_each_can_have_its_own() -> None:
+    item = route("a", rule(to_service("shop", filters=[modifier("X", "y")]), to_service("other")))
+    snapshot = clusters(gateway(), item)
+    found = read(snapshot, per_backend_host=True)[0]
+    assert {one.features for one in found} == {("weights",)}
+    answer = rewrite_hosts(snapshot, found, per_backend=True)
+    assert {wish.path: wish.value for wish in answer.wishes} == {
+        ("spec", "rules", 0, "backendRefs", 0, "filters"): [modifier("X", "y"), rewrite(SHOP_NAME)],
+        ("spec", "rules", 0, "backendRefs", 1, "filters"): [rewrite("other.apps.svc.cluster.local")],
+    }
+    assert len(rewrite_hosts(snapshot, found[:1], per_backend=True).wishes) == 1
+    after = read(laid_over(snapshot, Proposal(answer.wishes)))[0]
+    assert [one.upstream.host for one in after] == [SHOP_NAME, "other.apps.svc.cluster.local"]
+
+
 def test_rewriting_paths_pins_and_ignoring() -> None:
     full = rewrite(path={"type": "ReplaceFullPath", "replaceFullPath": "/"})
     pinned = annotated(route("a", rule(to_service("shop"), filters=[full])), strategy="host_entry", ignore="true")
