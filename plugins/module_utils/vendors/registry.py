@@ -17,12 +17,14 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx impo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kong import Kong
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.pomerium import Pomerium
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.traefik import Traefik
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.unknown import Unknown
 
 PROFILES: tuple[Profile, ...] = (
     IngressNginx(),
     F5Nginx(),
     Emissary(),
+    Traefik(),
     Kong(),
     Pomerium(),
 )
