@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.apisix import Apisix
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary import Emissary
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx import F5Nginx
@@ -27,6 +28,7 @@ PROFILES: tuple[Profile, ...] = (
     Traefik(),
     Kong(),
     Pomerium(),
+    Apisix(),
 )
 UNKNOWN = Unknown()
 
