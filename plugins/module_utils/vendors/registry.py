@@ -13,12 +13,14 @@ from collections.abc import Iterable
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.apisix import Apisix
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.caddy import Caddy
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary import Emissary
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx import F5Nginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kong import Kong
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.pomerium import Pomerium
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.traefik import Traefik
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.tyk import Tyk
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.unknown import Unknown
 
 PROFILES: tuple[Profile, ...] = (
@@ -29,6 +31,8 @@ PROFILES: tuple[Profile, ...] = (
     Kong(),
     Pomerium(),
     Apisix(),
+    Caddy(),
+    Tyk(),
 )
 UNKNOWN = Unknown()
 
