@@ -17,12 +17,13 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import config_map_namespaces, detect
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.inventory import about_reading
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import read_mesh
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import namespace_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.selection import choose_load_balancers, route_filter
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, RoutingPlan, plan_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import namespaces_served
 from ansible_collections.meshlb.istio.plugins.module_utils.session import Result, Session, deliver, report, start
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import extra_kinds
 
@@ -77,10 +78,13 @@ def _present(
     options = Options(params["strategy"], params["preserve_host"], selected)
     # What other load balancers' routes need is left in place: the plan starts from a cluster without ours alone.
     plan: RoutingPlan = plan_routes(live, ownership.original(live, PART), chosen, options, is_owned)
-    everything = not namespaces and not params.get("label_selector")
+    def in_scope(obj: Obj) -> bool:
+        """Whether what an earlier run wrote is for the routes that this run decides about."""
+        return not params.get("label_selector") and (not namespaces or namespaces_served(obj) <= set(namespaces))
+
     # Files hold the whole plan, also what is applied already: whoever drives the cluster from them prunes what they lack.
     base = ownership.original(live, PART) if params.get("output_dir") else live
-    changes, about = routing_changes(base, plan, [item.label for item in chosen], lambda obj: everything)
+    changes, about = routing_changes(base, plan, [item.label for item in chosen], in_scope)
     return list(plan.routes), changes, [*plan.findings, *about]
 
 
@@ -91,7 +95,7 @@ def _absent(
     # With files, taking back means that they say nothing any more.
     nothing = bool(params.get("output_dir"))
     changes, about = ownership.take_back(
-        live, PART, lambda obj: nothing or (bool(namespaces) and namespace_of(obj) not in namespaces), names, "is taken back"
+        live, PART, lambda obj: nothing or (bool(namespaces) and not namespaces_served(obj) <= set(namespaces)), names, "is taken back"
     )
     after = ownership.apply_changes(live, changes)
     selected = route_filter(live, namespaces, params.get("label_selector") or "")

@@ -105,6 +105,23 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
     return Proposal(tuple(wishes), tuple(bodies), refusals)
 
 
+ROUTES_IN = "meshlb.istio/routes-in"
+"""Annotation on what is created: the namespaces of the routes that it serves, which need not be its own."""
+
+
+def metadata_for(name: str, namespace: str, routes: Iterable[Route], annotations: Mapping[str, str] | None = None) -> Obj:
+    """Metadata of an object that is created for these routes."""
+    served = ",".join(sorted({route.object.namespace for route in routes}))
+    return {"name": name, "namespace": namespace, "annotations": {ROUTES_IN: served, **(annotations or {})}}
+
+
+def namespaces_served(obj: Obj) -> frozenset[str]:
+    """Namespaces of the routes for which an object was created; of one that was only changed, its own."""
+    metadata = obj.get("metadata") or {}
+    text = (metadata.get("annotations") or {}).get(ROUTES_IN) or str(metadata.get("namespace", ""))
+    return frozenset(text.split(","))
+
+
 def joined(*proposals: Proposal) -> Proposal:
     """All of several proposals; the same object proposed twice counts once."""
     bodies: dict[tuple[str, str, str], Obj] = {}

@@ -15,6 +15,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base 
     Context,
     Proposal,
     Strategy,
+    metadata_for,
     object_name,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_entry import (
@@ -87,10 +88,8 @@ def _twin(context: Context, routes: list[Route]) -> Obj:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {
-            "name": object_name(f"{first.backend.service}-meshlb"),
-            "namespace": first.backend.namespace,
-            "annotations": {EXPORT_TO: ",".join(viewers)},
-        },
+        "metadata": metadata_for(
+            object_name(f"{first.backend.service}-meshlb"), first.backend.namespace, routes, {EXPORT_TO: ",".join(viewers)}
+        ),
         "spec": spec,
     }

@@ -18,6 +18,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base 
     Proposal,
     Strategy,
     joined,
+    metadata_for,
     object_name,
     switched,
 )
@@ -78,7 +79,7 @@ def _objects(namespace: str, host: str, routes: list[Route]) -> list[Obj]:
     bodies = [{
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
-        "metadata": {"name": name, "namespace": namespace},
+        "metadata": metadata_for(name, namespace, routes),
         "spec": {"hosts": [host], "gateways": ["mesh"], "exportTo": ["."], "http": _rules(routes)},
     }]
     ports = _other_ports(routes)
@@ -86,7 +87,7 @@ def _objects(namespace: str, host: str, routes: list[Route]) -> list[Obj]:
         bodies.append({
             "apiVersion": "networking.istio.io/v1",
             "kind": "ServiceEntry",
-            "metadata": {"name": name, "namespace": namespace},
+            "metadata": metadata_for(name, namespace, routes),
             "spec": {
                 "hosts": [host], "exportTo": ["."], "location": "MESH_INTERNAL", "resolution": "NONE",
                 "ports": [{"name": f"http-{port}", "number": port, "protocol": "HTTP"} for port in ports],

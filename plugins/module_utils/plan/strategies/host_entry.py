@@ -18,6 +18,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base 
     Context,
     Proposal,
     Strategy,
+    metadata_for,
     object_name,
 )
 
@@ -98,11 +99,10 @@ def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -
             if item.pod is not None:
                 identities.add(item.pod.spiffe(domain))
     name = object_name(f"meshlb-entry-{host}")
-    metadata = {"name": name, "namespace": namespace}
     entry = {
         "apiVersion": "networking.istio.io/v1",
         "kind": "ServiceEntry",
-        "metadata": dict(metadata),
+        "metadata": metadata_for(name, namespace, routes),
         "spec": {
             "hosts": [host], "exportTo": ["."], "location": "MESH_INTERNAL", "resolution": "NONE",
             "ports": [{"name": f"http-{port}", "number": port, "protocol": "HTTP"} for port in sorted(_ports(context, routes))],
@@ -111,7 +111,7 @@ def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -
     rule = {
         "apiVersion": "networking.istio.io/v1",
         "kind": "DestinationRule",
-        "metadata": dict(metadata),
+        "metadata": metadata_for(name, namespace, routes),
         "spec": {
             "host": host, "exportTo": ["."],
             "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL", "subjectAltNames": sorted(identities)}},
