@@ -9,7 +9,8 @@ store/store.go (GetIngressClass, sortIngressSlice).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import (
@@ -126,7 +127,7 @@ class IngressRoutes:
         findings: list[Finding] = []
         for item in ordered:
             findings += self._remarks(item, deciders)
-            for entry in entries(item):
+            for entry in served_entries(item):
                 routes.append(self._route(item, entry, deciders[_group(item, entry)], shared))
         return RouteReading(tuple(routes), tuple(findings))
 
@@ -134,7 +135,7 @@ class IngressRoutes:
         """What Ingresses share by host and path: a canary has no location of its own, so the main one's settings hold."""
         found = Locations()
         for item in ordered:
-            for entry in entries(item):
+            for entry in served_entries(item):
                 if self._is_canary(item):
                     found.canaries.add(_place(entry))
                     continue
@@ -228,6 +229,18 @@ class IngressRoutes:
 
 def _place(entry: Entry) -> Place:
     return (entry.host, entry.path, entry.path_type)
+
+
+def served_entries(ingress: Obj) -> Iterator[Entry]:
+    """Entries as this controller serves them: beside rules, a default backend is for the rest of their hosts, not for any host."""
+    found = list(entries(ingress))
+    hosts = dict.fromkeys(str(rule.get("host", "")) for rule in dig(ingress, "spec", "rules", default=[]))
+    taken = {"", *(entry.host for entry in found if not entry.default and entry.path == "/")}
+    for entry in found:
+        if entry.default and hosts:
+            yield from (replace(entry, host=host) for host in hosts if host not in taken)
+        else:
+            yield entry
 
 
 def _group(ingress: Obj, entry: Entry) -> str:

@@ -165,7 +165,14 @@ def test_the_controllers_default_backend_is_a_route_to_pods() -> None:
 def test_an_ingress_of_default_backend_and_rules() -> None:
     item = ingress("a", path(backend("shop"), "/x", "Exact"), default=backend("shop", "http"))
     found = routes(cluster(*SHOP, item))
-    assert [(route.host, route.path, route.path_type) for route in found] == [("", "/", "Prefix"), (PUBLIC, "/x", "Exact")]
+    # Measured: such a default backend answers for the rest of the rules' hosts, and for no other host.
+    assert [(route.host, route.path, route.path_type) for route in found] == [(PUBLIC, "/", "Prefix"), (PUBLIC, "/x", "Exact")]
+
+
+def test_a_default_backend_beside_a_rule_for_all_of_a_host_gets_nothing() -> None:
+    item = ingress("a", path(backend("shop"), "/"), default=backend("shop", "http"))
+    found = routes(cluster(*SHOP, item))
+    assert [(route.host, route.path) for route in found] == [(PUBLIC, "/")]
 
 
 def test_rules_without_paths_and_paths_without_text() -> None:
