@@ -1,0 +1,65 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every test on the cluster starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.support import apps, rights
+from tests.integration.support.cluster import Cluster, NoCluster, find_cluster
+from tests.integration.support.modules import module
+from tests.integration.support.traffic import Entry, entry_of
+
+LOAD_BALANCER = ("ingress-nginx", "ingress-nginx-controller")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """The cluster; where there is none every test fails, as nothing was shown."""
+    try:
+        return find_cluster()
+    except NoCluster as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def accounts(cluster: Cluster) -> Iterator[None]:
+    """A place for service accounts."""
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": rights.NAMESPACE}})
+    yield
+    cluster.delete("namespace", rights.NAMESPACE, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def entry(cluster: Cluster) -> Entry:
+    """The lab's ingress-nginx."""
+    return entry_of(cluster, *LOAD_BALANCER, LOAD_BALANCER[1])
+
+
+@pytest.fixture(scope="session")
+def echo_image(cluster: Cluster) -> str:
+    """The lab's application."""
+    return cluster.image_of("apps", "echo")
+
+
+@pytest.fixture(scope="module")
+def clean(cluster: Cluster) -> Iterator[None]:
+    """A load balancer without a sidecar and without our routing, and no mesh-wide policy, before and after."""
+
+    def take_back() -> None:
+        module(cluster, "service_routing", state="absent")
+        module(cluster, "lb_sidecar", load_balancer=dict(zip(("namespace", "name"), LOAD_BALANCER, strict=True)), state="absent")
+        cluster.delete("peerauthentication", "default", "--namespace", "istio-system")
+
+    take_back()
+    yield
+    take_back()
+
+
+def set_mode(cluster: Cluster, mode: str) -> None:
+    """The mesh-wide policy."""
+    cluster.apply(apps.peer_authentication(mode))

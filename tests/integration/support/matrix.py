@@ -1,0 +1,138 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every kind of Service port behind one Ingress each, and the table of what was predicted and what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import apps
+from .cluster import Cluster, Obj
+from .traffic import Target
+
+NAMESPACE = "matrix"
+MODES = ("PERMISSIVE", "STRICT")
+STRATEGIES = ("service_vip", "host_rewrite", "host_alias", "host_entry", "headless_twin", "auto")
+# Each kind has a pod port of its own: a sidecar's inbound side serves one port with one protocol.
+PODS = {"http-80": 8080, "http-8000": 8081, "auto": 8082, "tcp": 8083, "equal-ports": 8084, "mixed": 8085}
+HEADLESS_PODS = {"headless-http": 8090, "headless-auto": 8091}
+# Or the load balancer hides a pod that refuses behind one that answers.
+NO_RETRIES = {"nginx.ingress.kubernetes.io/proxy-next-upstream": "off"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One comparison."""
+
+    mode: str
+    stage: str
+    kind: str
+    predicted: str
+    measured: str
+
+    @property
+    def agrees(self) -> bool:
+        return self.predicted == self.measured
+
+
+def kinds() -> list[str]:
+    """The kinds of Service port, in the order of the table."""
+    return [*PODS, *HEADLESS_PODS, "no-sidecar"]
+
+
+def target(kind: str) -> Target:
+    """The request that takes a kind's route."""
+    return Target(f"{kind}.matrix.example.test")
+
+
+def pods_behind(kind: str) -> set[str]:
+    """The applications that may answer for a kind."""
+    named = {"mixed": {"echo", "plain"}, "no-sidecar": {"plain"}}
+    return named.get(kind, {"headless"} if kind in HEADLESS_PODS else {"echo"})
+
+
+def first_objects(image: str) -> list[Obj]:
+    """Applications, and Services that have their pods' ports read as HTTP, so that the application is told who calls.
+
+    The oldest Service of a pod port decides how the sidecar before the application reads it. Nothing is routed to these.
+    """
+    readers = []
+    for name, ports in (("echo", PODS), ("headless", HEADLESS_PODS)):
+        declared = [apps.port(10000 + number, number, f"http-{number}") for number in ports.values()]
+        readers.append(apps.service(NAMESPACE, f"{name}-read-as-http", {"app": name}, declared))
+    return [
+        apps.namespace(NAMESPACE),
+        *apps.echo(NAMESPACE, "echo", image, list(PODS.values()), group="both"),
+        *apps.echo(NAMESPACE, "headless", image, list(HEADLESS_PODS.values())),
+        *apps.echo(NAMESPACE, "plain", image, [8080, PODS["mixed"]], sidecar=False, group="both"),
+        *readers,
+    ]
+
+
+def routes() -> Iterator[Obj]:
+    """One Service and one Ingress of each kind."""
+    named = {"auto": "", "tcp": "tcp-web", "headless-auto": ""}
+    numbers = {"http-8000": 8000, "equal-ports": PODS["equal-ports"], **HEADLESS_PODS}
+    for kind in kinds():
+        number = numbers.get(kind, 80)
+        pod_port = {**PODS, **HEADLESS_PODS, "no-sidecar": 8080}[kind]
+        selector = {"group": "both"} if kind == "mixed" else {"app": next(iter(pods_behind(kind)))}
+        ports = [apps.port(number, pod_port, named.get(kind, "http"))]
+        yield apps.service(NAMESPACE, kind, selector, ports, headless=kind in HEADLESS_PODS)
+        yield apps.ingress(NAMESPACE, kind, target(kind).host, (kind, number), annotations=NO_RETRIES if kind == "mixed" else None)
+
+
+def build(cluster: Cluster, image: str) -> None:
+    """Make all of it, the readers first."""
+    cluster.apply(*first_objects(image))
+    cluster.rolled_out(NAMESPACE, "deployment/echo", "deployment/headless", "deployment/plain")
+    cluster.apply(*routes())
+
+
+def table(cells: Iterable[Cell]) -> list[str]:
+    """The table in Markdown: a row for every mode and stage, a column for every kind."""
+    found = {(cell.mode, cell.stage, cell.kind): cell for cell in cells}
+    lines = [f"| mode | strategy | {' | '.join(kinds())} |", f"|---|---|{'---|' * len(kinds())}"]
+    for mode, stage in dict.fromkeys((mode, stage) for mode, stage, _kind in found):
+        row = [_text(found.get((mode, stage, kind))) for kind in kinds()]
+        lines.append(f"| {mode} | {stage} | {' | '.join(row)} |")
+    return lines
+
+
+def _text(cell: Cell | None) -> str:
+    if cell is None:
+        return "-"
+    return cell.predicted if cell.agrees else f"**predicted {cell.predicted}, measured {cell.measured}**"
+
+
+def write(path: Path, cells: list[Cell], versions: Mapping[str, str]) -> None:
+    """The page with the table."""
+    agree = sum(cell.agrees for cell in cells)
+    path.write_text("\n".join([*HEAD, *[f"- {name} {version}" for name, version in versions.items()], "", *table(cells), "",
+                               f"{agree} of {len(cells)} predictions were what was measured.", ""]))  # fmt: skip
+
+
+HEAD = """<!--
+Copyright: Contributors to the meshlb.istio project
+SPDX-License-Identifier: GPL-3.0-or-later
+Generated by a run of tests/integration/test_matrix.py on the lab: make measured
+-->
+
+# Measured
+
+For every kind of Service port, every strategy and both mesh-wide modes: the verdict that `meshlb.istio.service_routing` predicts,
+compared with what requests through ingress-nginx showed. `mutual_tls`: the application saw the load balancer's own SPIFFE id;
+`plaintext`: it answered and saw none; `refused`: 502, 503 or 504; `mixed`: it depends on the pod.
+A cell holds one word where both agree.
+
+`no sidecar` is the load balancer before anything was done, `sidecar` the load balancer with a sidecar and nothing else. In the rows of
+a strategy that strategy was asked for on every route; where it cannot serve a kind the plan says so and leaves the route as it is.
+
+Kinds: `http-80` (port 80, declared HTTP, pod port 8080), `http-8000`, `auto` (no protocol declared), `tcp` (name `tcp-web`), `equal-ports`
+(HTTP, Service port = pod port), `mixed` (one of two pods has no sidecar), `headless-http`, `headless-auto`, `no-sidecar`.
+
+Measured with:
+""".splitlines()

@@ -1,0 +1,119 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each playbook runs with exactly the rights that docs/rbac gives it, bound as docs/rbac.md says, and with nothing more."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import LOAD_BALANCER
+from tests.integration.support import apps, rights
+from tests.integration.support.cluster import Cluster
+from tests.integration.support.modules import run_playbook
+from tests.integration.support.objects import Record, differences, record
+from tests.integration.support.traffic import Entry, Target, ask_all, measured, settle
+
+ROUTED = "apps"
+SETTINGS = ("istio-system", LOAD_BALANCER[0])
+# Each strategy writes something else: annotations, a headless Service, a ServiceEntry and a DestinationRule, a VirtualService.
+PINS = {
+    "rights-rewrite": ("echo-http", 80, "host_rewrite"), "rights-twin": ("echo-same", 8088, "headless_twin"),
+    "rights-entry": ("echo-b", 80, "host_entry"), "rights-alias": ("echo-8000", 8000, "host_alias"),
+}  # fmt: skip
+# The role's variables; nothing else in the cluster is planned for.
+ONLY = {"istio_standalone_mtls_namespaces": [ROUTED], "istio_standalone_mtls_load_balancers": ["/".join(LOAD_BALANCER)]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def routes(cluster: Cluster, clean: None) -> Iterator[None]:
+    """Routes that need every kind of change, and the documented roles."""
+    cluster.apply(*(rights.marked(role) for role in rights.documented_roles().values()))
+    for name, (service, number, strategy) in PINS.items():
+        pin = {"meshlb.istio/strategy": strategy}
+        cluster.apply(apps.ingress(ROUTED, name, f"{name}.example.test", (service, number), annotations=pin))
+    yield
+    cluster.delete("ingress", *PINS, "--namespace", ROUTED)
+    rights.remove(cluster)
+
+
+def without_accounts(cluster: Cluster) -> Record:
+    """Everything but what the tests themselves make."""
+    return {key: item for key, item in record(cluster).items() if f"/{rights.NAMESPACE}/" not in key}
+
+
+def account(cluster: Cluster, folder: Path, name: str, *bound: str) -> str:
+    """A service account with some of the roles, each bound where the page says; gives its kubeconfig."""
+    places = {
+        "meshlb-settings": SETTINGS, "meshlb-prove": (LOAD_BALANCER[0], ROUTED), "meshlb-load-balancer": LOAD_BALANCER[:1],
+        "meshlb-routes": (ROUTED,),
+    }  # fmt: skip
+    objects = [rights.account(name)]
+    for role in bound:
+        objects += rights.within(name, role, places[role]) if role in places else [rights.everywhere(name, role)]
+    cluster.apply(*objects)
+    return str(rights.kubeconfig(cluster, name, folder))
+
+
+def passed(done: subprocess.CompletedProcess[str]) -> str:
+    """The output of a playbook that has to succeed, without a word of what could not be read."""
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert "MLB105" not in done.stdout, "something could not be read"
+    return done.stdout
+
+
+LOOK = ("meshlb-assess", "meshlb-settings")
+
+
+def test_assess_needs_to_look(cluster: Cluster, tmp_path: Path) -> None:
+    before = without_accounts(cluster)
+    output = passed(run_playbook("assess", account(cluster, tmp_path, "looks", *LOOK), **ONLY))
+    assert "rights-entry.example.test /" in output and "host_entry" in output
+    assert differences(before, without_accounts(cluster)) == []
+
+
+def test_check_mode_needs_to_look(cluster: Cluster, tmp_path: Path) -> None:
+    before = without_accounts(cluster)
+    passed(run_playbook("standalone_mtls", account(cluster, tmp_path, "checks", *LOOK), "--check", "--diff", **ONLY))
+    assert differences(before, without_accounts(cluster)) == []
+
+
+def test_looking_is_not_enough_to_write(cluster: Cluster, tmp_path: Path) -> None:
+    before = without_accounts(cluster)
+    done = run_playbook("standalone_mtls", account(cluster, tmp_path, "writes-not", *LOOK), **ONLY)
+    assert done.returncode != 0
+    assert "cannot patch resource" in done.stdout + done.stderr and "docs/rbac.md" in done.stdout + done.stderr
+    assert differences(before, without_accounts(cluster)) == []
+
+
+def test_the_whole_way_and_back(cluster: Cluster, entry: Entry, tmp_path: Path) -> None:
+    before = without_accounts(cluster)
+    writes = ("meshlb-load-balancer", "meshlb-routes")
+    every = account(cluster, tmp_path, "establishes", *LOOK, *writes, "meshlb-prove")
+    output = passed(run_playbook("standalone_mtls", every, **ONLY))
+    assert f"{len(PINS)} of {len(PINS)} routes reach mutual TLS by plan, {len(PINS)} proven by the proxies" in output
+    targets = [Target(f"{name}.example.test") for name in PINS]
+    expected = dict.fromkeys(targets, "mutual_tls")
+    assert settle(lambda: {key: measured(found, entry.identity) for key, found in ask_all(entry, targets).items()}, expected) == expected
+
+    proves = account(cluster, tmp_path, "proves", *LOOK, "meshlb-prove")
+    methods = {"istio_standalone_mtls_proof_methods": ["configuration", "traffic"]}
+    address = {"istio_standalone_mtls_entrypoint": f"http://{entry.address}:{entry.port}"}
+    assert f"{len(PINS)} of {len(PINS)} routes proven" in passed(run_playbook("prove", proves, **ONLY, **methods, **address))
+
+    goes_back = account(cluster, tmp_path, "goes-back", *LOOK, *writes)
+    passed(run_playbook("rollback", goes_back, **ONLY))
+    assert differences(before, without_accounts(cluster)) == []
+
+
+def test_no_rule_is_for_secrets_or_for_everything() -> None:
+    for name, role in rights.documented_roles().items():
+        for rule in role["rules"]:
+            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]], f"{name} has a wildcard"
+            assert "secrets" not in rule["resources"], f"{name} reads Secrets"
+        assert json.dumps(role["rules"]).count("pods/exec") == (name == "meshlb-prove")

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Everything that is shown on a real cluster: the Molecule scenarios and the integration tests, one after the other on one lab.
+# The last line counts them. Arguments choose: names of scenarios, and "integration"; without any, all.
+#
+#   MESHLB_KUBECONFIG  use that cluster instead of the lab; nothing is started or removed
+#   MESHLB_LAB_NAME    name of the lab's cluster (default: scenarios)
+#   MESHLB_KEEP_LAB=1  leave the lab running afterwards
+set -uo pipefail
+. "$(dirname "$0")/tools/env.sh"
+cd "$MESHLB_ROOT" || exit 1
+export MESHLB_LAB_NAME=${MESHLB_LAB_NAME:-scenarios}
+ANSIBLE_COLLECTIONS_PATH=${ANSIBLE_COLLECTIONS_PATH:-$(python tests/tools/stage_collection.py link)}
+# Molecule's own folders lie beside the tools, and no variable of the caller's shell points Ansible at another cluster.
+ANSIBLE_HOME=$MESHLB_CACHE/ansible
+export ANSIBLE_COLLECTIONS_PATH ANSIBLE_HOME NO_COLOR=1 PYTHONDONTWRITEBYTECODE=1 ANSIBLE_LOCALHOST_WARNING=0
+unset KUBECONFIG K8S_AUTH_KUBECONFIG K8S_AUTH_CONTEXT K8S_AUTH_HOST
+passed=0
+failed=0
+logs=$(mktemp -d)
+
+say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
+
+finish() {
+    local status=$?
+    trap - EXIT INT TERM
+    if [ "${MESHLB_KEEP_LAB:-}" = 1 ]; then
+        say "the lab stays: python3 lab/lab down --name $MESHLB_LAB_NAME"
+    elif [ -z "${MESHLB_KUBECONFIG:-}" ]; then
+        python lab/lab down --name "$MESHLB_LAB_NAME" || failed=$((failed + 1))
+    fi
+    rm -rf "$logs"
+    say "all of it took $SECONDS s"
+    echo "$passed passed, $failed failed"
+    if [ "$status" -eq 0 ] && [ "$failed" -gt 0 ]; then status=1; fi
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# step LABEL LOG COMMAND...: runs it, shows its steps as they come, and all of it when it fails.
+step() {
+    local label=$1 log=$2 started=$SECONDS
+    shift 2
+    say "$label ..."
+    if "$@" >"$log" 2>&1 </dev/null; then
+        say "$label: passed after $((SECONDS - started)) s"
+        return 0
+    fi
+    say "$label: FAILED after $((SECONDS - started)) s"
+    sed 's/^/    /' "$log"
+    return 1
+}
+
+scenario() {
+    if step "scenario $1" "$logs/$1" molecule test --scenario-name "$1"; then
+        passed=$((passed + 1))
+        # What was planned and seen, route by route.
+        grep -hE '^ +"[^"]+ +(mutual_tls|plaintext|refused|unknown) ' "$logs/$1" | sed -e 's/^ *"/    /' -e 's/",\?$//' || true
+    else
+        failed=$((failed + 1))
+    fi
+}
+
+integration() {
+    local log=$logs/integration closing
+    step "integration tests" "$log" python -m pytest -q -s --durations=10 -p no:cacheprovider tests/integration || true
+    grep -E '^\| ' "$log"
+    closing=$(grep -E '(passed|failed|error).* in [0-9.]+s' "$log" | tail -n 1)
+    say "integration tests: ${closing:-no result}"
+    if [ -z "$closing" ]; then failed=$((failed + 1)); fi
+    passed=$((passed + $(number passed "$closing")))
+    failed=$((failed + $(number failed "$closing") + $(number 'errors?' "$closing")))
+}
+
+number() { grep -oE "[0-9]+ $1" <<<"$2" | grep -oE '^[0-9]+' || echo 0; }
+
+names=("$@")
+if [ ${#names[@]} -eq 0 ]; then
+    names=(standalone_nginx_permissive standalone_nginx_strict lb_vendor_nginx manifests_output integration)
+fi
+say "the lab (${MESHLB_KUBECONFIG:-$MESHLB_LAB_NAME})"
+if ! python lab/lab up --name "$MESHLB_LAB_NAME" --with ingress-nginx; then
+    failed=$((failed + 1))
+    exit 1
+fi
+for name in "${names[@]}"; do
+    if [ "$name" = integration ]; then integration; else scenario "$name"; fi
+done
