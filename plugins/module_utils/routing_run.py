@@ -22,7 +22,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.selection import choose_load_balancers, route_filter
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, RoutingPlan, plan_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, plan_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import namespaces_served
 from ansible_collections.meshlb.istio.plugins.module_utils.session import Result, Session, deliver, report, start
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import extra_kinds
@@ -48,7 +48,7 @@ def run(params: Mapping[str, Any], check_mode: bool, diff: bool) -> Result:
     if params["state"] == "absent":
         routes, changes, about = _absent(live, chosen, params, namespaces)
     else:
-        routes, changes, about = _present(live, chosen, params, namespaces)
+        routes, changes, about = _present(live, load_balancers, chosen, params, namespaces)
     changed, about_writing, files = deliver(session, changes)
     more = {"files": files} if params.get("output_dir") else {}
     everything = [*about_reading(live), *findings, *about, *about_writing]
@@ -72,19 +72,22 @@ def demand(snapshot: Snapshot) -> None:
 
 
 def _present(
-    live: Snapshot, chosen: list[LoadBalancer], params: Mapping[str, Any], namespaces: Collection[str]
+    live: Snapshot, load_balancers: list[LoadBalancer], chosen: list[LoadBalancer], params: Mapping[str, Any], namespaces: Collection[str]
 ) -> tuple[list[RoutePlan], list[Change], list[Finding]]:
+    keys = {item.key for item in chosen}
     selected = route_filter(live, namespaces, params.get("label_selector") or "")
-    options = Options(params["strategy"], params["preserve_host"], selected)
-    # What other load balancers' routes need is left in place: the plan starts from a cluster without ours alone.
-    plan: RoutingPlan = plan_routes(live, ownership.original(live, PART), chosen, options, is_owned)
+    options = Options(params["strategy"], params["preserve_host"], selected, lambda key: key in keys)
+
     def in_scope(obj: Obj) -> bool:
         """Whether what an earlier run wrote is for the routes that this run decides about."""
-        return not params.get("label_selector") and (not namespaces or namespaces_served(obj) <= set(namespaces))
+        return not namespaces or namespaces_served(obj) <= set(namespaces)
 
+    original = ownership.apply_changes(live, ownership.take_back(live, PART, lambda obj: not in_scope(obj))[0])
+    plan = plan_routes(live, original, load_balancers, options, is_owned)
     # Files hold the whole plan, also what is applied already: whoever drives the cluster from them prunes what they lack.
-    base = ownership.original(live, PART) if params.get("output_dir") else live
-    changes, about = routing_changes(base, plan, [item.label for item in chosen], in_scope)
+    base = original if params.get("output_dir") else live
+    removable = in_scope if not params.get("label_selector") else lambda obj: False
+    changes, about = routing_changes(base, plan, [item.label for item in chosen], removable)
     return list(plan.routes), changes, [*plan.findings, *about]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Outcome, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, Outcome, Route, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import fqdn
@@ -64,6 +64,7 @@ class Choice:
     proposal: Proposal
     outcomes: Outcomes
     reasons: Mapping[Route, str]
+    conflicts: tuple[Finding, ...] = ()
 
 
 def choose(
@@ -79,7 +80,11 @@ def choose(
         if not trial.harmed and all(trial.strategy in wanted[route] and trial.serves(route) for route in needy):
             assigned = dict.fromkeys(needy, trial.strategy)
             return Choice(assigned, trial.proposal, trial.outcomes, _reasons(assigned, trials, needy))
-    return _each_its_own(context, needy, standing, wanted, ranked, trials)
+    found = _each_its_own(context, needy, standing, wanted, ranked, trials)
+    if len(found.assigned) == len(needy):
+        return found
+    # Where a route stays as it is, the settings that were in a strategy's way are worth a remark of their own.
+    return replace(found, conflicts=joined(*(trial.proposal for trial in ranked)).findings)
 
 
 def _for(wanted: Mapping[Route, tuple[Strategy, ...]], strategy: Strategy) -> list[Route]:

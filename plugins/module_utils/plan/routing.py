@@ -31,11 +31,19 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.units import uni
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for. ``selected`` says whether a route is to be planned at all (namespaces, labels)."""
+    """What the user asked for.
+
+    ``selected`` says whether a route is to be planned at all (its namespace, its labels), ``chosen`` whether a load balancer's
+    routes are. All others are planned around: what is made for one load balancer must not break another in its namespace.
+    """
 
     strategy: str = AUTO
     preserve_host: bool = True
     selected: Callable[[Route], bool] = field(default=lambda route: True)
+    chosen: Callable[[tuple[str, str]], bool] = field(default=lambda key: True)
+
+    def concerns(self, route: Route) -> bool:
+        return self.chosen(route.load_balancer) and self.selected(route)
 
 
 @dataclass(frozen=True)
@@ -57,14 +65,15 @@ def plan_routes(
     finds the same plan. ``is_owned`` tells whether an object (or ``None``) was made by this collection.
     """
     by_key = {item.key: item for item in load_balancers}
-    current, findings = read_routes(live, load_balancers)
+    current, dummy = read_routes(live, load_balancers)
+    findings = read_routes(live, [item for item in load_balancers if options.chosen(item.key)])[1]
     routes, dummy = read_routes(original, load_balancers)
     now = {route_identity(route): route for route in current}
     plans: list[RoutePlan] = []
     proposals: list[tuple[Proposal, tuple[str, ...]]] = []
     # A route that was not selected is planned around, like one that asks to be ignored.
     raw = raw_ports(Context(original, by_key, tuple(routes)))
-    for unit in units(route if options.selected(route) else replace(route, ignored=True) for route in routes):
+    for unit in units(route if options.concerns(route) else replace(route, ignored=True) for route in routes):
         context = Context(original, by_key, unit, raw)
         outcomes, unit_plans, proposal, remarks = _plan_unit(context, live, options, is_owned)
         for item in unit_plans:
@@ -74,8 +83,8 @@ def plan_routes(
         findings += remarks
         if proposal.size:
             proposals.append((proposal, tuple(sorted({route.load_balancer_name for route in unit if outcomes.get(route)}))))
-    shown = sorted((item for item in plans if options.selected(item.route)), key=lambda item: item.route.sort_key)
-    about = [remark for item in load_balancers for remark in about_load_balancer(live, item)]
+    shown = sorted((item for item in plans if options.concerns(item.route)), key=lambda item: item.route.sort_key)
+    about = [remark for item in load_balancers if options.chosen(item.key) for remark in about_load_balancer(live, item)]
     return RoutingPlan(tuple(shown), tuple(proposals), tuple([*about, *findings]))
 
 
@@ -87,11 +96,11 @@ def _plan_unit(
         route for route in context.routes
         if not route.ignored and not served(standing[route]) and plannable(context, route)
     ]
-    findings = [remark for route in context.routes if options.selected(route) for remark in about_route(context, route, standing[route])]
+    findings = [remark for route in context.routes if options.concerns(route) for remark in about_route(context, route, standing[route])]
     if not needy:
         return {}, [_unchanged(route, standing) for route in context.routes], Proposal(), findings
     choice = choose(context, live, needy, standing, lambda route: _allowed(route, options), is_owned)
-    plans = []
+    plans, findings = [], [*findings, *choice.conflicts]
     for route in context.routes:
         strategy = choice.assigned.get(route)
         if route not in choice.reasons:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, kind_key
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import Endpoint, endpoints, find_port
@@ -28,6 +28,7 @@ class Proposal:
     wishes: tuple[Wish, ...] = ()
     bodies: tuple[Obj, ...] = ()
     refusals: Mapping[Route, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
     @property
     def size(self) -> int:
@@ -90,6 +91,7 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
         if not route.settable and (host or route.upstream.address != "cluster_ip")
     }
     bodies: list[Obj] = []
+    findings: list[Finding] = []
     for block in switches(together):
         load_balancer = context.load_balancers[block[0].load_balancer]
         profile = profile_of(context.snapshot, load_balancer.vendor)
@@ -97,12 +99,13 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
         if host:
             answers.append(profile.set_host(context.snapshot, load_balancer, block))
         refusal = next((answer.refusal for answer in answers if answer.refusal), "")
+        findings += (remark for answer in answers for remark in answer.findings)
         if refusal:
             refusals.update({route: refusal for route in wanted if route in block})
             continue
         wishes += (wish for answer in answers for wish in answer.wishes)
         bodies += (body for answer in answers for body in answer.bodies)
-    return Proposal(tuple(wishes), tuple(bodies), refusals)
+    return Proposal(tuple(wishes), tuple(bodies), refusals, tuple(findings))
 
 
 ROUTES_IN = "meshlb.istio/routes-in"
@@ -127,13 +130,14 @@ def joined(*proposals: Proposal) -> Proposal:
     bodies: dict[tuple[str, str, str], Obj] = {}
     wishes: dict[tuple[int, tuple[str | int, ...]], Wish] = {}
     refusals: dict[Route, str] = {}
+    findings = tuple(dict.fromkeys(remark for proposal in proposals for remark in proposal.findings))
     for proposal in proposals:
         for body in proposal.bodies:
             bodies.setdefault(identity(body), body)
         for wish in proposal.wishes:
             wishes.setdefault((id(wish.object), wish.path), wish)
         refusals.update(proposal.refusals)
-    return Proposal(tuple(wishes.values()), tuple(bodies.values()), refusals)
+    return Proposal(tuple(wishes.values()), tuple(bodies.values()), refusals, findings)
 
 
 def identity(obj: Obj) -> tuple[str, str, str]:

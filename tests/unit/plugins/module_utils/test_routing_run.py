@@ -44,7 +44,7 @@ def params(**more: Any) -> Obj:
 
 def present(snapshot: Snapshot, namespaces: list[str], **more: Any) -> Any:
     found, dummy = detect(snapshot)
-    return routing_run._present(snapshot, found, params(**more), namespaces)[1]
+    return routing_run._present(snapshot, found, found, params(**more), namespaces)[1]
 
 
 def made(changes: Any) -> list[str]:
@@ -79,3 +79,22 @@ def test_a_label_selector_takes_nothing_back() -> None:
     snapshot = cluster()
     after = apply_changes(snapshot, present(snapshot, []))
     assert made(present(after, [], label_selector="no=such")) == []
+
+
+def test_a_run_for_one_load_balancer_does_not_break_another_of_its_namespace() -> None:
+    more = container("controller", command=["/nginx-ingress-controller"], args=["--controller-class=example.com/second"])
+    rule = {"host": "one.example.com", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {
+        "service": {"name": "shop", "port": {"number": 80}}}}]}}
+    snapshot = Snapshot([
+        *(item for kind in cluster().kinds() for item in cluster().all(kind)),
+        workload("second", where=EDGE, containers=[more], pod_labels={"sidecar.istio.io/inject": "true"}),
+        obj("networking.k8s.io/v1", "IngressClass", "", "second", spec={"controller": "example.com/second"}),
+        obj("networking.k8s.io/v1", "Ingress", "two", "other", spec={"ingressClassName": "second", "rules": [rule]}),
+    ], Source(live=False))
+    found, dummy = detect(snapshot)
+    first = [item for item in found if item.name == "edge"]
+    changes = routing_run._present(snapshot, found, first, params(), [])[1]
+    rule_body = next(item.body for item in changes if item.object.kind == "DestinationRule" and "one" in item.object.name)
+    names = rule_body["spec"]["trafficPolicy"]["tls"]["subjectAltNames"]
+    # The other load balancer's route of the same host leads to namespace two, and goes through the same entry.
+    assert [name.split("/")[4] for name in names] == ["one", "two"]
