@@ -169,7 +169,7 @@ def _rewrite(wishes: Wishes, snapshot: Snapshot, obj: Obj, item: Backend, name: 
 
 def _is_headless(snapshot: Snapshot, item: Backend) -> bool:
     service = snapshot.get(kinds.SERVICE, item.namespace, item.service)
-    return dig(service, "spec", "clusterIP") == "None"
+    return bool(dig(service, "spec", "clusterIP") == "None")
 
 
 def _serves(snapshot: Snapshot, load_balancer: LoadBalancer, name: str) -> bool:

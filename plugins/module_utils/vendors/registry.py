@@ -14,6 +14,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot impo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.apisix import Apisix
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.caddy import Caddy
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.contour import Contour
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary import Emissary
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx import F5Nginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
@@ -33,6 +34,7 @@ PROFILES: tuple[Profile, ...] = (
     Apisix(),
     Caddy(),
     Tyk(),
+    Contour(),
 )
 UNKNOWN = Unknown()
 
