@@ -20,6 +20,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx impo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kong import Kong
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.pomerium import Pomerium
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.skipper import Skipper
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.traefik import Traefik
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.tyk import Tyk
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.unknown import Unknown
@@ -35,6 +36,7 @@ PROFILES: tuple[Profile, ...] = (
     Caddy(),
     Tyk(),
     Contour(),
+    Skipper(),
 )
 UNKNOWN = Unknown()
 
