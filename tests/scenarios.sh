@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Everything that is shown on a real cluster: the Molecule scenarios and the integration tests, one after the other on one lab.
-# The last line counts them. Arguments choose: names of scenarios, and "integration"; without any, all.
+# The last line counts them. Arguments choose: names of scenarios, "integration", and "measured" (which writes docs/measured.md);
+# without any, all scenarios and the integration tests.
 #
 #   MESHLB_KUBECONFIG  use that cluster instead of the lab; nothing is started or removed
 #   MESHLB_LAB_NAME    name of the lab's cluster (default: scenarios)
@@ -65,9 +66,10 @@ scenario() {
     fi
 }
 
+# integration FILE...: tests that pytest counts.
 integration() {
     local log=$logs/integration closing
-    step "integration tests" "$log" python -m pytest -q -s --durations=10 -p no:cacheprovider tests/integration || true
+    step "integration tests" "$log" python -m pytest -q -s --durations=10 -p no:cacheprovider "$@" || true
     grep -E '^\| ' "$log"
     closing=$(grep -E '(passed|failed|error).* in [0-9.]+s' "$log" | tail -n 1)
     say "integration tests: ${closing:-no result}"
@@ -88,5 +90,9 @@ if ! python lab/lab up --name "$MESHLB_LAB_NAME" --with ingress-nginx; then
     exit 1
 fi
 for name in "${names[@]}"; do
-    if [ "$name" = integration ]; then integration; else scenario "$name"; fi
+    case $name in
+        integration) integration tests/integration ;;
+        measured) MESHLB_MEASURED=docs/measured.md integration tests/integration/test_matrix.py ;;
+        *) scenario "$name" ;;
+    esac
 done

@@ -107,7 +107,8 @@ def test_the_whole_way_and_back(cluster: Cluster, entry: Entry, tmp_path: Path) 
     assert f"{len(PINS)} of {len(PINS)} routes proven" in passed(run_playbook("prove", proves, **ONLY, **methods, **address))
 
     goes_back = account(cluster, tmp_path, "goes-back", *LOOK, *writes)
-    passed(run_playbook("rollback", goes_back, **ONLY))
+    # In whole: a rollback of some namespaces leaves the sidecar to the others.
+    passed(run_playbook("rollback", goes_back))
     assert differences(before, without_accounts(cluster)) == []
 
 
