@@ -16,6 +16,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import P
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.caddy import Caddy
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.contour import Contour
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary import Emissary
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.envoy_gateway import EnvoyGateway
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx import F5Nginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kong import Kong
@@ -37,6 +38,7 @@ PROFILES: tuple[Profile, ...] = (
     Tyk(),
     Contour(),
     Skipper(),
+    EnvoyGateway(),
 )
 UNKNOWN = Unknown()
 
