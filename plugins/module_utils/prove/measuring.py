@@ -49,15 +49,12 @@ class Job:
     addresses: frozenset[str]
 
 
-Counters = Mapping[Key, Reading | MeshlbError]
-
-
 @dataclass(frozen=True)
 class Round:
     """Counters before and after one round of requests."""
 
-    before: Counters
-    after: Counters
+    before: Mapping[Key, Reading | MeshlbError]
+    after: Mapping[Key, Reading | MeshlbError]
 
     def moves(self, pods: Iterable[Key]) -> list[Move]:
         """What moved in these pods. Raises the error of one that could not be asked: half a count proves nothing."""
@@ -76,7 +73,7 @@ class Round:
         return any(self._open(self.before, pod, addresses) and self._open(self.after, pod, addresses) for pod in pods)
 
     @staticmethod
-    def _open(counters: Counters, pod: Key, addresses: frozenset[str]) -> bool:
+    def _open(counters: Mapping[Key, Reading | MeshlbError], pod: Key, addresses: frozenset[str]) -> bool:
         reading = counters.get(pod, {})
         if isinstance(reading, MeshlbError):
             return False
@@ -95,7 +92,7 @@ def measure_all(
     results: dict[int, Measurement] = {}
     probes = _probes(jobs, results)
     pods = sorted({pod for job in jobs for pod in job.pods})
-    last: Counters = asker.counters(pods) if probes else {}
+    last: Mapping[Key, Reading | MeshlbError] = asker.counters(pods) if probes else {}
     addresses = [_addresses(jobs, probe) for probe in probes]
     for batch in batches(addresses):
         together = _union(addresses[number] for number in batch)

@@ -13,11 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-try:
-    import yaml
-except ImportError:  # the module says so itself when it connects
-    yaml = None  # type: ignore[assignment]
-
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
@@ -155,9 +150,11 @@ class Reader:
 
 def documents(text: str) -> list[Obj]:
     """The objects in an annotation's YAML; an annotation that cannot be parsed is ignored as a whole, as Emissary does."""
-    load: Any = getattr(yaml, "safe_load_all", None)
+    # Imported here: hosts that only ever import this file (documentation builds, sanity checks) need no PyYAML.
+    import yaml
+
     try:
-        found: list[Any] = list(load(text)) if load else []
+        found: list[Any] = list(yaml.safe_load_all(text))
     except yaml.YAMLError:
         return []
     return [item for item in found if isinstance(item, dict)]

@@ -157,8 +157,10 @@ class MappingRoutes:
                 f"{decider.kind} {decider.namespace}/{decider.name} comes first with {self.settings.resolver_of(decider.spec)}", item.ref,
             )
         if self.settings.originates_tls(item) and self._scheme(item) == "tls":
-            yield finding("MLB209", f"{item.kind} {item.namespace}/{item.name} has the load balancer speak TLS itself, "
-                "and without cacert_chain_file and the mesh's certificate it is not the mesh's mutual TLS", item.ref)
+            yield finding(
+                "MLB209", f"{item.kind} {item.namespace}/{item.name} has the load balancer speak TLS itself, "
+                "and without cacert_chain_file and the mesh's certificate it is not the mesh's mutual TLS", item.ref,
+            )
 
 
 def processing_order(items: list[Declared]) -> list[Declared]:

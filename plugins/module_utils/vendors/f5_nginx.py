@@ -143,5 +143,3 @@ def _send_host(wishes: Wishes, obj: Obj, step: Step) -> None:
     headers["set"] = [*(headers.get("set") or []), {"name": "Host", "value": wanted}]
     rest = {key: value for key, value in step.action.items() if key not in ("pass", "proxy")}
     wishes.write(obj, step.where, {**rest, "proxy": {**proxy, "requestHeaders": headers}})
-
-

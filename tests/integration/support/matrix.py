@@ -79,7 +79,7 @@ def routes() -> Iterator[Obj]:
     for kind in kinds():
         number = numbers.get(kind, 80)
         pod_port = {**PODS, **HEADLESS_PODS, "no-sidecar": 8080}[kind]
-        selector = {"group": "both"} if kind == "mixed" else {"app": next(iter(pods_behind(kind)))}
+        selector = {"group": "both"} if kind == "mixed" else {"app": list(pods_behind(kind))[0]}
         ports = [apps.port(number, pod_port, named.get(kind, "http"))]
         yield apps.service(NAMESPACE, kind, selector, ports, headless=kind in HEADLESS_PODS)
         yield apps.ingress(NAMESPACE, kind, target(kind).host, (kind, number), annotations=NO_RETRIES if kind == "mixed" else None)
