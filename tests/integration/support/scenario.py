@@ -190,7 +190,7 @@ def compare_proofs(made: Result, proof: Result) -> list[str]:
         wanted, where = route["after"]["verdict"], f"{route['host'] or '*'}{route['path']} -> {route['backend']['service']}"
         rows.append((where, wanted, verdicts["configuration"], verdicts["traffic"]))
         for name, verdict in verdicts.items():
-            if verdict != wanted and not _may_be_unknown(route, name, verdict):
+            if verdict != wanted and not (name == "traffic" and verdict == "unknown" and _may_be_unknown(route, by_method[name])):
                 problems.append(f"{where}: planned {wanted}, proof by {name} says {verdict}: {_evidence(by_method[name].get(key))}")
             if verdict == "mutual_tls" and not by_method[name][key]["evidence"]:
                 problems.append(f"{where}: proof by {name} gives no evidence")
@@ -198,10 +198,17 @@ def compare_proofs(made: Result, proof: Result) -> list[str]:
     return problems
 
 
-def _may_be_unknown(route: Result, method: str, verdict: str) -> bool:
-    """Requests for HTTP cannot drive a route of TCP; a plan that does not know is not contradicted."""
-    streams = str(route["path"]).startswith("tcp:")
-    return verdict == "unknown" and method == "traffic" and streams
+def _may_be_unknown(route: Result, proven: Mapping[tuple[str, ...], Result]) -> bool:
+    """Whether traffic can tell nothing of a route, and says so.
+
+    Requests for HTTP cannot drive a route of TCP. And a load balancer keeps connections open per upstream: of two routes with one
+    backend, the second one's requests travel on the connection that the first one's have proven.
+    """
+    if str(route["path"]).startswith("tcp:"):
+        return True
+    others = [item for key, item in proven.items() if item["backend"] == route["backend"] and key != route_key(route)]
+    shared = any(item["verdict"] == route["after"]["verdict"] for item in others)
+    return shared and "an open TCP connection was reused" in _evidence(proven.get(route_key(route)))
 
 
 def _evidence(route: Result | None) -> str:
