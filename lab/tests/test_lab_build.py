@@ -183,6 +183,7 @@ def test_needed_puts_sources_before_layers() -> None:
     """Everything once, and nothing before what it is made of."""
     wanted = builder.needed(images_of(list(ADDONS.values())), [])
     names = [item.artifact.name for item in wanted]
-    assert len(names) == len(set(names))
+    # Two versions of one wheel are two things.
+    assert len(names) == len({item.artifact.folder for item in wanted})
     assert names.index("istio") < names.index("layer-istio")
     assert builder.room(wanted) > 5

@@ -103,7 +103,8 @@ def stock(cluster: Cluster, name: str) -> list[dict[str, Any]]:
 
 def documents(text: str) -> list[dict[str, Any]]:
     """The objects that kubectl printed: documents one after the other, or one list of them."""
-    decoder, found, position = json.JSONDecoder(), [], 0
+    found: list[dict[str, Any]] = []
+    decoder, position = json.JSONDecoder(), 0
     while position < len(text):
         item, position = decoder.raw_decode(text, position)
         found += item["items"] if item["kind"] == "List" else [item]
