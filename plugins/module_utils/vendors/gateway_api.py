@@ -209,9 +209,10 @@ class _Reader:
         )
 
     def _scheme(self, attachment: Attachment, place: Place, treatment: Treatment) -> Scheme:
-        if attachment.scheme == "http" and speaks_tls(self.snapshot, place.namespace, place.service, place.port):
-            return "tls"
-        return treatment.scheme or attachment.scheme
+        if treatment.scheme is not None:
+            return treatment.scheme
+        by_policy = attachment.scheme == "http" and speaks_tls(self.snapshot, place.namespace, place.service, place.port)
+        return "tls" if by_policy else attachment.scheme
 
     def _group(self, place: Place) -> str:
         own = f"{self.obj['kind']}-{namespace_of(self.obj)}-{name_of(self.obj)}-{place.rule}"
@@ -264,4 +265,5 @@ __all__ = [
     "gateways_of",
     "host_set_by",
     "read_gateway_routes",
+    "speaks_tls",
 ]

@@ -31,7 +31,6 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
     labels_of,
     name_of,
     namespace_of,
-    ref_of,
     selector_text_matches,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
@@ -47,6 +46,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses imp
     pinned_strategy,
     resource_backends,
 )
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.streams import fixed_route, tcp_services
 
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _REWRITES = ("rewrite-target", "app-root", "use-regex")
@@ -249,30 +249,12 @@ def _group(ingress: Obj, entry: Entry) -> str:
 
 def stream_routes(snapshot: Snapshot, load_balancer: LoadBalancer, tcp: Obj | None) -> tuple[Route, ...]:
     """Routes that no annotation governs: TCP services of the ConfigMap, and the controller's default backend."""
-    routes = []
-    for port, target in sorted(dig(tcp, "data", default={}).items() if tcp else ()):
-        namespace, dummy, rest = str(target).partition("/")
-        service, dummy, reference = rest.partition(":")
-        reference = reference.partition(":")[0]
-        if not service or not reference:
-            continue
-        number: int | str = int(reference) if reference.isdigit() else reference
-        routes.append(_fixed(snapshot, load_balancer, ref_of(tcp or {}), f"tcp:{port}", (namespace, service, number), "tcp"))
+    routes = list(tcp_services(snapshot, load_balancer, tcp))
     namespace, slash, service = str(load_balancer.setting("default_backend", "")).partition("/")
     found = snapshot.get(kinds.SERVICE, namespace, service) if slash else None
     ports = dig(found, "spec", "ports", default=[]) if found else []
     if ports and load_balancer.workload is not None:
         target_port = int(ports[0].get("port", 0))
-        routes.append(_fixed(snapshot, load_balancer, load_balancer.workload, "default-backend", (namespace, service, target_port), "http"))
+        target = (namespace, service, target_port)
+        routes.append(fixed_route(snapshot, load_balancer, load_balancer.workload, "default-backend", target, "http"))
     return tuple(routes)
-
-
-def _fixed(
-    snapshot: Snapshot, load_balancer: LoadBalancer, ref: ObjectRef, path: str, target: tuple[str, str, int | str], scheme: Scheme
-) -> Route:
-    return Route(
-        load_balancer=load_balancer.key, object=ref, host="", path=path, path_type="Stream",
-        backend=make_backend(snapshot, *target), upstream=Upstream("pod_ips", "", scheme),
-        upstream_group=f"{path}-{target[0]}-{target[1]}-{target[2]}", settable=False,
-        why_not_settable="this kind of route always goes to pod addresses",
-    )

@@ -36,6 +36,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api i
     Place,
     Treatment,
     read_gateway_routes,
+    speaks_tls,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_hosts import rewrite_hosts
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.traefik_backends import (
@@ -206,10 +207,11 @@ def _gateway_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: froze
         why_not = "Traefik drops a route to a headless Service that is to be reached by its address" if headless else ""
         port: Obj = next((item for item in dig(service, "spec", "ports", default=[]) if item.get("port") == place.port), {})
         given = str(port.get("appProtocol") or "").lower()
+        by_kind = place.route["kind"] in ("TCPRoute", "TLSRoute") or speaks_tls(snapshot, place.namespace, place.service, place.port)
         return Treatment(
             "cluster_ip" if native else "pod_ips",
             group=f"gateway-{place.namespace}-{place.service}",
-            scheme=None if place.route["kind"] in ("TCPRoute", "TLSRoute") else scheme_of(port, _SCHEMES.get(given, given)),
+            scheme=None if by_kind else scheme_of(port, _SCHEMES.get(given, given)),
             settable=not (why_not or too_old(load_balancer, 3, 2)),
             why_not_settable=why_not or too_old(load_balancer, 3, 2),
             dropped=f"headless Service {place.service} has no address, and is to be reached by it" if native and headless else "",

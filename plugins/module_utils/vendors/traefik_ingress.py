@@ -124,7 +124,7 @@ def read_ingresses(routers: Routers, only: frozenset[ObjectRef] | None) -> None:
             if own and not beside_rules:
                 routers.add(*_own_route(routers, ingress, entry))
             elif not own:
-                for host in _hosts(ingress) if beside_rules else [entry.host]:
+                for host in _rest_of_hosts(ingress) if beside_rules else [entry.host]:
                     _add_nginx_route(routers, ingress, entry, host)
 
 
@@ -135,8 +135,11 @@ def _asked(snapshot: Snapshot, only: frozenset[ObjectRef] | None) -> list[Obj]:
     return [item for item in found if item is not None]
 
 
-def _hosts(ingress: Obj) -> list[str]:
-    return list(dict.fromkeys(str(rule.get("host", "")) for rule in dig(ingress, "spec", "rules", default=[])))
+def _rest_of_hosts(ingress: Obj) -> list[str]:
+    """Hosts of the rules that leave something to a default backend."""
+    taken = {entry.host for entry in entries(ingress) if not entry.default and entry.path == "/"}
+    hosts = dict.fromkeys(str(rule.get("host", "")) for rule in dig(ingress, "spec", "rules", default=[]))
+    return [host for host in hosts if host not in taken]
 
 
 def _own_route(routers: Routers, ingress: Obj, entry: Entry) -> tuple[Taken, Reached]:
