@@ -62,10 +62,10 @@ class HaproxyIngress(Profile):
     class_controllers = (CONTROLLER, f"{CONTROLLER}/")
     kinds = KINDS
     signs = Signs(
-        commands=("haproxy-ingress-controller", "haproxy-ingress"),
         flags=(frozenset({"reload-strategy"}), frozenset({"sort-backends"}), frozenset({"acme-token-configmap-name"})),
         images=("jcmoraisjr/haproxy-ingress", "haproxy-ingress"),
-        labels=(frozenset({("app.kubernetes.io/name", "haproxy-ingress")}), frozenset({("run", "haproxy-ingress")})),
+        # Neither its program's name nor the label run=haproxy-ingress tells it from HAProxy Technologies' controller.
+        labels=(frozenset({("app.kubernetes.io/name", "haproxy-ingress")}),),
     )
     facts = Facts(
         routes=("Ingress", "TCP services", "HTTPRoute", "TCPRoute", "TLSRoute"),

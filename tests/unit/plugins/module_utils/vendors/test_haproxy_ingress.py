@@ -94,12 +94,11 @@ def one(*objects: Obj, **more: Any) -> Route:
 RECOGNISED: dict[str, Obj] = {
     "its image": workload("lb", where=EDGE, containers=[container("c", image=IMAGE)]),
     "mirrored": workload("lb", where=EDGE, containers=[container("c", image="mirror.example.com/haproxy-ingress:v0.14.7@sha256:0")]),
-    "its program": workload("lb", where=EDGE, containers=[container("c", image="lb:1", command=["/haproxy-ingress-controller"])]),
     "its options": workload("lb", where=EDGE, containers=[container("c", image="lb:1", args=["--reload-strategy=reusesocket"])]),
     "its labels and an option that others have too": workload(
         "lb", where=EDGE, pod_labels={"app.kubernetes.io/name": "haproxy-ingress"},
         containers=[container("c", image="lb:1", args=["--configmap=edge/lb", "--controller-class=x"])]),
-    "its labels": workload("lb", where=EDGE, pod_labels={"run": "haproxy-ingress"}),
+    "its labels": workload("lb", where=EDGE, pod_labels={"app.kubernetes.io/name": "haproxy-ingress"}),
 }  # fmt: skip
 
 
