@@ -19,6 +19,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary impo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.envoy_gateway import EnvoyGateway
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx import F5Nginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.haproxy_ingress import HaproxyIngress
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.haproxytech import HaproxyTech
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kong import Kong
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.pomerium import Pomerium
@@ -33,6 +34,7 @@ PROFILES: tuple[Profile, ...] = (
     Emissary(),
     Traefik(),
     HaproxyIngress(),
+    HaproxyTech(),
     Kong(),
     Pomerium(),
     Apisix(),
