@@ -30,6 +30,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
     pod_template,
     ref_of,
 )
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.outside import outside
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import workload_pods
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, Recognition
@@ -41,6 +42,7 @@ _CONFIDENCE = {"possible": 0, "likely": 1, "certain": 2}
 def detect(snapshot: Snapshot) -> tuple[list[LoadBalancer], list[Finding]]:
     """Return the load balancers (sorted by namespace and name) and what is remarkable about them."""
     found = [_load_balancer(snapshot, *match) for match in recognised(snapshot)]
+    found += list(outside(snapshot, found))
     found += list(_unknown(snapshot, found))
     found.sort(key=lambda item: item.key)
     findings = [*_conflicts(found)]

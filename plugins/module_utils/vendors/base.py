@@ -123,6 +123,12 @@ class Profile(ABC):
     placement: Literal["in_cluster", "node", "cloud", "external"] = "in_cluster"
     class_controllers: tuple[str, ...] = ()
     """``spec.controller`` of its IngressClasses; an entry that ends in ``/`` is a prefix."""
+    gateway_controllers: tuple[str, ...] = ()
+    """``spec.controllerName`` of its GatewayClasses, where that is not a setting."""
+    outside: str = ""
+    """Where its traffic leaves, if that may be no workload of the cluster: its classes and its controller then stand for it."""
+    controller_signs: Signs | None = None
+    """How the controller of such a load balancer is recognised."""
     kinds: tuple[str, ...] = ()
     """Kind keys that it reads besides the common ones."""
     signs: Signs = Signs()
