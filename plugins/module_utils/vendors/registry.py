@@ -18,6 +18,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.contour impor
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary import Emissary
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.envoy_gateway import EnvoyGateway
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx import F5Nginx
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gloo import Gloo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.haproxy_ingress import HaproxyIngress
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.haproxytech import HaproxyTech
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
@@ -43,6 +44,7 @@ PROFILES: tuple[Profile, ...] = (
     Contour(),
     Skipper(),
     EnvoyGateway(),
+    Gloo(),
 )
 UNKNOWN = Unknown()
 
