@@ -22,6 +22,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gloo import G
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.haproxy_ingress import HaproxyIngress
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.haproxytech import HaproxyTech
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kgateway import Kgateway
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kong import Kong
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.pomerium import Pomerium
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.skipper import Skipper
@@ -45,6 +46,7 @@ PROFILES: tuple[Profile, ...] = (
     Skipper(),
     EnvoyGateway(),
     Gloo(),
+    Kgateway(),
 )
 UNKNOWN = Unknown()
 
