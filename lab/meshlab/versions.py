@@ -15,6 +15,8 @@ COREDNS: Final = "1.15.0"
 INGRESS_NGINX: Final = "1.11.0"
 INGRESS_NGINX_CHART: Final = "4.11.0"
 EMISSARY: Final = "3.10.0"
+TRAEFIK: Final = "3.6.12"
+HAPROXY_INGRESS: Final = "0.14.7"
 
 #: Debian release inside the images (the host may be another one).
 DEBIAN_SUITE: Final = "trixie"

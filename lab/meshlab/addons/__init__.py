@@ -3,14 +3,23 @@
 
 """What can run on the cluster, one file each. To add a vendor: write its file and name it in the table below."""
 
-from meshlab.addons import coredns, demo, emissary, ingress_nginx, istio, istio_gateway
+from meshlab.addons import coredns, demo, emissary, haproxy_ingress, ingress_nginx, istio, istio_gateway, traefik
 from meshlab.addons.base import Addon
 from meshlab.errors import UsageError
 
 #: Every addon, in the order of installation.
 ADDONS: dict[str, Addon] = {
     addon.name: addon
-    for addon in (coredns.ADDON, istio.ADDON, demo.ADDON, istio_gateway.ADDON, ingress_nginx.ADDON, emissary.ADDON)
+    for addon in (
+        coredns.ADDON,
+        istio.ADDON,
+        demo.ADDON,
+        istio_gateway.ADDON,
+        ingress_nginx.ADDON,
+        emissary.ADDON,
+        traefik.ADDON,
+        haproxy_ingress.ADDON,
+    )
 }
 
 
