@@ -21,6 +21,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx impo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gloo import Gloo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.haproxy_ingress import HaproxyIngress
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.haproxytech import HaproxyTech
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.higress import Higress
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kgateway import Kgateway
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kong import Kong
@@ -47,6 +48,7 @@ PROFILES: tuple[Profile, ...] = (
     EnvoyGateway(),
     Gloo(),
     Kgateway(),
+    Higress(),
 )
 UNKNOWN = Unknown()
 
