@@ -15,6 +15,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.apisix import
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.caddy import Caddy
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.contour import Contour
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.easegress import Easegress
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary import Emissary
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.envoy_gateway import EnvoyGateway
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx import F5Nginx
@@ -49,6 +50,7 @@ PROFILES: tuple[Profile, ...] = (
     Gloo(),
     Kgateway(),
     Higress(),
+    Easegress(),
 )
 UNKNOWN = Unknown()
 
