@@ -31,6 +31,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.skipper impor
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.traefik import Traefik
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.tyk import Tyk
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.unknown import Unknown
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.voyager import Voyager
 
 PROFILES: tuple[Profile, ...] = (
     IngressNginx(),
@@ -51,6 +52,7 @@ PROFILES: tuple[Profile, ...] = (
     Kgateway(),
     Higress(),
     Easegress(),
+    Voyager(),
 )
 UNKNOWN = Unknown()
 
