@@ -14,6 +14,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot impo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.apisix import Apisix
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.caddy import Caddy
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.cilium import Cilium
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.contour import Contour
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.easegress import Easegress
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary import Emissary
@@ -53,6 +54,7 @@ PROFILES: tuple[Profile, ...] = (
     Higress(),
     Easegress(),
     Voyager(),
+    Cilium(),
 )
 UNKNOWN = Unknown()
 
