@@ -27,6 +27,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.higress impor
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx import IngressNginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kgateway import Kgateway
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kong import Kong
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.netscaler import Netscaler
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.pomerium import Pomerium
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.skipper import Skipper
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.traefik import Traefik
@@ -55,6 +56,7 @@ PROFILES: tuple[Profile, ...] = (
     Easegress(),
     Voyager(),
     Cilium(),
+    Netscaler(),
 )
 UNKNOWN = Unknown()
 
