@@ -19,6 +19,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.contour impor
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.easegress import Easegress
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary import Emissary
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.envoy_gateway import EnvoyGateway
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_cis import F5Cis
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx import F5Nginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gloo import Gloo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.haproxy_ingress import HaproxyIngress
@@ -57,6 +58,7 @@ PROFILES: tuple[Profile, ...] = (
     Voyager(),
     Cilium(),
     Netscaler(),
+    F5Cis(),
 )
 UNKNOWN = Unknown()
 
