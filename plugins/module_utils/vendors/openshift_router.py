@@ -1,0 +1,103 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""OpenShift's router (openshift/router): HAProxy that an operator makes and puts back; it dials pod addresses.
+
+Source: pkg/router/template/plugin.go (the Service's address is only used for idled Services), deploy/router.yaml (host's network).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef, Route, Scheme, Upstream
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
+    Obj,
+    dig,
+    labels_of,
+    name_of,
+    namespace_of,
+    pod_template,
+    ref_of,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, RouteReading, Signs
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import is_ignored, make_backend, pinned_strategy
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.limited import Limited
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.plain import joined_readings
+
+ROUTE = "Route.route.openshift.io"
+_OWNED = "ingresscontroller.operator.openshift.io/owning-ingresscontroller"
+_HOST = "host"
+
+
+class OpenshiftRouter(Limited):
+    """A router of OpenShift's ingress operator, or one that was started by hand."""
+
+    id = "openshift_router"
+    title = "OpenShift router"
+    class_controllers = ("openshift.io/ingress-to-route",)
+    kinds = (ROUTE,)
+    signs = Signs(
+        commands=("openshift-router",),
+        variables=(frozenset({"ROUTER_SERVICE_NAME", "ROUTER_SERVICE_NAMESPACE"}), frozenset({"ROUTER_SERVICE_HTTP_PORT"})),
+        images=("haproxy-router", "origin-haproxy-router"),
+    )
+    why_not = "the router always sends to pod addresses (the Service's only while it is idled)"
+    facts = Facts(
+        routes=("Route", "Ingress (turned into Routes)"), host="httpHeaders of a Route, of no use without Service routing",
+        remark="its operator puts its pods back, so chained mode; a router of one's own can have a sidecar", versions="4.18",
+    )
+
+    def blockers(self, snapshot: Snapshot, workload: Obj) -> tuple[str, ...]:
+        labels = {**labels_of(workload), **labels_of(pod_template(workload))}
+        if _OWNED in labels or namespace_of(workload) == "openshift-ingress":
+            return ("OpenShift's ingress operator puts its pods back and has no setting for their labels: use chained mode",)
+        return ()
+
+    def routes(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
+    ) -> RouteReading:
+        own = (
+            route for obj in snapshot.all(ROUTE) if only is None or ref_of(obj) in only
+            for route in self._own(snapshot, load_balancer, obj)
+        )
+        # Ingresses become Routes that their Ingress owns; those are what is read where Routes are known.
+        plain = RouteReading() if snapshot.count(ROUTE) else super().routes(snapshot, load_balancer, only)
+        return joined_readings(plain, RouteReading(tuple(own)))
+
+    def _own(self, snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj) -> Iterator[Route]:
+        targets = [dig(obj, "spec", "to", default={}), *dig(obj, "spec", "alternateBackends", default=[])]
+        for place, target in enumerate(item for item in targets if item.get("kind", "Service") == "Service"):
+            service = str(target.get("name", ""))
+            yield Route(
+                load_balancer=load_balancer.key, object=ref_of(obj), host=str(dig(obj, "spec", "host", default="")),
+                path=str(dig(obj, "spec", "path", default="/")), path_type="ImplementationSpecific",
+                backend=make_backend(snapshot, namespace_of(obj), service, _port(snapshot, obj, service)),
+                upstream=Upstream("pod_ips", _host(obj), _scheme(obj)),
+                upstream_group=f"Route-{namespace_of(obj)}-{name_of(obj)}-{service}",
+                features=("canary", "weights") if len(targets) > 1 else (), canary=place > 0,
+                settable=False, why_not_settable=self.why_not, ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj),
+            )
+
+
+def _scheme(obj: Obj) -> Scheme:
+    return "tls" if dig(obj, "spec", "tls", "termination") in ("passthrough", "reencrypt") else "http"
+
+
+def _host(obj: Obj) -> str:
+    for item in dig(obj, "spec", "httpHeaders", "actions", "request", default=[]):
+        if str(item.get("name", "")).lower() == _HOST:
+            return str(dig(item, "action", "set", "value", default=""))
+    return ""
+
+
+def _port(snapshot: Snapshot, obj: Obj, service: str) -> int | str:
+    """The Service's port that a Route means: by its target port (number or name), else the first one."""
+    wanted = dig(obj, "spec", "port", "targetPort", default="")
+    ports = dig(snapshot.get(kinds.SERVICE, namespace_of(obj), service), "spec", "ports", default=[])
+    for port in ports:
+        if wanted and wanted in (port.get("name"), port.get("targetPort", port.get("port"))):
+            return int(port.get("port", 0))
+    return wanted or (int(ports[0].get("port", 0)) if ports else 0)
