@@ -29,6 +29,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kgateway import Kgateway
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.kong import Kong
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.netscaler import Netscaler
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.nginx_gateway_fabric import NginxGatewayFabric
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.openshift_router import OpenshiftRouter
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.pomerium import Pomerium
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.skipper import Skipper
@@ -61,6 +62,7 @@ PROFILES: tuple[Profile, ...] = (
     Netscaler(),
     F5Cis(),
     OpenshiftRouter(),
+    NginxGatewayFabric(),
 )
 UNKNOWN = Unknown()
 
