@@ -44,7 +44,8 @@ class IngressNginx(Profile):
     class_controllers = (_DEFAULT_CONTROLLER, "webapprouting.kubernetes.azure.com/nginx", "webapprouting.kubernetes.azure.com/nginx/")
     signs = Signs(
         commands=("nginx-ingress-controller",),
-        flags=(frozenset({"controller-class", "election-id"}), frozenset({"controller-class", "configmap"})),
+        # Not "configmap" instead of "election-id": HAProxy Ingress has both of those options too.
+        flags=(frozenset({"controller-class", "election-id"}),),
         images=("ingress-nginx/controller", "ingress-nginx/controller-chroot", "nginx-ingress-controller"),
         labels=(
             frozenset({("app.kubernetes.io/name", "ingress-nginx"), ("app.kubernetes.io/component", "controller")}),
