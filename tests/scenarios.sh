@@ -69,7 +69,7 @@ scenario() {
 # integration FILE...: tests that pytest counts.
 integration() {
     local log=$logs/integration closing
-    step "integration tests" "$log" python -m pytest -q -s --durations=10 -p no:cacheprovider "$@" || true
+    step "integration tests" "$log" python -m pytest -q -s --durations=10 "$@" || true
     grep -E '^\| ' "$log"
     closing=$(grep -E '(passed|failed|error).* in [0-9.]+s' "$log" | tail -n 1)
     say "integration tests: ${closing:-no result}"
