@@ -52,7 +52,8 @@ class World:
         return module(self.cluster, "service_routing", check, namespaces=[mappings.NAMESPACE], load_balancers=["emissary"], **options)
 
     def resolve_by(self, name: str) -> None:
-        self.cluster.apply(mappings.module(resolver=name))
+        # What was connected before a change stays as it was until it is closed, and these requests would keep it open.
+        self.cluster.apply(mappings.module(resolver=name, cluster_max_connection_lifetime_ms=1000))
 
     def agree(self, predicted: Mapping[str, str]) -> None:
         """Measure until it is what was predicted, or fail with the difference."""
