@@ -20,6 +20,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.classes impor
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import sidecar_state
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import config_map_namespaces as mesh_namespaces
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import about_network
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import config_map_namespaces as network_namespaces
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
     Obj,
     annotations_of,
@@ -45,7 +47,7 @@ def detect(snapshot: Snapshot) -> tuple[list[LoadBalancer], list[Finding]]:
     found += list(outside(snapshot, found))
     found += list(_unknown(snapshot, found))
     found.sort(key=lambda item: item.key)
-    findings = [*_conflicts(found)]
+    findings = [*_conflicts(found), *about_network(snapshot)]
     for item in found:
         findings += profile_of(snapshot, item.vendor).notices(snapshot, item)
         if item.vendor == UNKNOWN.id:
@@ -67,8 +69,8 @@ def recognised(snapshot: Snapshot) -> Iterator[tuple[Obj, Profile, Recognition]]
 
 
 def config_map_namespaces(snapshot: Snapshot) -> set[str]:
-    """Namespaces whose ConfigMaps a reading needs: the mesh's, and those of the load balancers that were recognised."""
-    wanted = set(mesh_namespaces(snapshot))
+    """Namespaces whose ConfigMaps a reading needs: the mesh's, the network's, and those of the load balancers recognised."""
+    wanted = {*mesh_namespaces(snapshot), *network_namespaces(snapshot)}
     for workload, profile, match in recognised(snapshot):
         wanted.update(profile.config_map_namespaces(workload, match.container))
     return wanted

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Outcome, Route, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import INCLUDE_OUTBOUND_RANGES
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import seen_address
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, labels_of, name_of, namespace_of, selects
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import container_port
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import (
@@ -110,9 +111,10 @@ def _past_sidecar(snapshot: Snapshot, request: Request) -> Outcome:
 def _through_sidecar(snapshot: Snapshot, viewer: Viewer, request: Request) -> Outcome:
     if request.route.upstream.scheme == "mutual_tls":
         return Outcome("unknown", "the load balancer speaks mutual TLS itself, and its sidecar takes that connection as well")
-    if request.route.upstream.address == "cluster_ip" and cluster_ips(request.service):
+    address = seen_address(snapshot, request.route.upstream.address)
+    if address == "cluster_ip" and cluster_ips(request.service):
         return _to_cluster_ip(snapshot, viewer, request)
-    if request.route.upstream.address in ("cluster_ip", "pod_ips"):
+    if address in ("cluster_ip", "pod_ips"):
         return _to_pods(snapshot, viewer, request)
     return Outcome("unknown", "the load balancer resolves this backend itself")
 

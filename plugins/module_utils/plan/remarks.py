@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, Outcome, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.blockers import outbound_gaps
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import undoes_service_routing
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, fqdn, is_external_name
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
@@ -48,7 +49,7 @@ def about_route(context: Context, route: Route, standing: Outcome) -> Iterator[F
         return
     if standing.misrouted_to:
         yield finding("MLB204", f"{where}: {standing.why}", route.object)
-    if needs_host(route, standing):
+    if needs_host(route, standing) and not undoes_service_routing(context.snapshot):
         yield finding(
             "MLB219", f"{where}: it goes to the Service's address already, but port {backend.port} is declared as {backend.protocol}: "
             f"{standing.why}", route.object,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import seen_address
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, name_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import (
     Endpoint,
@@ -58,7 +59,7 @@ def target_of(snapshot: Snapshot, route: Route, most: int = MOST_ADDRESSES) -> T
         return Target(why="the backend is not in the cluster")
     found = ready(endpoints(snapshot, service, port))
     vips = [item for item in cluster_ips(service) if item]
-    if route.upstream.address in ("cluster_ip", "host_name") and vips:
+    if seen_address(snapshot, route.upstream.address) in ("cluster_ip", "host_name") and vips:
         return Target((_dialed(route, vips[0], int(port["port"])),), found)
     addresses = [(item.ip, item.port) for item in found if item.ip and item.port]
     if not addresses:

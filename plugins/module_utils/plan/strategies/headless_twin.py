@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import EITHER_ADDRESS, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import seen_address
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, annotations_of, dig
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import (
@@ -59,7 +60,7 @@ def _refusal(context: Context, route: Route) -> str:
         return "the backend does not exist"
     if not dig(service, "spec", "selector", default={}):
         return f"Service {route.backend.service} has no selector, so there is nothing to take a twin of"
-    if route.upstream.address != "pod_ips":
+    if seen_address(context.snapshot, route.upstream.address) != "pod_ips":
         return "the load balancer dials the Service's address, not the pods'"
     found = context.endpoints(route)
     if not found:
