@@ -74,7 +74,7 @@ def _present(
     )
     why = f"gives {found.label} a sidecar that {'captures no' if inbound_capture == 'none' else 'also captures'} inbound traffic"
     change = ownership.claim(target.object, PART, desired, [found.label], why)
-    gaps = outbound_gaps(pod_template(workload))
+    gaps = outbound_gaps(pod_template(workload), target.annotations)
     findings = [finding("MLB304", f"{found.label} carries {gap}", ref_of(workload)) for gap in gaps]
     remark = manager_finding(workload, TEMPLATE)
     return workload, [change] if change else [], [*findings, *([remark] if remark else [])]

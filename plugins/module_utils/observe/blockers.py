@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import (
@@ -60,9 +60,10 @@ def _proxy_users(template: Obj) -> Iterator[str]:
             yield source
 
 
-def outbound_gaps(template: Obj) -> tuple[str, ...]:
-    """Annotations that keep outbound traffic away from a sidecar that is there."""
-    annotations, found = annotations_of(template), []
+def outbound_gaps(template: Obj, own: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
+    """Annotations that keep outbound traffic away from a sidecar that is there; ``own`` are those that the vendor needs."""
+    needed, found = set(own), []
+    annotations = {key: value for key, value in annotations_of(template).items() if (key, value) not in needed}
     if annotations.get(INCLUDE_OUTBOUND_RANGES, "*") != "*":
         found.append(f"{INCLUDE_OUTBOUND_RANGES}: \"{annotations[INCLUDE_OUTBOUND_RANGES]}\"")
     for key in (EXCLUDE_OUTBOUND_RANGES, EXCLUDE_OUTBOUND_PORTS):

@@ -11,6 +11,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.findings import findi
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, Outcome, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.blockers import outbound_gaps
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import undoes_service_routing
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import kind_key
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, fqdn, is_external_name
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
@@ -18,6 +19,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.protocols import
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import destination_rule, rule_tls
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import sees
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
 
 
 def plannable(context: Context, route: Route) -> bool:
@@ -96,5 +98,12 @@ def about_load_balancer(snapshot: Snapshot, load_balancer: LoadBalancer) -> Iter
             load_balancer.workload,
         )
     template = {"metadata": {"annotations": dict(load_balancer.pod_annotations)}}
-    for gap in outbound_gaps(template):
+    for gap in outbound_gaps(template, _own_annotations(snapshot, load_balancer)):
         yield finding("MLB304", f"{load_balancer.label} is annotated {gap}", load_balancer.workload)
+
+
+def _own_annotations(snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[tuple[str, str], ...]:
+    """What this kind of load balancer's sidecar is told besides the usual (to leave its own control plane's ports alone)."""
+    ref = load_balancer.workload
+    workload = snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
+    return profile_of(snapshot, load_balancer.vendor).sidecar_target(snapshot, workload).annotations if workload else ()

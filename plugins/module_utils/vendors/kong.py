@@ -71,7 +71,7 @@ class Kong(Profile):
         host="annotation konghq.com/preserve-host: \"false\" on the Ingress; URLRewrite hostname of an HTTPRoute (3.2)",
         loses="hashing, weights and health checks of a KongUpstreamPolicy once the upstream is one name",
         remark="the sidecar belongs to the proxy's pods, not to the controller's; the Service annotation holds for all routes to it",
-        proof="validated against the vendor's schema",
+        proof="read in the vendor's source",
         versions="KIC 3.5",
     )
 

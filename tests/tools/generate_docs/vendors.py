@@ -34,7 +34,7 @@ def _row(profile: Any, facts: Any) -> list[str]:
     proof = facts.proof + (f" ({facts.versions})" if facts.versions else "")
     cells = [
         profile.title, f"`{profile.id}`", ", ".join(facts.routes), _both(facts.service_routing, facts.service_routing_global),
-        _both(facts.host, facts.host_global), facts.default, profile.forbids_injection or "possible",
+        _both(facts.host, facts.host_global), facts.default, profile.forbids_injection or profile.outside or "possible",
         "; ".join(text for text in (facts.loses, facts.remark) if text) or "-", proof,
     ]
     return [cell(text) for text in cells]

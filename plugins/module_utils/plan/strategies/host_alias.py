@@ -61,6 +61,8 @@ def _refusal(context: Context, routes: list[Route], host: str) -> str:
     if any(route.upstream.scheme != "http" for route in routes):
         return f"host {host} also has routes that are not plain HTTP"
     backends = {route.backend for route in routes}
+    if len(backends) > 1 and any(route.path_type == "RegularExpression" for route in routes):
+        return f"host {host} has several backends and a path that is a regular expression of the load balancer's own kind"
     if len(backends) > 1 and any(route.rewrites_path for route in routes):
         return f"the load balancer rewrites paths of host {host} before the mesh sees them, and it has several backends"
     taken = claims_host(context.snapshot, viewer_of(context.load_balancers[routes[0].load_balancer]), host)

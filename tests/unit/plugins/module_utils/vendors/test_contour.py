@@ -170,3 +170,10 @@ def test_pods_of_the_provisioner_are_made_elsewhere() -> None:
     objects = [gateway_class("projectcontour.io/gateway-controller"), gateway(), gateway(name="other"), *HTTP]
     routes = [route("g", rule(to_service("shop"))), route("o", rule(to_service("shop")), parents=[{"name": "other", "namespace": EDGE}])]
     assert [item.object.name for item in reading(meshed(made, *objects, *routes), "contour")[0]] == ["g"]
+
+
+def test_what_its_own_sidecar_is_told_is_no_gap() -> None:
+    key = "traffic.sidecar.istio.io/excludeOutboundPorts"
+    for value, codes in (("8001", set()), ("8001,9000", {"MLB304"})):
+        item = envoy(annotations={key: value, "traffic.sidecar.istio.io/includeInboundPorts": ""})
+        assert set(served_by(meshed(item, *HTTP, proxy(to(svc()))), "host_entry").codes) & {"MLB304"} == codes

@@ -236,3 +236,11 @@ def test_what_is_written_is_valid_by_the_vendors_schema() -> None:
     assert validated_after(snapshot, "f5-nginx", "host_entry", "headless_twin", "service_vip") == 6
     plain = [server(SPLIT, {"path": "/a", "route": "sub"}, upstreams=BOTH), objects[1]]
     assert validated_after(cluster(*plain), "f5-nginx", "host_rewrite") == 2
+
+
+def test_a_virtual_service_cannot_carry_the_load_balancers_regular_expressions() -> None:
+    rules = [{"path": "~ ^/a.*", "action": to("shop")}, {"path": "/", "action": to("cart")}]
+    why = served_by(cluster(server(*rules, upstreams=BOTH)), "host_alias").plan.routes[0].after.why
+    assert "regular expression" in why
+    one = served_by(cluster(server(rules[0])), "host_alias")
+    assert one.verdicts == {"mutual_tls"}
