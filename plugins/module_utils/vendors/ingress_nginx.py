@@ -57,7 +57,7 @@ class IngressNginx(Profile):
         service_routing_global="ConfigMap key service-upstream (1.0.1)",
         host="annotation upstream-vhost on the Ingress (0.9)",
         loses="affinity, hashing, balancing and retries once the upstream is one address; a canary when the Host is rewritten",
-        remark="also AKS app routing and RKE2's builds; retired in March 2026",
+        remark="also AKS app routing and RKE2's builds (RKE2 puts it into kube-system, where nothing is injected); retired in March 2026",
         proof="measured in the lab",
         versions="1.11.0",
     )

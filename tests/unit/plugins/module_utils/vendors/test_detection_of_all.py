@@ -16,9 +16,21 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import PROFILES
 
-from tests.unit.plugins.module_utils.cluster import Obj, container, ingress_class, live, workload
+from tests.unit.plugins.module_utils.cluster import (
+    Obj,
+    backend,
+    container,
+    ingress,
+    ingress_class,
+    live,
+    namespace,
+    path,
+    pod,
+    service,
+    workload,
+)
 from tests.unit.plugins.module_utils.vendors.gateways import gateway_class
-from tests.unit.plugins.module_utils.vendors.kit import data_plane
+from tests.unit.plugins.module_utils.vendors.kit import data_plane, outcomes
 
 NAME = "app.kubernetes.io/name"
 PART = "app.kubernetes.io/component"
@@ -304,3 +316,16 @@ def test_two_vendors_that_share_a_class_name(first: str, second: str, controller
     balancers = detect(live(one_of(first), made, ingress_class(name, controller)))[0]
     assert sorted(item.vendor for item in balancers) == sorted([first, second])
     assert [item.vendor for item in balancers if name in item.classes] == [owner]
+
+
+def test_builds_of_ingress_nginx_by_other_houses() -> None:
+    """AKS' managed one is planned like the original; RKE2's lives where the injector injects nothing."""
+    managed, packaged = (item for item in CATALOG[1:3])
+    shop = [service("shop"), pod("shop"), ingress("a", path(backend("shop")), class_name="webapprouting.kubernetes.azure.com")]
+    of_aks = live(namespace("app-routing-system", istio_injection="enabled"), managed.carrier, *managed.classes, *shop)
+    assert set(outcomes(of_aks).values()) == {"mutual_tls", "plaintext"} and outcomes(of_aks)["host_rewrite"] == "mutual_tls"
+    named = ingress_class("second", "webapprouting.kubernetes.azure.com/nginx/second")
+    assert [item.classes for item in detect(live(managed.carrier, *managed.classes, named))[0] if item.workload] == [
+        ("webapprouting.kubernetes.azure.com",)]  # fmt: skip
+    (of_rke2,) = detect(live(packaged.carrier, *packaged.classes))[0]
+    assert of_rke2.classes == ("rke2-nginx",) and "kube-system" in of_rke2.mode("standalone_mtls").why
