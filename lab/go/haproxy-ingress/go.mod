@@ -2,6 +2,9 @@ module meshlb.istio/lab/haproxy-ingress
 
 go 1.26.0
 
+// Its health checks are registered under names with blanks, which newer Go takes for a method and a path.
+godebug httpmuxgo121=1
+
 require github.com/jcmoraisjr/haproxy-ingress v0.14.7
 
 require (
