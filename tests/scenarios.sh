@@ -60,7 +60,7 @@ scenario() {
     if step "scenario $1" "$logs/$1" molecule test --scenario-name "$1"; then
         passed=$((passed + 1))
         # What was planned and seen, route by route.
-        awk '/^TASK/ { shown = /Show the answers/ } shown && /^ +"/ { gsub(/^ +"|",?$/, ""); print "    " $0 }' "$logs/$1"
+        awk '/^TASK/ { shown = /Show the answers/ } shown && /^ {8}"/ { gsub(/^ +"|",?$/, ""); print "    " $0 }' "$logs/$1"
     else
         failed=$((failed + 1))
     fi

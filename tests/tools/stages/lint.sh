@@ -34,7 +34,7 @@ run_mypy() {
     else
         echo "note: there are no plugins yet"
     fi
-    mypy --cache-dir "$MESHLB_CACHE/mypy/tools" -p tests.tools || return
+    mypy --cache-dir "$MESHLB_CACHE/mypy/tools" -p tests.tools -p tests.integration || return
     MYPYPATH=lab mypy --cache-dir "$MESHLB_CACHE/mypy/lab" -p meshlab
 }
 
