@@ -16,8 +16,8 @@ from tests.tools.stage_collection import stage
 from .markdown import GENERATED, cell, table
 
 MODULE = "ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry"
-INTRODUCTION = """Whatever the table says of a load balancer's own settings: `host_entry` and `headless_twin` need none, and serve every load
-balancer beside which a sidecar is possible. How each cell was proven is in the last column: **measured in the lab** (the real
+INTRODUCTION = """Whatever the table says of a load balancer's own settings: `host_entry` and `headless_twin` need none, and serve every
+load balancer beside which a sidecar is possible. How each cell was proven is in the last column: **measured in the lab** (the real
 load balancer, the real mesh, the prediction compared with real requests), **validated against the vendor's schema** (what the plan
 writes is checked against the vendor's published CustomResourceDefinitions), or **read in the vendor's source** (nothing was run).
 """

@@ -1,9 +1,6 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Copyright: Contributors to the meshlb.istio project
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
 """Detection of every vendor, alone and all together: none twice, none missed, none mistaken.
 
 Workloads are as the vendors' own charts and manifests have them; each is also tried with another release name, with images from a
