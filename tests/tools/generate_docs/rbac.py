@@ -1,0 +1,59 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Permissions for the kinds that only some load balancers have, from what the profiles say that they read."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.tools.stage_collection import stage
+
+MODULE = "ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry"
+HEAD = """# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Generated from the code by `make docs`: the kinds that only some load balancers have. Keep the rules of those that you run.
+# meshlb-vendors-read goes with meshlb-assess, meshlb-vendors-write with meshlb-routes and meshlb-load-balancer.
+---
+apiVersion: v1
+kind: List
+items:
+"""
+
+
+def plural(kind: str) -> str:
+    """The resource's name of a kind, as the API's own generators make it."""
+    lowered = kind.lower()
+    if lowered.endswith("y") and not lowered.endswith("ay"):
+        return f"{lowered[:-1]}ies"
+    return f"{lowered}es" if lowered.endswith("s") else f"{lowered}s"
+
+
+def manifest(kinds: Iterable[str]) -> str:
+    """Two ClusterRoles, one to read and one to write, with a rule per API group."""
+    groups: dict[str, list[str]] = {}
+    for item in kinds:
+        kind, dummy, group = item.partition(".")
+        groups.setdefault(group, []).append(plural(kind))
+    text = HEAD
+    for name, verbs in (("meshlb-vendors-read", "[list]"), ("meshlb-vendors-write", "[get, create, patch, delete]")):
+        text += f"  - apiVersion: rbac.authorization.k8s.io/v1\n    kind: ClusterRole\n    metadata:\n      name: {name}\n    rules:\n"
+        for group, resources in sorted(groups.items()):
+            text += f"      - apiGroups: [{group}]\n        resources:\n"
+            text += "".join(f"          - {resource}\n" for resource in sorted(set(resources)))
+            text += f"        verbs: {verbs}\n"
+    return text
+
+
+def pages(root: Path) -> dict[str, str]:
+    """The manifest, and nothing where the registry is not there yet."""
+    if not (root / "plugins" / "module_utils" / "vendors" / "registry.py").is_file():
+        return {}
+    tree = str(stage("link", root))
+    if tree not in sys.path:
+        sys.path.insert(0, tree)
+    return {"docs/rbac/vendors.yaml": manifest(importlib.import_module(MODULE).extra_kinds())}
