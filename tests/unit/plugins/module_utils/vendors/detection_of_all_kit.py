@@ -41,10 +41,8 @@ class Installed:
     """Once labels are gone, only the image's path tells what it is, whatever the registry."""
 
 
-
 def manager(program: str, image: str) -> Obj:
     return container("shutdown-manager", image=image, command=[program], args=["envoy", "shutdown-manager"])
-
 
 
 def aks() -> Obj:
@@ -195,10 +193,8 @@ def found(*objects: Obj) -> list[tuple[str, str]]:
     return [(item.vendor, item.label) for item in detect(live(*objects))[0]]
 
 
-
 def label_of(item: Obj) -> str:
     return f"{item['metadata']['namespace']}/{item['metadata']['name']}"
-
 
 
 def renamed(item: Obj) -> Obj:
@@ -206,7 +202,6 @@ def renamed(item: Obj) -> Obj:
     made = deepcopy(item)
     made["metadata"]["name"] = "edge-proxy-blue"
     return made
-
 
 
 def mirrored(item: Obj) -> Obj:
@@ -220,13 +215,11 @@ def mirrored(item: Obj) -> Obj:
     return made
 
 
-
 def unlabelled(item: Obj) -> Obj:
     made = deepcopy(item)
     made["metadata"].pop("labels", None)
     made["spec"]["template"]["metadata"]["labels"] = {"app": made["metadata"]["name"] + "-pods"}
     return made
-
 
 
 def rebuilt(item: Obj) -> Obj:
@@ -243,4 +236,3 @@ IDS = [f"{number}-{item.vendor}" for number, item in enumerate(CATALOG)]
 
 def one_of(vendor: str) -> Obj:
     return next(item.carrier for item in CATALOG if item.vendor == vendor)
-

@@ -39,16 +39,13 @@ def clusters(*objects: Obj) -> Snapshot:
     return live(namespace(EDGE), namespace(APPS, team="a"), SHOP, OTHER, gateway_class(CONTROLLER), *objects)
 
 
-
 def read(snapshot: Snapshot, decide: Any = lambda place: Treatment(), **more: Any) -> tuple[list[Route], list[Finding]]:
     found = read_gateway_routes(snapshot, BALANCER, {CONTROLLER}, decide, **more)
     return list(found.routes), list(found.findings)
 
 
-
 def routes(*objects: Obj, **more: Any) -> list[Route]:
     return read(clusters(*objects), **more)[0]
-
 
 
 def hosts(*objects: Obj) -> list[str]:
@@ -114,7 +111,6 @@ BACKENDS: dict[str, tuple[Obj, list[Obj], list[tuple[str, int]], list[str]]] = {
 
 def modifier(name: str, value: str, how: str = "set") -> Obj:
     return {"type": "RequestHeaderModifier", "requestHeaderModifier": {how: [{"name": name, "value": value}]}}
-
 
 
 def policy(name: str = "shop", section: str = "", **spec: Any) -> Obj:

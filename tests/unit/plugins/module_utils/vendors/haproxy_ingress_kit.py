@@ -55,15 +55,12 @@ def haproxy(*args: str, image: str = IMAGE, **more: Any) -> Obj:
     return workload("lb", where=EDGE, containers=[container("haproxy-ingress", image=image, args=[*ARGS, *args])], **more)
 
 
-
 def keys(prefix: str = PREFIX, **options: str) -> Obj:
     return {f"{prefix}/{key.replace('_', '-')}": value for key, value in options.items()}
 
 
-
 def noted(name: str = "shop", *, ports: Iterable[Obj] = (), ip: str = "", **options: str) -> Obj:
     return service(name, *ports, ip=ip, annotations=keys(**options))
-
 
 
 def ingress(name: str = "a", *paths: Obj, class_name: str | None = "haproxy", **more: Any) -> Obj:
@@ -74,26 +71,21 @@ def ingress(name: str = "a", *paths: Obj, class_name: str | None = "haproxy", **
     return made
 
 
-
 def cluster(*objects: Obj, args: Iterable[str] = (), image: str = IMAGE) -> Snapshot:
     classes = [ingress_class("haproxy", CONTROLLER), gateway_class(CONTROLLER)]
     return live(namespace(EDGE, istio_injection="enabled"), namespace(APPS), haproxy(*args, image=image), *classes, *objects)
-
 
 
 def balancer(snapshot: Snapshot) -> LoadBalancer:
     return next(item for item in detect(snapshot)[0] if item.workload)
 
 
-
 def reading(snapshot: Snapshot) -> RouteReading:
     return HaproxyIngress().routes(snapshot, balancer(snapshot))
 
 
-
 def routes(*objects: Obj, **more: Any) -> list[Route]:
     return sorted(reading(cluster(*objects, **more)).routes, key=lambda item: item.sort_key)
-
 
 
 def one(*objects: Obj, **more: Any) -> Route:
@@ -142,7 +134,6 @@ def parameters(name: str = "options", **more: str) -> list[Obj]:
     made = ingress_class("haproxy", CONTROLLER)
     made["spec"]["parameters"] = {"kind": "ConfigMap", "name": name}
     return [made, config_map(name, **more)]
-
 
 
 def lb(**options: str) -> Obj:
@@ -195,7 +186,6 @@ def meshed(*objects: Obj, declared: str = "http", image: str = IMAGE, **options:
         peer_authentication(), noted("shop", ports=[port(declared)], ip="10.96.9.1", **options), pod("shop", http=8080), *objects,
         image=image,
     )
-
 
 
 def annotations(snapshot: Snapshot) -> dict[str, str]:
