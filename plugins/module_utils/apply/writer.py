@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any, Protocol
 
+from ansible_collections.meshlb.istio.plugins.module_utils.apply import publishing
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.book import is_created
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.fields import covers, pointer
 from ansible_collections.meshlb.istio.plugins.module_utils.errors import (
@@ -43,6 +44,8 @@ class Writes(Protocol):
     def json_patch(self, ref: ObjectRef, operations: list[dict[str, Any]], dry_run: bool = False) -> Obj: ...
 
     def delete(self, ref: ObjectRef, resource_version: str = "", uid: str = "", dry_run: bool = False) -> None: ...
+
+    def list(self, key: str, namespace: str = "") -> Iterable[Obj]: ...
 
 
 def write(api: Writes, changes: Sequence[Change], workers: int = 8, check_mode: bool = False) -> list[Finding]:
@@ -135,7 +138,8 @@ def make(api: Writes, change: Change, dry_run: bool = False) -> None:
 
 
 def _create(api: Writes, change: Change, dry_run: bool) -> None:
-    body = change.body or {}
+    wanted = change.body or {}
+    body = wanted if dry_run else publishing.hidden(wanted)
     try:
         api.create(body, dry_run)
     except Conflict:
@@ -143,6 +147,9 @@ def _create(api: Writes, change: Change, dry_run: bool) -> None:
         live = api.get(change.object)
         if not (is_created(live) and covers(live, body)):
             raise
+    if body is not wanted:
+        publishing.wait_for_endpoints(api, change.object)
+        api.json_patch(change.object, publishing.publish(wanted))
 
 
 def _delete(api: Writes, change: Change, dry_run: bool) -> None:
