@@ -23,7 +23,8 @@ def documented_roles() -> dict[str, Obj]:
     found = {}
     for file in sorted(RULES.glob("*.yaml")):
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
-            found[document["metadata"]["name"]] = document
+            for role in document.get("items", [document]):
+                found[role["metadata"]["name"]] = role
     return found
 
 
