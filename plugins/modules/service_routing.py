@@ -36,7 +36,7 @@ options:
       - V(host_rewrite) does the same and sends the Service's name as Host.
       - V(host_alias) routes to the Service's address and gives the mesh a VirtualService for the public host.
       - V(host_entry) leaves the load balancer alone and gives its namespace a ServiceEntry and a DestinationRule for the public host.
-      - V(headless_twin) leaves the load balancer alone and adds a headless Service over the same pods.
+      - V(headless_twin) leaves the load balancer alone and adds a headless Service over the same pods, and a DestinationRule for it.
       - >-
         V(certs_only) has the load balancer speak mutual TLS itself with the mesh's certificate, where it can verify the backend's;
         its pods must be set up for that (certificates written to a volume, no outbound traffic captured).

@@ -16,7 +16,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import RoutingPlan
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import identity
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.headless_twin import widened
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.headless_twin import is_shared, widened
 
 PART = "service_routing"
 # Mesh objects come first, then the load balancer is switched to them, and only then goes what nothing uses any more.
@@ -56,10 +56,10 @@ def _created(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple
 
 
 def _for_others_too(live: Snapshot, body: Obj, scope: Collection[str]) -> Obj:
-    """``body`` as it must be while a twin of ours also serves load balancers that this run does not decide about."""
+    """``body`` as it must be while a twin of ours, or its rule, also serves load balancers that this run does not decide about."""
     existing = live.get(*identity(body))
     others = load_balancers_of(existing) - set(scope) if existing is not None and is_created(existing, PART) else frozenset()
-    if not others or existing is None or body["kind"] != "Service":
+    if not others or existing is None or not is_shared(body):
         return body
     return widened(body, existing, {name.partition("/")[0] for name in others})
 
@@ -90,8 +90,10 @@ def _strategies(obj: Obj, plan: RoutingPlan) -> list[str]:
 
 
 def _why(body: Obj, plan: RoutingPlan) -> str:
-    hosts = (body.get("spec") or {}).get("hosts") or [body.get("spec", {}).get("host", "")]
-    if hosts != [""]:
+    if body["kind"] == "DestinationRule":
+        return f"has the load balancer's sidecar send mutual TLS to {body['spec']['host']}"
+    hosts = (body.get("spec") or {}).get("hosts") or []
+    if hosts:
         return f"tells the load balancer's namespace that {', '.join(map(str, hosts))} is in the mesh"
     if body["kind"] != "Service":
         return "gives the load balancer the mesh's certificate and root"

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any, Protocol
 
-from ansible_collections.meshlb.istio.plugins.module_utils.apply import publishing
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.book import is_created
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.fields import covers, pointer
 from ansible_collections.meshlb.istio.plugins.module_utils.errors import (
@@ -138,8 +137,7 @@ def make(api: Writes, change: Change, dry_run: bool = False) -> None:
 
 
 def _create(api: Writes, change: Change, dry_run: bool) -> None:
-    wanted = change.body or {}
-    body = wanted if dry_run else publishing.hidden(wanted)
+    body = change.body or {}
     try:
         api.create(body, dry_run)
     except Conflict:
@@ -147,9 +145,6 @@ def _create(api: Writes, change: Change, dry_run: bool) -> None:
         live = api.get(change.object)
         if not (is_created(live) and covers(live, body)):
             raise
-    if body is not wanted:
-        publishing.wait_for_endpoints(api, change.object)
-        api.json_patch(change.object, publishing.publish(wanted))
 
 
 def _delete(api: Writes, change: Change, dry_run: bool) -> None:

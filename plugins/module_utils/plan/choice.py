@@ -24,7 +24,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base 
     joined,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_entry import MESH_POLICY
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import BY_NAME, STRATEGIES
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import STRATEGIES
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import destination_rule
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import Outcomes, attempt, in_place, served, worse
 
@@ -99,8 +99,11 @@ def _try(
     harmed = tuple(route for route in context.routes if worse(standing[route], outcomes[route]))
     lost = sum(1 for route in targets if lost_features(context, route, strategy))
     touched = sum(1 for route in context.routes if served(standing[route]) and outcomes[route] != standing[route])
+    # What it asks for in favour of routes that it does not serve anyway is never written, so it cannot be in place.
+    helped = [route for route in targets if route not in proposal.refusals and served(outcomes[route])]
+    useful = proposal if len(helped) == len(targets) else strategy.propose(context, helped)
     rank = (
-        int(not in_place(live, proposal, is_owned)), int(not strategy.keeps_host), lost, touched,
+        int(not in_place(live, useful, is_owned)), int(not strategy.keeps_host), lost, touched,
         proposal.size, STRATEGIES.index(strategy),
     )
     return Trial(strategy, proposal, outcomes, harmed, rank)
@@ -194,10 +197,6 @@ def _has_mesh_policy(context: Context, route: Route) -> bool:
     rule = destination_rule(context.snapshot, viewer, host, route.backend.namespace)
     policy = (rule or {}).get("spec", {})
     return bool(policy.get("subsets") or set(policy.get("trafficPolicy") or {}) - {"tls"})
-
-
-def strategy_named(name: str) -> Strategy | None:
-    return BY_NAME.get(name)
 
 
 def outcome_with(outcome: Outcome, reason: str) -> str:

@@ -1,17 +1,22 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``headless_twin``: nothing changes on the load balancer; a headless Service over the same pods makes their addresses known."""
+"""``headless_twin``: nothing changes on the load balancer; a headless Service over the same pods makes their addresses known.
+
+Istio decides about TLS to a headless Service when it first sees it, and takes one without endpoints for one without sidecars
+(istio/istio pilot/pkg/model/push_context.go, BestEffortInferServiceMTLSMode); endpoints that come later do not change that, as
+measured in the lab. So a DestinationRule says it: then it is mutual TLS whichever of Service, endpoints and rule is seen first, and
+after the backend was scaled to zero and back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import EITHER_ADDRESS, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import seen_address
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, annotations_of, dig
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, fqdn
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import (
     Context,
     Proposal,
@@ -27,7 +32,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility impor
 
 
 class HeadlessTwin(Strategy):
-    """One headless Service per backend, exported to the load balancers' namespaces alone."""
+    """One headless Service per backend, and a DestinationRule for it, exported to the load balancers' namespaces alone."""
 
     name = "headless_twin"
     gain = "the load balancer is left untouched and keeps its own balancing, and any host and any protocol is served"
@@ -43,11 +48,19 @@ class HeadlessTwin(Strategy):
                 refusals[route] = refusal
             else:
                 wanted.setdefault((route.backend.namespace, route.backend.service), []).append(route)
-        return Proposal((), tuple(_twin(context, routes) for dummy, routes in sorted(wanted.items())), refusals)
+        return Proposal((), tuple(body for dummy, routes in sorted(wanted.items()) for body in _objects(context, routes)), refusals)
+
+
+def is_shared(body: Obj) -> bool:
+    """Whether load balancers of several namespaces may use this body: a twin, or the rule that goes with it."""
+    return body["kind"] == "Service" or (body["kind"] == "DestinationRule" and dig(body, "spec", "exportTo") != ["."])
 
 
 def widened(body: Obj, existing: Obj, namespaces: Iterable[str]) -> Obj:
-    """A twin that also serves load balancers of these namespaces, about which this run does not decide: all of its ports stay."""
+    """A twin or its rule that also serves load balancers of these namespaces, about which this run does not decide: ports stay."""
+    if body["kind"] == "DestinationRule":
+        seers = {*dig(body, "spec", "exportTo", default=[]), *namespaces}
+        return {**body, "spec": {**body["spec"], "exportTo": sorted(seers)}}
     told = {*annotations_of(body).get(EXPORT_TO, "").split(","), *namespaces} - {""}
     metadata = {**body["metadata"], "annotations": {**annotations_of(body), EXPORT_TO: ",".join(sorted(told))}}
     ports = {item["port"]: item for item in (*dig(existing, "spec", "ports", default=[]), *body["spec"]["ports"])}
@@ -69,12 +82,28 @@ def _refusal(context: Context, route: Route) -> str:
     return f"{outside}, and one TLS setting holds for all pods of a headless Service" if outside else ""
 
 
-def _twin(context: Context, routes: list[Route]) -> Obj:
-    first, numbers = routes[0], set()
-    for route in routes:
-        numbers |= {item.port for item in context.endpoints(route)}
-    service = context.snapshot.get(kinds.SERVICE, first.backend.namespace, first.backend.service) or {}
+def _objects(context: Context, routes: list[Route]) -> list[Obj]:
+    first = routes[0]
+    name, namespace = object_name(f"{first.backend.service}-meshlb"), first.backend.namespace
     viewers = sorted({route.load_balancer[0] for route in routes})
+    twin = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata_for(name, namespace, routes, {EXPORT_TO: ",".join(viewers)}),
+        "spec": _twin_spec(context, routes),
+    }
+    rule = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": metadata_for(name, namespace, routes),
+        "spec": {"host": fqdn(twin), "exportTo": viewers, "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}},
+    }
+    return [rule, twin]
+
+
+def _twin_spec(context: Context, routes: list[Route]) -> Obj:
+    service = context.service(routes[0]) or {}
+    numbers = {item.port for route in routes for item in context.endpoints(route)}
     spec: Obj = {
         "clusterIP": "None",
         "selector": dict(dig(service, "spec", "selector", default={})),
@@ -86,11 +115,4 @@ def _twin(context: Context, routes: list[Route]) -> Obj:
     }
     if dig(service, "spec", "publishNotReadyAddresses", default=False):
         spec["publishNotReadyAddresses"] = True
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": metadata_for(
-            object_name(f"{first.backend.service}-meshlb"), first.backend.namespace, routes, {EXPORT_TO: ",".join(viewers)}
-        ),
-        "spec": spec,
-    }
+    return spec

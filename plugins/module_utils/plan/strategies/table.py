@@ -13,6 +13,6 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.service_routing import HostRewrite, ServiceVip
 
 AUTO = "auto"
-STRATEGIES: tuple[Strategy, ...] = (ServiceVip(), HostEntry(), HeadlessTwin(), HostAlias(), HostRewrite(), CertsOnly())
+STRATEGIES: tuple[Strategy, ...] = (ServiceVip(), HeadlessTwin(), HostEntry(), HostAlias(), HostRewrite(), CertsOnly())
 BY_NAME = {item.name: item for item in STRATEGIES}
 NAMES = tuple(BY_NAME)

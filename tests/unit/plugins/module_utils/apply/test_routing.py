@@ -169,6 +169,8 @@ def test_a_run_for_one_load_balancer_keeps_a_twin_for_the_others() -> None:
     twin = both.get("Service", APPS, "shop-meshlb") or {}
     assert twin["metadata"]["annotations"]["networking.istio.io/exportTo"] == "edge,inner"
     assert [item["port"] for item in twin["spec"]["ports"]] == [8080, 9090]
+    rule = both.get("DestinationRule.networking.istio.io", APPS, "shop-meshlb") or {}
+    assert rule["spec"]["exportTo"] == ["edge", "inner"]
     # One after the other comes to the same, and a run for all drops what nobody needs any more.
     assert contents(scoped(scoped(before, "headless_twin", "edge/lb"), "headless_twin", "inner/in")) == contents(both)
     without = both.overlay([], [("Ingress.networking.k8s.io", APPS, "in")])

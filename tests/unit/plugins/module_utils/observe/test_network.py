@@ -96,7 +96,8 @@ def test_strategies_that_dial_the_service_are_not_promised(strategy: str, withou
 def test_a_load_balancer_that_dials_the_service_is_served_by_a_twin() -> None:
     assert run(cluster(*UNDECLARED, SWITCHED)).written == []
     found = run(cluster(*UNDECLARED, SWITCHED, *CILIUM), "headless_twin")
-    assert found.verdicts == {"mutual_tls"} and found.written == ["create Service apps/shop-meshlb"]
+    assert found.verdicts == {"mutual_tls"}
+    assert found.written == ["create DestinationRule apps/shop-meshlb", "create Service apps/shop-meshlb"]
     assert run(cluster(*UNDECLARED, SWITCHED, *CILIUM)).verdicts == {"mutual_tls"}
 
 

@@ -42,7 +42,7 @@ PORTS: dict[str, tuple[Obj, int, str]] = {
 NAME = f"edge/meshlb-entry-{PUBLIC}"
 PATCH = "patch Ingress apps/shop"
 ENTRY = [f"create DestinationRule {NAME}", f"create ServiceEntry {NAME}"]
-TWIN = ["create Service apps/shop-meshlb"]
+TWIN = ["create DestinationRule apps/shop-meshlb", "create Service apps/shop-meshlb"]
 ALIAS = f"create VirtualService edge/meshlb-alias-{PUBLIC}"
 KNOWN = f"create ServiceEntry edge/meshlb-alias-{PUBLIC}"
 

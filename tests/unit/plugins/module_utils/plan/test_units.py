@@ -122,4 +122,4 @@ def test_each_stream_of_one_configmap_is_planned_on_its_own() -> None:
     objects = [service(f"s{number}", port("tcp")) for number in range(3)] + [pod(f"s{number}") for number in range(3)]
     snapshot = cluster(*objects, config_map("tcp", **targets), args=("--tcp-services-configmap=edge/tcp",))
     assert len(routes(snapshot)) == 3
-    assert [item.action for item in run(snapshot).changes] == ["create"] * 3
+    assert [item.action for item in run(snapshot).changes] == ["create"] * 6

@@ -56,7 +56,7 @@ ATTACHED = route("a", rule(to_service("shop")))
 GRPC = route("a", rule(to_service("shop")), kind="GRPCRoute")
 NGINX = [ingress_class("nginx"), ingress("a", TO_SHOP)]
 SERVICE, IR, TS, HR = "patch Service apps/shop", "patch IngressRoute apps/a", "patch TraefikService apps/split", "patch HTTPRoute apps/a"
-MESH = {"host_entry": ["create DestinationRule", "create ServiceEntry"], "headless_twin": ["create Service"]}
+MESH = {"host_entry": ["create DestinationRule", "create ServiceEntry"], "headless_twin": ["create DestinationRule", "create Service"]}
 
 KINDS: dict[str, tuple[list[Obj], list[str], list[str]]] = {
     "Ingress": ([INGRESS], [SERVICE], [SERVICE]),
