@@ -11,7 +11,6 @@ from typing import Any
 from ansible_collections.meshlb.istio.plugins.module_utils.apply import ownership
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import PART, is_owned, routing_changes
 from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding, LoadBalancer, RoutePlan
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import config_map_namespaces, detect
@@ -122,6 +121,3 @@ def _concerns(item: Finding, chosen: list[LoadBalancer], everything: list[LoadBa
     """Whether a finding is about one of the chosen load balancers, or about none in particular."""
     others = {other.workload for other in everything if other not in chosen and other.workload}
     return item.object is None or item.object not in others
-
-
-__all__ = ["Result", "demand", "finding", "reading_kinds", "run"]

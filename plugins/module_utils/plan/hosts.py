@@ -203,7 +203,7 @@ def _rule_destination(
     return Destination("service", service, number, fqdn(service), label)
 
 
-def claims_host(snapshot: Snapshot, viewer: Viewer, host: str, *, besides: frozenset[tuple[str, str]] = frozenset()) -> Obj | None:
+def claims_host(snapshot: Snapshot, viewer: Viewer, host: str) -> Obj | None:
     """A VirtualService or ServiceEntry that already stands for a public host in the viewer's mesh, ours left out."""
     wanted = [item for item in _patterns(host) if item == host or host_matches(item, host)]
     for pattern in wanted:
@@ -214,6 +214,6 @@ def claims_host(snapshot: Snapshot, viewer: Viewer, host: str, *, besides: froze
             *snapshot.lookup(kinds.SERVICE_ENTRY, entry_hosts, pattern),
         ]
         for item in oldest(found):
-            if (namespace_of(item), name_of(item)) not in besides and sees(snapshot, viewer, item, [pattern]):
+            if sees(snapshot, viewer, item, [pattern]):
                 return item
     return None

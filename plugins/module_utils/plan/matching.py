@@ -245,9 +245,4 @@ def _plain(snapshot: Snapshot, request: Request, why: str, cluster: str) -> Outc
     return received(snapshot, request.endpoints, dict.fromkeys(request.endpoints, False), why, cluster)
 
 
-def backend_protocol(service: Obj | None, port: Obj | None) -> str:
-    """Protocol for the result: what Istio reads, ``unknown`` where there is no such port."""
-    return port_protocol(port) if service is not None and port is not None else "unknown"
-
-
 __all__ = ["BLACK_HOLE", "PASSTHROUGH", "Request", "backend_protocol", "headless_over", "is_http", "predict", "viewer_of"]

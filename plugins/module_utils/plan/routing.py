@@ -23,7 +23,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot impo
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.choice import choose, lost_features, outcome_with
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.remarks import about_load_balancer, about_route, plannable
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context, Proposal, Strategy, joined
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context, Proposal, Strategy
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import AUTO, BY_NAME, STRATEGIES
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import Outcomes, attempt, raw_ports, route_identity, served
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.units import units
@@ -143,8 +143,3 @@ def _about_choice(
     if lost:
         return [finding("MLB215", f"{where}: {strategy.name} gives up {', '.join(lost)}; {strategy.cost}", route.object)]
     return []
-
-
-def plan_proposal(plan: RoutingPlan) -> Proposal:
-    """All that a plan writes, as one proposal."""
-    return joined(*(proposal for proposal, dummy in plan.proposals))

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Outcome, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, value_at
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import has_http_listener
@@ -103,15 +103,6 @@ def in_place(live: Snapshot, proposal: Proposal, is_owned: Any) -> bool:
         return False
     for wish in proposal.wishes:
         found = live.get(*identity(wish.object))
-        if found is None or _value(found, wish.path) != wish.value:
+        if found is None or value_at(found, wish.path) != wish.value:
             return False
     return all(is_owned(live.get(*identity(body))) for body in proposal.bodies)
-
-
-def _value(obj: Any, path: Iterable[str | int]) -> Any:
-    for key in path:
-        try:
-            obj = obj[key]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return obj

@@ -53,7 +53,7 @@ class HeadlessTwin(Strategy):
 
 def is_shared(body: Obj) -> bool:
     """Whether load balancers of several namespaces may use this body: a twin, or the rule that goes with it."""
-    return body["kind"] == "Service" or (body["kind"] == "DestinationRule" and dig(body, "spec", "exportTo") != ["."])
+    return body["kind"] == "Service" or (body["kind"] == "DestinationRule" and bool(dig(body, "spec", "exportTo") != ["."]))
 
 
 def widened(body: Obj, existing: Obj, namespaces: Iterable[str]) -> Obj:
