@@ -18,7 +18,13 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
     pod_template,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, Recognition, recognise_container
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import (
+    Confidence,
+    Profile,
+    Recognition,
+    Trace,
+    recognise_container,
+)
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_attachment import GATEWAY_CLASS
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profiles_of
 
@@ -33,8 +39,9 @@ def outside(snapshot: Snapshot, found: Iterable[LoadBalancer]) -> Iterator[LoadB
         here = any(item.vendor == profile.id for item in recognised)
         classes = [item for item in _classes(snapshot, profile) if name_of(item) not in served]
         controllers = [] if here else list(_controllers(snapshot, profile))
-        if classes or controllers:
-            yield _made(profile, classes, controllers)
+        traces = () if here else profile.traces(snapshot)
+        if classes or controllers or traces:
+            yield _made(profile, classes, controllers, traces)
 
 
 def _classes(snapshot: Snapshot, profile: Profile) -> Iterator[Obj]:
@@ -58,22 +65,39 @@ def _controllers(snapshot: Snapshot, profile: Profile) -> Iterator[tuple[Obj, Re
                     yield workload, match
 
 
-def _made(profile: Profile, classes: list[Obj], controllers: list[tuple[Obj, Recognition]]) -> LoadBalancer:
+def _made(
+    profile: Profile, classes: list[Obj], controllers: list[tuple[Obj, Recognition]], traces: tuple[Trace, ...]
+) -> LoadBalancer:
     names = sorted({name_of(item) for item in classes})
     first = controllers[0] if controllers else None
     evidence = [f"{item.get('kind')} {name_of(item)} has controller {_controller_of(item)}" for item in classes]
-    evidence += [text for dummy, match in controllers for text in match.evidence]
+    evidence += [text for dummy, match in controllers for text in match.evidence] + [item.text for item in traces]
+    sure: list[Confidence] = ["certain"] if first else ["likely"] if classes else []
     return LoadBalancer(
         name=names[0] if names else name_of(first[0]) if first else profile.id,
         namespace="" if names or not first else namespace_of(first[0]),
         vendor=profile.id, title=profile.title, placement="external" if profile.placement == "in_cluster" else profile.placement,
-        version=first[1].version if first else "", classes=tuple(names), confidence="certain" if first else "likely",
-        evidence=tuple(dict.fromkeys(evidence)),
-        modes=(
-            ("standalone_plaintext", Mode(True, "it reaches backends that accept plaintext")),
-            ("standalone_mtls", Mode(False, f"a sidecar is not possible: {profile.outside}", (profile.outside,))),
-            ("chained", Mode(True, "it can send to an Istio gateway, which speaks mutual TLS with the backends")),
-        ),
+        version=first[1].version if first else "", classes=tuple(names),
+        confidence=max([*sure, *(item.confidence for item in traces)], key=_RANK.index),
+        evidence=tuple(dict.fromkeys(evidence)), modes=_modes(profile),
+    )
+
+
+_RANK: list[Confidence] = ["possible", "likely", "certain"]
+
+
+def _modes(profile: Profile) -> tuple[tuple[str, Mode], ...]:
+    facts = profile.chain
+    known = bool(facts.proof)
+    own = known and facts.standalone_mtls.startswith("yes")
+    without = f"a sidecar is not possible: {profile.outside}"
+    return (
+        ("standalone_plaintext", Mode(
+            not (known and facts.standalone.startswith("no")),
+            facts.standalone if known else "it reaches backends that accept plaintext",
+        )),
+        ("standalone_mtls", Mode(own, facts.standalone_mtls if own else without, () if own else (profile.outside,))),
+        ("chained", Mode(True, "it can send to an Istio gateway, which speaks mutual TLS with the backends", facts.cannot)),
     )
 
 

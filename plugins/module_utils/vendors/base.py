@@ -22,6 +22,13 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
     pod_template,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chained import Chained
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.switches import Switch, Trace, Wish
+
+__all__ = [
+    "Confidence", "Facts", "Profile", "Recognition", "RouteReading", "SidecarTarget", "Signs", "Switch", "Trace", "Wish",
+    "programs_of", "recognise_container", "words_of",
+]
 
 Confidence = Literal["certain", "likely", "possible"]
 
@@ -34,25 +41,6 @@ class Recognition:
     evidence: tuple[str, ...]
     container: Obj
     version: str = ""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """A field that a strategy wants set on an object that exists."""
-
-    object: Obj
-    path: tuple[str | int, ...]
-    value: Any
-
-
-@dataclass(frozen=True)
-class Switch:
-    """Answer to "set this for these routes": the fields to write and objects to make, or the reason why it cannot be done."""
-
-    wishes: tuple[Wish, ...] = ()
-    refusal: str = ""
-    findings: tuple[Finding, ...] = ()
-    bodies: tuple[Obj, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,11 +103,10 @@ class Signs:
     labels: tuple[frozenset[tuple[str, str]], ...] = ()
 
 
-class Profile(ABC):
-    """One kind of load balancer."""
+class Profile(Chained, ABC):
+    """One kind of load balancer. What it is asked in chained mode is in :class:`vendors.chained.Chained`."""
 
     id: str = ""
-    title: str = ""
     placement: Literal["in_cluster", "node", "cloud", "external"] = "in_cluster"
     class_controllers: tuple[str, ...] = ()
     """``spec.controller`` of its IngressClasses; an entry that ends in ``/`` is a prefix."""
@@ -169,6 +156,10 @@ class Profile(ABC):
     def sidecar_target(self, snapshot: Snapshot, workload: Obj) -> SidecarTarget:
         """Where its pods get their labels and annotations; the workload itself unless an operator makes that."""
         return SidecarTarget(workload)
+
+    def traces(self, snapshot: Snapshot) -> tuple[Trace, ...]:
+        """What else than classes and a controller tells that it is used here, where its traffic leaves from no workload."""
+        return ()
 
     def blockers(self, snapshot: Snapshot, workload: Obj) -> tuple[str, ...]:
         """Reasons of its own why a sidecar beside this workload is impossible or would not help."""

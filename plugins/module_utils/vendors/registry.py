@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.registry import PLATFORMS
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.apisix import Apisix
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
@@ -68,8 +69,8 @@ UNKNOWN = Unknown()
 
 
 def profiles_of(snapshot: Snapshot) -> tuple[Profile, ...]:
-    """All profiles that hold for a snapshot: the user's own first, then those of this collection."""
-    return (*snapshot.source.profiles, *PROFILES)
+    """All profiles that hold for a snapshot: the user's own first, then those of this collection, then platforms outside the cluster."""
+    return (*snapshot.source.profiles, *PROFILES, *PLATFORMS)
 
 
 def profile_of(snapshot: Snapshot, vendor: str) -> Profile:
@@ -79,4 +80,14 @@ def profile_of(snapshot: Snapshot, vendor: str) -> Profile:
 
 def extra_kinds(own: Iterable[Profile] = ()) -> tuple[str, ...]:
     """Kind keys that vendors (the user's ``own`` profiles too) read besides the common ones."""
-    return tuple(sorted({kind for item in (*own, *PROFILES) for kind in item.kinds}))
+    return tuple(sorted({kind for item in (*own, *PROFILES, *PLATFORMS) for kind in item.kinds}))
+
+
+def named(snapshot: Snapshot, word: str) -> Profile | None:
+    """The profile that an id, or another name that a profile answers to, means; ``None`` where it means none."""
+    return next((item for item in profiles_of(snapshot) if word in (item.id, *item.also_called)), None)
+
+
+def chain_kinds() -> tuple[str, ...]:
+    """Kind keys that load balancers take on their side of a chain."""
+    return tuple(sorted({kind for item in (*PROFILES, *PLATFORMS) for kind in item.chain_kinds}))

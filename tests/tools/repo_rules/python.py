@@ -18,7 +18,9 @@ IMPURE_PACKAGES = frozenset({"ansible", "kubernetes", "requests", "socket", "url
 IMPURE_COLLECTION = "ansible_collections.kubernetes"
 VENDORS = frozenset(
     """ingress_nginx f5_nginx emissary traefik haproxy_ingress haproxytech kong contour envoy_gateway nginx_gateway_fabric
-    apisix gloo kgateway skipper pomerium caddy tyk higress voyager easegress netscaler cilium openshift_router""".split()
+    apisix gloo kgateway skipper pomerium caddy tyk higress voyager easegress netscaler cilium openshift_router
+    gke_ingress gke_gateway gke_neg aws_alb aws_nlb azure_lb azure_agic azure_agc alibaba_alb alibaba_clb oci_lb digitalocean_lb
+    openshift_route f5_cis cloudflare_tunnel""".split()
 )
 VENDOR_BLIND = (
     *(f"{MODULE_UTILS}{room}/*.py" for room in ("plan", "observe", "apply", "prove")),
@@ -78,7 +80,7 @@ def _document_strings(tree: ast.Module) -> set[int]:
 
 
 def vendor_names(repository: Repository) -> Iterator[Problem]:
-    """Nothing but a vendor's profile knows that vendor's name."""
+    """Nothing but a vendor's or a platform's profile knows its name."""
     for name in repository.matching(*VENDOR_BLIND):
         tree = repository.tree(name)
         if tree is None:

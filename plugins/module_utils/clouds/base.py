@@ -1,0 +1,111 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contract of a platform: a load balancer outside of the cluster, one class in a file of its own and one line in ``registry.py``.
+
+A :class:`Platform` is a :class:`vendors.base.Profile` whose traffic leaves from no workload, so finding it, reading its routes and
+chained mode ask it what they ask every load balancer. What a platform's file holds:
+
+- ``id``, ``title``; ``class_controllers`` and ``gateway_controllers`` where classes name it; ``signs_outside`` for all else that
+  tells of it (:class:`clouds.signs.PlatformSigns`);
+- ``chain``: its facts as data (:class:`chaining.ChainFacts`), which the plan decides on and the documentation shows;
+- ``chain_options``: the keys of ``platform_options`` that it understands; ``chain_kinds``: kinds that it may create;
+- ``chain_front(request)``: the objects on its side and what the gateway's Service needs, a pure function;
+- ``health_check(target, request)``: what makes it check a Service's pods as asked. ``chain_front`` uses it for the gateway, the
+  standalone mode for an application;
+- where the defaults of :class:`vendors.chained.Chained` do not hold: ``client_address``, ``ends_tls``, ``server_name``,
+  ``chain_preflight``.
+
+Objects that several platforms take alike are made by ``bodies.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, CheckTarget, Front, HealthCheck
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import (
+    PlatformSigns,
+    owns_ingress,
+    owns_service,
+    traces,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef, Route, Scheme
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, name_of, namespace_of, ref_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, RouteReading, Trace
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import KINDS, Place, Treatment, read_gateway_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import Entry
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.plain import joined_readings, read_ingresses
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.streams import fixed_route
+
+NOT_IN_THE_CLUSTER = "its traffic leaves from outside the cluster, where no sidecar can be: use chained mode (an Istio gateway behind it)"
+
+
+class Platform(Profile):
+    """One kind of load balancer outside of the cluster."""
+
+    placement: Literal["in_cluster", "node", "cloud", "external"] = "cloud"
+    outside = NOT_IN_THE_CLUSTER
+    why_not: str = "it is outside the mesh, so nothing that is set on it gives its connections the mesh's mutual TLS"
+    signs_outside: PlatformSigns = PlatformSigns()
+    kinds: tuple[str, ...] = KINDS
+
+    def traces(self, snapshot: Snapshot) -> tuple[Trace, ...]:
+        return traces(snapshot, self.signs_outside)
+
+    def routes(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
+    ) -> RouteReading:
+        def of_entry(ingress: Obj, entry: Entry) -> Treatment:
+            return self._treatment(self.scheme_of(snapshot, ingress))
+
+        def of_place(place: Place) -> Treatment:
+            return self._treatment("")
+
+        def served(ingress: Obj) -> bool:
+            return owns_ingress(snapshot, self.signs_outside, ingress, load_balancer.classes)
+
+        plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
+        modern = read_gateway_routes(snapshot, load_balancer, self.gateway_controllers, of_place, only)
+        return joined_readings(plain, modern, RouteReading(tuple(self._of_services(snapshot, load_balancer, only))))
+
+    def scheme_of(self, snapshot: Snapshot, route: Obj) -> Scheme:
+        """How it speaks to the backends of one of its Ingresses or Services: ``http``, ``tls`` or ``tcp``."""
+        return "tcp" if route.get("kind") == "Service" else "http"
+
+    def _treatment(self, scheme: Scheme | Literal[""]) -> Treatment:
+        return Treatment(scheme=scheme or None, settable=False, why_not_settable=self.why_not)
+
+    def _of_services(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None
+    ) -> Iterator[Route]:
+        for service in snapshot.all(kinds.SERVICE):
+            ref = ref_of(service)
+            if (only is None or ref in only) and owns_service(snapshot, self.signs_outside, service):
+                for port in dig(service, "spec", "ports", default=[]):
+                    number = int(port.get("port", 0))
+                    target = (namespace_of(service), name_of(service), number)
+                    yield fixed_route(snapshot, load_balancer, ref, f"tcp:{number}", target, self.scheme_of(snapshot, service))
+
+    def class_for(self, request: ChainRequest, default: str = "") -> str:
+        """The class that new objects name: the one that was asked for, else the first that was found, else the usual one."""
+        return str(request.option("class_name") or (request.classes[0] if request.classes else default))
+
+    def health_of_gateway(self, request: ChainRequest) -> Front:
+        """:meth:`health_check` for the gateway, at the port by which its Service answers checks."""
+        target = CheckTarget(request.gateway.namespace, request.gateway.service, status_check(request.gateway.status_port))
+        return self.health_check(target, request)
+
+
+def status_check(port: int | str) -> HealthCheck:
+    """The check of Istio's proxies: in clear, at the status port, ready once they are configured and not draining."""
+    return HealthCheck("http", port)
+
+
+def refused(reasons: Iterable[str]) -> Front | None:
+    """The first reason as the whole answer, ``None`` where there is none."""
+    first = next((reason for reason in reasons if reason), "")
+    return Front(refusal=first) if first else None

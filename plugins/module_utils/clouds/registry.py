@@ -1,0 +1,14 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one list of platforms. A new one is one file and one line here.
+
+Imports are spelled out because Ansible ships to the managed host only what it can see imported.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.aws_alb import AwsAlb
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import Platform
+
+PLATFORMS: tuple[Platform, ...] = (AwsAlb(),)

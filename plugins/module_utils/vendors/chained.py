@@ -1,0 +1,84 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The questions of chained mode that every load balancer's file answers, with the answers that hold for most of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
+    ChainFacts,
+    ChainOption,
+    ChainRequest,
+    CheckTarget,
+    ClientAddress,
+    Front,
+    GatewayTarget,
+    ServerName,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.switches import Switch
+
+
+class Chained:
+    """One kind of load balancer, seen from the gateway behind it."""
+
+    title: str = ""
+    also_called: tuple[str, ...] = ()
+    """Other words by which the option ``platform`` may name it."""
+    chain: ChainFacts = ChainFacts(proof="")
+    """Facts; an empty ``proof`` says that nothing is known of it in chained mode."""
+    chain_options: tuple[ChainOption, ...] = ()
+    """Keys of ``platform_options`` that it understands; all others are refused."""
+    chain_kinds: tuple[str, ...] = ()
+    """Kind keys that :meth:`chain_front` may create: read in a run of chained mode, besides those of ``kinds``."""
+
+    def chain_front(self, request: ChainRequest) -> Front:
+        """What it needs on its own side so that it sends to the gateway: a pure function of the request."""
+        return Front(refusal=f"how {self.title} is given a new route to a gateway is not known")
+
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], gateway: GatewayTarget
+    ) -> Switch:
+        """Fields (and helper objects) that lead routes that exist to the gateway, so that each can be taken back alone."""
+        return Switch(refusal=f"{self.title} has no way that is known to lead its routes to a gateway one by one")
+
+    def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
+        """What else the cluster shows to fail with this load balancer: findings of severity error refuse the run."""
+        return ()
+
+    def client_address(self, request: ChainRequest) -> ClientAddress:
+        """How the gateway gets to know the client; with ``auto`` the best that this load balancer can do."""
+        facts, mode = self.chain, request.client
+        if mode == "auto":
+            best = "x_forwarded_for" if facts.hops else "source_address"
+            mode = "proxy_protocol" if facts.proxy_protocol and not facts.hops else best
+        if mode == "x_forwarded_for":
+            hops = facts.hops if request.trusted_hops is None else request.trusted_hops
+            return ClientAddress("x_forwarded_for", hops, self._about_header(hops))
+        if mode == "proxy_protocol":
+            why = f"{self.title} puts a PROXY header before every connection; X-Forwarded-For of the client is not looked at"
+            return ClientAddress("proxy_protocol", 0, why)
+        if mode == "source_address":
+            return ClientAddress("source_address", 0, "the gateway sees the client's connection itself; X-Forwarded-For is not looked at")
+        return ClientAddress("none", 0, "the gateway takes the load balancer for the client, as was asked for")
+
+    def _about_header(self, hops: int) -> str:
+        entries = "1 entry" if hops == 1 else f"{hops} entries"
+        if self.chain.forwarded_for == "replaced":
+            return f"{self.title} writes X-Forwarded-For anew ({entries} from the right are trusted), so what a client sends there is lost"
+        return f"{self.title} adds {entries} to X-Forwarded-For; the gateway counts from the right and never takes what a client wrote"
+
+    def ends_tls(self, request: ChainRequest) -> bool:
+        """Whether clients' TLS ends at the load balancer in this chain, so that only a header says that it was there."""
+        return self.chain.ends_tls == "always"
+
+    def server_name(self, request: ChainRequest) -> ServerName:
+        """What it sends as server name (SNI) to the gateway in this chain."""
+        return self.chain.server_name
+
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+        """What makes it check these pods that way: objects, annotations of the Service, or the reason why it cannot."""
+        return Front(check=target.check)
