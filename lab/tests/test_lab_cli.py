@@ -15,7 +15,7 @@ from meshlab.cluster import components, record
     ("argv", "words"),
     [
         (["frob"], "invalid choice: 'frob'"),
-        (["up", "--with", "nonsense"], "known are: istio-gateway, ingress-nginx"),
+        (["up", "--with", "nonsense"], "known are: gateway-api, istio-gateway"),
         (["status", "--name", "Bad_"], "cluster name 'Bad_'"),
         (["logs", "nonsense"], "known are: containerd, etcd"),
         (["logs"], "COMPONENT"),

@@ -3,7 +3,7 @@
 
 """What can run on the cluster, one file each. To add a vendor: write its file and name it in the table below."""
 
-from meshlab.addons import coredns, demo, emissary, haproxy_ingress, ingress_nginx, istio, istio_gateway, traefik
+from meshlab.addons import coredns, demo, emissary, gateway_api, haproxy_ingress, ingress_nginx, istio, istio_gateway, traefik
 from meshlab.addons.base import Addon
 from meshlab.errors import UsageError
 
@@ -14,6 +14,7 @@ ADDONS: dict[str, Addon] = {
         coredns.ADDON,
         istio.ADDON,
         demo.ADDON,
+        gateway_api.ADDON,
         istio_gateway.ADDON,
         ingress_nginx.ADDON,
         emissary.ADDON,
@@ -38,6 +39,7 @@ def parse_names(text: str) -> list[str]:
 
 
 def select(*groups: list[str]) -> list[Addon]:
-    """The addons that always run and the named ones, in the order of installation."""
+    """The addons that always run, the named ones and what those need, in the order of installation."""
     wanted = {name for group in groups for name in group}
+    wanted |= {need for name in wanted if name in ADDONS for need in ADDONS[name].needs}
     return [addon for name, addon in ADDONS.items() if addon.always or name in wanted]

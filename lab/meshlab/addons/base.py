@@ -33,6 +33,7 @@ class Addon:
     install: Callable[[Cluster], None]
     images: tuple[Image, ...] = ()
     programs: tuple[Program, ...] = ()
+    needs: tuple[str, ...] = ()  # addons that are installed before it
     inputs: tuple[Path, ...] = ()  # files whose change means: install again
     deployments: tuple[tuple[str, str], ...] = ()  # namespace and name; must be available
     charts: Mapping[str, Chart] = field(default_factory=dict)

@@ -25,6 +25,8 @@ def build(program: Program, folder: Path) -> None:
     for link, binary in program.links.items():
         (folder / "bin" / link).symlink_to(binary)
     for asset in program.assets:
+        if not program.packages:
+            run([go, "mod", "download", asset.module], cwd=source, env=env)
         copy_asset(asset, module_folder(go, asset.module, source, env), folder / "assets" / asset.name)
     shutil.rmtree(source)
 
@@ -41,7 +43,7 @@ def module_folder(go: str, module: str, source: Path, env: dict[str, str]) -> Pa
     found = json.loads(output([go, "list", "-mod=readonly", "-m", "-json", module], cwd=source, env=env))
     folder = (found.get("Replace") or found).get("Dir")
     if not folder:
-        raise LabError(f"module {module} was not unpacked by the build")
+        raise LabError(f"module {module} could not be unpacked")
     return Path(folder)
 
 
