@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -38,6 +39,23 @@ def accounts(cluster: Cluster) -> Iterator[None]:
 def entry(cluster: Cluster) -> Entry:
     """The lab's ingress-nginx."""
     return entry_of(cluster, *LOAD_BALANCER, LOAD_BALANCER[1])
+
+
+@pytest.fixture(scope="module")
+def short_connections(cluster: Cluster) -> Iterator[None]:
+    """The load balancer's connections to backends end after a second.
+
+    What was connected before a change stays as it was until it is closed, and requests that never pause keep it open. Here it is the
+    change that is measured.
+    """
+
+    def set_age(value: str | None) -> None:
+        patch = json.dumps({"data": {"upstream-keepalive-time": value}})
+        cluster.run("patch", "configmap", LOAD_BALANCER[1], "--namespace", LOAD_BALANCER[0], "--type=merge", f"--patch={patch}")
+
+    set_age("1s")
+    yield
+    set_age(None)
 
 
 @pytest.fixture(scope="session")

@@ -63,23 +63,6 @@ def verdicts(result: Mapping[str, Any], when: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def short_connections(cluster: Cluster) -> Iterator[None]:
-    """The load balancer's connections to backends end after a second.
-
-    What was connected before a change stays as it was until it is closed, and requests that never pause keep it open. Here it is the
-    change that is measured.
-    """
-
-    def set_age(value: str | None) -> None:
-        patch = json.dumps({"data": {"upstream-keepalive-time": value}})
-        cluster.run("patch", "configmap", LOAD_BALANCER[1], "--namespace", LOAD_BALANCER[0], "--type=merge", f"--patch={patch}")
-
-    set_age("1s")
-    yield
-    set_age(None)
-
-
-@pytest.fixture(scope="module")
 def world(cluster: Cluster, entry: Entry, echo_image: str, clean: None, short_connections: None) -> Iterator[World]:
     """The applications and their routes."""
     matrix.build(cluster, echo_image)

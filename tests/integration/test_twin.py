@@ -52,7 +52,7 @@ class Load:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def route(cluster: Cluster, clean: None, entry: Entry) -> Iterator[None]:
+def route(cluster: Cluster, clean: None, short_connections: None, entry: Entry) -> Iterator[None]:
     """One route in a mesh that accepts plaintext, at a load balancer with a sidecar."""
     made = apps.ingress("apps", "twin", HOST, (BACKEND, 80), annotations={"meshlb.istio/strategy": "headless_twin"})
     made["metadata"]["labels"] = {"test": "twin"}
