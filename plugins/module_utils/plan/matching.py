@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Outcome, Route, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import INCLUDE_OUTBOUND_RANGES
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.capture import takes_outbound
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import seen_address
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, labels_of, name_of, namespace_of, selects
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import container_port
@@ -83,14 +83,42 @@ def predict(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, *, si
         return Outcome("unknown", "no pods are known behind the Service")
     if not (load_balancer.sidecar.present if sidecar is None else sidecar):
         return _without_sidecar(snapshot, request)
-    if captures_no_outbound(load_balancer):
-        return _past_sidecar(snapshot, request)
-    return _through_sidecar(snapshot, viewer_of(load_balancer), request)
+    return _with_sidecar(snapshot, load_balancer, request)
 
 
-def captures_no_outbound(load_balancer: LoadBalancer) -> bool:
-    """Whether the pods' sidecar takes none of the connections that they make."""
-    return dict(load_balancer.pod_annotations).get(INCLUDE_OUTBOUND_RANGES) == ""
+def _with_sidecar(snapshot: Snapshot, load_balancer: LoadBalancer, request: Request) -> Outcome:
+    """What the pods' annotations keep away from the sidecar goes past it, address by address."""
+    past: dict[Endpoint, str] = {}
+    for item in request.endpoints:
+        taken, why = takes_outbound(_annotated(load_balancer), *_dialled(snapshot, request, item))
+        if not taken:
+            past[item] = why
+    through = tuple(item for item in request.endpoints if item not in past)
+    outcomes = []
+    if through:
+        outcomes.append(_through_sidecar(snapshot, viewer_of(load_balancer), replace(request, endpoints=through)))
+    for why in sorted(set(past.values())):
+        own = tuple(item for item in request.endpoints if past.get(item) == why)
+        outcomes.append(_past_sidecar(snapshot, replace(request, endpoints=own), why))
+    return _together(outcomes)
+
+
+def _annotated(load_balancer: LoadBalancer) -> Obj:
+    return {"metadata": {"annotations": dict(load_balancer.pod_annotations)}}
+
+
+def _dialled(snapshot: Snapshot, request: Request, item: Endpoint) -> tuple[str, int]:
+    """Address and port that the load balancer dials for an endpoint."""
+    addresses = cluster_ips(request.service)
+    if addresses and seen_address(snapshot, request.route.upstream.address) == "cluster_ip":
+        return addresses[0], request.number
+    return item.ip, item.port
+
+
+def _together(outcomes: list[Outcome]) -> Outcome:
+    if len({item.verdict for item in outcomes}) == 1:
+        return outcomes[0]
+    return Outcome("mixed", "the backend's pods are not matched alike: " + "; ".join(item.why for item in outcomes))
 
 
 def _without_sidecar(snapshot: Snapshot, request: Request) -> Outcome:
@@ -99,13 +127,13 @@ def _without_sidecar(snapshot: Snapshot, request: Request) -> Outcome:
     return _plain(snapshot, request, "the load balancer has no sidecar", "")
 
 
-def _past_sidecar(snapshot: Snapshot, request: Request) -> Outcome:
+def _past_sidecar(snapshot: Snapshot, request: Request, setting: str) -> Outcome:
     if request.route.upstream.scheme == "mutual_tls":
         how = "the load balancer speaks mutual TLS itself, with the mesh's certificate"
         return received(snapshot, request.endpoints, dict.fromkeys(request.endpoints, True), how, "")
     if request.route.upstream.scheme == "tls":
         return Outcome("unknown", "the load balancer speaks TLS itself and past its sidecar; whether it is mutual is not known")
-    return _plain(snapshot, request, f"the annotation {INCLUDE_OUTBOUND_RANGES} keeps it away from the load balancer's sidecar", "")
+    return _plain(snapshot, request, f"the load balancer's sidecar does not get it: {setting}", "")
 
 
 def _through_sidecar(snapshot: Snapshot, viewer: Viewer, request: Request) -> Outcome:
@@ -137,9 +165,7 @@ def _to_pods(snapshot: Snapshot, viewer: Viewer, request: Request) -> Outcome:
     for key in sorted(groups):
         twin, own = groups[key]
         outcomes.append(_to_pods_on(snapshot, viewer, replace(request, endpoints=tuple(own)), key[0], twin))
-    if len({item.verdict for item in outcomes}) == 1:
-        return outcomes[0]
-    return Outcome("mixed", "the backend's pods are not matched alike: " + "; ".join(item.why for item in outcomes))
+    return _together(outcomes)
 
 
 def _to_pods_on(snapshot: Snapshot, viewer: Viewer, request: Request, number: int, twin: Obj | None) -> Outcome:
@@ -245,4 +271,4 @@ def _plain(snapshot: Snapshot, request: Request, why: str, cluster: str) -> Outc
     return received(snapshot, request.endpoints, dict.fromkeys(request.endpoints, False), why, cluster)
 
 
-__all__ = ["BLACK_HOLE", "PASSTHROUGH", "Request", "backend_protocol", "headless_over", "is_http", "predict", "viewer_of"]
+__all__ = ["BLACK_HOLE", "PASSTHROUGH", "Request", "headless_over", "is_http", "predict", "viewer_of"]

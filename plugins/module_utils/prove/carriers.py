@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Proof, Verdict
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.capture import takes_outbound
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.counters import Certificate
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import dig, kind_key
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import PodView, view_of, workload_pods
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Endpoint, Proxy
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker, Key
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.capture import takes_outbound
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.configuration import (
     Evaluation,
     evaluate,

@@ -41,7 +41,11 @@ def takes_outbound(pod: Obj, ip: str, port: int) -> tuple[bool, str]:
         return False, "interceptionMode is NONE"
     if str(port) in _items(_rule(pod, "exclude_ports")):
         return False, f"excludeOutboundPorts holds {port}"
-    address = ipaddress.ip_address(ip)
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        # Manifests have no addresses, so ranges cannot be compared; only that there are none can be seen.
+        return _rule(pod, "include_ranges") != "", "includeOutboundIPRanges is empty"
     if _in_ranges(_rule(pod, "exclude_ranges"), address):
         return False, f"excludeOutboundIPRanges covers {ip}"
     included = _rule(pod, "include_ranges")
