@@ -92,7 +92,7 @@ fi
 for name in "${names[@]}"; do
     case $name in
         integration) integration tests/integration ;;
-        measured) MESHLB_MEASURED=docs/measured.md integration tests/integration/test_matrix.py tests/integration/measured_page.py ;;
+        measured) MESHLB_MEASURED=docs/measured.md integration tests/integration/test_matrix.py tests/integration/test_measured_page.py ;;
         *) scenario "$name" ;;
     esac
 done

@@ -65,10 +65,10 @@ def plan_routes(
     finds the same plan. ``is_owned`` tells whether an object (or ``None``) was made by this collection.
     """
     by_key = {item.key: item for item in load_balancers}
-    current, dummy = read_routes(live, load_balancers)
-    findings = read_routes(live, [item for item in load_balancers if options.chosen(item.key)])[1]
+    current, findings = read_routes(live, [item for item in load_balancers if options.chosen(item.key)])
+    others, dummy = read_routes(live, [item for item in load_balancers if not options.chosen(item.key)])
     routes, dummy = read_routes(original, load_balancers)
-    now = {route_identity(route): route for route in current}
+    now = {route_identity(route): route for route in (*current, *others)}
     plans: list[RoutePlan] = []
     proposals: list[tuple[Proposal, tuple[str, ...]]] = []
     # A route that was not selected is planned around, like one that asks to be ignored.
