@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Traefik: built from its module as it is, with the kinds that the module and the Gateway API's module carry."""
+"""Traefik: built from its module as it is, with the kinds that the module carries."""
 
 from typing import Final
 
@@ -19,10 +19,7 @@ PROGRAM: Final = Program(
     name="traefik",
     packages={"traefik": f"{MODULE}/cmd/traefik"},
     variables={f"{MODULE}/pkg/version.Version": versions.TRAEFIK},
-    assets=(
-        Asset(MODULE, DEFINITIONS, "kinds.yaml"),
-        Asset("sigs.k8s.io/gateway-api", "config/crd/experimental", "gateway-api"),
-    ),
+    assets=(Asset(MODULE, DEFINITIONS, "kinds.yaml"),),
     minutes=5,
     disk_gb=5,
 )
@@ -37,11 +34,9 @@ IMAGE: Final = Image(
 
 def install(cluster: Cluster) -> None:
     """Apply the kinds, then Traefik without a sidecar: putting it into the mesh is the collection's work."""
-    assets = PROGRAM.artifact.folder / "assets"
-    for path in (assets / "kinds.yaml", assets / "gateway-api"):
-        kubectl(cluster, "apply", "--server-side", "--force-conflicts", "-f", path)
-    kinds = ("ingressroutes.traefik.io", "traefikservices.traefik.io", "httproutes.gateway.networking.k8s.io")
-    kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{kind}" for kind in kinds))
+    definitions = PROGRAM.artifact.folder / "assets" / "kinds.yaml"
+    kubectl(cluster, "apply", "--server-side", "--force-conflicts", "-f", definitions)
+    kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", "-f", definitions)
     apply(cluster, MANIFEST, image=IMAGE.ref)
 
 
@@ -50,6 +45,7 @@ ADDON: Final = Addon(
     install=install,
     images=(IMAGE,),
     programs=(PROGRAM,),
+    needs=("gateway-api",),
     inputs=(MANIFEST,),
     deployments=((NAMESPACE, "traefik"),),
 )
