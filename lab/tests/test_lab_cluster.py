@@ -149,7 +149,13 @@ def test_certificate_requests() -> None:
 def deployment(**status: int) -> dict[str, Any]:
     """A deployment of two pods."""
     meta = {"namespace": "apps", "name": "echo", "generation": 2}
-    return {"metadata": meta, "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "echo"}}}, "status": status}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "echo"}}}
+    return {"kind": "Deployment", "metadata": meta, "spec": spec, "status": status}
+
+
+def daemon_set(**status: int) -> dict[str, Any]:
+    """Its like with a pod per node."""
+    return {**deployment(observedGeneration=2, **status), "kind": "DaemonSet"}
 
 
 def pod(ready: str = "True", **meta: object) -> dict[str, Any]:
@@ -166,6 +172,15 @@ def test_rolled_out_counts_pods_not_promises() -> None:
     assert not health.rolled_out(done, [pod(), pod(namespace="other")])
     assert not health.rolled_out(deployment(observedGeneration=1, updatedReplicas=2, replicas=2), [pod(), pod()])
     assert not health.rolled_out(deployment(observedGeneration=2, updatedReplicas=2, replicas=3), [pod(), pod()])
+
+
+def test_rolled_out_of_a_daemon_set_is_a_pod_per_node() -> None:
+    """The number of nodes is its own word; the pods are counted."""
+    done = daemon_set(desiredNumberScheduled=1, updatedNumberScheduled=1, currentNumberScheduled=1)
+    assert health.rolled_out(done, [pod()])
+    assert not health.rolled_out(done, [])
+    assert not health.rolled_out(daemon_set(desiredNumberScheduled=1), [pod()])
+    assert not health.rolled_out(daemon_set(), [])
 
 
 def test_pod_ready() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from meshlab.addons import emissary
+from meshlab.cluster import stock
 
 
 def test_a_kind_keeps_its_newest_version_and_needs_no_conversion() -> None:
@@ -53,7 +54,7 @@ ONE, TWO = {"kind": "A", "metadata": {"name": "one"}}, {"kind": "B", "metadata":
 )
 def test_objects_as_kubectl_prints_them(text: str) -> None:
     """One after the other, or as a list."""
-    assert emissary.documents(text) == [ONE, TWO]
+    assert stock.documents(text) == [ONE, TWO]
 
 
 def test_python_libraries_are_pinned_by_checksum() -> None:

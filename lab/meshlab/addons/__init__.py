@@ -3,7 +3,20 @@
 
 """What can run on the cluster, one file each. To add a vendor: write its file and name it in the table below."""
 
-from meshlab.addons import coredns, demo, emissary, gateway_api, haproxy_ingress, ingress_nginx, istio, istio_gateway, traefik
+from meshlab.addons import (
+    contour,
+    coredns,
+    demo,
+    emissary,
+    envoy_gateway,
+    gateway_api,
+    haproxy_ingress,
+    ingress_nginx,
+    istio,
+    istio_gateway,
+    skipper,
+    traefik,
+)
 from meshlab.addons.base import Addon
 from meshlab.errors import UsageError
 
@@ -20,6 +33,9 @@ ADDONS: dict[str, Addon] = {
         emissary.ADDON,
         traefik.ADDON,
         haproxy_ingress.ADDON,
+        contour.ADDON,
+        envoy_gateway.ADDON,
+        skipper.ADDON,
     )
 }
 

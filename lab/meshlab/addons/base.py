@@ -36,6 +36,7 @@ class Addon:
     needs: tuple[str, ...] = ()  # addons that are installed before it
     inputs: tuple[Path, ...] = ()  # files whose change means: install again
     deployments: tuple[tuple[str, str], ...] = ()  # namespace and name; must be available
+    daemon_sets: tuple[tuple[str, str], ...] = ()  # likewise
     charts: Mapping[str, Chart] = field(default_factory=dict)
     binaries: Mapping[str, tuple[Program, str]] = field(default_factory=dict)
     always: bool = False

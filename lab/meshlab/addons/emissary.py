@@ -6,12 +6,12 @@
 The module's own manifests are applied, less what the lab has no use for: old versions of its kinds, and what converts them.
 """
 
-import json
 from typing import Any, Final
 
 from meshlab import paths, versions
 from meshlab.addons.base import Addon
 from meshlab.build.specs import Asset, Image, Item, Layer, Program, PythonPackages, RootFs, Wheel
+from meshlab.cluster import stock
 from meshlab.cluster.kubectl import apply, kubectl
 from meshlab.cluster.record import Cluster
 
@@ -82,9 +82,7 @@ def adapted(obj: dict[str, Any]) -> dict[str, Any] | None:
         return None
     spec = obj.get("spec", {})
     if obj["kind"] == "Service":
-        spec["type"] = "ClusterIP"
-        for port in spec["ports"]:
-            port.pop("nodePort", None)
+        return stock.inside(obj)
     if obj["kind"] == "Deployment":
         spec["replicas"] = 1
         pod = spec["template"]["spec"]
@@ -93,41 +91,22 @@ def adapted(obj: dict[str, Any]) -> dict[str, Any] | None:
     return obj
 
 
-def stock(cluster: Cluster, name: str) -> list[dict[str, Any]]:
+def published(cluster: Cluster, name: str) -> list[stock.Object]:
     """Objects of one of the module's manifests."""
     text = (PROGRAM.artifact.folder / "assets" / "manifests" / name).read_text()
-    text = text.replace("$imageRepo$:$version$", IMAGE.ref)
-    printed = kubectl(cluster, "create", "--dry-run=client", "--validate=false", "-o", "json", "-f", "-", stdin=text)
-    return documents(printed)
-
-
-def documents(text: str) -> list[dict[str, Any]]:
-    """The objects that kubectl printed: documents one after the other, or one list of them."""
-    found: list[dict[str, Any]] = []
-    decoder, position = json.JSONDecoder(), 0
-    while position < len(text):
-        item, position = decoder.raw_decode(text, position)
-        found += item["items"] if item["kind"] == "List" else [item]
-        position += len(text) - position - len(text[position:].lstrip())
-    return found
+    return stock.read(cluster, text.replace("$imageRepo$:$version$", IMAGE.ref))
 
 
 def install(cluster: Cluster) -> None:
     """Apply kinds, Emissary and what it needs, without a sidecar: putting it into the mesh is the collection's work."""
-    kinds = [definition(item) for item in stock(cluster, "emissary-crds.yaml.in") if item["kind"] == "CustomResourceDefinition"]
-    write(cluster, kinds)
+    kinds = [definition(item) for item in published(cluster, "emissary-crds.yaml.in") if item["kind"] == "CustomResourceDefinition"]
+    stock.write(cluster, kinds)
     names = [f"crd/{item['metadata']['name']}" for item in kinds]
     kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", *names)
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    objects = [adapted(item) for item in stock(cluster, "emissary-emissaryns.yaml.in")]
-    write(cluster, [space, *(item for item in objects if item is not None)])
+    objects = [adapted(item) for item in published(cluster, "emissary-emissaryns.yaml.in")]
+    stock.write(cluster, [space, *(item for item in objects if item is not None)])
     apply(cluster, OBJECTS)
-
-
-def write(cluster: Cluster, objects: list[dict[str, Any]]) -> None:
-    """Apply objects."""
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    kubectl(cluster, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
 
 
 ADDON: Final = Addon(

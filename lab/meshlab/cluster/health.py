@@ -45,20 +45,21 @@ def seconds(stamp: str) -> float:
 
 
 def unavailable(cluster: Cluster, addons: Sequence[Addon]) -> dict[str, list[str]]:
-    """Per addon, its deployments that are missing or have too few ready pods.
+    """Per addon, its deployments and daemon sets that are missing or have too few ready pods.
 
-    The pods are counted themselves: what a deployment says of them is old after its controller was away.
+    The pods are counted themselves: what a workload says of them is old after its controller was away.
     """
-    objects = kubectl.items(cluster, "deployments,pods")
+    objects = kubectl.items(cluster, "deployments,daemonsets,pods")
     pods = [item for item in objects if item["kind"] == "Pod" and pod_ready(item)]
     good = {
-        (item["metadata"]["namespace"], item["metadata"]["name"])
+        (item["kind"], item["metadata"]["namespace"], item["metadata"]["name"])
         for item in objects
-        if item["kind"] == "Deployment" and rolled_out(item, pods)
+        if item["kind"] != "Pod" and rolled_out(item, pods)
     }
     found: dict[str, list[str]] = {}
     for addon in addons:
-        lacking = [f"{namespace}/{name}" for namespace, name in addon.deployments if (namespace, name) not in good]
+        wanted = [("Deployment", *place) for place in addon.deployments] + [("DaemonSet", *place) for place in addon.daemon_sets]
+        lacking = [f"{namespace}/{name}" for kind, namespace, name in wanted if (kind, namespace, name) not in good]
         if lacking:
             found[addon.name] = lacking
     return found
@@ -70,13 +71,16 @@ def pod_ready(pod: dict[str, Any]) -> bool:
     return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
 
 
-def rolled_out(deployment: dict[str, Any], pods: Sequence[dict[str, Any]]) -> bool:
-    """Whether a deployment runs what it says, with enough ready pods and none of an older kind."""
-    meta, spec, status = deployment["metadata"], deployment["spec"], deployment.get("status", {})
-    wanted, labels = spec.get("replicas", 1), spec["selector"].get("matchLabels", {}).items()
+def rolled_out(workload: dict[str, Any], pods: Sequence[dict[str, Any]]) -> bool:
+    """Whether a workload runs what it says, with enough ready pods and none of an older kind."""
+    meta, spec, status = workload["metadata"], workload["spec"], workload.get("status", {})
+    per_node = workload["kind"] == "DaemonSet"
+    wanted = status.get("desiredNumberScheduled", 1) if per_node else spec.get("replicas", 1)
+    updated, present = ("updatedNumberScheduled", "currentNumberScheduled") if per_node else ("updatedReplicas", "replicas")
+    labels = spec["selector"].get("matchLabels", {}).items()
     if status.get("observedGeneration", 0) < meta.get("generation", 0):
         return False
-    if status.get("updatedReplicas", 0) < wanted or status.get("replicas", 0) > wanted:
+    if status.get(updated, 0) < wanted or status.get(present, 0) > wanted:
         return False
     here = [pod["metadata"] for pod in pods if pod["metadata"]["namespace"] == meta["namespace"]]
     return bool(sum(labels <= pod.get("labels", {}).items() for pod in here) >= wanted)

@@ -49,10 +49,11 @@ def apply(cluster: Cluster, path: Path, **values: str) -> None:
     kubectl(cluster, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
 
 
-def restart(cluster: Cluster, deployments: Sequence[tuple[str, str]]) -> None:
-    """Replace the pods of deployments, whose image changed under the same name."""
-    for namespace, name in deployments:
-        kubectl(cluster, "-n", namespace, "rollout", "restart", f"deployment/{name}")
+def restart(cluster: Cluster, deployments: Sequence[tuple[str, str]], daemon_sets: Sequence[tuple[str, str]]) -> None:
+    """Replace the pods of workloads, whose image changed under the same name."""
+    for kind, workloads in (("deployment", deployments), ("daemonset", daemon_sets)):
+        for namespace, name in workloads:
+            kubectl(cluster, "-n", namespace, "rollout", "restart", f"{kind}/{name}")
 
 
 def helm(cluster: Cluster, *words: str | Path) -> str:

@@ -227,7 +227,7 @@ def install(cluster: Cluster, addon: Addon) -> str:
         return "there"
     addon.install(cluster)
     if addon.name in cluster.stale:
-        kubectl.restart(cluster, addon.deployments)
+        kubectl.restart(cluster, addon.deployments, addon.daemon_sets)
         cluster.stale.remove(addon.name)
     if addon.name in ("coredns", "istio"):
         wait_available(cluster, [addon])
