@@ -51,7 +51,10 @@ def test_contour_runs_from_the_lab_s_images_and_takes_nothing_of_the_node() -> N
 def test_contour_is_told_of_its_gateway() -> None:
     """Otherwise it does not look for one."""
     made = contour.adapted({"kind": "ConfigMap", "metadata": {"name": "contour"}, "data": {"contour.yaml": "tls:\n"}})
-    assert made["data"]["contour.yaml"].startswith("tls:\ngateway:\n")
+    text = made["data"]["contour.yaml"]
+    assert text.startswith("tls:\n")
+    assert "\ngateway:\n" in text
+    assert "\n---" not in text
 
 
 def test_services_stay_inside_the_cluster() -> None:

@@ -14,15 +14,10 @@ from meshlab.cluster.kubectl import apply, kubectl
 from meshlab.cluster.record import Cluster
 
 OBJECTS: Final = paths.MANIFESTS / "contour.yaml"
+SETTINGS: Final = paths.MANIFESTS / "contour-settings.yaml"
 NAMESPACE: Final = "projectcontour"
 MODULE: Final = "github.com/projectcontour/contour"
 KINDS: Final = "01-crds.yaml"
-#: Contour reads this file when it starts, and looks for the Gateway only when it is named there.
-GATEWAY: Final = """gateway:
-  gatewayRef:
-    name: contour
-    namespace: projectcontour
-"""
 PROGRAM: Final = Program(
     name="contour",
     packages={"contour": f"{MODULE}/cmd/contour"},
@@ -45,7 +40,7 @@ def adapted(obj: dict[str, Any]) -> dict[str, Any]:
     if obj["kind"] == "Service":
         return stock.inside(obj)
     if obj["kind"] == "ConfigMap":
-        obj["data"]["contour.yaml"] += GATEWAY
+        obj["data"]["contour.yaml"] += SETTINGS.read_text()
     if obj["kind"] == "Deployment":
         obj["spec"]["replicas"] = 1
         obj["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["periodSeconds"] = 2
@@ -82,7 +77,7 @@ ADDON: Final = Addon(
     images=(IMAGE, envoy.IMAGE),
     programs=(PROGRAM,),
     needs=("gateway-api",),
-    inputs=(OBJECTS,),
+    inputs=(OBJECTS, SETTINGS),
     deployments=((NAMESPACE, "contour"),),
     daemon_sets=((NAMESPACE, "envoy"),),
 )
