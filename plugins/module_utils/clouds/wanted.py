@@ -1,0 +1,24 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What several platforms say alike about a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest
+
+NO_POD_PORT = "it checks the pods themselves, so the check needs the number of their port, not the name of a Service's port"
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The values that are there: neither absent nor empty."""
+    return {key: value for key, value in values.items() if value not in (None, "")}
+
+
+def certificate_missing(request: ChainRequest, certificate: object, options: str) -> str:
+    """Why the load balancer cannot redirect to HTTPS: it has no certificate. Empty where it can, or need not."""
+    if not request.https_redirect or certificate:
+        return ""
+    return f"https_redirect needs an HTTPS listener: give {options} in platform_options"
