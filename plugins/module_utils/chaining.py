@@ -34,7 +34,8 @@ class GatewayTarget:
 
     ``service`` and ``port`` are where the load balancer sends to; ``tls`` says whether the gateway ends TLS on that port, and
     ``server_name`` is the name that a client has to send there in its TLS handshake, empty where any or none will do.
-    ``status_port`` is the number or name by which its Service (or its pods) answers health checks.
+    ``status_port`` is the number or name by which its Service (or its pods) answers health checks. ``address`` is its Service's,
+    empty where that is not known yet.
     """
 
     name: str
@@ -47,6 +48,7 @@ class GatewayTarget:
     tls: bool = False
     server_name: str = ""
     status_port: int | str = STATUS_PORT_NAME
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class ChainRequest:
     ``name`` is for new objects (they go to the gateway's namespace). ``hosts`` are those that clients ask for, none for
     any. ``classes`` are those of the load balancer that was found, empty where it was only named. ``client`` is the mode that the
     user wants, ``auto`` for the load balancer's best; ``trusted_hops`` likewise, ``None`` for what the load balancer adds itself.
+    ``alias`` says how routes that are led to the gateway name it: by its ``address``, by its ``name``, or whatever suits best.
     ``options`` are ``platform_options``, checked against :attr:`vendors.base.Profile.chain_options`. ``istio_version`` may be empty.
     """
 
@@ -95,6 +98,7 @@ class ChainRequest:
     client: str = "auto"
     trusted_hops: int | None = None
     istio_version: str = ""
+    alias: Literal["auto", "address", "name"] = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def option(self, name: str, default: Any = None) -> Any:
@@ -161,9 +165,11 @@ class ChainFacts:
     """What is true of a load balancer in front of a gateway, as data: the plan decides on it, and the documentation's table shows it.
 
     ``hops``: how many entries it adds to X-Forwarded-For itself. ``forwarded_for``: ``appended`` to what the client sent, ``replaced``,
-    ``with_ports`` (entries that Envoy cannot read), ``absent``. ``server_name``: what it sends in TLS handshakes with the gateway:
+    ``with_ports`` (entries that Envoy cannot read, unless ``platform_options`` has a true ``forwarded_for_rewritten``), ``absent``.
+    ``server_name``: what it sends in TLS handshakes with the gateway:
     ``never`` any, the ``client``'s own (it passes TLS through), the ``host`` of the request, or what is set (``settable``).
     ``ends_tls``: whether clients' TLS ends at it: ``always`` as soon as it is used with TLS, ``optional``, ``never``.
+    ``redirects``: it answers HTTP with a redirect to HTTPS itself, so the gateway need not.
     ``tls_to_gateway``, ``health``: how, in words, empty where it cannot. ``standalone``, ``standalone_mtls``: what holds without a
     gateway, in words. ``cannot``: what it cannot do here. ``proof`` as in :class:`vendors.base.Facts`.
     """
@@ -173,6 +179,7 @@ class ChainFacts:
     proxy_protocol: bool = False
     server_name: ServerName = "never"
     ends_tls: Literal["always", "optional", "never"] = "always"
+    redirects: bool = False
     tls_to_gateway: str = ""
     health: str = "none: it sends to the gateway's ready pods"
     objects: tuple[str, ...] = ("Ingress",)

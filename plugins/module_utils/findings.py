@@ -5,13 +5,14 @@
 
 Codes are stable: a code is never given another meaning, and a retired one is not used again.
 1xx: what is there (load balancers and mesh). 2xx: routes and what keeps them from mutual TLS. 3xx: the load balancer's sidecar.
-4xx: writing and taking back. 5xx: proof.
+4xx: writing and taking back. 5xx: proof. 6xx: chained mode, and load balancers outside of the cluster (``findings_chained.py``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.meshlb.istio.plugins.module_utils.findings_chained import CHAINED
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, ObjectRef, Severity
 
 DOCUMENTATION_URL = "https://github.com/meshlb/istio/blob/main/docs/findings.md"
@@ -234,4 +235,5 @@ FINDINGS: dict[str, FindingKind] = _kinds(
         "The proxies do something else than the plan's model says.",
         "Please report it with the evidence; trust the measurement.",
     ),
+    *(FindingKind(*item) for item in CHAINED),
 )

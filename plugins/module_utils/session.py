@@ -61,9 +61,12 @@ def _read(params: Mapping[str, Any], api: Api | None, kinds: Iterable[str], name
     return read_cluster(api, kinds, namespaces, workers_of(params))
 
 
-def deliver(session: Session, changes: Sequence[Change]) -> tuple[bool, list[Finding], list[str]]:
+def deliver(
+    session: Session, changes: Sequence[Change], before: Callable[[int], None] | None = None
+) -> tuple[bool, list[Finding], list[str]]:
     """Write the changes where they belong: files with ``output_dir``, else the cluster; manifests alone are only read.
 
+    ``before`` is called before each phase that is written to a cluster.
     Gives whether something was (in check mode: would be) changed, findings of the writing, and the files.
     """
     folder = session.params.get("output_dir")
@@ -72,7 +75,7 @@ def deliver(session: Session, changes: Sequence[Change]) -> tuple[bool, list[Fin
         return changed, [], names
     if session.api is None:
         return bool(changes), [], []
-    findings = writer.write(session.api, changes, session.workers, session.check_mode)
+    findings = writer.write(session.api, changes, session.workers, session.check_mode, before)
     return bool(changes), findings, []
 
 

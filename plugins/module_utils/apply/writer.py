@@ -47,18 +47,23 @@ class Writes(Protocol):
     def list(self, key: str, namespace: str = "") -> Iterable[Obj]: ...
 
 
-def write(api: Writes, changes: Sequence[Change], workers: int = 8, check_mode: bool = False) -> list[Finding]:
+def write(
+    api: Writes, changes: Sequence[Change], workers: int = 8, check_mode: bool = False, before: Callable[[int], None] | None = None
+) -> list[Finding]:
     """Make the changes, phases in ascending order, at most ``workers`` at a time; gives findings MLB403.
 
-    Nothing is sent in check mode. Raises :class:`errors.WriteError`: before anything was written where the rehearsal (a
-    server-side dry run of every change) finds a rejection, else with ``done``, ``failed`` and ``not_tried`` in its details.
+    ``before`` is called before each phase with its number, and may wait, or raise to end it there. Nothing is sent in
+    check mode. Raises :class:`errors.WriteError`: before anything was written where the rehearsal (a server-side dry run of every
+    change) finds a rejection, else with ``done``, ``failed`` and ``not_tried`` in its details.
     """
     if check_mode or not changes:
         return []
     findings = _rehearse(api, changes, workers)
     ordered = sorted(changes, key=lambda item: item.sort_key)
     done: list[Change] = []
-    for _number, phase in groupby(ordered, key=lambda item: item.phase):
+    for number, phase in groupby(ordered, key=lambda item: item.phase):
+        if before is not None:
+            before(number)
         failed = _write_phase(api, list(phase), workers, done)
         if failed:
             raise _halfway(ordered, done, failed)

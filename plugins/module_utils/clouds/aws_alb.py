@@ -50,7 +50,7 @@ class AwsAlb(Platform):
         finalizers=("ingress.k8s.aws/resources", "group.ingress.k8s.aws/*"), kinds=("TargetGroupBinding.elbv2.k8s.aws",),
     )
     chain = ChainFacts(
-        hops=1, forwarded_for="appended", server_name="never", ends_tls="optional",
+        hops=1, forwarded_for="appended", server_name="never", ends_tls="optional", redirects=True,
         tls_to_gateway="backend-protocol HTTPS; any certificate is accepted",
         health="annotations healthcheck-port: status-port, healthcheck-path (Ingress); TargetGroupConfiguration (Gateway API)",
         objects=("Ingress", "or Gateway, HTTPRoute, LoadBalancerConfiguration, TargetGroupConfiguration"),

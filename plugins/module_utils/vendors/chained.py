@@ -14,7 +14,6 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
     CheckTarget,
     ClientAddress,
     Front,
-    GatewayTarget,
     ServerName,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, Route
@@ -30,6 +29,10 @@ class Chained:
     """Other words by which the option ``platform`` may name it."""
     chain: ChainFacts = ChainFacts(proof="")
     """Facts; an empty ``proof`` says that nothing is known of it in chained mode."""
+    switches_routes: bool = False
+    """Whether routes that exist can be led to a gateway (:meth:`chain_switch`); else new ones are made beside them."""
+    begins_with: bool = False
+    """Whether a path of type ImplementationSpecific takes every path that begins so, not only whole elements of it."""
     chain_options: tuple[ChainOption, ...] = ()
     """Keys of ``platform_options`` that it understands; all others are refused."""
     chain_kinds: tuple[str, ...] = ()
@@ -40,9 +43,12 @@ class Chained:
         return Front(refusal=f"how {self.title} is given a new route to a gateway is not known")
 
     def chain_switch(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], gateway: GatewayTarget
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
     ) -> Switch:
-        """Fields (and helper objects) that lead routes that exist to the gateway, so that each can be taken back alone."""
+        """Fields (and helper objects) that lead routes of one object to the gateway, so that each can be taken back alone.
+
+        Bodies are made with the mesh's side, before any of the fields is set, and go after all of them were given back.
+        """
         return Switch(refusal=f"{self.title} has no way that is known to lead its routes to a gateway one by one")
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:

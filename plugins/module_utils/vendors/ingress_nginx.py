@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, Front, ServerName
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, ObjectRef, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
@@ -24,6 +25,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
     ref_of,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors import ingress_nginx_chain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, Profile, RouteReading, Signs, Switch, Wish
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingress_nginx_routes import (
     IngressRoutes,
@@ -61,6 +63,10 @@ class IngressNginx(Profile):
         proof="measured in the lab",
         versions="1.11.0",
     )
+    chain = ingress_nginx_chain.FACTS
+    chain_options = ingress_nginx_chain.OPTIONS
+    switches_routes = True
+    begins_with = True
     retired = "the project ended in March 2026: no releases and no security fixes since"
 
     def settings(self, snapshot: Snapshot, workload: Obj, container: Obj) -> dict[str, Any]:
@@ -75,6 +81,7 @@ class IngressNginx(Profile):
             "no_catch_all": switched_on(argument(container, "disable-catch-all")),
             "ssl_passthrough": switched_on(argument(container, "enable-ssl-passthrough")),
             "default_backend": _expand(argument(container, "default-backend-service") or "", namespace),
+            "no_external_names": switched_on(argument(container, "disable-svc-external-name")),
             "prefix": argument(container, "annotations-prefix") or "nginx.ingress.kubernetes.io",
         }
         for flag in _CONFIG_MAP_FLAGS:
@@ -133,6 +140,17 @@ class IngressNginx(Profile):
             return f"{name}.svc.cluster.local"
 
         return self._annotate(snapshot, load_balancer, main, "upstream-vhost", value)
+
+    def chain_front(self, request: ChainRequest) -> Front:
+        return ingress_nginx_chain.front(request, "nginx.ingress.kubernetes.io")
+
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
+    ) -> Switch:
+        return ingress_nginx_chain.switch(snapshot, load_balancer, routes, request)
+
+    def server_name(self, request: ChainRequest) -> ServerName:
+        return "settable" if request.option(ingress_nginx_chain.SECRET) and request.gateway.server_name else "never"
 
     def _annotate(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], key: str, value: Any) -> Switch:
         annotation = f"{load_balancer.setting('prefix')}/{key}"

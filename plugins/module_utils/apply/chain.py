@@ -1,0 +1,118 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the plan of a chain to the writes that carry it out or take it back, each with its bookkeeping. Pure.
+
+The order keeps every request: first the gateway and all that it has to know, then the load balancer; and back the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.book import load_balancers_of
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.managers import manager_finding
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import claim, create, owned, take_back
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import Obj
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import kind_key
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.plan import ChainPlan
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import identity
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Wish
+
+PART = "chained_gateway"
+GATEWAY, MESH, LOAD_BALANCER, LEFT_OVER = 0, 1, 2, 3
+_GATEWAY_SIDE = frozenset({*kinds.WORKLOADS, kinds.SERVICE, ISTIO_GATEWAY, KUBERNETES_GATEWAY})
+
+Key = tuple[str, str, str]
+
+
+def chain_name(load_balancer: str, gateway: str) -> str:
+    """How a chain is noted on what was written for it: the load balancer's label, and the gateway's ``namespace/name``."""
+    return f"{load_balancer}>{gateway}"
+
+
+def chains_of(live: Snapshot, load_balancer: str = "", gateway: str = "") -> frozenset[str]:
+    """The chains that something in the cluster was written for, of one load balancer and one gateway where these are given."""
+    names = {name for obj in owned(live, PART) for name in load_balancers_of(obj) if ">" in name}
+    return frozenset(
+        name for name in names
+        if load_balancer in ("", name.partition(">")[0]) and gateway in ("", name.partition(">")[2])
+    )
+
+
+def chain_changes(live: Snapshot, plan: ChainPlan, chain: str) -> tuple[list[Change], list[Finding]]:
+    """Writes that bring the cluster from ``live`` to the plan; what an earlier run wrote and the plan lacks is taken back last."""
+    changes: list[Change] = []
+    findings: list[Finding] = []
+    wanted: set[Key] = set()
+    for phase, why, bodies in _created(plan):
+        for body in bodies:
+            wanted.add(identity(body))
+            change, about = create(live, body, PART, [chain], why, phase, [chain])
+            changes += [change] if change else []
+            findings += about
+    for phase, why, wishes in _changed(plan):
+        for key, fields in _by_object(wishes).items():
+            wanted.add(key)
+            obj = live.get(*key)
+            change = claim(obj, PART, fields, [chain], why, phase, [chain]) if obj is not None else None
+            changes += [change] if change else []
+    leftovers, about = take_back(live, PART, lambda obj: identity(obj) in wanted, [chain], "the chain no longer needs it", LOAD_BALANCER)
+    changes += map(_later, leftovers)
+    return in_order(changes), [*findings, *about, *_about_managers(live, changes)]
+
+
+def _created(plan: ChainPlan) -> Iterable[tuple[int, str, Iterable[Obj]]]:
+    name = f"{plan.state.target.namespace}/{plan.state.target.name}"
+    yield GATEWAY, f"makes the gateway {name} that the load balancer sends to", plan.gateway.bodies
+    yield MESH, f"leads requests from gateway {name} to their backends", plan.mesh
+    yield MESH, f"stands for gateway {name} where the load balancer's routes are", plan.helpers
+    yield LOAD_BALANCER, f"leads the load balancer to gateway {name}", plan.front
+
+
+def _changed(plan: ChainPlan) -> Iterable[tuple[int, str, Iterable[Wish]]]:
+    yield GATEWAY, "makes the gateway fit for the load balancer before it", plan.gateway.wishes
+    yield LOAD_BALANCER, f"leads its requests to gateway {plan.state.target.namespace}/{plan.state.target.name}", plan.switch
+
+
+def _by_object(wishes: Iterable[Wish]) -> dict[Key, dict[tuple[str | int, ...], Any]]:
+    found: dict[Key, dict[tuple[str | int, ...], Any]] = {}
+    for wish in wishes:
+        found.setdefault(identity(wish.object), {})[wish.path] = wish.value
+    return dict(sorted(found.items()))
+
+
+def chain_removal(
+    live: Snapshot, chains: Collection[str] | None, keep: Callable[[Obj], bool] | None = None
+) -> tuple[list[Change], list[Finding]]:
+    """Writes that take chains back (``None``: all): the load balancer's fields and new routes first, then the gateway's side."""
+    changes, findings = take_back(live, PART, keep, chains, "is taken back", LOAD_BALANCER)
+    changes = [_later(item) for item in changes]
+    return in_order(changes), [*findings, *_about_managers(live, changes)]
+
+
+def _later(change: Change) -> Change:
+    """Restored fields of the gateway's own objects wait, with all that was created for it, until nobody sends to it any more."""
+    ref = change.object
+    of_gateway = kind_key(ref.api_version, ref.kind) in _GATEWAY_SIDE
+    return replace(change, phase=LEFT_OVER) if change.action == "patch" and of_gateway else change
+
+
+def in_order(changes: Iterable[Change]) -> list[Change]:
+    """Changes in the order in which they are made."""
+    return sorted(changes, key=lambda item: item.sort_key)
+
+
+def _about_managers(live: Snapshot, changes: Iterable[Change]) -> list[Finding]:
+    found = []
+    for change in changes:
+        ref = change.object
+        obj = live.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if change.action == "patch" else None
+        remark = manager_finding(obj, "what the chain needs") if obj is not None else None
+        found += [remark] if remark else []
+    return found

@@ -1,0 +1,113 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which routes go through the gateway, and how its routing comes to the same backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, is_external_name
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.paths import PathRule, in_order, path_kind
+
+
+@dataclass(frozen=True)
+class HostRules:
+    """All that the gateway has to know of one host (empty: any host): its paths, the most specific first."""
+
+    host: str
+    rules: tuple[PathRule, ...]
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The routes that can be carried over, what the gateway gets for them, and why the others cannot."""
+
+    routes: tuple[Route, ...] = ()
+    hosts: tuple[HostRules, ...] = ()
+    refusals: Mapping[Route, str] = field(default_factory=dict)
+
+
+def sent_host(route: Route) -> str:
+    """The Host by which the gateway sees a route's requests."""
+    return route.upstream.host or route.host
+
+
+def carry(snapshot: Snapshot, routes: Iterable[Route], *, begins_with: bool) -> Carried:
+    """Decide route by route; what cannot be told apart behind the load balancer stays where it is."""
+    refusals: dict[Route, str] = {}
+    groups: dict[str, list[Route]] = {}
+    for route in routes:
+        refusal = _refusal(snapshot, route, begins_with=begins_with)
+        if refusal:
+            refusals[route] = refusal
+        else:
+            groups.setdefault(sent_host(route), []).append(route)
+    taken: list[Route] = []
+    hosts: list[HostRules] = []
+    for host, found in sorted(groups.items()):
+        refusals.update(_contradictions(found, begins_with=begins_with))
+        good = [route for route in found if route not in refusals]
+        taken += good
+        if good:
+            hosts.append(HostRules(host, tuple(_rules(good, begins_with=begins_with))))
+    return Carried(tuple(taken), tuple(hosts), refusals)
+
+
+def _refusal(snapshot: Snapshot, route: Route, *, begins_with: bool) -> str:
+    if route.ignored:
+        return "its object asks to be left alone (meshlb.istio/ignore)"
+    if route.path_type == "Stream":
+        return "it is no HTTP route"
+    if route.upstream.scheme != "http":
+        return f"the load balancer speaks {route.upstream.scheme.upper()} to this backend, so the gateway would get that instead of HTTP"
+    if "canary" in route.features or route.canary:
+        return "several backends share its requests, and the gateway cannot see how the load balancer chose"
+    if "$" in route.upstream.host:
+        return f"the load balancer makes the Host out of variables ({route.upstream.host})"
+    if path_kind(route.path_type, route.path, begins_with=begins_with) is None and not route.rewrites_path:
+        return f"its path ({route.path_type} {route.path}) is written in the load balancer's own way"
+    return _backend_refusal(snapshot, route.backend)
+
+
+def _backend_refusal(snapshot: Snapshot, backend: Backend) -> str:
+    service = snapshot.get(kinds.SERVICE, backend.namespace, backend.service)
+    name = f"Service {backend.namespace}/{backend.service}"
+    if service is None:
+        return f"{name} does not exist"
+    if is_external_name(service):
+        return f"{name} is of type ExternalName"
+    return "" if find_port(service, backend.port) else f"{name} has no port {backend.port_name or backend.port}"
+
+
+def _contradictions(routes: Sequence[Route], *, begins_with: bool) -> dict[Route, str]:
+    """Routes of one host that the gateway could not tell apart."""
+    found: dict[Route, str] = {}
+    if len({route.backend for route in routes}) > 1:
+        why = "the load balancer rewrites its path, and by the new path the gateway cannot tell this host's backends apart"
+        found.update({route: why for route in routes if route.rewrites_path})
+    seen: dict[tuple[str, str], Route] = {}
+    for route in routes:
+        kind = path_kind(route.path_type, route.path, begins_with=begins_with) or ""
+        first = seen.setdefault((kind, route.path), route)
+        if first.backend != route.backend and first not in found and route not in found:
+            why = f"{first.object} and {route.object} both claim {route.host}{route.path}, for different backends"
+            found.update({first: why, route: why})
+    return found
+
+
+def _rules(routes: Sequence[Route], *, begins_with: bool) -> list[PathRule]:
+    backends = list(dict.fromkeys(route.backend for route in routes))
+    if any(route.rewrites_path for route in routes):
+        # All lead to one backend (see above), whatever the path has become.
+        return [PathRule("any", "/", backends[0])]
+    rules = []
+    for route in routes:
+        kind = path_kind(route.path_type, route.path, begins_with=begins_with)
+        if kind is not None:
+            rules.append(PathRule(kind, route.path, route.backend))
+    return in_order(rules)

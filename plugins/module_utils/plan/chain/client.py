@@ -1,0 +1,90 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client's address: what the gateway has to be told so that it reads it where the load balancer leaves it.
+
+The setting is ``gatewayTopology`` of the proxy's configuration: in the annotation ``proxy.istio.io/config`` of the gateway's pods, else in
+``meshConfig.defaultConfig``. Where the pods are Istio's own, the annotation is set on the Gateway, which hands it on to them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ClientAddress
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import mesh_config
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, ref_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+
+ANNOTATION = "proxy.istio.io/config"
+HOPS, PROXY = "numTrustedProxies", "proxyProtocol"
+
+
+def topology_for(client: ClientAddress) -> dict[str, Any] | None:
+    """``gatewayTopology`` for a way to learn the client's address; ``None`` where nothing is to be said."""
+    if client.mode == "x_forwarded_for":
+        return {HOPS: client.trusted_hops}
+    if client.mode == "proxy_protocol":
+        return {PROXY: {}}
+    return {} if client.mode == "source_address" else None
+
+
+def wanted_annotation(
+    snapshot: Snapshot, holder: Obj | None, present: str | None, client: ClientAddress, metadata: dict[str, str]
+) -> tuple[str | None, list[Finding]]:
+    """The annotation's value that is needed, ``None`` where none is; ``present`` is what is there.
+
+    ``metadata`` are environment variables of the proxy. What somebody set otherwise is finding MLB609, and is left.
+    """
+    wanted = topology_for(client)
+    own, readable = _parsed(present)
+    if not readable:
+        return None, [_conflict(holder, f"{ANNOTATION} is no YAML map, so nothing can be added to it")]
+    general = dig(mesh_config(snapshot), "defaultConfig", "gatewayTopology", default={})
+    topology = own.get("gatewayTopology", general) or {}
+    conflicts = [_conflict(holder, text) for text in _differences(topology, wanted)]
+    if conflicts:
+        return None, conflicts
+    added = {key: value for key, value in (wanted or {}).items() if key not in topology and (value or key == PROXY)}
+    missing = {key: value for key, value in metadata.items() if dig(own, "proxyMetadata", key) != value}
+    if not added and not missing:
+        return None, []
+    # The annotation's topology replaces the mesh's as a whole, so what holds already is said again.
+    merged = dict(own)
+    if added:
+        merged["gatewayTopology"] = {**topology, **added}
+    if missing:
+        merged["proxyMetadata"] = {**dig(own, "proxyMetadata", default={}), **missing}
+    return json.dumps(merged, sort_keys=True), []
+
+
+def _differences(topology: dict[str, Any], wanted: dict[str, Any] | None) -> list[str]:
+    if wanted is None:
+        return []
+    found = []
+    hops = int(topology.get(HOPS) or 0)
+    if hops != int(wanted.get(HOPS, 0)) and (HOPS in topology):
+        found.append(f"{HOPS} is {hops}, and {wanted.get(HOPS, 0)} is needed")
+    if PROXY in topology and PROXY not in wanted:
+        found.append(f"{PROXY} is set, and the load balancer sends no PROXY header")
+    return found
+
+
+def _conflict(holder: Obj | None, text: str) -> Finding:
+    return finding("MLB609", text, ref_of(holder) if holder else None)
+
+
+def _parsed(text: str | None) -> tuple[dict[str, Any], bool]:
+    if not text:
+        return {}, True
+    # Imported here: hosts that only ever import this file (documentation builds, sanity checks) need no PyYAML.
+    import yaml
+
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}, False
+    return (found, True) if isinstance(found, dict) else ({}, found is None)

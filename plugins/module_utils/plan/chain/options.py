@@ -1,0 +1,64 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the user asked for: the gateway, the hosts, and how the client's address is to be known. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import Api
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.carry import HostRules
+
+FROM_LOAD_BALANCER = "from_load_balancer"
+DEFAULT_NAME = "meshlb"
+DEFAULT_NAMESPACE = "istio-ingress"
+CLASS = "istio"
+
+
+@dataclass(frozen=True)
+class GatewayOptions:
+    """The gateway as it was asked for; empty means: work it out.
+
+    ``service`` may be ``namespace/name`` where the gateway's pods are elsewhere. ``credential`` names the certificate's Secret in the
+    namespace of the gateway's pods; ``server_name`` is what the load balancer is to send as SNI.
+    """
+
+    name: str = DEFAULT_NAME
+    namespace: str = DEFAULT_NAMESPACE
+    api: Api = "istio"
+    create: bool = False
+    class_name: str = CLASS
+    selector: tuple[tuple[str, str], ...] = ()
+    service: str = ""
+    port: int = 0
+    tls: bool = False
+    credential: str = ""
+    server_name: str = ""
+
+    @property
+    def number(self) -> int:
+        """The port of its Service that the load balancer sends to."""
+        return self.port or (443 if self.tls else 80)
+
+
+@dataclass(frozen=True)
+class Options:
+    """One run's wishes.
+
+    ``carry``: whose hosts come from the load balancer's own routes (``only`` names them, all where it is empty); else ``hosts`` says
+    them. ``without``: hosts that are to be taken back. ``alias``: how redirected routes name the gateway.
+    """
+
+    gateway: GatewayOptions
+    carry: bool = False
+    only: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
+    hosts: tuple[HostRules, ...] = ()
+    client: str = "auto"
+    trusted_hops: int | None = None
+    https_redirect: bool = False
+    alias: Literal["auto", "address", "name"] = "auto"
+    platform_options: Mapping[str, Any] = field(default_factory=dict)

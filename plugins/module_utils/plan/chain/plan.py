@@ -1,0 +1,215 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a chain: from the cluster, the load balancer and the user's wishes to everything that is written on both sides. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, ClientAddress, Front, Obj
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend, Finding, LoadBalancer, ObjectRef, Outcome, Route, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import read_mesh
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import kind_key, ref_of, value_at
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.carry import Carried, HostRules, carry, sent_host
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import Options
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.preflight import Case, preflight
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.sides import Side, gateway_side
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.target import GatewayState, gateway_state
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.verdict import through_gateway
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import identity
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, Wish
+
+_LOST = {"affinity": "its session affinity", "balancing": "its balancing", "retries": "its retries"}
+
+
+@dataclass(frozen=True)
+class ChainedRoute:
+    """One host and path with its backend: as it is, and as it will be. ``object`` is the load balancer's own, where there is one."""
+
+    host: str
+    path: str
+    path_type: str
+    backend: Backend
+    before: Outcome
+    after: Outcome
+    chained: bool
+    object: ObjectRef | None = None
+
+    def to_result(self) -> dict[str, Any]:
+        return {
+            "host": self.host, "path": self.path, "path_type": self.path_type, "backend": self.backend.to_result(),
+            "object": self.object.to_result() if self.object else {}, "chained": self.chained,
+            "before": {"verdict": self.before.verdict, "why": self.before.why},
+            "after": {"verdict": self.after.verdict, "why": self.after.why},
+        }
+
+
+@dataclass(frozen=True)
+class ChainPlan:
+    """Everything about one chain. ``gateway`` and ``mesh`` come before ``front`` and ``switch``, and go after them."""
+
+    state: GatewayState
+    client: ClientAddress
+    gateway: Side = Side()
+    mesh: tuple[Obj, ...] = ()
+    helpers: tuple[Obj, ...] = ()
+    front: tuple[Obj, ...] = ()
+    switch: tuple[Wish, ...] = ()
+    routes: tuple[ChainedRoute, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def refusals(self) -> tuple[Finding, ...]:
+        return tuple(item for item in self.findings if item.severity == "error")
+
+
+@dataclass(frozen=True)
+class _Lead:
+    """The load balancer's side: new objects, or fields of those that are there."""
+
+    carried: Carried
+    front: Front = Front()
+    wishes: tuple[Wish, ...] = ()
+    helpers: tuple[Obj, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def plan_chain(
+    live: Snapshot, base: Snapshot, profile: Profile, load_balancer: LoadBalancer | None, routes: Sequence[Route], options: Options
+) -> ChainPlan:
+    """Plan one chain. ``base`` is the cluster without this collection's chains, ``routes`` are the load balancer's in it."""
+    state = gateway_state(base, options.gateway)
+    request = _request(base, profile, load_balancer, options, state)
+    client = profile.client_address(request)
+    lead = _lead(base, profile, load_balancer, _selected(routes, options), options, request)
+    hosts = (*lead.carried.hosts, *options.hosts)
+    request = replace(request, hosts=_named(hosts))
+    side = gateway_side(base, profile, options, state, request, client, lead.front, hosts)
+    seen = tuple(dict.fromkeys(item.host for item in hosts))
+    bodies = (*side.bodies, *side.routes, *lead.helpers)
+    case = Case(base, profile, load_balancer, options, request, state, client, lead.front, seen, bodies)
+    findings = [*preflight(case), *side.findings, *lead.findings, *_about(lead), *_address_unknown(lead, state)]
+    findings += (finding("MLB613", step) for step in lead.front.steps)
+    return ChainPlan(
+        state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.wishes,
+        tuple(_chained(live, base, state, load_balancer, lead, options)), tuple(dict.fromkeys(findings)),
+    )
+
+
+def _request(
+    base: Snapshot, profile: Profile, load_balancer: LoadBalancer | None, options: Options, state: GatewayState
+) -> ChainRequest:
+    classes = load_balancer.classes if load_balancer else ()
+    versions = read_mesh(base).versions
+    # The address is known, or will be once the gateway is there; manifests never tell it.
+    address = bool(state.target.address) or base.source.live
+    return ChainRequest(
+        name=f"{options.gateway.name}-{profile.id.replace('_', '-')}"[:50], gateway=state.target, hosts=_named(options.hosts),
+        https_redirect=options.https_redirect, classes=classes, client=options.client, trusted_hops=options.trusted_hops,
+        istio_version=versions[0] if versions else "", options=options.platform_options,
+        alias="address" if options.alias == "auto" and address else options.alias,
+    )
+
+
+def _named(hosts: Iterable[HostRules]) -> tuple[str, ...]:
+    """Hosts for the load balancer; none where one of them is "any"."""
+    names = tuple(dict.fromkeys(item.host for item in hosts))
+    return () if "" in names else names
+
+
+def _selected(routes: Sequence[Route], options: Options) -> list[Route]:
+    if not options.carry:
+        return []
+    return [
+        route for route in routes
+        if (not options.only or {route.host, sent_host(route)} & options.only) and not {route.host, sent_host(route)} & options.without
+    ]
+
+
+def _lead(
+    base: Snapshot, profile: Profile, load_balancer: LoadBalancer | None, routes: list[Route], options: Options, request: ChainRequest
+) -> _Lead:
+    if not options.carry or load_balancer is None:
+        front = profile.chain_front(request) if options.hosts else Front()
+        return _Lead(Carried(), front)
+    carried = carry(base, routes, begins_with=profile.begins_with)
+    refusals = dict(carried.refusals)
+    wishes: list[Wish] = []
+    helpers: dict[tuple[str, str, str], Obj] = {}
+    findings: list[Finding] = []
+    for ref in dict.fromkeys(route.object for route in carried.routes):
+        own = [route for route in carried.routes if route.object == ref]
+        answer = profile.chain_switch(base, load_balancer, own, request)
+        findings += answer.findings
+        if answer.refusal:
+            refusals.update(dict.fromkeys(own, answer.refusal))
+            continue
+        wishes += answer.wishes
+        helpers.update({identity(body): body for body in answer.bodies})
+    if carried.routes and not profile.switches_routes:
+        front = profile.chain_front(replace(request, hosts=_named(carried.hosts)))
+        if not front.refusal:
+            return _Lead(carried, front, (), (), (finding("MLB618", f"{profile.title}: {next(iter(refusals.values()), '')}"),))
+    rest = carry(base, [route for route in carried.routes if route not in refusals], begins_with=profile.begins_with)
+    return _Lead(replace(rest, refusals=refusals), Front(), tuple(wishes), tuple(helpers.values()), tuple(findings))
+
+
+def _about(lead: _Lead) -> list[Finding]:
+    found = []
+    for route, why in lead.carried.refusals.items():
+        where = f"{route.host or '*'}{route.path} -> {route.backend.service}:{route.backend.port}"
+        found.append(finding("MLB213" if route.ignored else "MLB610", f"{where}: {why}", route.object))
+    for route in lead.carried.routes:
+        lost = [_LOST[item] for item in route.features if item in _LOST]
+        if lost:
+            found.append(finding("MLB611", f"{route.host or '*'}{route.path}: {' and '.join(lost)}", route.object))
+    return found
+
+
+def _address_unknown(lead: _Lead, state: GatewayState) -> list[Finding]:
+    slices = [body for body in lead.helpers if body["kind"] == "EndpointSlice" and not body.get("endpoints")]
+    if not slices:
+        return []
+    return [finding("MLB619", f"{ref_of(slices[0])} will hold the address of {state.target.namespace}/{state.target.service}")]
+
+
+def _chained(
+    live: Snapshot, base: Snapshot, state: GatewayState, load_balancer: LoadBalancer | None, lead: _Lead, options: Options
+) -> list[ChainedRoute]:
+    found = []
+    for route in (*lead.carried.routes, *lead.carried.refusals):
+        chained = route in lead.carried.routes and route not in lead.carried.refusals
+        behind = through_gateway(base, state, route.backend)
+        direct = predict(base, load_balancer, route) if load_balancer else Outcome("unknown", "")
+        now = behind if chained and _in_place(live, lead, route) else direct
+        found.append(ChainedRoute(
+            route.host, route.path, route.path_type, route.backend, now, behind if chained else direct, chained, route.object,
+        ))
+    nothing = Outcome("unknown", "no route of this collection leads there yet")
+    for host in options.hosts:
+        for rule in host.rules:
+            behind = through_gateway(base, state, rule.backend)
+            there = bool(lead.front.bodies) and all(_exists(live, body) for body in lead.front.bodies)
+            found.append(ChainedRoute(host.host, rule.path, rule.kind, rule.backend, behind if there else nothing, behind, True))
+    return sorted(found, key=lambda item: (item.host, item.path, item.path_type, item.backend.service, item.backend.port))
+
+
+def _in_place(live: Snapshot, lead: _Lead, route: Route) -> bool:
+    """Whether every field that leads the route's object to the gateway is set already."""
+    ref = route.object
+    current = live.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name)
+    own = [wish for wish in lead.wishes if ref_of(wish.object) == ref]
+    return current is not None and bool(own) and all(value_at(current, wish.path) == wish.value for wish in own)
+
+
+def _exists(live: Snapshot, body: Obj) -> bool:
+    return live.get(*identity(body)) is not None
+
+
+__all__ = ["ChainPlan", "ChainedRoute", "plan_chain", "sent_host"]

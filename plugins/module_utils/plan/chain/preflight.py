@@ -1,0 +1,192 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the facts show to fail, found before anything is written: each with its own code, which says the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, ClientAddress, Front, Obj
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.capture import takes_outbound
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import read_mesh
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
+    dig,
+    kind_key,
+    labels_of,
+    name_of,
+    namespace_of,
+    pod_template,
+    ref_of,
+    selects,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import CLUSTER_DOMAIN
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.crds import old_kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import Options
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.target import ISTIO_GATEWAY, GatewayState
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import has_http_listener, http_destination
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import host_matches, outbound_policy
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.wishes import is_older
+
+STATUS_PORT_PROXY = "ENVOY_STATUS_PORT_ENABLE_PROXY_PROTOCOL"
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that the rules look at. ``hosts`` are as the gateway sees them, empty for any; ``bodies`` what is to be created."""
+
+    snapshot: Snapshot
+    profile: Profile
+    load_balancer: LoadBalancer | None
+    options: Options
+    request: ChainRequest
+    state: GatewayState
+    client: ClientAddress
+    front: Front
+    hosts: tuple[str, ...] = ()
+    bodies: tuple[Obj, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """Istio's version, empty where it is not known; of several the oldest counts."""
+        return min(read_mesh(self.snapshot).versions, default="", key=_numbers)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def preflight(case: Case) -> list[Finding]:
+    """All findings; one of severity error refuses the run."""
+    if case.state.trouble:
+        return [finding("MLB616", f"{case.state.trouble}. {case.state.remedy}")]
+    rules = (_beyond, _redirect_loop, _no_server_name, _proxy_check, _unreadable_addresses, _diverted, _old_kinds, _not_merged, _others)
+    own = case.profile.chain_preflight(case.snapshot, case.request)
+    return [remark for rule in rules for remark in rule(case)] + list(own)
+
+
+def _beyond(case: Case) -> Iterator[Finding]:
+    """What the load balancer cannot do at all."""
+    facts, title = case.profile.chain, case.profile.title
+    if case.front.refusal:
+        yield finding("MLB617", f"{title}: {case.front.refusal}")
+    if case.client.mode == "proxy_protocol" and not facts.proxy_protocol:
+        yield finding("MLB617", f"{title} sends no PROXY header; choose another client_address.mode")
+    if case.client.mode == "x_forwarded_for" and facts.proof and facts.forwarded_for == "absent":
+        yield finding("MLB617", f"{title} writes no X-Forwarded-For; choose another client_address.mode")
+    if case.request.gateway.tls and facts.proof and not facts.tls_to_gateway:
+        yield finding("MLB617", f"{title} speaks no TLS to the gateway; set gateway.tls.mode to none")
+
+
+def _redirect_loop(case: Case) -> Iterator[Finding]:
+    if case.request.gateway.tls or not case.profile.ends_tls(case.request) or case.client.trusted_hops > 0:
+        return
+    server = _server(case)
+    asked = case.options.https_redirect and not case.profile.chain.redirects
+    if asked or dig(server, "tls", "httpsRedirect"):
+        where = ref_of(case.state.configured) if case.state.configured else None
+        yield finding("MLB601", f"{case.profile.title} ends TLS, the gateway redirects, and client_address says to trust no proxy", where)
+
+
+def _server(case: Case) -> Obj | None:
+    """The server of an existing Gateway of Istio's API for the port that the load balancer sends to."""
+    for item in dig(case.state.configured, "spec", "servers", default=[]):
+        if dig(item, "port", "number") in (case.request.gateway.port, case.request.gateway.target_port):
+            return dict(item)
+    return None
+
+
+def _no_server_name(case: Case) -> Iterator[Finding]:
+    if not case.request.gateway.tls or case.profile.server_name(case.request) != "never":
+        return
+    if case.options.gateway.server_name:
+        name = case.options.gateway.server_name
+        yield finding("MLB602", f"{case.profile.title} sends no server name here, so gateway.tls.host {name} would never be asked for")
+        return
+    configured = case.state.configured
+    if configured is None:
+        return
+    hosts = [str(item).rpartition("/")[2] for item in dig(_server(case), "hosts", default=[])]
+    listeners = [item for item in dig(configured, "spec", "listeners", default=[]) if item.get("port") == case.request.gateway.port]
+    named = hosts if hosts and "*" not in hosts else [str(item["hostname"]) for item in listeners if item.get("hostname")]
+    if named and len(named) >= len(listeners):
+        message = f"{case.profile.title} sends no server name, and {ref_of(configured)} only answers {', '.join(named)}"
+        yield finding("MLB602", message, ref_of(configured))
+
+
+def _proxy_check(case: Case) -> Iterator[Finding]:
+    check = case.front.check
+    if case.client.mode != "proxy_protocol" or check.kind != "http" or not check.proxy_header:
+        return
+    if is_older(case.version, 1, 27, 0):
+        yield finding("MLB603", f"{case.profile.title} checks by HTTP behind a PROXY header, and this is Istio {case.version}")
+    elif (STATUS_PORT_PROXY, "true") not in case.front.environment:
+        yield finding("MLB603", f"{case.profile.title} checks by HTTP behind a PROXY header, without {STATUS_PORT_PROXY}")
+
+
+def _unreadable_addresses(case: Case) -> Iterator[Finding]:
+    if case.client.mode != "x_forwarded_for" or case.profile.chain.forwarded_for != "with_ports":
+        return
+    if str(case.request.option("forwarded_for_rewritten", "")).lower() != "true":
+        steps = " ".join(case.front.steps)
+        yield finding("MLB606", f"{case.profile.title} writes address:port into X-Forwarded-For. {steps}".rstrip())
+
+
+def _diverted(case: Case) -> Iterator[Finding]:
+    """What the load balancer's own sidecar would do with requests on their way to the gateway."""
+    found = case.load_balancer
+    if found is None or not found.sidecar.present:
+        return
+    viewer, target = viewer_of(found), case.request.gateway
+    pod = {"metadata": {"annotations": dict(found.pod_annotations)}}
+    if not takes_outbound(pod, target.address, target.port)[0] or not has_http_listener(case.snapshot, viewer, target.port) or target.tls:
+        return
+    own = f"{target.service}.{target.namespace}.svc.{CLUSTER_DOMAIN}"
+    for host in case.hosts:
+        destination = http_destination(case.snapshot, viewer, target.port, host, "/")
+        label = name_of(destination.target or {}) or destination.host
+        known = destination.kind in ("service", "entry")
+        if known and label not in (target.service, own):
+            where = ref_of(destination.target) if destination.target else None
+            yield finding("MLB605", f"the sidecar of {found.label} would send Host {host} to {where or label}, not to the gateway", where)
+        elif not known and destination.kind != "unclear" and outbound_policy(case.snapshot, viewer) == "REGISTRY_ONLY":
+            yield finding("MLB605", f"the sidecar of {found.label} knows no Host {host}, and REGISTRY_ONLY refuses what it does not know")
+
+
+def _old_kinds(case: Case) -> Iterator[Finding]:
+    used = {kind_key(str(body["apiVersion"]), str(body["kind"])) for body in (*case.bodies, *case.front.bodies)}
+    for kind, message in old_kinds(case.snapshot, sorted(used), case.version):
+        yield finding("MLB607", f"{kind}: {message}")
+
+
+def _not_merged(case: Case) -> Iterator[Finding]:
+    if case.options.gateway.api != "istio" or not case.state.deployed or is_older(case.version, 1, 31, 0):
+        return
+    pods, wanted = namespace_of(case.state.workload or {}), case.options.gateway.namespace
+    if pods != wanted:
+        workload = ref_of(case.state.workload or {})
+        yield finding("MLB608", f"{workload} was deployed from a Gateway of its namespace; gateway.namespace is {wanted}", workload)
+
+
+def _others(case: Case) -> Iterator[Finding]:
+    """Other Gateways of Istio's API for the same pods, port and host."""
+    labels = labels_of(pod_template(case.state.workload or {}))
+    for item in case.snapshot.all(ISTIO_GATEWAY):
+        if item is case.state.configured or not labels or not selects(dig(item, "spec", "selector"), labels):
+            continue
+        shared = sorted(_shared(item, case))
+        if shared:
+            yield finding("MLB612", f"{ref_of(item)} answers for {', '.join(shared)} on port {case.request.gateway.port} too", ref_of(item))
+
+
+def _shared(gateway: Obj, case: Case) -> Iterable[str]:
+    for server in dig(gateway, "spec", "servers", default=[]):
+        if dig(server, "port", "number") == case.request.gateway.port:
+            patterns = [str(item).rpartition("/")[2] for item in server.get("hosts") or []]
+            yield from (host for host in case.hosts if any(host_matches(pattern, host) for pattern in patterns))

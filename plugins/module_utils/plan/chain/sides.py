@@ -1,0 +1,144 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The gateway's side of a chain: the Gateway and its routes in the API that was chosen, and what its Service and its pods need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, ClientAddress, Front, Obj, ServiceNeeds
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Finding
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import dig, ref_of, value_at
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain import gateway_api, istio_api
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.carry import HostRules
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.client import ANNOTATION, wanted_annotation
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import Options
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.target import GatewayState, takes_routes_from
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, Wish
+
+_RANK = {"ClusterIP": 0, "NodePort": 1, "LoadBalancer": 2}
+
+
+@dataclass(frozen=True)
+class Side:
+    """``bodies`` make the gateway, ``routes`` its routing; ``wishes`` are fields of what is there already."""
+
+    bodies: tuple[Obj, ...] = ()
+    routes: tuple[Obj, ...] = ()
+    wishes: tuple[Wish, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def gateway_side(
+    base: Snapshot, profile: Profile, options: Options, state: GatewayState, request: ChainRequest, client: ClientAddress, front: Front,
+    hosts: Sequence[HostRules],
+) -> Side:
+    """All of the gateway's side; nothing of it where the gateway is missing."""
+    if state.trouble:
+        return Side()
+    redirect = options.https_redirect and not profile.chain.redirects
+    any_name = state.target.tls and profile.server_name(request) == "never"
+    if options.gateway.api == "istio":
+        made = _in_istio(options, state, hosts, any_name=any_name, redirect=redirect)
+    else:
+        made = _in_gateway_api(base, options, state, client, front, hosts, any_name=any_name, redirect=redirect)
+    if options.gateway.api == "gateway_api" and state.configured is None:
+        return made
+    wishes, findings = _settings(base, state, client, front)
+    return Side(made.bodies, made.routes, wishes, findings)
+
+
+def _in_istio(options: Options, state: GatewayState, hosts: Sequence[HostRules], *, any_name: bool, redirect: bool) -> Side:
+    routes = tuple(istio_api.virtual_services(options.gateway, hosts))
+    if state.configured is not None:
+        return Side((), routes)
+    names = [item.host for item in hosts]
+    body = istio_api.gateway_body(
+        state.target, options.gateway, dict(state.selector), names, any_name=any_name, redirect=redirect
+    )
+    return Side((body,) if hosts else (), routes)
+
+
+def _in_gateway_api(
+    base: Snapshot, options: Options, state: GatewayState, client: ClientAddress, front: Front, hosts: Sequence[HostRules], *,
+    any_name: bool, redirect: bool,
+) -> Side:
+    namespaces = sorted({rule.backend.namespace for item in hosts for rule in item.rules})
+    configured = state.configured
+
+    def allows(namespace: str) -> bool:
+        return configured is None or takes_routes_from(base, configured, namespace)
+
+    routes = tuple(gateway_api.route_bodies(options.gateway, hosts, allows, redirect=redirect))
+    if configured is not None:
+        return Side((), routes)
+    annotation, findings = wanted_annotation(base, None, None, client, {})
+    bodies = gateway_api.gateway_bodies(
+        state.target, options.gateway, namespaces, [item.host for item in hosts], front.service, any_name=any_name,
+        annotations={ANNOTATION: annotation} if annotation else {}, environment=front.environment,
+    )
+    return Side(tuple(bodies), routes, (), tuple(findings))
+
+
+def _settings(base: Snapshot, state: GatewayState, client: ClientAddress, front: Front) -> tuple[tuple[Wish, ...], tuple[Finding, ...]]:
+    """What a gateway that is there already has to be told."""
+    wishes: list[Wish] = []
+    holder, path = _annotated(state)
+    present = value_at(holder, path) if holder else ABSENT
+    metadata = {} if state.deployed else dict(front.environment)
+    value, findings = wanted_annotation(base, holder, None if present is ABSENT else str(present), client, metadata)
+    if state.deployed and front.environment:
+        names = ", ".join(name for name, dummy in front.environment)
+        findings.append(finding("MLB609", f"set {names} by a ConfigMap in its spec.infrastructure.parametersRef", ref_of(holder or {})))
+    if value is not None and holder is not None:
+        wishes.append(Wish(holder, path, value))
+    more, about = _service_wishes(state, front.service)
+    return (*wishes, *more), (*findings, *about)
+
+
+def _annotated(state: GatewayState) -> tuple[Obj | None, tuple[str, ...]]:
+    """Where the gateway's pods get an annotation from."""
+    if state.deployed and state.configured is not None and "infrastructure" in dig(state.configured, "spec", default={}):
+        return state.configured, ("spec", "infrastructure", "annotations", ANNOTATION)
+    if state.deployed and state.configured is not None:
+        # Without spec.infrastructure Istio copies the Gateway's own annotations.
+        return state.configured, ("metadata", "annotations", ANNOTATION)
+    return state.workload, ("spec", "template", "metadata", "annotations", ANNOTATION)
+
+
+def _service_wishes(state: GatewayState, needs: ServiceNeeds) -> tuple[list[Wish], list[Finding]]:
+    service = state.service
+    if service is None:
+        return [], []
+    wishes, findings = [], []
+    wanted: list[tuple[tuple[str | int, ...], object]] = [
+        (("metadata", "annotations", key), value) for key, value in needs.annotations
+    ]
+    wanted += [(("spec", *path), value) for path, value in needs.fields]
+    if needs.app_protocol:
+        wanted += [(path, needs.app_protocol) for path in _protocol_paths(service, state.target.port)]
+    for path, value in wanted:
+        present = value_at(service, path)
+        if present is ABSENT:
+            wishes.append(Wish(service, path, value))
+        elif present != value and path[-1] != "externalTrafficPolicy":
+            name = ".".join(map(str, path))
+            findings.append(finding("MLB609", f"{name} is {present!r}, and {value!r} is needed", ref_of(service)))
+        elif present != value:
+            wishes.append(Wish(service, path, value))
+    kind = str(dig(service, "spec", "type", default="ClusterIP"))
+    if _RANK.get(kind, 0) < _RANK[needs.type]:
+        wishes.append(Wish(service, ("spec", "type"), needs.type))
+    return wishes, findings
+
+
+def _protocol_paths(service: Obj, number: int) -> Iterable[tuple[str | int, ...]]:
+    for place, port in enumerate(dig(service, "spec", "ports", default=[])):
+        if port.get("port") == number:
+            yield ("spec", "ports", place, "appProtocol")
+
+

@@ -1,0 +1,152 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The gateway as it is in the cluster: its Service, its pods' workload, and the Gateway object that configures it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import STATUS_PORT, STATUS_PORT_NAME, GatewayTarget
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
+    Obj,
+    dig,
+    label_selector_matches,
+    labels_of,
+    name_of,
+    namespace_of,
+    pod_template,
+    selects,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import cluster_ips, find_port, target_port
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import GatewayOptions
+
+ISTIO_GATEWAY = "Gateway.networking.istio.io"
+KUBERNETES_GATEWAY = "Gateway.gateway.networking.k8s.io"
+GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
+NAME_OVERRIDE = "gateway.istio.io/name-override"
+
+
+@dataclass(frozen=True)
+class GatewayState:
+    """What is there. ``configured`` is the Gateway object of somebody else that is used as it is; ``trouble`` says what is missing."""
+
+    target: GatewayTarget
+    service: Obj | None = None
+    workload: Obj | None = None
+    configured: Obj | None = None
+    selector: tuple[tuple[str, str], ...] = ()
+    trouble: str = ""
+    remedy: str = ""
+
+    @property
+    def deployed(self) -> bool:
+        """Whether Istio made its pods from a Gateway of the Gateway API."""
+        return bool(self.workload) and GATEWAY_NAME_LABEL in labels_of(pod_template(self.workload or {}))
+
+
+def gateway_state(snapshot: Snapshot, options: GatewayOptions) -> GatewayState:
+    """Find the gateway that the options mean, in the cluster as it is without this collection's own chains."""
+    kind = ISTIO_GATEWAY if options.api == "istio" else KUBERNETES_GATEWAY
+    configured = snapshot.get(kind, options.namespace, options.name)
+    if options.api == "gateway_api":
+        return _deployed(snapshot, options, configured)
+    namespace, name = _service_key(options)
+    service = snapshot.get(kinds.SERVICE, namespace, name) if name else _by_selector(snapshot, options, configured)
+    if service is None:
+        wanted = f"Service {namespace}/{name}" if name else f"a Service of gateway pods in namespace {options.namespace}"
+        return GatewayState(
+            _target(options, namespace, name or options.name, None), trouble=f"{wanted} does not exist",
+            remedy="Install Istio's gateway chart (the role istio_chained can), or name the gateway's Service in gateway.service.",
+        )
+    selector = options.selector or tuple(sorted(dig(configured, "spec", "selector", default={}).items()))
+    selector = selector or tuple(sorted(dig(service, "spec", "selector", default={}).items()))
+    return _found(snapshot, options, service, configured, selector)
+
+
+def _service_key(options: GatewayOptions) -> tuple[str, str]:
+    namespace, slash, name = options.service.partition("/")
+    return (namespace, name) if slash else (options.namespace, options.service)
+
+
+def _by_selector(snapshot: Snapshot, options: GatewayOptions, configured: Obj | None) -> Obj | None:
+    """The one Service in the gateway's namespace whose pods the Gateway selects (without a selector: that has a status port)."""
+    wanted = dict(options.selector) or dig(configured, "spec", "selector", default={})
+    found = []
+    for service in snapshot.all(kinds.SERVICE):
+        if namespace_of(service) != options.namespace:
+            continue
+        template = pod_template(_workload(snapshot, service) or {})
+        if selects(wanted, labels_of(template)) if wanted else find_port(service, STATUS_PORT) is not None:
+            found.append(service)
+    return found[0] if len(found) == 1 else None
+
+
+def _deployed(snapshot: Snapshot, options: GatewayOptions, configured: Obj | None) -> GatewayState:
+    if configured is None and not options.create:
+        return GatewayState(
+            _target(options, options.namespace, options.name, None),
+            trouble=f"Gateway {options.namespace}/{options.name} (gateway.networking.k8s.io) does not exist",
+            remedy="Set gateway.create to have it made, or name one that exists.",
+        )
+    override = dig(configured, "metadata", "annotations", NAME_OVERRIDE, default="") or dig(
+        configured, "spec", "infrastructure", "annotations", NAME_OVERRIDE, default=""
+    )
+    class_name = str(dig(configured, "spec", "gatewayClassName", default=options.class_name))
+    namespace, name = _service_key(options)
+    name = name or str(override or f"{options.name}-{class_name}")
+    service = snapshot.get(kinds.SERVICE, namespace, name)
+    if service is None:
+        return GatewayState(_target(options, namespace, name, None), configured=configured)
+    return _found(snapshot, options, service, configured, ())
+
+
+def _found(
+    snapshot: Snapshot, options: GatewayOptions, service: Obj, configured: Obj | None, selector: tuple[tuple[str, str], ...]
+) -> GatewayState:
+    target = _target(options, namespace_of(service), name_of(service), service)
+    trouble = remedy = ""
+    if find_port(service, options.number) is None and (configured is not None or options.api == "istio"):
+        trouble = f"Service {namespace_of(service)}/{name_of(service)} has no port {options.number}"
+        remedy = "Add the port to it, or name another in gateway.port."
+    return GatewayState(target, service, _workload(snapshot, service), configured, selector, trouble, remedy)
+
+
+def _target(options: GatewayOptions, namespace: str, name: str, service: Obj | None) -> GatewayTarget:
+    port = find_port(service, options.number) if service else None
+    usual = "https" if options.tls else "http"
+    number = target_port(port) if port else options.number
+    status = find_port(service, STATUS_PORT_NAME) or find_port(service, STATUS_PORT) if service else None
+    return GatewayTarget(
+        name=options.name, namespace=namespace, api=options.api, service=name, port=options.number,
+        port_name=str((port or {}).get("name") or usual) if options.api == "istio" else usual,
+        target_port=number if isinstance(number, int) else options.number, tls=options.tls, server_name=options.server_name,
+        address=next((item for item in cluster_ips(service) if item), "") if service else "",
+        status_port=str((status or {}).get("name") or STATUS_PORT_NAME) if status or not service else STATUS_PORT,
+    )
+
+
+def _workload(snapshot: Snapshot, service: Obj) -> Obj | None:
+    selector = dig(service, "spec", "selector", default={})
+    for kind in kinds.WORKLOADS:
+        for item in snapshot.all(kind):
+            same = namespace_of(item) == namespace_of(service)
+            if same and selects(selector, labels_of(pod_template(item))):
+                return item
+    return None
+
+
+def takes_routes_from(snapshot: Snapshot, gateway: Obj, namespace: str) -> bool:
+    """Whether some listener of a Gateway takes HTTPRoutes of a namespace."""
+    labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
+    for listener in dig(gateway, "spec", "listeners", default=[]):
+        rule = dig(listener, "allowedRoutes", "namespaces", default={})
+        source = str(rule.get("from") or "Same")
+        if source == "All" or (source == "Same" and namespace == namespace_of(gateway)):
+            return True
+        own = {"kubernetes.io/metadata.name": namespace, **labels}
+        if source == "Selector" and label_selector_matches(rule.get("selector"), own):
+            return True
+    return False

@@ -1,0 +1,35 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of a request behind the gateway: the gateway's proxy is a client of the mesh like any sidecar."""
+
+from __future__ import annotations
+
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend, Outcome
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import labels_of, namespace_of, pod_template
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import endpoints, find_port, fqdn, is_headless
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.target import GatewayState
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import to_endpoints
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import Viewer, sees
+
+
+def through_gateway(snapshot: Snapshot, state: GatewayState, backend: Backend) -> Outcome:
+    """The verdict for a backend as the gateway meets it."""
+    service = snapshot.get(kinds.SERVICE, backend.namespace, backend.service)
+    port = find_port(service, backend.port) if service else None
+    if service is None or port is None:
+        return Outcome("unknown", f"Service {backend.namespace}/{backend.service} has no port {backend.port_name or backend.port}")
+    workload = state.workload or {}
+    labels = tuple(sorted(labels_of(pod_template(workload)).items()))
+    viewer = Viewer(namespace_of(workload) or state.target.namespace, labels)
+    if not sees(snapshot, viewer, service, [fqdn(service)]):
+        hidden = f"{backend.namespace}/{backend.service} is hidden from the gateway's namespace {viewer.namespace}"
+        return Outcome("refused", f"Service {hidden}")
+    found = endpoints(snapshot, service, port)
+    outcome = to_endpoints(
+        snapshot, viewer, fqdn(service), namespace_of(service), backend.port, found,
+        together=found if is_headless(service) else None, cluster=f"outbound|{backend.port}||{fqdn(service)}",
+    )
+    return Outcome(outcome.verdict, f"through gateway {state.target.namespace}/{state.target.name}: {outcome.why}", outcome.cluster)

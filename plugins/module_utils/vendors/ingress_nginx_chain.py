@@ -1,0 +1,111 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ingress-nginx in front of a gateway: new Ingresses, and Ingresses that are led there without losing a request.
+
+Source: kubernetes/ingress-nginx docs/user-guide/nginx-configuration/annotations.md, internal/ingress/annotations/proxyssl/main.go,
+internal/ingress/controller/controller.go, rootfs/etc/nginx/lua/balancer.lua. nginx is reloaded first and told the endpoints of a new
+upstream after that, so that a location that names an upstream for the first time answers 503 for a moment. A "keeper" Ingress, on a
+host that nobody asks for, names both the former and the new upstream all the time that there is a chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainFacts, ChainOption, ChainRequest, Front
+from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Route, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import (
+    ROUTES_IN,
+    alias_name,
+    new_ingress,
+    redirected,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import CLASS_ANNOTATION, IGNORE, class_of, entries
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.switches import Switch
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.wishes import Wishes
+
+SECRET = "proxy_ssl_secret"
+
+FACTS = ChainFacts(
+    hops=1, forwarded_for="replaced", server_name="settable", ends_tls="always", redirects=True,
+    tls_to_gateway="annotation backend-protocol: HTTPS; a server name only with proxy-ssl-secret and proxy-ssl-name",
+    objects=("Ingress", "its path's backend, redirected to a Service that stands for the gateway"),
+    standalone_mtls="yes, with a sidecar", minimum="1.0",
+    cannot=("keep its affinity, hashing or retries per pod of the backend",), proof="measured in the lab",
+)
+OPTIONS = (
+    ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),
+    ChainOption("tls_secret", "Secret with the certificate for clients, in the gateway's namespace, for new Ingresses."),
+    ChainOption(SECRET, "Secret (namespace/name) with the client certificate and CA for the gateway; needed to send a server name."),
+    ChainOption("verify", "Whether the gateway's certificate is verified against that Secret's CA.", ("true", "false")),
+)
+
+
+def annotations_for(request: ChainRequest) -> dict[str, str]:
+    """Annotations, without their prefix, for TLS to the gateway."""
+    if not request.gateway.tls:
+        return {}
+    secret, name = str(request.option(SECRET, "")), request.gateway.server_name
+    found = {"backend-protocol": "HTTPS"}
+    if secret:
+        found["proxy-ssl-secret"] = secret
+        found["proxy-ssl-verify"] = "on" if str(request.option("verify", "false")).lower() == "true" else "off"
+    if secret and name:
+        found |= {"proxy-ssl-server-name": "on", "proxy-ssl-name": name}
+    return found
+
+
+def front(request: ChainRequest, prefix: str) -> Front:
+    """A new Ingress with what its connection to the gateway needs."""
+    wanted = annotations_for(request)
+    if request.https_redirect:
+        wanted["force-ssl-redirect"] = "true"
+    return new_ingress(request, {f"{prefix}/{key}": value for key, value in wanted.items()})
+
+
+def switch(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest) -> Switch:
+    """Lead the routes of one Ingress to the gateway."""
+    wanted = list(routes)
+    found = redirected(snapshot, wanted, request, names=not load_balancer.setting("no_external_names"))
+    if found.refusal or not wanted:
+        return found
+    ref = wanted[0].object
+    ingress = snapshot.get(kinds.INGRESS, ref.namespace, ref.name) or {}
+    wishes, prefix = Wishes(), load_balancer.setting("prefix")
+    needed = annotations_for(request)
+    if needed and len({(item.host, item.path, item.path_type) for item in wanted}) < len(list(entries(ingress))):
+        return Switch(refusal="TLS to the gateway is switched for an Ingress as a whole, and some of its paths stay with their backends")
+    for key, value in needed.items():
+        wishes.annotate(ingress, f"{prefix}/{key}", value)
+    if request.https_redirect:
+        wishes.annotate(ingress, f"{prefix}/force-ssl-redirect", "true")
+    answer = wishes.switch()
+    if answer.refusal:
+        return answer
+    return replace(found, wishes=(*found.wishes, *answer.wishes), bodies=(*found.bodies, _keeper(ingress, wanted, request)))
+
+
+def _keeper(ingress: Obj, routes: list[Route], request: ChainRequest) -> Obj:
+    namespace, name = str(dig(ingress, "metadata", "namespace")), str(dig(ingress, "metadata", "name"))
+    alias = alias_name(request.gateway)
+    services = [{"name": alias, "port": {"number": request.gateway.port}}]
+    for entry in entries(ingress):
+        if any(route.backend.service == entry.service for route in routes):
+            key = "number" if isinstance(entry.reference, int) else "name"
+            services.append({"name": entry.service, "port": {key: entry.reference}})
+    unique = [item for number, item in enumerate(services) if item not in services[:number]]
+    paths = [{"path": f"/{number}", "pathType": "Exact", "backend": {"service": item}} for number, item in enumerate(unique)]
+    class_name, annotation = class_of(ingress)
+    notes = {IGNORE: "true", ROUTES_IN: namespace, **({CLASS_ANNOTATION: annotation} if annotation and not class_name else {})}
+    host = f"{name[:40].rstrip('-.')}.{alias}.invalid".replace("..", ".")
+    return {
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {"name": f"{alias}-keeps-{name}"[:253], "namespace": namespace, "annotations": notes},
+        "spec": {
+            **({"ingressClassName": class_name} if class_name else {}), "rules": [{"host": host, "http": {"paths": paths}}],
+        },
+    }

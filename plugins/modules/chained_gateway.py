@@ -1,0 +1,264 @@
+#!/usr/bin/python
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: chained_gateway
+short_description: Chain a load balancer to an Istio gateway, or take the chain back
+version_added: 0.1.0
+author: The meshlb.istio contributors (@meshlb)
+description:
+  - Computes and writes every object of a chain on both sides. The load balancer sends to an Istio gateway, and the gateway speaks
+    mutual TLS with the backends, so the load balancer needs no sidecar and may be outside of the cluster.
+  - The gateway and its routing are made first, the load balancer is led to them when they are ready, and O(state=absent) goes the other
+    way round, so that no request is lost.
+  - Refuses, with the reason and the remedy, what is known to fail with this load balancer. Nothing is written then.
+  - Every field that is replaced can be given back.
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - meshlb.istio.attributes
+  - meshlb.istio.attributes.action_group
+  - meshlb.istio.common
+  - meshlb.istio.common.manifests
+  - meshlb.istio.common.output_dir
+  - meshlb.istio.common.custom_profiles
+  - meshlb.istio.common.workers
+  - meshlb.istio.chain
+options:
+  load_balancer:
+    description:
+      - The load balancer, by what RV(meshlb.istio.lb_info#module:load_balancers) calls it.
+      - Not needed where just one that can be chained is found.
+    type: dict
+    suboptions:
+      namespace:
+        description: Its namespace; empty for one that is named after its class.
+        type: str
+        default: ""
+      name:
+        description: Its name.
+        type: str
+        required: true
+  platform:
+    description:
+      - What kind of load balancer it is, where none can be found because nothing of it is in the cluster yet.
+      - An identifier of the collection's table of platforms (V(aws_alb)) or of load balancers (V(ingress_nginx)).
+    type: str
+  hosts:
+    description:
+      - V(from_load_balancer) for all hosts of the load balancer's own routes, or a list of names of some of them. The routes stay as they
+        are but for the backend of each path, which becomes the gateway.
+      - Or a list of dictionaries with C(host) (empty for any) and C(paths), each with C(path), C(path_type) (C(Prefix) or C(Exact)) and
+        C(backend) (C(namespace), C(service), C(port)). The load balancer then gets a new route for them.
+      - With O(state=absent) a list of names takes back these hosts alone.
+    type: raw
+  https_redirect:
+    description: Answer plain HTTP with a redirect to HTTPS, at the load balancer where it can, else at the gateway.
+    type: bool
+    default: false
+  route_backend:
+    description:
+      - How routes that are led to the gateway name it where they can only name Services of their own namespace.
+      - V(address) makes a headless Service that holds the address of the gateway's Service, V(name) one of type ExternalName.
+      - V(auto) takes the address where it is known.
+    type: str
+    choices: [auto, address, name]
+    default: auto
+  platform_options:
+    description:
+      - Settings that only this kind of load balancer has, such as names of certificates.
+      - The collection's table of platforms lists them.
+    type: dict
+  state:
+    description:
+      - V(present) makes the chain, V(absent) takes it back.
+      - With V(absent), O(load_balancer), O(platform) and O(gateway) say which chains; without any of them all are taken back.
+    type: str
+    choices: [present, absent]
+    default: present
+  wait:
+    description: Whether to wait until the gateway is ready before the load balancer is led to it.
+    type: bool
+    default: true
+  wait_timeout:
+    description: For how many seconds to wait.
+    type: int
+    default: 300
+  drain:
+    description: For how many seconds the gateway stays after the load balancer was led away from it, for requests on their way.
+    type: int
+    default: 10
+seealso:
+  - module: meshlb.istio.lb_info
+  - module: meshlb.istio.service_routing
+"""
+
+EXAMPLES = r"""
+- name: What would be done?
+  meshlb.istio.chained_gateway:
+    hosts: from_load_balancer
+  check_mode: true
+  diff: true
+
+- name: Lead two hosts of the load balancer to the gateway that Istio's chart installed
+  meshlb.istio.chained_gateway:
+    load_balancer:
+      namespace: ingress-nginx
+      name: ingress-nginx-controller
+    gateway:
+      namespace: istio-ingress
+    hosts: [shop.example.com, cart.example.com]
+
+- name: An AWS Application Load Balancer before a gateway that Istio deploys
+  meshlb.istio.chained_gateway:
+    platform: aws_alb
+    gateway:
+      name: edge
+      api: gateway_api
+      create: true
+    hosts:
+      - host: shop.example.com
+        paths:
+          - path: /
+            path_type: Prefix
+            backend:
+              namespace: shop
+              service: web
+              port: 80
+    platform_options:
+      scheme: internet-facing
+      certificate_arn: arn:aws:acm:eu-west-1:123456789012:certificate/12345678-1234-1234-1234-123456789012
+    https_redirect: true
+
+- name: Take everything back
+  meshlb.istio.chained_gateway:
+    state: absent
+"""
+
+RETURN = r"""
+gateway:
+  description: The gateway that the load balancer sends to; empty with O(state=absent).
+  returned: success
+  type: dict
+  sample: {api: istio, name: meshlb, namespace: istio-ingress, port: 80, service: {name: gw, namespace: istio-ingress}, tls: false}
+client_address:
+  description: How the gateway learns the client's address, and why that cannot be forged.
+  returned: success
+  type: dict
+  contains:
+    mode:
+      description: One of the modes of O(client_address.mode) other than V(auto).
+      type: str
+      sample: x_forwarded_for
+    trusted_hops:
+      description: How many entries of X-Forwarded-For are trusted.
+      type: int
+      sample: 1
+    why:
+      description: One sentence.
+      type: str
+routes:
+  description: Every host and path, also those that stay where they are.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The host, empty for any.
+      type: str
+      sample: shop.example.com
+    path:
+      description: The path.
+      type: str
+      sample: /
+    path_type:
+      description: What the path means.
+      type: str
+      sample: Prefix
+    backend:
+      description: The Service port that it leads to.
+      type: dict
+      sample: {namespace: shop, service: web, port: 80, protocol: http}
+    object:
+      description: The load balancer's own route object, empty where there was none.
+      type: dict
+    chained:
+      description: Whether it goes through the gateway.
+      type: bool
+    before:
+      description: The verdict (V(mutual_tls), V(plaintext), V(refused), V(mixed), V(unknown)) as things stand, and why.
+      type: dict
+    after:
+      description: The verdict once the changes are made, and why.
+      type: dict
+changes:
+  description: What was (in check mode would be) written; empty when nothing is to do.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    object:
+      description: The object that is written.
+      type: dict
+    action:
+      description: V(create), V(patch) or V(delete).
+      type: str
+    before:
+      description: The fields as they were; C(null) stands for one that was not there.
+      type: dict
+    after:
+      description: The fields as they are set.
+      type: dict
+    why:
+      description: One sentence.
+      type: str
+findings:
+  description: Coded remarks, each with RV(ignore:code), severity, object, message and the page that explains it.
+  returned: success
+  type: list
+  elements: dict
+files:
+  description: Names of the files in O(output_dir).
+  returned: when O(output_dir) is given
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.meshlb.istio.plugins.module_utils.arguments import argument_spec, module_kwargs
+from ansible_collections.meshlb.istio.plugins.module_utils.chained_arguments import chain_spec
+from ansible_collections.meshlb.istio.plugins.module_utils.chained_run import run
+from ansible_collections.meshlb.istio.plugins.module_utils.session import outcome
+
+
+def main() -> None:
+    load_balancer = {"namespace": {"type": "str", "default": ""}, "name": {"type": "str", "required": True}}
+    spec = argument_spec(
+        "manifests",
+        "output_dir",
+        "custom_profiles",
+        "workers",
+        "state",
+        load_balancer={"type": "dict", "options": load_balancer},
+        platform={"type": "str"},
+        hosts={"type": "raw"},
+        https_redirect={"type": "bool", "default": False},
+        route_backend={"type": "str", "choices": ["auto", "address", "name"], "default": "auto"},
+        platform_options={"type": "dict"},
+        wait={"type": "bool", "default": True},
+        wait_timeout={"type": "int", "default": 300},
+        drain={"type": "int", "default": 10},
+        **chain_spec(),
+    )
+    module = AnsibleModule(**module_kwargs(spec))
+    succeeded, result = outcome(lambda: run(module.params, module.check_mode, module._diff))
+    if not succeeded:
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
