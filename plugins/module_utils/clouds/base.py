@@ -24,7 +24,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, CheckTarget, Front, HealthCheck
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
+    STATUS_PORT,
+    STATUS_PORT_NAME,
+    ChainRequest,
+    CheckTarget,
+    Front,
+    HealthCheck,
+)
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import (
     PlatformSigns,
     owns_ingress,
@@ -98,6 +105,27 @@ class Platform(Profile):
         """:meth:`health_check` for the gateway, at the port by which its Service answers checks."""
         target = CheckTarget(request.gateway.namespace, request.gateway.service, status_check(request.gateway.status_port))
         return self.health_check(target, request)
+
+
+STATUS_UNDERSTANDS_PROXY = (("ENVOY_STATUS_PORT_ENABLE_PROXY_PROTOCOL", "true"),)
+"""Environment of a gateway's proxy whose status port is to take connections with a PROXY header, and those without one (Istio 1.27)."""
+
+
+def pod_port(port: int | str) -> int:
+    """The number by which a pod answers a check: of the status port where that is named, 0 for other names."""
+    return port if isinstance(port, int) else STATUS_PORT if port == STATUS_PORT_NAME else 0
+
+
+def plain_port_for_https(request: ChainRequest) -> str:
+    """Why a load balancer that is made from the gateway's own Service cannot end TLS for it; empty where it can.
+
+    Its listeners are the Service's ports, so the port that clients use for HTTPS has to be one where the gateway speaks plain HTTP.
+    """
+    if request.gateway.tls:
+        return "with a certificate of its own it ends TLS and sends plain bytes on: set gateway.tls to false, or leave the certificate out"
+    if request.gateway.port == 80:
+        return "its listeners are the gateway's Service's ports: name the one for HTTPS (443, say) in gateway.port, with gateway.tls false"
+    return ""
 
 
 def status_check(port: int | str) -> HealthCheck:
