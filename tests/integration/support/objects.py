@@ -19,6 +19,8 @@ KINDS = (
     "requestauthentications.security.istio.io", "authorizationpolicies.security.istio.io",
     "mutatingwebhookconfigurations.admissionregistration.k8s.io",
 )  # fmt: skip
+# Groups whose kinds are recorded where a cluster has them: those of load balancers that can be set by their own kinds.
+GROUPS = ("gateway.networking.k8s.io", "gateway.envoyproxy.io", "getambassador.io", "projectcontour.io", "traefik.io")
 # The API server's and the controllers' own bookkeeping; everything else has to be as it was.
 BOOKKEEPING = ("resourceVersion", "generation", "managedFields")
 LEADER = "control-plane.alpha.kubernetes.io/leader"
@@ -28,8 +30,10 @@ Record = dict[str, Obj]
 
 
 def record(cluster: Cluster, kinds: Iterable[str] = KINDS) -> Record:
-    """Every object of these kinds, by kind, namespace and name."""
-    return {key_of(item): item for item in cluster.items(",".join(kinds), "--all-namespaces") if not is_lease(item)}
+    """Every object of these kinds and of load balancers' own, by kind, namespace and name."""
+    served = cluster.run("api-resources", "--verbs=list", "--output=name").stdout.split()
+    own = [name for name in served if name.partition(".")[2] in GROUPS]
+    return {key_of(item): item for item in cluster.items(",".join((*kinds, *own)), "--all-namespaces") if not is_lease(item)}
 
 
 def key_of(obj: Obj) -> str:
@@ -84,9 +88,11 @@ def is_lease(obj: Obj) -> bool:
 
 
 def merged(obj: Any, patch: Any) -> Any:
-    """A JSON merge patch: null removes."""
+    """A JSON merge patch: null removes. What is changed inside of a list is given by its place in it."""
     if not isinstance(patch, dict):
         return patch
+    if isinstance(obj, list):
+        return [merged(item, patch[str(place)]) if str(place) in patch else item for place, item in enumerate(obj)]
     result = dict(obj) if isinstance(obj, dict) else {}
     for key, value in patch.items():
         if value is None:

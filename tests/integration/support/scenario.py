@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .cluster import Cluster, Obj
@@ -17,6 +18,7 @@ Result = Mapping[str, Any]
 # A canary gets its share of the requests: enough of them for both sides to be met.
 REQUESTS = 12
 STRANGER = "stranger.example.test"
+WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -84,21 +86,24 @@ def compare_answers(
     routes = [Asked(cluster, route, expected, mode) for route in made["routes"]]
     asked = [route for route in routes if route.measurable]
     problems: list[str] = []
-    latest: dict[Target, list[Answer]] = {}
+    latest: dict[tuple[int, Target], list[Answer]] = {}
 
     def look() -> Mapping[int, str]:
-        latest.update(ask_all(entry, sorted({route.target for route in asked}, key=str), REQUESTS))
-        return {id(route): route.seen(latest[route.target], entry) for route in asked}
+        for port in sorted({route.port(entry) for route in asked}):
+            targets = sorted({route.target for route in asked if route.port(entry) == port}, key=str)
+            answers = ask_all(replace(entry, port=port), targets, REQUESTS)
+            latest.update({(port, target): found for target, found in answers.items()})
+        return {id(route): route.seen(latest[route.port(entry), route.target], entry) for route in asked}
 
     seen = settle(look, {id(route): route.verdict for route in asked})
     rows = []
     for route in routes:
         problems += route.unexpected(made)
         if route.measurable:
-            problems += route.wrong(latest[route.target], seen[id(route)])
+            problems += route.wrong(latest[route.port(entry), route.target], seen[id(route)])
         request, found = f"{route.target.host}{route.target.path}", seen.get(id(route), "not measured")
         rows.append((route.name, request, route.verdict, found, route.strategy))
-    print("\n".join(table(("INGRESS", "REQUEST", "PLANNED", "SEEN", "STRATEGY"), rows)))
+    print("\n".join(table(("ROUTE OF", "REQUEST", "PLANNED", "SEEN", "STRATEGY"), rows)))
     missing = sorted(expected.keys() - {route.name for route in routes})
     return problems + [f"{name} is expected, and the plan has no route of it" for name in missing]
 
@@ -109,9 +114,9 @@ class Asked:
     def __init__(self, cluster: Cluster, route: Result, expected: Mapping[str, Any], mode: str) -> None:
         self.route = route
         self.mode = mode
-        # Routes that no Ingress makes are called by what makes them.
+        # Routes that the load balancer's own arguments make are called by what they are.
         ref = route["object"]
-        self.name = ref["name"] if ref["kind"] == "Ingress" else str(route["path"]) if ref["kind"] != "ConfigMap" else ref["name"]
+        self.name = str(route["path"] if ref["kind"] in WORKLOADS else ref["name"])
         self.expected: Mapping[str, Any] = expected.get(self.name) or {}
         self.verdict = str(route["after"]["verdict"])
         self.strategy = str(route["after"]["strategy"])
@@ -120,6 +125,10 @@ class Asked:
         self.target = Target(host.replace("*", "some", 1), path)
         self.measurable = bool(self.expected.get("measured", True))
         self.pods, self.ports, self.speaks_tls = _pods_behind(cluster, route["backend"])
+
+    def port(self, entry: Entry) -> int:
+        """Where to ask: a route of TCP has a port of the load balancer's Service to itself."""
+        return int(self.expected.get("port", entry.port))
 
     @property
     def wanted(self) -> str:
@@ -132,7 +141,9 @@ class Asked:
         # TLS inside of mutual TLS reaches the application unread: it cannot be told who called. Its sidecar's side is proven apart.
         if self.speaks_tls and all(answer.status == 200 and answer.pod for answer in ours):
             return "mutual_tls" if self.mode == "STRICT" or self.verdict == "mutual_tls" else "plaintext"
-        return measured(ours, entry.identity) if ours else "no answer of its own pods"
+        verdict = measured(ours, entry.identity) if ours else "no answer of its own pods"
+        # A stream has no status to answer with: it is closed.
+        return "refused" if verdict == "status 0" and "port" in self.expected else verdict
 
     def is_own(self, answer: Answer) -> bool:
         """Whether the backend that the route names has answered: one of its pods, on its port."""
