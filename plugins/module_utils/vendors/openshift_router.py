@@ -3,13 +3,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """OpenShift's router (openshift/router): HAProxy that an operator makes and puts back; it dials pod addresses.
 
-Source: pkg/router/template/plugin.go (the Service's address is only used for idled Services), deploy/router.yaml (host's network).
+Source: pkg/router/template/plugin.go (the Service's address is only used for idled Services), deploy/router.yaml (host's network);
+images/router/haproxy/conf/haproxy-config.template (4b401a8): forwarded headers, re-encryption without a server name, checks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
+    ChainFacts,
+    ChainOption,
+    ChainRequest,
+    ClientAddress,
+    Front,
+    HealthCheck,
+    ServerName,
+)
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef, Route, Scheme, Upstream
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
@@ -30,6 +40,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.plain import 
 ROUTE = "Route.route.openshift.io"
 _OWNED = "ingresscontroller.operator.openshift.io/owning-ingresscontroller"
 _HOST = "host"
+_FORWARDED = "haproxy.router.openshift.io/set-forwarded-headers"
 
 
 class OpenshiftRouter(Limited):
@@ -49,6 +60,44 @@ class OpenshiftRouter(Limited):
         routes=("Route", "Ingress (turned into Routes)"), host="httpHeaders of a Route, of no use without Service routing",
         remark="its operator puts its pods back, so chained mode; a router of one's own can have a sidecar", versions="4.18",
     )
+    also_called = ("openshift_route",)
+    chain = ChainFacts(
+        hops=1, forwarded_for="replaced", server_name="never", ends_tls="optional", redirects=True,
+        tls_to_gateway="termination reencrypt with destinationCACertificate; passthrough leaves the client's own TLS",
+        health="TCP, only where the gateway has several pods; it sends to ready pods", objects=("Route",),
+        cannot=("send a client certificate to the gateway", "tell a gateway behind passthrough who the client is"),
+        standalone_mtls="no where its operator makes it; with a sidecar where the router is one's own",
+        proof="validated against the vendor's schema",
+    )
+    chain_kinds = (ROUTE,)
+    chain_options = (
+        ChainOption("termination", "Where clients' TLS ends; without it edge, or reencrypt where the gateway takes TLS.", (
+            "none", "edge", "reencrypt", "passthrough")),
+        ChainOption("destination_ca", "PEM certificates that sign the gateway's certificate (reencrypt)."),
+    )
+
+    def ends_tls(self, request: ChainRequest) -> bool:
+        return _termination(request) in ("edge", "reencrypt")
+
+    def server_name(self, request: ChainRequest) -> ServerName:
+        return "client" if _termination(request) == "passthrough" else "never"
+
+    def client_address(self, request: ChainRequest) -> ClientAddress:
+        if _termination(request) == "passthrough" and request.client == "auto":
+            return ClientAddress("none", 0, "passthrough brings no X-Forwarded-For and no PROXY header: the gateway sees the router")
+        return super().client_address(request)
+
+    def chain_front(self, request: ChainRequest) -> Front:
+        """One Route per host, since a Route has one."""
+        termination, mode = _termination(request), self.client_address(request).mode
+        refusal = _refusal(request, termination, mode)
+        if refusal:
+            return Front(refusal=refusal)
+        steps: tuple[str, ...] = ()
+        if termination == "reencrypt" and not request.option("destination_ca"):
+            steps = ("Without platform_options.destination_ca the router only takes a gateway's certificate of OpenShift's service CA.",)
+        routes = tuple(_route(request, termination, number, host) for number, host in enumerate(request.hosts))
+        return Front(bodies=routes, check=HealthCheck("tcp", request.gateway.target_port), steps=steps)
 
     def blockers(self, snapshot: Snapshot, workload: Obj) -> tuple[str, ...]:
         labels = {**labels_of(workload), **labels_of(pod_template(workload))}
@@ -101,3 +150,43 @@ def _port(snapshot: Snapshot, obj: Obj, service: str) -> int | str:
         if wanted and wanted in (port.get("name"), port.get("targetPort", port.get("port"))):
             return int(port.get("port", 0))
     return wanted or (int(ports[0].get("port", 0)) if ports else 0)
+
+
+def _termination(request: ChainRequest) -> str:
+    return str(request.option("termination") or ("reencrypt" if request.gateway.tls else "edge"))
+
+
+def _refusal(request: ChainRequest, termination: str, mode: str) -> str:
+    takes_tls = termination in ("reencrypt", "passthrough")
+    if not request.hosts:
+        return "a Route serves one host: give hosts"
+    if takes_tls != request.gateway.tls:
+        return f"termination {termination} sends {'TLS' if takes_tls else 'plain HTTP'}, and the gateway's port is not for that"
+    if termination == "none" and request.https_redirect:
+        return "https_redirect needs TLS at the router: set platform_options.termination"
+    if mode in ("proxy_protocol", "source_address"):
+        return "the router sends no PROXY header, and its connections come from its own address: use client_address.mode x_forwarded_for"
+    if termination == "passthrough" and mode == "x_forwarded_for":
+        return "with passthrough the router writes no X-Forwarded-For, so whatever the client wrote there would be taken"
+    return ""
+
+
+def _route(request: ChainRequest, termination: str, number: int, host: str) -> Obj:
+    wildcard = host.startswith("*.")
+    tls: Obj = {"termination": termination}
+    if termination == "reencrypt" and request.option("destination_ca"):
+        tls["destinationCACertificate"] = str(request.option("destination_ca"))
+    if request.https_redirect or termination == "edge":
+        tls["insecureEdgeTerminationPolicy"] = "Redirect" if request.https_redirect else "Allow"
+    name = request.name if not number else f"{request.name}-{number + 1}"
+    spec: Obj = {
+        "host": f"wildcard{host[1:]}" if wildcard else host, "wildcardPolicy": "Subdomain" if wildcard else "None",
+        "to": {"kind": "Service", "name": request.gateway.service, "weight": 100},
+        "port": {"targetPort": request.gateway.port_name},
+    }
+    return {
+        "apiVersion": "route.openshift.io/v1", "kind": "Route",
+        # What a client wrote into X-Forwarded-For is not handed on.
+        "metadata": {"name": name, "namespace": request.gateway.namespace, "annotations": {_FORWARDED: "replace"}},
+        "spec": {**spec, **({"tls": tls} if termination != "none" else {})},
+    }

@@ -1,0 +1,87 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""OpenShift's router in chained mode: Routes to the gateway, and what they cannot do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import detect
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.openshift_router import OpenshiftRouter
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import named
+
+from tests.unit.plugins.module_utils.clouds.kit import GATEWAY, HOST, request, target
+from tests.unit.plugins.module_utils.cluster import Obj, ingress_class, live
+from tests.unit.plugins.module_utils.vendors.kit import data_plane, validated
+
+ROUTER = OpenshiftRouter()
+TLS = target(tls=True)
+HEADER, NONE = ("x_forwarded_for", 1), ("none", 0)
+CA = "-----BEGIN CERTIFICATE-----"
+
+ROUTES: dict[str, tuple[dict[str, Any], Obj, str, tuple[str, int], bool]] = {
+    "edge": ({}, {"termination": "edge", "insecureEdgeTerminationPolicy": "Allow"}, "never", HEADER, True),
+    "edge with a redirect": (
+        {"https_redirect": True}, {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"}, "never", HEADER, True),
+    "no TLS": ({"termination": "none"}, {}, "never", HEADER, False),
+    "re-encryption": (
+        {"gateway": TLS, "destination_ca": CA}, {"termination": "reencrypt", "destinationCACertificate": CA}, "never", HEADER, True),
+    "passthrough": ({"gateway": TLS, "termination": "passthrough"}, {"termination": "passthrough"}, "client", NONE, False),
+    "passthrough with a redirect": (
+        {"gateway": TLS, "termination": "passthrough", "https_redirect": True},
+        {"termination": "passthrough", "insecureEdgeTerminationPolicy": "Redirect"}, "client", NONE, False),
+}
+
+
+@pytest.mark.parametrize(("wanted", "tls", "name", "client", "ends"), ROUTES.values(), ids=ROUTES)
+def test_a_route_beside_the_gateway(wanted: dict[str, Any], tls: Obj, name: str, client: tuple[str, int], ends: bool) -> None:
+    asked = request(**wanted)
+    front = ROUTER.chain_front(asked)
+    (body,) = front.bodies
+    notes = {"haproxy.router.openshift.io/set-forwarded-headers": "replace"}
+    assert body["metadata"] == {"name": "chain", "namespace": GATEWAY, "annotations": notes}
+    assert body["spec"] == {
+        "host": HOST, "wildcardPolicy": "None", "to": {"kind": "Service", "name": "gateway", "weight": 100},
+        "port": {"targetPort": asked.gateway.port_name}, **({"tls": tls} if tls else {}),
+    }
+    learnt = ROUTER.client_address(asked)
+    assert (ROUTER.server_name(asked), (learnt.mode, learnt.trusted_hops), ROUTER.ends_tls(asked)) == (name, client, ends)
+    assert (front.check.kind, front.check.port, front.service.type) == ("tcp", asked.gateway.target_port, "ClusterIP")
+    validated(body, "openshift")
+
+
+def test_a_route_per_host_and_wildcards() -> None:
+    first, second = ROUTER.chain_front(request(hosts=(HOST, "*.example.org"))).bodies
+    assert (first["metadata"]["name"], second["metadata"]["name"]) == ("chain", "chain-2")
+    assert (second["spec"]["host"], second["spec"]["wildcardPolicy"]) == ("wildcard.example.org", "Subdomain")
+    validated(second, "openshift")
+
+
+def test_whose_certificate_it_takes_without_a_ca() -> None:
+    assert "service CA" in ROUTER.chain_front(request(gateway=TLS)).steps[0]
+    assert not ROUTER.chain_front(request(gateway=TLS, destination_ca=CA)).steps
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "any host": ({"hosts": ()}, "give hosts"),
+    "TLS where there is none": ({"termination": "reencrypt"}, "is not for that"),
+    "plain HTTP where there is TLS": ({"gateway": TLS, "termination": "edge"}, "is not for that"),
+    "a redirect without TLS": ({"termination": "none", "https_redirect": True}, "needs TLS"),
+    "PROXY protocol": ({"client": "proxy_protocol"}, "x_forwarded_for"),
+    "its own address": ({"client": "source_address"}, "x_forwarded_for"),
+    "a header behind passthrough": ({"gateway": TLS, "termination": "passthrough", "client": "x_forwarded_for"}, "would be taken"),
+}
+
+
+@pytest.mark.parametrize(("wanted", "said"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused(wanted: dict[str, Any], said: str) -> None:
+    assert said in ROUTER.chain_front(request(**wanted)).refusal
+
+
+def test_it_is_found_once_and_answers_to_both_names() -> None:
+    router = data_plane("router-default", image="openshift/origin-haproxy-router:v4.0.0", where="openshift-ingress")
+    cluster = live(router, ingress_class("openshift-default", "openshift.io/ingress-to-route"))
+    assert [item.vendor for item in detect(cluster)[0]] == ["openshift_router"]
+    assert {found.id for word in ("openshift_router", "openshift_route") if (found := named(cluster, word))} == {"openshift_router"}
