@@ -49,8 +49,8 @@ class AlibabaAlb(Platform):
     title = "Alibaba Cloud Application Load Balancer"
     class_controllers = ("ingress.k8s.alibabacloud/alb",)
     signs_outside = PlatformSigns(
-        nodes=NODES, ingress_annotations=tuple(f"{PREFIX}/{key}" for key in OWN_KEYS), hostnames=(".alb.aliyuncs.com",),
-        kinds=("AlbConfig.alibabacloud.com",),
+        nodes=NODES, ingress_annotations=tuple(f"{PREFIX}/{key}" for key in OWN_KEYS), shared_annotations=(f"{PREFIX}/*",),
+        hostnames=(".alb.aliyuncs.com",), kinds=("AlbConfig.alibabacloud.com",),
     )
     chain = ChainFacts(
         hops=1, forwarded_for="appended", server_name="never", ends_tls="optional", redirects=True,

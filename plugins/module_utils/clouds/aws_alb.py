@@ -36,6 +36,11 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot impo
 
 PREFIX = "alb.ingress.kubernetes.io"
 OWN_KINDS = "gateway.k8s.aws/v1beta1"
+OWN_KEYS = (
+    "scheme", "target-type", "healthcheck-port", "success-codes", "certificate-arn", "ssl-policy", "group.name", "load-balancer-name",
+    "load-balancer-attributes", "target-group-attributes", "backend-protocol-version", "security-groups", "subnets", "wafv2-acl-arn",
+)
+"""Keys below the prefix that the load balancer of the other cloud with the same prefix does not know."""
 
 
 class AwsAlb(Platform):
@@ -46,7 +51,8 @@ class AwsAlb(Platform):
     class_controllers = ("ingress.k8s.aws/alb", "eks.amazonaws.com/alb")
     gateway_controllers = ("gateway.k8s.aws/alb",)
     signs_outside = PlatformSigns(
-        nodes=("aws://",), class_annotations=("alb",), ingress_annotations=(f"{PREFIX}/*",),
+        nodes=("aws://",), class_annotations=("alb",), ingress_annotations=tuple(f"{PREFIX}/{key}" for key in OWN_KEYS),
+        shared_annotations=(f"{PREFIX}/*",),
         finalizers=("ingress.k8s.aws/resources", "group.ingress.k8s.aws/*"), kinds=("TargetGroupBinding.elbv2.k8s.aws",),
     )
     chain = ChainFacts(

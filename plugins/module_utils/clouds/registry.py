@@ -8,7 +8,25 @@ Imports are spelled out because Ansible ships to the managed host only what it c
 
 from __future__ import annotations
 
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.alibaba_alb import AlibabaAlb
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.alibaba_clb import AlibabaClb
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.aws_alb import AwsAlb
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import Platform
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.cloudflare_tunnel import CloudflareTunnel
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.digitalocean_lb import DigitaloceanLb
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.gke_gateway import GkeGateway
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.gke_ingress import GkeIngress
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.gke_neg import GkeNeg
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.oci_lb import OciLb
 
-PLATFORMS: tuple[Platform, ...] = (AwsAlb(),)
+PLATFORMS: tuple[Platform, ...] = (
+    AwsAlb(),
+    AlibabaAlb(),
+    AlibabaClb(),
+    CloudflareTunnel(),
+    DigitaloceanLb(),
+    OciLb(),
+    GkeGateway(),
+    GkeIngress(),
+    GkeNeg(),
+)

@@ -32,7 +32,8 @@ class PlatformSigns:
     ``nodes``: beginnings of Nodes' ``spec.providerID``; where the nodes are somebody else's, only controllers of classes and
     ``load_balancer_classes`` count. ``class_annotations``: values of ``kubernetes.io/ingress.class``; ``unclassed``: an Ingress that
     names no class is its own too. ``ingress_annotations``, ``service_annotations``: keys that only it reads or writes (``key=value``
-    asks for a value too). ``load_balancer_classes``: values of a Service's ``spec.loadBalancerClass``; ``all_services``: Services
+    asks for a value too); ``shared_annotations``: keys of an Ingress that another platform uses too, which count on its own nodes alone.
+    ``load_balancer_classes``: values of a Service's ``spec.loadBalancerClass``; ``all_services``: Services
     of type LoadBalancer without one are its own on its nodes. ``hostnames``: ends of names in ``status.loadBalancer``, with their
     dot. ``kinds``: kind keys whose controller is installed where all of them are served: never more than "possible".
     """
@@ -41,6 +42,7 @@ class PlatformSigns:
     class_annotations: tuple[str, ...] = ()
     unclassed: bool = False
     ingress_annotations: tuple[str, ...] = ()
+    shared_annotations: tuple[str, ...] = ()
     finalizers: tuple[str, ...] = ()
     service_annotations: tuple[str, ...] = ()
     load_balancer_classes: tuple[str, ...] = ()
@@ -70,7 +72,7 @@ def owns_ingress(snapshot: Snapshot, signs: PlatformSigns, ingress: Obj, classes
         return True
     if annotation and matches(annotation, signs.class_annotations):
         return on_its_nodes(snapshot, signs) is not False
-    if _written(ingress, signs.ingress_annotations) or _finalized(ingress, signs):
+    if _annotated(snapshot, signs, ingress) or _finalized(ingress, signs):
         return on_its_nodes(snapshot, signs) is not False and not name
     return signs.unclassed and not name and not annotation and on_its_nodes(snapshot, signs) is True
 
@@ -111,6 +113,11 @@ def _written(obj: Obj, words: Iterable[str]) -> str:
     return ""
 
 
+def _annotated(snapshot: Snapshot, signs: PlatformSigns, ingress: Obj) -> str:
+    own = _written(ingress, signs.ingress_annotations)
+    return own or (_written(ingress, signs.shared_annotations) if on_its_nodes(snapshot, signs) else "")
+
+
 def _finalized(obj: Obj, signs: PlatformSigns) -> str:
     return next((item for item in dig(obj, "metadata", "finalizers", default=[]) if matches(str(item), signs.finalizers)), "")
 
@@ -140,7 +147,7 @@ def _ingress_traces(snapshot: Snapshot, signs: PlatformSigns) -> Iterator[Trace]
     for ingress in snapshot.all(kinds.INGRESS):
         name, annotation = class_of(ingress)
         label = f"Ingress {namespace_of(ingress)}/{name_of(ingress)}"
-        key, finalizer = _written(ingress, signs.ingress_annotations), _finalized(ingress, signs)
+        key, finalizer = _annotated(snapshot, signs, ingress), _finalized(ingress, signs)
         if not name and annotation and matches(annotation, signs.class_annotations):
             yield Trace(f"{label} has class annotation {annotation}", "likely")
         elif key and not name:
