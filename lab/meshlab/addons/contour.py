@@ -40,7 +40,7 @@ def adapted(obj: dict[str, Any]) -> dict[str, Any]:
     if obj["kind"] == "Service":
         return stock.inside(obj)
     if obj["kind"] == "ConfigMap":
-        obj["data"]["contour.yaml"] += SETTINGS.read_text()
+        obj["data"]["contour.yaml"] += SETTINGS.read_text().partition("---\n")[2]
     if obj["kind"] == "Deployment":
         obj["spec"]["replicas"] = 1
         obj["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["periodSeconds"] = 2

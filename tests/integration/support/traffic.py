@@ -53,11 +53,11 @@ class Entry:
     identity: str
 
 
-def entry_of(cluster: Cluster, namespace: str, deployment: str, service: str, trust_domain: str = "cluster.local") -> Entry:
-    """The Service of a load balancer, and the identity of the workload behind it."""
+def entry_of(cluster: Cluster, namespace: str, workload: str, service: str, trust_domain: str = "cluster.local") -> Entry:
+    """The Service of a load balancer, and the identity of the workload behind it (a Deployment or a DaemonSet)."""
     found = cluster.get("service", service, "--namespace", namespace)
-    workload = cluster.get("deployment", deployment, "--namespace", namespace)
-    account = workload["spec"]["template"]["spec"].get("serviceAccountName", "default")
+    (behind,) = cluster.items("deployments.apps,daemonsets.apps", "--namespace", namespace, f"--field-selector=metadata.name={workload}")
+    account = behind["spec"]["template"]["spec"].get("serviceAccountName", "default")
     port = next(item["port"] for item in found["spec"]["ports"] if item["name"] == "http")
     return Entry(found["spec"]["clusterIP"], int(port), f"spiffe://{trust_domain}/ns/{namespace}/sa/{account}")
 
