@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .cluster import Obj
-from .ways import NAMESPACE, Place
+from .ways import NAMESPACE, PORTS, Place
 
 GROUP = "gateway.networking.k8s.io"
+# Backends of a GRPCRoute are spoken to in HTTP/2, which sidecars before an application understand and the lab's application does not.
+OF_GRPC = tuple(kind for kind in PORTS if kind != "no-sidecar")
 
 
 def attached(kind: str, place: Place, gateway: tuple[str, str], listener: str, **spec: object) -> Obj:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tests.integration.support import apps
 from tests.integration.support.cluster import Obj
-from tests.integration.support.gateways import attached, gateway_with
+from tests.integration.support.gateways import GROUP, OF_GRPC, attached, gateway_with
 from tests.integration.support.ways import NAMESPACE, OF_STREAMS, Place, Vendor, Way
 
 HOME = "projectcontour"
@@ -59,8 +59,9 @@ VENDOR = Vendor(
         Way("included", child, ("http-80", "http-8000")),
         Way("ingress", ingress),
         Way("httproute", lambda place: attached("HTTPRoute", place, GATEWAY, "http", hostnames=[place.host])),
+        Way("grpcroute", lambda place: attached("GRPCRoute", place, GATEWAY, "http", hostnames=[place.host]), OF_GRPC),
         Way("tcproute", lambda place: attached("TCPRoute", place, GATEWAY, f"tcp-{place.stream}"), OF_STREAMS, stream=True),
     ),
     around=included,
-    kinds=("httpproxies.projectcontour.io", "httproutes.gateway.networking.k8s.io", "tcproutes.gateway.networking.k8s.io"),
+    kinds=("httpproxies.projectcontour.io", *(f"{kind}.{GROUP}" for kind in ("httproutes", "grpcroutes", "tcproutes", "gateways"))),
 )

@@ -9,7 +9,7 @@ Its only setting for how long connections to backends last is a policy, so there
 from __future__ import annotations
 
 from tests.integration.support.cluster import Obj
-from tests.integration.support.gateways import attached, gateway_with
+from tests.integration.support.gateways import GROUP, OF_GRPC, attached, gateway_with
 from tests.integration.support.ways import NAMESPACE, OF_STREAMS, Place, Vendor, Way
 
 HOME = "envoy-gateway-system"
@@ -41,11 +41,12 @@ VENDOR = Vendor(
     ways=(
         Way("httproute", lambda place: attached("HTTPRoute", place, GATEWAY, "http", hostnames=[place.host])),
         Way(OWN_POLICY, lambda place: attached("HTTPRoute", place, GATEWAY, "http", hostnames=[place.host])),
+        Way("grpcroute", lambda place: attached("GRPCRoute", place, GATEWAY, "http", hostnames=[place.host]), OF_GRPC),
         Way("tcproute", lambda place: attached("TCPRoute", place, GATEWAY, f"tcp-{place.stream}"), OF_STREAMS, stream=True),
     ),
     around=around,
     kinds=(
-        "httproutes.gateway.networking.k8s.io", "tcproutes.gateway.networking.k8s.io", "gateways.gateway.networking.k8s.io",
-        "envoyproxies.gateway.envoyproxy.io", "backendtrafficpolicies.gateway.envoyproxy.io",
+        *(f"{kind}.{GROUP}" for kind in ("httproutes", "grpcroutes", "tcproutes", "gateways")),
+        *(f"{kind}.gateway.envoyproxy.io" for kind in ("envoyproxies", "backendtrafficpolicies")),
     ),
-)  # fmt: skip
+)

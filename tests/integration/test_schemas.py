@@ -1,0 +1,181 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Load balancers that cannot run on the lab: their own schemas, strictly, on a real API server, with the rights of docs/rbac alone.
+
+Everything is read, planned, written and taken back by a service account that has what docs/rbac.md says and nothing more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration.support import rights
+from tests.integration.support.cluster import Cluster, Obj, wait_for
+from tests.integration.support.matrix import STRATEGIES
+from tests.integration.support.modules import run_module
+from tests.integration.support.objects import KINDS, differences, holds, key_of, record
+from tests.integration.support.scenes import APPS, NAMESPACE, Scene, crd_folder, definitions
+from tests.integration.support.unrunnable import SCENES
+
+EVERYWHERE = ("meshlb-assess", "meshlb-vendors-read")
+WITHIN = {
+    "meshlb-settings": ("istio-system", NAMESPACE), "meshlb-load-balancer": (NAMESPACE,), "meshlb-routes": (APPS, NAMESPACE),
+    "meshlb-vendors-write": (APPS, NAMESPACE),
+}  # fmt: skip
+
+
+class Stage:
+    """One load balancer's objects on the API server."""
+
+    def __init__(self, cluster: Cluster, kubeconfig: str, scene: Scene) -> None:
+        self.cluster, self.kubeconfig, self.scene = cluster, kubeconfig, scene
+        self.kinds = (*KINDS, *sorted({_resource(item) for item in scene.objects} - set(KINDS)))
+
+    def run(self, name: str, **options: Any) -> dict[str, Any]:
+        """A module as the service account, which has to succeed and to read everything."""
+        result = run_module(name, kubeconfig=self.kubeconfig, **options)
+        assert not result.get("failed"), result.get("msg")
+        unread = [item for item in result.get("findings", []) if item["code"] == "MLB105"]
+        assert not unread, unread
+        return result
+
+    def route(self, **options: Any) -> dict[str, Any]:
+        return self.run("service_routing", load_balancers=[f"{NAMESPACE}/{self.scene.name}"], **options)
+
+    def sidecar(self, state: str) -> dict[str, Any]:
+        return self.run("lb_sidecar", load_balancer=self.scene.place, state=state)
+
+    def found(self) -> list[dict[str, Any]]:
+        return [item for item in self.run("lb_info")["load_balancers"] if item["vendor"] == self.scene.vendor]
+
+    def record(self) -> dict[str, Obj]:
+        return {key: item for key, item in record(self.cluster, self.kinds).items() if f"/{rights.NAMESPACE}/" not in key}
+
+    def strictly_valid(self) -> None:
+        """What is stored now is what the vendor's schema allows: nothing unknown, nothing of another type."""
+        stored = self.record()
+        for item in self.scene.objects:
+            self.cluster.run("replace", "--dry-run=server", "--validate=strict", "--filename=-", stdin=json.dumps(stored[key_of(item)]))
+
+
+def _resource(item: Obj) -> str:
+    """The kind as kubectl takes it."""
+    group, slash, version = str(item["apiVersion"]).partition("/")
+    return f"{item['kind']}.{version}.{group}" if slash else str(item["kind"])
+
+
+@pytest.fixture(scope="module")
+def kinds(cluster: Cluster) -> Iterator[None]:
+    """The vendors' CustomResourceDefinitions."""
+    folder = crd_folder()
+    if not folder.is_dir():
+        pytest.skip(f"SKIPPED, not validated: the vendors' CustomResourceDefinitions are not here ({folder}; MESHLB_CRDS names another)")
+    made = [item for scene in SCENES.values() for item in definitions(folder / scene.folder)]
+    # Some are too large for the annotation that plain apply keeps.
+    cluster.run("apply", "--server-side", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
+    names = [f"crd/{item['metadata']['name']}" for item in made]
+    cluster.run("wait", "--for=condition=Established", "--timeout=60s", *names)
+    yield
+    cluster.delete(*names)
+
+
+@pytest.fixture(scope="module")
+def account(cluster: Cluster, kinds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The kubeconfig of a service account with the documented roles, each bound where the page says."""
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    cluster.apply(*(rights.marked(role) for role in rights.documented_roles().values()))
+    bound = [item for role, places in WITHIN.items() for item in rights.within("vendors", role, places)]
+    cluster.apply(rights.account("vendors"), *(rights.everywhere("vendors", role) for role in EVERYWHERE), *bound)
+    yield str(rights.kubeconfig(cluster, "vendors", tmp_path_factory.mktemp("rights")))
+    rights.remove(cluster)
+    cluster.delete("namespace", NAMESPACE)
+
+
+@pytest.fixture(scope="module")
+def stage(request: pytest.FixtureRequest, cluster: Cluster, account: str) -> Iterator[Stage]:
+    """The objects of one load balancer, which its schema takes as they are."""
+    scene: Scene = SCENES[request.param]
+    content = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(scene.objects)})
+    cluster.run("apply", "--validate=strict", "--filename=-", stdin=content)
+    made = Stage(cluster, account, scene)
+    yield made
+    made.route(state="absent")
+    if scene.sidecar:
+        made.sidecar("absent")
+    cluster.run("delete", "--filename=-", stdin=content)
+    names = {item["metadata"]["name"] for item in scene.objects}
+    wait_for(lambda: not any(key.rpartition("/")[2] in names for key in made.record()), "objects to go")
+
+
+every_vendor = pytest.mark.parametrize("stage", SCENES, indirect=True, scope="module")
+
+
+@every_vendor
+def test_it_is_found(stage: Stage) -> None:
+    (found,) = stage.found()
+    assert found["confidence"] == "certain"
+    assert found["modes"]["standalone_mtls"]["supported"] == bool(stage.scene.sidecar), found["modes"]
+    routes = stage.route(strategy="auto", state="present")["routes"] if not stage.scene.sidecar else found["routes"]
+    assert len(found["routes"]) == stage.scene.routes, routes
+
+
+@every_vendor
+def test_its_sidecar(stage: Stage) -> None:
+    before = stage.record()
+    if not stage.scene.sidecar:
+        assert run_module("lb_sidecar", kubeconfig=stage.kubeconfig, load_balancer=stage.scene.place)["failed"]
+        assert not differences(before, stage.record())
+        return
+    result = stage.sidecar("present")
+    assert [_short(change) for change in result["changes"]] == [stage.scene.sidecar]
+    stage.strictly_valid()
+    assert not stage.sidecar("present")["changed"]
+    stage.sidecar("absent")
+    assert not differences(before, stage.record())
+
+
+@every_vendor
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_its_routes(stage: Stage, strategy: str) -> None:
+    """What a plan says is written is what is stored, strictly valid, planned no second time, and taken back without a trace."""
+    if stage.scene.sidecar:
+        stage.sidecar("present")
+    before = stage.record()
+    result = stage.route(strategy=strategy)
+    assert len(result["routes"]) == stage.scene.routes
+    after, written = stage.record(), []
+    for change in result["changes"]:
+        key = _key(change)
+        if change["action"] == "patch":
+            written.append(_short(change))
+            assert _is_stored(after[key], change["after"]), (key, change["after"], after[key])
+    assert tuple(sorted(written)) == stage.scene.written.get(strategy, () if strategy != "auto" else tuple(sorted(written)))
+    stage.strictly_valid()
+    assert not stage.route(strategy=strategy)["changes"]
+    stage.route(state="absent")
+    assert not differences(before, stage.record())
+
+
+def _short(change: Obj) -> str:
+    return f"{change['object']['kind']}/{change['object']['name']}"
+
+
+def _key(change: Obj) -> str:
+    ref = change["object"]
+    return key_of({"apiVersion": ref["api_version"], "kind": ref["kind"], "metadata": ref})
+
+
+def _is_stored(actual: Any, wanted: Any) -> bool:
+    """Whether an object has what a change says: null stands for nothing, and a list's items go by their numbers."""
+    if wanted is None:
+        return actual is None
+    if isinstance(wanted, dict) and isinstance(actual, list):
+        return all(_is_stored(actual[int(number)], value) for number, value in wanted.items())
+    if isinstance(wanted, dict):
+        return isinstance(actual, dict) and all(_is_stored(actual.get(key), value) for key, value in wanted.items())
+    return holds(actual, wanted)
