@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainOption, ChainRequest
 
 NODES = ("gce://",)
@@ -34,3 +37,8 @@ BACKEND_PROTOCOL = ChainOption(
 def backend_protocol(request: ChainRequest) -> str:
     """What Google calls the protocol in which the gateway is spoken to."""
     return str(request.option("backend_protocol", "HTTP2")) if request.gateway.tls else "HTTP"
+
+
+def compact(value: dict[str, Any]) -> str:
+    """An annotation's value as GKE writes it itself, so that what is there already is not taken for something else."""
+    return json.dumps(value, separators=(",", ":"))

@@ -93,7 +93,7 @@ class GkeIngress(Platform):
             return refusal or check
         annotations = dict(check.service.annotations)
         if request.gateway.tls:
-            annotations[APP_PROTOCOLS] = json.dumps({request.gateway.port_name: gke.backend_protocol(request)})
+            annotations[APP_PROTOCOLS] = gke.compact({request.gateway.port_name: gke.backend_protocol(request)})
         bodies = (*check.bodies, *_front_config(request), *_certificate(request), _ingress(request))
         return Front(bodies=bodies, service=ServiceNeeds("ClusterIP", tuple(annotations.items())), check=check.check)
 
@@ -101,7 +101,8 @@ class GkeIngress(Platform):
         port = pod_port(target.check.port)
         if not port:
             return Front(refusal=NO_POD_PORT)
-        annotations = ((gke.NEG, json.dumps({"ingress": True})), ("cloud.google.com/backend-config", json.dumps({"default": request.name})))
+        configured = ("cloud.google.com/backend-config", json.dumps({"default": request.name}))
+        annotations = ((gke.NEG, gke.compact({"ingress": True})), configured)
         return Front(
             bodies=(_backend_config(target, request, port),), service=ServiceNeeds("ClusterIP", annotations),
             check=HealthCheck("http", port, target.check.path),

@@ -87,7 +87,7 @@ class GkeNeg(Platform):
         number = request.gateway.port if of_gateway else request.option("service_port")
         if not port or not number:
             return Front(refusal=NO_POD_PORT if not port else NO_SERVICE_PORT)
-        group = json.dumps({"exposed_ports": {str(number): {"name": _group(request)}}})
+        group = gke.compact({"exposed_ports": {str(number): {"name": _group(request)}}})
         step = (
             f"Make the health check: gcloud compute health-checks create http {_group(request)} --global --port={port} "
             f"--request-path={target.check.path} --check-interval={gke.INTERVAL} --timeout={gke.TIMEOUT}."

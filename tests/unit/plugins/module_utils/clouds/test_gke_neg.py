@@ -23,7 +23,7 @@ APPLICATION = CheckTarget("apps", "shop", HealthCheck("http", 15021))
 def test_a_group_of_the_gateways_pods() -> None:
     front = NEG.chain_front(request())
     assert front.bodies == () and front.service.type == "ClusterIP"
-    assert dict(front.service.annotations) == {KEY: '{"exposed_ports": {"80": {"name": "chain"}}}'}
+    assert dict(front.service.annotations) == {KEY: '{"exposed_ports":{"80":{"name":"chain"}}}'}
     assert front.check == HealthCheck("http", 15021, "/healthz/ready")
 
 
