@@ -11,6 +11,10 @@ from __future__ import annotations
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.alibaba_alb import AlibabaAlb
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.alibaba_clb import AlibabaClb
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.aws_alb import AwsAlb
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.aws_nlb import AwsNlb
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.azure_agc import AzureAgc
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.azure_agic import AzureAgic
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.azure_lb import AzureLb
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import Platform
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.cloudflare_tunnel import CloudflareTunnel
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.digitalocean_lb import DigitaloceanLb
@@ -29,4 +33,8 @@ PLATFORMS: tuple[Platform, ...] = (
     GkeGateway(),
     GkeIngress(),
     GkeNeg(),
+    AwsNlb(),
+    AzureAgc(),
+    AzureAgic(),
+    AzureLb(),
 )
