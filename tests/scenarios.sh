@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Everything that is shown on a real cluster: the Molecule scenarios and the integration tests, one after the other on one lab.
-# The last line counts them. Arguments choose: names of scenarios, "integration", and "measured" (which writes docs/measured.md);
-# without any, all scenarios and the integration tests.
+# The last line counts them. Arguments choose: names of scenarios, "integration", "measured" (which writes docs/measured.md),
+# "matrix_NAME" (the matrix of a load balancer that the lab builds on request), and "vendors": scenario and matrix of every one of
+# those. Without any: the scenarios of ingress-nginx, one of another load balancer, and the integration tests.
 #
 #   MESHLB_KUBECONFIG  use that cluster instead of the lab; nothing is started or removed
 #   MESHLB_LAB_NAME    name of the lab's cluster (default: scenarios)
@@ -78,14 +79,35 @@ integration() {
     failed=$((failed + $(number failed "$closing") + $(number 'errors?' "$closing")))
 }
 
+# matrix NAME: predictions and measurements for the routes of a load balancer, which the lab builds and installs for it.
+matrix() {
+    if step "lab with ${1//_/-}" "$logs/lab-$1" python lab/lab up --name "$MESHLB_LAB_NAME" --with "${1//_/-}"; then
+        MESHLB_VENDORS=$1 integration tests/integration/vendors
+    else
+        failed=$((failed + 1))
+    fi
+}
+
 number() { grep -oE "[0-9]+ $1" <<<"$2" | grep -oE '^[0-9]+' || echo 0; }
 
 names=("$@")
 if [ ${#names[@]} -eq 0 ]; then
-    names=(standalone_nginx_permissive standalone_nginx_strict lb_vendor_nginx manifests_output integration)
+    names=(standalone_nginx_permissive standalone_nginx_strict lb_vendor_nginx manifests_output integration vendor_haproxy_ingress)
 fi
+if [ "${names[*]}" = vendors ]; then
+    names=()
+    for folder in molecule/vendor_*/; do
+        vendor=$(basename "${folder#molecule/vendor_}")
+        names+=("vendor_$vendor" "matrix_$vendor")
+    done
+fi
+with=(--with ingress-nginx)
+case " ${names[*]} " in
+    *" standalone"* | *" lb_vendor"* | *" manifests"* | *" integration "* | *" measured "*) ;;
+    *) with=() ;;
+esac
 say "the lab (${MESHLB_KUBECONFIG:-$MESHLB_LAB_NAME})"
-if ! python lab/lab up --name "$MESHLB_LAB_NAME" --with ingress-nginx; then
+if ! python lab/lab up --name "$MESHLB_LAB_NAME" "${with[@]}"; then
     failed=$((failed + 1))
     exit 1
 fi
@@ -93,6 +115,7 @@ for name in "${names[@]}"; do
     case $name in
         integration) integration tests/integration ;;
         measured) MESHLB_MEASURED=docs/measured.md integration tests/integration/test_matrix.py tests/integration/test_measured_page.py ;;
+        matrix_*) matrix "${name#matrix_}" ;;
         *) scenario "$name" ;;
     esac
 done
