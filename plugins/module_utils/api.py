@@ -162,14 +162,16 @@ class Api:
     def delete(self, ref: ObjectRef, resource_version: str = "", uid: str = "", dry_run: bool = False) -> None:
         """Delete an object, if it still is the one (and in the version) that was read; else :class:`errors.Conflict`."""
         preconditions = {"resourceVersion": resource_version, "uid": uid}
-        options = {
+        options: Obj = {
             "kind": "DeleteOptions",
             "apiVersion": "v1",
             "propagationPolicy": "Background",
             "preconditions": {key: value for key, value in preconditions.items() if value},
         }
-        query = [("dryRun", "All")] if dry_run else []
-        self._json("DELETE", self._path(ref), f"delete {ref}", query=query, content=options, ref=ref)
+        if dry_run:
+            # An API server looks at a deletion's query only where it has no body: said there alone, the rehearsal would be real.
+            options["dryRun"] = ["All"]
+        self._json("DELETE", self._path(ref), f"delete {ref}", content=options, ref=ref)
 
     def exec(self, namespace: str, pod: str, container: str, command: Words, timeout: float = 30.0) -> str:
         """Run a command in a container and give what it printed; see :func:`api_exec.run`."""

@@ -52,7 +52,8 @@ class Request:
 
     @property
     def dry(self) -> bool:
-        return "dryRun" in self.query
+        # As a real server has it: of a deletion with a body only the body counts.
+        return "dryRun" in (self.body if self.method == "DELETE" and self.body else self.query)
 
 
 @dataclass
