@@ -25,11 +25,12 @@ from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import (
     refused,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import PlatformSigns
-from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import given
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import given, word
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import dig, ref_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, target_port
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer"
@@ -102,7 +103,7 @@ class AwsNlb(Platform):
 
     def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
         port = target.check.port
-        if request.option("health_check") == "tcp":
+        if word(request, "health_check") == "tcp":
             annotations = {"protocol": "tcp", "port": "traffic-port"}
             check = HealthCheck("tcp", request.gateway.target_port, "")
         elif isinstance(port, int) and _target_type(request) == "instance":
@@ -115,25 +116,31 @@ class AwsNlb(Platform):
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         service = snapshot.get(kinds.SERVICE, request.gateway.namespace, request.gateway.service)
-        # Another class than the wanted one is seen without this; that none cannot become one is not.
-        if service is None or dig(service, "spec", "type") != "LoadBalancer" or dig(service, "spec", "loadBalancerClass"):
+        if service is None:
             return ()
-        text = f"it is of type LoadBalancer without a loadBalancerClass, and gets one ({_class(request)}) only after being of another type"
-        return (finding("MLB609", text, ref_of(service)),)
+        texts = []
+        # Another class than the wanted one is seen without this; that none cannot become one is not.
+        if dig(service, "spec", "type") == "LoadBalancer" and not dig(service, "spec", "loadBalancerClass"):
+            texts.append(f"it is of type LoadBalancer without a loadBalancerClass, which can only get one ({_class(request)}) while of another type")
+        status = find_port(service, request.gateway.status_port)
+        by_name = word(request, "health_check") != "tcp" and _target_type(request) == "ip"
+        if by_name and status and isinstance(target_port(status), str):
+            texts.append(f"its port {request.gateway.status_port} has a name for targetPort, and a check of pods needs a number there")
+        return tuple(finding("MLB609", text, ref_of(service)) for text in texts)
 
 
 def _class(request: ChainRequest) -> str:
-    return str(request.option("load_balancer_class", CONTROLLER_CLASS))
+    return word(request, "load_balancer_class", CONTROLLER_CLASS)
 
 
 def _target_type(request: ChainRequest) -> str:
-    return str(request.option("target_type", "ip"))
+    return word(request, "target_type", "ip")
 
 
 def _annotations(request: ChainRequest, mode: str) -> tuple[tuple[str, str], ...]:
     certificate, by_pods = request.option("certificate_arn"), _target_type(request) == "ip"
     wanted = given(**{
-        "scheme": request.option("scheme"), "nlb-target-type": _target_type(request),
+        "scheme": word(request, "scheme"), "nlb-target-type": _target_type(request),
         "proxy-protocol": "*" if mode == "proxy_protocol" else "",
         "target-group-attributes": "preserve_client_ip.enabled=true" if mode == "source_address" and by_pods else "",
         "ssl-cert": certificate, "ssl-ports": str(request.gateway.port) if certificate else "",

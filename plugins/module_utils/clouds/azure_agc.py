@@ -35,7 +35,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.clouds.bodies import 
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import PlatformSigns
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import NO_POD_PORT, certificate_missing, given
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import labels_of, name_of, ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
@@ -126,6 +126,13 @@ class AzureAgc(Platform):
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         return tuple(_preflight(snapshot, request))
+
+    def notices(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[Finding, ...]:
+        """Whether what mutual TLS without a gateway needs is there."""
+        here = next((item for item in snapshot.all(kinds.DEPLOYMENT) if name_of(item) == EXTENSION), None)
+        state = "is here, so mutual TLS of the mesh goes" if here else "was not found here; with it, mutual TLS of the mesh would go"
+        text = f"its service mesh extension ({EXTENSION}) {state} to Services of namespaces that are labelled for injection, never ambient"
+        return (finding("MLB614", text, ref_of(here) if here else None),)
 
     def _gateway(self, request: ChainRequest, listeners: list[Obj]) -> Obj:
         annotations = {f"{GROUP}/{key}": str(value) for key, value in given(**{

@@ -28,7 +28,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import Platform, pod_port, refused
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.bodies import ingress, metadata
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import PlatformSigns
-from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import NO_POD_PORT, certificate_missing, given
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import NO_POD_PORT, certificate_missing, given, word
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, Scheme
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import annotations_of
@@ -78,7 +78,7 @@ class AzureAgic(Platform):
         ChainOption("tls_secret", "Secret in the gateway's namespace with the certificate for HTTPS."),
         ChainOption("certificate", "Name of a certificate that is on the Application Gateway already."),
         ChainOption("trusted_root", "Root certificates on it for the gateway's certificate, by name, with commas; none for a public CA."),
-        ChainOption("private", "Whether it is reached by its private address.", ("yes", "no")),
+        ChainOption("private", "Whether it is reached by its private address.", ("true", "false")),
     )
     chain_kinds = (REWRITE,)
 
@@ -110,7 +110,7 @@ class AzureAgic(Platform):
         if refusal is not None:
             return refusal
         rewritten = self.client_address(request).mode == "x_forwarded_for"
-        confirmed = str(request.option("forwarded_for_rewritten", "")).lower() == "true"
+        confirmed = word(request, "forwarded_for_rewritten") == "true"
         rewrite = _rewrite(request) if rewritten and confirmed else ()
         annotations = {**_common(request), **check, **_rule_set(request, rewritten=rewritten and confirmed)}
         return Front(
@@ -167,7 +167,7 @@ def _common(request: ChainRequest) -> dict[str, str]:
         "backend-protocol": "https" if request.gateway.tls else "http", "connection-draining": "true",
         "appgw-trusted-root-certificate": request.option("trusted_root") if request.gateway.tls else "",
         "appgw-ssl-certificate": request.option("certificate"), "ssl-redirect": "true" if request.https_redirect else "",
-        "use-private-ip": "true" if request.option("private") == "yes" else "",
+        "use-private-ip": "true" if word(request, "private") == "true" else "",
     })
     return {key: str(value) for key, value in wanted.items()}
 

@@ -22,7 +22,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import Platform, refused
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import PlatformSigns
-from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import given
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import given, word
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
@@ -107,7 +107,7 @@ class AzureLb(Platform):
 
 def _annotations(request: ChainRequest) -> tuple[tuple[str, str], ...]:
     wanted = given(**{
-        "azure-load-balancer-internal": "true" if request.option("scheme") == "internal" else "",
+        "azure-load-balancer-internal": "true" if word(request, "scheme") == "internal" else "",
         "azure-load-balancer-internal-subnet": request.option("subnet"), "azure-load-balancer-ipv4": request.option("address"),
         "azure-pip-name": request.option("public_ip_name"), "azure-dns-label-name": request.option("dns_label"),
     })

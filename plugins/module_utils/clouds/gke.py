@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainOption, ChainRequest
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import word
 
 NODES = ("gce://",)
 NEG = "cloud.google.com/neg"
@@ -36,7 +37,7 @@ BACKEND_PROTOCOL = ChainOption(
 
 def backend_protocol(request: ChainRequest) -> str:
     """What Google calls the protocol in which the gateway is spoken to."""
-    return str(request.option("backend_protocol", "HTTP2")) if request.gateway.tls else "HTTP"
+    return word(request, "backend_protocol", "HTTP2").upper() if request.gateway.tls else "HTTP"
 
 
 def compact(value: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.clouds import gke
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import Platform, pod_port, refused
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.bodies import ingress, metadata
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import PlatformSigns
-from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import NO_POD_PORT, certificate_missing, given
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import NO_POD_PORT, certificate_missing, given, word
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, Scheme
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
@@ -64,6 +64,7 @@ class GkeIngress(Platform):
         tls_to_gateway=f"annotation app-protocols on the Service: {gke.TLS_TO_GATEWAY}",
         health="BackendConfig, which is needed: without one the path / of the serving port is checked",
         objects=("Ingress", "BackendConfig", "FrontendConfig", "ManagedCertificate"), service_type="ClusterIP (network endpoint groups)",
+        minimum="GKE with VPC-native networking, which network endpoint groups need",
         standalone="yes, where plaintext is accepted; the check can go to the sidecar's status port (BackendConfig)",
         cannot=(gke.NO_NAME, gke.NO_CLIENT_CERTIFICATE, "pass TLS through"),
         proof="read in the vendor's source",
@@ -73,7 +74,7 @@ class GkeIngress(Platform):
         ChainOption("static_ip", "Name of the reserved address."),
         ChainOption("tls_secret", "Secret in the gateway's namespace with the certificate for HTTPS."),
         ChainOption("pre_shared_certificate", "Names of certificates that are in Google Cloud already, with commas."),
-        ChainOption("managed_certificate", "Whether a ManagedCertificate is made for the hosts (class gce only).", ("yes", "no")),
+        ChainOption("managed_certificate", "Whether a ManagedCertificate is made for the hosts (class gce only).", ("true", "false")),
         ChainOption("ssl_policy", "The SSL policy of its HTTPS side."),
         ChainOption("security_policy", "The Cloud Armor policy."),
         gke.BACKEND_PROTOCOL,
@@ -121,11 +122,11 @@ class GkeIngress(Platform):
 
 
 def _class(request: ChainRequest) -> str:
-    return str(request.option("class_name", GLOBAL))
+    return word(request, "class_name", GLOBAL)
 
 
 def _managed(request: ChainRequest) -> bool:
-    return bool(request.option("managed_certificate") == "yes")
+    return word(request, "managed_certificate") == "true"
 
 
 def _has_certificate(request: ChainRequest) -> bool:

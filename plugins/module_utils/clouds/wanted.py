@@ -12,6 +12,11 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import Chain
 NO_POD_PORT = "it checks the pods themselves, so the check needs the number of their port, not the name of a Service's port"
 
 
+def word(request: ChainRequest, name: str, default: str = "") -> str:
+    """An option with choices, in small letters: they are compared without regard to case, and a YAML boolean is ``true``."""
+    return str(request.option(name, default)).lower()
+
+
 def given(**values: Any) -> dict[str, Any]:
     """The values that are there: neither absent nor empty."""
     return {key: value for key, value in values.items() if value not in (None, "")}

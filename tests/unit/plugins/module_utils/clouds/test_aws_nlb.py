@@ -13,7 +13,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.clouds.aws_alb import
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.aws_nlb import AwsNlb
 
 from tests.unit.plugins.module_utils.clouds.kit import GATEWAY, balanced, found, node, request, target
-from tests.unit.plugins.module_utils.cluster import Obj, ingress_class, live, service
+from tests.unit.plugins.module_utils.cluster import Obj, ingress_class, live, port, service
 from tests.unit.plugins.module_utils.vendors.gateways import gateway_class
 from tests.unit.plugins.module_utils.vendors.kit import shown
 
@@ -103,16 +103,22 @@ def there(kind: str, class_name: str = "") -> Obj:
     return made
 
 
+def status_of(target_port: int | str) -> Obj:
+    return service("gateway", port("status-port", 15021, target_port), where=GATEWAY)
+
+
 PREFLIGHT: dict[str, tuple[list[Obj], list[str]]] = {
     "nothing yet": ([], []),
     "of another type": ([there("ClusterIP")], []),
     "balanced by somebody else": ([there("LoadBalancer")], ["MLB609"]),
+    "its status port by another name": ([status_of("status")], ["MLB609"]),
+    "its status port by number": ([status_of(15021)], []),
     "with a class (which of them is seen elsewhere)": ([there("LoadBalancer", "service.k8s.aws/nlb")], []),
 }
 
 
 @pytest.mark.parametrize(("objects", "expected"), PREFLIGHT.values(), ids=PREFLIGHT)
-def test_a_class_cannot_be_given_later(objects: list[Obj], expected: list[str]) -> None:
+def test_what_of_its_service_cannot_be_served(objects: list[Obj], expected: list[str]) -> None:
     assert [item.code for item in NLB.chain_preflight(live(*objects), request())] == expected
 
 

@@ -18,10 +18,11 @@ from ansible_collections.meshlb.istio.plugins.module_utils.clouds.azure_agc impo
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.azure_agic import AzureAgic
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.azure_lb import AzureLb
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.clouds.kit import GATEWAY, HOST, annotations, balanced, found, made, node, request, target
-from tests.unit.plugins.module_utils.cluster import LIVE, Obj, ingress_class, namespace, workload
+from tests.unit.plugins.module_utils.cluster import LIVE, Obj, ingress_class, live, namespace, workload
 from tests.unit.plugins.module_utils.vendors.gateways import gateway_class
 
 AGC = AzureAgc()
@@ -150,6 +151,13 @@ def test_it_is_the_one_that_can_speak_the_meshs_mutual_tls() -> None:
     assert {name: mode.supported for name, mode in one.modes} == {
         "standalone_plaintext": True, "standalone_mtls": True, "chained": True}  # fmt: skip
     assert "extension" in dict(one.modes)["standalone_mtls"].why
+
+
+@pytest.mark.parametrize(("objects", "said"), [([RUNNING], "is here"), ([], "not found here")], ids=["there", "not there"])
+def test_whether_its_extension_is_there_is_said(objects: list[Obj], said: str) -> None:
+    remarks = detect(live(gateway_class(CONTROLLER, "azure-alb-external"), AKS, *objects))[1]
+    (one,) = (item for item in remarks if item.code == "MLB614")
+    assert said in one.message and EXTENSION in one.message
 
 
 def test_all_three_of_azure_in_one_cluster_are_told_apart() -> None:

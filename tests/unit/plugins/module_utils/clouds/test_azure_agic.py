@@ -33,7 +33,7 @@ INGRESSES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "no client": ({"client": "none", **REWRITTEN}, {**BASE, **PROBE}),
     "HTTPS and a redirect": ({**REWRITTEN, **HTTPS}, {**BASE, **PROBE, **OWN_RULE, "ssl-redirect": "true"}),
     "a certificate that is there, private": (
-        {**REWRITTEN, "certificate": "web", "private": "yes"},
+        {**REWRITTEN, "certificate": "web", "private": True},
         {**BASE, **PROBE, **OWN_RULE, "appgw-ssl-certificate": "web", "use-private-ip": "true"}),
 }  # fmt: skip
 

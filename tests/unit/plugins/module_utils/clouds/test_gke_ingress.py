@@ -44,7 +44,7 @@ def test_the_plain_chain_object_by_object() -> None:
 
 INGRESSES: dict[str, tuple[dict[str, Any], dict[str, str], list[str]]] = {
     "a managed certificate and a redirect": (
-        {"managed_certificate": "yes", "https_redirect": True, "static_ip": "web"},
+        {"managed_certificate": True, "https_redirect": True, "static_ip": "web"},
         {CLASS: "gce", "kubernetes.io/ingress.global-static-ip-name": "web", "networking.gke.io/managed-certificates": "chain", **FRONTEND},
         ["BackendConfig", "FrontendConfig", "Ingress", "ManagedCertificate"]),
     "certificates that are there": (
@@ -90,9 +90,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a redirect of an internal one": (
         {"https_redirect": True, "class_name": "gce-internal", "tls_secret": "c", "static_ip": "x"}, "cannot redirect"),
     "internal HTTPS without an address": ({"class_name": "gce-internal", "tls_secret": "c"}, "static_ip"),
-    "a managed certificate elsewhere": ({"managed_certificate": "yes", "class_name": "gce-regional-external"}, "class gce only"),
-    "a managed certificate for any host": ({"managed_certificate": "yes", "hosts": ()}, "needs hosts"),
-    "a managed certificate with a wildcard": ({"managed_certificate": "yes", "hosts": ("*.example.com",)}, "wildcard"),
+    "a managed certificate elsewhere": ({"managed_certificate": True, "class_name": "gce-regional-external"}, "class gce only"),
+    "a managed certificate for any host": ({"managed_certificate": True, "hosts": ()}, "needs hosts"),
+    "a managed certificate with a wildcard": ({"managed_certificate": True, "hosts": ("*.example.com",)}, "wildcard"),
     "TLS to a port without a name": ({"gateway": dataclasses.replace(target(tls=True), port_name="")}, "port has none"),
     "a status port of unknown number": ({"gateway": target(status_port="health")}, "number of their port"),
 }  # fmt: skip
