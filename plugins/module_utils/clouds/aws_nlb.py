@@ -121,7 +121,7 @@ class AwsNlb(Platform):
         texts = []
         # Another class than the wanted one is seen without this; that none cannot become one is not.
         if dig(service, "spec", "type") == "LoadBalancer" and not dig(service, "spec", "loadBalancerClass"):
-            texts.append(f"it is of type LoadBalancer without a loadBalancerClass, which can only get one ({_class(request)}) while of another type")
+            texts.append(f"it is of type LoadBalancer without loadBalancerClass {_class(request)}, which cannot be set while it is")
         status = find_port(service, request.gateway.status_port)
         by_name = word(request, "health_check") != "tcp" and _target_type(request) == "ip"
         if by_name and status and isinstance(target_port(status), str):
