@@ -5,6 +5,8 @@
 
 Source: kubernetes-sigs/aws-load-balancer-controller 225f445, docs/guide/service/{annotations,nlb}.md and
 pkg/service/model_build_target_group.go (a check's port may be a port name of the Service; preserve_client_ip's default per target type).
+EKS Auto Mode: awsdocs/amazon-eks-user-guide, latest/ug/automode/auto-configure-nlb.adoc (no annotation proxy-protocol, but the target
+group's attribute, which the controller reads too; a check's port by number).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import (
     STATUS_UNDERSTANDS_PROXY,
     Platform,
+    pod_port,
     refused,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import PlatformSigns
@@ -30,7 +33,6 @@ from ansible_collections.meshlb.istio.plugins.module_utils.findings import findi
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import dig, ref_of
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, target_port
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer"
@@ -51,7 +53,7 @@ class AwsNlb(Platform):
     chain = ChainFacts(
         hops=0, forwarded_for="absent", proxy_protocol=True, server_name="client", ends_tls="optional",
         tls_to_gateway="clients' TLS passes through; with a certificate of its own: backend-protocol ssl, no server name",
-        health="annotations healthcheck-protocol, -port: status-port and -path of the Service",
+        health="annotations healthcheck-protocol, -port and -path of the Service",
         objects=("annotations of the gateway's own Service",), service_type="LoadBalancer",
         minimum="AWS Load Balancer Controller 2.4; Istio 1.27 for PROXY protocol with an HTTP check, 1.19 with a TCP check",
         standalone="yes, connections pass through to pods or nodes where plaintext is accepted",
@@ -61,7 +63,8 @@ class AwsNlb(Platform):
             "keep the client's address with pods as targets, unless preserve_client_ip is switched on (client_address.mode source_address)",
             "be told apart per port: PROXY protocol is for every port of the gateway, so clients inside of the cluster have to send it too",
             "be made from a Gateway of class gateway.k8s.aws/nlb by this collection: its class is found, the gateway's Service is used",
-            "be promised in EKS Auto Mode: which of the annotations that reads is UNCONFIRMED",
+            "be promised in EKS Auto Mode to check nodes by a port's name, to take an ssl_policy or to speak TLS to the gateway: its list of "
+            "annotations names none of these (UNCONFIRMED)",
         ),
         proof="read in the vendor's source",
     )
@@ -102,31 +105,27 @@ class AwsNlb(Platform):
         )
 
     def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
-        port = target.check.port
+        # Pods are asked by number, which both controllers understand; nodes by the name of the Service's port, behind which is a node port.
+        by_pods = _target_type(request) == "ip"
+        port = (pod_port(target.check.port) if by_pods else 0) or target.check.port
         if word(request, "health_check") == "tcp":
             annotations = {"protocol": "tcp", "port": "traffic-port"}
             check = HealthCheck("tcp", request.gateway.target_port, "")
-        elif isinstance(port, int) and _target_type(request) == "instance":
+        elif isinstance(port, int) and not by_pods:
             return Front(refusal="targets are nodes, so the check needs the name of a port of the Service, not a pod's port number")
         else:
             annotations = {"protocol": "http", "port": str(port), "path": target.check.path, "success-codes": "200"}
-            check = target.check
+            check = HealthCheck("http", port, target.check.path)
         notes = tuple((f"{PREFIX}-healthcheck-{key}", value) for key, value in annotations.items())
         return Front(service=ServiceNeeds("LoadBalancer", notes), check=check)
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         service = snapshot.get(kinds.SERVICE, request.gateway.namespace, request.gateway.service)
-        if service is None:
-            return ()
-        texts = []
         # Another class than the wanted one is seen without this; that none cannot become one is not.
-        if dig(service, "spec", "type") == "LoadBalancer" and not dig(service, "spec", "loadBalancerClass"):
-            texts.append(f"it is of type LoadBalancer without loadBalancerClass {_class(request)}, which cannot be set while it is")
-        status = find_port(service, request.gateway.status_port)
-        by_name = word(request, "health_check") != "tcp" and _target_type(request) == "ip"
-        if by_name and status and isinstance(target_port(status), str):
-            texts.append(f"its port {request.gateway.status_port} has a name for targetPort, and a check of pods needs a number there")
-        return tuple(finding("MLB609", text, ref_of(service)) for text in texts)
+        if service is None or dig(service, "spec", "type") != "LoadBalancer" or dig(service, "spec", "loadBalancerClass"):
+            return ()
+        text = f"it is of type LoadBalancer without loadBalancerClass {_class(request)}, which cannot be set while it is"
+        return (finding("MLB609", text, ref_of(service)),)
 
 
 def _class(request: ChainRequest) -> str:
@@ -141,8 +140,8 @@ def _annotations(request: ChainRequest, mode: str) -> tuple[tuple[str, str], ...
     certificate, by_pods = request.option("certificate_arn"), _target_type(request) == "ip"
     wanted = given(**{
         "scheme": word(request, "scheme"), "nlb-target-type": _target_type(request),
-        "proxy-protocol": "*" if mode == "proxy_protocol" else "",
-        "target-group-attributes": "preserve_client_ip.enabled=true" if mode == "source_address" and by_pods else "",
+        "target-group-attributes": "proxy_protocol_v2.enabled=true" if mode == "proxy_protocol" else
+        "preserve_client_ip.enabled=true" if mode == "source_address" and by_pods else "",
         "ssl-cert": certificate, "ssl-ports": str(request.gateway.port) if certificate else "",
         "ssl-negotiation-policy": request.option("ssl_policy") if certificate else "",
         "backend-protocol": "ssl" if certificate and request.gateway.tls else "",

@@ -13,36 +13,38 @@ from ansible_collections.meshlb.istio.plugins.module_utils.clouds.aws_alb import
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.aws_nlb import AwsNlb
 
 from tests.unit.plugins.module_utils.clouds.kit import GATEWAY, balanced, found, node, request, target
-from tests.unit.plugins.module_utils.cluster import Obj, ingress_class, live, port, service
+from tests.unit.plugins.module_utils.cluster import Obj, ingress_class, live, service
 from tests.unit.plugins.module_utils.vendors.gateways import gateway_class
 from tests.unit.plugins.module_utils.vendors.kit import shown
 
 NLB = AwsNlb()
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer"
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1"
-HTTP = {"healthcheck-protocol": "http", "healthcheck-port": "status-port", "healthcheck-path": "/healthz/ready",
+HTTP = {"healthcheck-protocol": "http", "healthcheck-port": "15021", "healthcheck-path": "/healthz/ready",
         "healthcheck-success-codes": "200"}  # fmt: skip
+BY_NAME = {**HTTP, "healthcheck-port": "status-port"}
+PROXY = {"target-group-attributes": "proxy_protocol_v2.enabled=true"}
 TCP = {"healthcheck-protocol": "tcp", "healthcheck-port": "traffic-port"}
 CLASS = (("loadBalancerClass",), "service.k8s.aws/nlb")
 LOCAL = (("externalTrafficPolicy",), "Local")
 STATUS = (("ENVOY_STATUS_PORT_ENABLE_PROXY_PROTOCOL", "true"),)
-BY_STATUS = HealthCheck("http", "status-port")
+BY_STATUS = HealthCheck("http", 15021)
 
 SERVICES: dict[str, tuple[dict[str, Any], dict[str, str], tuple[Any, ...], HealthCheck, tuple[Any, ...]]] = {
     "PROXY protocol to pods": (
-        {}, {"nlb-target-type": "ip", "proxy-protocol": "*", **HTTP}, (CLASS,),
-        HealthCheck("http", "status-port", proxy_header=True), STATUS),
+        {}, {"nlb-target-type": "ip", **PROXY, **HTTP}, (CLASS,), HealthCheck("http", 15021, proxy_header=True), STATUS),
     "PROXY protocol with a TCP check": (
-        {"health_check": "tcp"}, {"nlb-target-type": "ip", "proxy-protocol": "*", **TCP}, (CLASS,),
+        {"health_check": "tcp"}, {"nlb-target-type": "ip", **PROXY, **TCP}, (CLASS,),
         HealthCheck("tcp", 80, "", proxy_header=True), ()),
     "PROXY protocol to nodes": (
-        {"target_type": "instance"}, {"nlb-target-type": "instance", "proxy-protocol": "*", **HTTP}, (CLASS,),
+        {"target_type": "instance"}, {"nlb-target-type": "instance", **PROXY, **BY_NAME}, (CLASS,),
         HealthCheck("http", "status-port", proxy_header=True), STATUS),
     "the client's own address at pods": (
         {"client": "source_address"},
         {"nlb-target-type": "ip", "target-group-attributes": "preserve_client_ip.enabled=true", **HTTP}, (CLASS,), BY_STATUS, ()),
     "the client's own address at nodes": (
-        {"client": "source_address", "target_type": "instance"}, {"nlb-target-type": "instance", **HTTP}, (CLASS, LOCAL), BY_STATUS, ()),
+        {"client": "source_address", "target_type": "instance"}, {"nlb-target-type": "instance", **BY_NAME}, (CLASS, LOCAL),
+        HealthCheck("http", "status-port"), ()),
     "no client": ({"client": "none"}, {"nlb-target-type": "ip", **HTTP}, (CLASS,), BY_STATUS, ()),
     "EKS Auto Mode, from outside": (
         {"client": "none", "load_balancer_class": "eks.amazonaws.com/nlb", "scheme": "internet-facing"},
@@ -83,6 +85,11 @@ def test_what_is_refused(wanted: dict[str, Any], reason: str) -> None:
     assert reason in front.refusal and front.service.annotations == ()
 
 
+def test_a_status_port_of_another_name_is_asked_by_it() -> None:
+    front = NLB.chain_front(request(gateway=target(status_port="health")))
+    assert dict(front.service.annotations)[f"{PREFIX}-healthcheck-port"] == "health" and front.check.port == "health"
+
+
 def test_the_client_and_what_it_ends() -> None:
     assert (NLB.client_address(request()).mode, NLB.client_address(request()).trusted_hops) == ("proxy_protocol", 0)
     own = request(certificate_arn=CERTIFICATE)
@@ -103,22 +110,16 @@ def there(kind: str, class_name: str = "") -> Obj:
     return made
 
 
-def status_of(target_port: int | str) -> Obj:
-    return service("gateway", port("status-port", 15021, target_port), where=GATEWAY)
-
-
 PREFLIGHT: dict[str, tuple[list[Obj], list[str]]] = {
     "nothing yet": ([], []),
     "of another type": ([there("ClusterIP")], []),
     "balanced by somebody else": ([there("LoadBalancer")], ["MLB609"]),
-    "its status port by another name": ([status_of("status")], ["MLB609"]),
-    "its status port by number": ([status_of(15021)], []),
     "with a class (which of them is seen elsewhere)": ([there("LoadBalancer", "service.k8s.aws/nlb")], []),
 }
 
 
 @pytest.mark.parametrize(("objects", "expected"), PREFLIGHT.values(), ids=PREFLIGHT)
-def test_what_of_its_service_cannot_be_served(objects: list[Obj], expected: list[str]) -> None:
+def test_a_class_cannot_be_given_later(objects: list[Obj], expected: list[str]) -> None:
     assert [item.code for item in NLB.chain_preflight(live(*objects), request())] == expected
 
 

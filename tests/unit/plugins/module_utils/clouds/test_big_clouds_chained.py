@@ -106,4 +106,4 @@ def test_an_older_istio_is_chained_with_a_tcp_check() -> None:
     assert service is not None and service["spec"]["loadBalancerClass"] == "service.k8s.aws/nlb"
     notes = service["metadata"]["annotations"]
     assert notes["service.beta.kubernetes.io/aws-load-balancer-healthcheck-protocol"] == "tcp"
-    assert notes["service.beta.kubernetes.io/aws-load-balancer-proxy-protocol"] == "*"
+    assert notes["service.beta.kubernetes.io/aws-load-balancer-target-group-attributes"] == "proxy_protocol_v2.enabled=true"
