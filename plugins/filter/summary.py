@@ -20,7 +20,7 @@ options:
   kind:
     description: What the list holds.
     type: str
-    choices: [routes, proofs, load_balancers, findings]
+    choices: [routes, chains, proofs, load_balancers, findings]
     default: routes
   proven:
     description: With O(kind=routes), the RV(meshlb.istio.mtls_proof#module:routes) that belong to the same routes.
@@ -56,6 +56,7 @@ def summary(items: Any, kind: str = "routes", proven: Any = None) -> list[str]:
             raise AnsibleFilterError(f"meshlb.istio.summary needs a list of dictionaries, not {type(value).__name__}")
     makers: dict[str, Callable[[], list[str]]] = {
         "routes": lambda: report.route_table(items, proven or []),
+        "chains": lambda: report.chain_table(items),
         "proofs": lambda: report.proof_table(items),
         "load_balancers": lambda: report.load_balancer_table(items),
         "findings": lambda: report.finding_lines(items),

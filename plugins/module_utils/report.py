@@ -47,6 +47,19 @@ def proof_table(proven: Sequence[Result]) -> list[str]:
     return [*table(("ROUTE", "BACKEND", "PROOF"), rows), "", f"{done} of {len(proven)} routes proven to use mutual TLS"]
 
 
+def chain_table(routes: Sequence[Result]) -> list[str]:
+    """One line per route of a chain: where it leads, by which way, and the verdict before and after."""
+    rows = [
+        (
+            _where(item), _backend(item), "gateway" if item.get("chained") else "direct",
+            (item.get("before") or {}).get("verdict", ""), (item.get("after") or {}).get("verdict", ""),
+        )
+        for item in routes
+    ]
+    chained = sum(1 for item in routes if item.get("chained"))
+    return [*table(("ROUTE", "BACKEND", "BY", "BEFORE", "AFTER"), rows), "", f"{chained} of {len(routes)} routes go through the gateway"]
+
+
 def load_balancer_table(load_balancers: Sequence[Result]) -> list[str]:
     """One line per load balancer: what it is, whether it has a sidecar, and which modes it can be run in."""
     rows = []
