@@ -63,8 +63,8 @@ class AwsNlb(Platform):
             "keep the client's address with pods as targets, unless preserve_client_ip is switched on (client_address.mode source_address)",
             "be told apart per port: PROXY protocol is for every port of the gateway, so clients inside of the cluster have to send it too",
             "be made from a Gateway of class gateway.k8s.aws/nlb by this collection: its class is found, the gateway's Service is used",
-            "be promised in EKS Auto Mode to check nodes by a port's name, to take an ssl_policy or to speak TLS to the gateway: its list of "
-            "annotations names none of these (UNCONFIRMED)",
+            "be promised in EKS Auto Mode to check nodes by a port's name, to take an ssl_policy or to speak TLS to the gateway, since its "
+            "list of annotations names none of these (UNCONFIRMED)",
         ),
         proof="read in the vendor's source",
     )
