@@ -33,8 +33,7 @@ def mapping(**more: Any) -> Callable[[Place], Obj]:
     """Mappings with these fields besides."""
 
     def make(place: Place) -> Obj:
-        number = "" if place.number == 80 else f":{place.number}"
-        fields = {"hostname": place.host, "prefix": place.path, "service": f"{place.service}{number}", **more}
+        fields = {"hostname": place.host, "prefix": place.path, "service": f"{place.service}:{place.number}", **more}
         return obj("Mapping", place, {key: value(place) if callable(value) else value for key, value in fields.items()})
 
     return make
@@ -72,6 +71,7 @@ VENDOR = Vendor(
         ),
         Way("annotation", lambda place: None, ("http-80", "http-8000", "auto", "tcp"), notes=note),
         Way("tcpmapping", stream, OF_STREAMS, stream=True),
+        Way("bare", mapping(service=lambda place: place.service), ONE),
         Way("full-name", mapping(service=full_name), ONE),
         Way("rewritten", mapping(host_rewrite=full_name), ONE),
         Way("resolved", mapping(service=lambda place: f"{place.service}.{NAMESPACE}", auto_host_rewrite=True), ONE),

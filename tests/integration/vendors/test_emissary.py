@@ -1,136 +1,106 @@
 # Copyright: Contributors to the meshlb.istio project
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Emissary: prediction equals measurement for every kind of route, strategy, mesh-wide mode, and both global resolvers.
+"""What Emissary has to itself: an annotation that forbids injection, and ``certs_only``, its own way to mutual TLS.
 
-On a lab with it: lab/lab up --name emi --with emissary, then with MESHLB_LAB_NAME=emi MESHLB_VENDORS=emissary.
+``certs_only`` needs a release that takes up certificates that were renewed. The lab's is older, and is refused. How the way works is
+measured with the same program under a newer image's name.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.integration.conftest import set_mode
-from tests.integration.support import mappings
-from tests.integration.support.cluster import Cluster
+from tests.integration.support.cluster import ROOT
 from tests.integration.support.modules import module
 from tests.integration.support.objects import differences, record
-from tests.integration.support.traffic import REQUESTS, Entry, Target, ask_all, entry_of, measured, settle
+from tests.integration.support.world import SERVERS_OWN, World
 
-LOAD_BALANCER = {"namespace": "emissary", "name": "emissary-ingress"}
-STRATEGIES = ("auto", "service_vip", "host_rewrite", "host_alias", "host_entry", "headless_twin")
-MODES = ("PERMISSIVE", "STRICT")
-RESOLVERS = ("kubernetes-service", "endpoint")
-OWN = ("mappings.getambassador.io", "tcpmappings.getambassador.io", "modules.getambassador.io", "tlscontexts.getambassador.io")
+HOME, NAME = "emissary", "emissary-ingress"
+ROTATES = "4.1.0"
+VALUES = ROOT / "roles" / "lb_vendor_emissary" / "vars" / "main.yml"
 
-
-class World:
-    """Emissary's routes on the cluster."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self.entry = entry_of(cluster, "emissary", "emissary-ingress", "emissary-ingress")
-        raw = cluster.get("service", "stream", "--namespace", mappings.HOME)["spec"]["clusterIP"]
-        self.stream = Entry(raw, mappings.STREAM, self.entry.identity)
-
-    def look(self) -> dict[str, str]:
-        """Verdicts by kind."""
-        targets = {kind: Target(mappings.host(kind), "/p/" if kind == "prefixed" else "/") for kind in mappings.kinds()}
-        streamed = targets.pop(mappings.STREAMED)
-        found = ask_all(self.entry, list(targets.values()), REQUESTS)
-        seen = {kind: measured(found[target], self.entry.identity) for kind, target in targets.items()}
-        answers = ask_all(self.stream, [streamed], REQUESTS)[streamed]
-        verdict = measured(answers, self.entry.identity)
-        # A stream has no status to answer with: it is closed.
-        return {**seen, mappings.STREAMED: "refused" if verdict == "status 0" else verdict}
-
-    def route(self, check: bool = False, **options: Any) -> dict[str, Any]:
-        return module(self.cluster, "service_routing", check, namespaces=[mappings.NAMESPACE], load_balancers=["emissary"], **options)
-
-    def resolve_by(self, name: str) -> None:
-        # What was connected before a change stays as it was until it is closed, and these requests would keep it open.
-        self.cluster.apply(mappings.module(resolver=name, cluster_max_connection_lifetime_ms=1000))
-
-    def agree(self, predicted: Mapping[str, str]) -> None:
-        """Measure until it is what was predicted, or fail with the difference."""
-        seen = settle(self.look, predicted)
-        wrong = {kind: (predicted[kind], seen[kind]) for kind in mappings.kinds() if predicted[kind] != seen[kind]}
-        assert not wrong, f"predicted and measured: {wrong}"
+pytestmark = pytest.mark.parametrize("world", ["emissary"], indirect=True, scope="module")
 
 
-def verdicts(result: Mapping[str, Any], when: str) -> dict[str, str]:
-    """Predictions by kind."""
-    found = {}
-    for route in result["routes"]:
-        found[route["host"].split(".")[0] or mappings.STREAMED] = route[when]["verdict"]
-    assert sorted(found) == sorted(mappings.kinds())
-    return found
+def deployment(world: World) -> Any:
+    """Emissary's own Deployment."""
+    return world.cluster.get("deployment", NAME, "--namespace", HOME)
 
 
-@pytest.fixture(scope="module")
-def world(cluster: Cluster) -> Iterator[World]:
-    """The applications and their routes."""
-    stock = cluster.get("modules.getambassador.io", "ambassador", "--namespace", mappings.HOME)["spec"]["config"]
-    mappings.build(cluster, cluster.image_of("apps", "echo"))
-    yield World(cluster)
-    module(cluster, "service_routing", state="absent", load_balancers=["emissary"])
-    module(cluster, "lb_sidecar", load_balancer=LOAD_BALANCER, state="absent")
-    cluster.delete("namespace", mappings.NAMESPACE)
-    cluster.delete("service", "stream", "--namespace", mappings.HOME)
-    cluster.run("replace", "--filename=-", stdin=json.dumps(mappings.module(**stock)))
-    cluster.delete("peerauthentication", "default", "--namespace", "istio-system")
+def newer_name(world: World) -> str:
+    """The lab's image once more, under the name of a release that takes up renewed certificates."""
+    image = str(deployment(world)["spec"]["template"]["spec"]["containers"][0]["image"])
+    newer = f"{image.rpartition(':')[0]}:{ROTATES}"
+    socket = Path(world.cluster.kubeconfig).with_name("containerd.sock")
+    command = ["ctr", "-a", str(socket), "-n", "k8s.io", "images", "tag", "--force", image, newer]
+    subprocess.run(command, check=True, capture_output=True)
+    return newer
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_without_a_sidecar(world: World, mode: str) -> None:
-    set_mode(world.cluster, mode)
-    world.agree(verdicts(world.route(check=True), "before"))
+@pytest.fixture
+def own_certificates(world: World) -> Iterator[None]:
+    """Emissary as the role lb_vendor_emissary installs it with certificates of its own: the role's values, put into the Deployment."""
+    before = deployment(world)
+    values = yaml.safe_load(VALUES.read_text(encoding="utf-8"))["__lb_vendor_emissary_certificate_values"]
+    (first, *_rest) = before["spec"]["template"]["spec"]["containers"]
+    container = {
+        "name": first["name"], "image": newer_name(world), "volumeMounts": values["volumeMounts"],
+        "env": [{"name": key, "value": value} for key, value in values["env"].items()],
+    }  # fmt: skip
+    template = {
+        "metadata": {"annotations": values["podAnnotations"], "labels": {"sidecar.istio.io/inject": "true"}},
+        "spec": {"containers": [container], "volumes": values["volumes"]},
+    }
+    patch = json.dumps({"spec": {"template": template}})
+    world.cluster.run("patch", "deployment", NAME, "--namespace", HOME, "--type=strategic", f"--patch={patch}")
+    world.cluster.rolled_out(HOME, f"deployment/{NAME}")
+    yield
+    before["metadata"] = {key: value for key, value in before["metadata"].items() if key not in SERVERS_OWN}
+    world.cluster.run("replace", "--filename=-", stdin=json.dumps(before))
+    world.cluster.rolled_out(HOME, f"deployment/{NAME}")
 
 
 def test_a_sidecar_in_spite_of_the_stock_annotation(world: World) -> None:
-    result = module(world.cluster, "lb_sidecar", load_balancer=LOAD_BALANCER)
-    assert result["changed"]
-    template = world.cluster.get("deployment", "emissary-ingress", "--namespace", "emissary")["spec"]["template"]["metadata"]
-    assert template["annotations"]["sidecar.istio.io/inject"] == "false"
+    assert deployment(world)["spec"]["template"]["metadata"]["annotations"]["sidecar.istio.io/inject"] == "false"
+    assert world.sidecar("present")["changed"]
     (found,) = [item for item in module(world.cluster, "lb_info")["load_balancers"] if item["vendor"] == "emissary"]
     assert found["sidecar"] == {"injected": True, "inbound_capture": "none"}
+    world.sidecar("absent")
 
 
-@pytest.mark.parametrize("resolver", RESOLVERS)
-@pytest.mark.parametrize("mode", MODES)
-def test_with_a_sidecar_alone(world: World, mode: str, resolver: str) -> None:
-    set_mode(world.cluster, mode)
-    world.resolve_by(resolver)
-    world.agree(verdicts(world.route(check=True), "before"))
+def test_certs_only_is_refused_where_renewed_certificates_are_not_taken_up(world: World) -> None:
+    result = world.route(check=True, strategy="certs_only")
+    assert not result["changes"]
+    assert {route["after"]["strategy"] for route in result["routes"]} == {"none"}
+    reasons = [route["after"]["why"] for route in result["routes"] if route["object"]["kind"] == "Mapping"]
+    assert all("before 4.1" in reason for reason in reasons), reasons
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("resolver", RESOLVERS)
-@pytest.mark.parametrize("mode", MODES)
-def test_strategy(world: World, mode: str, resolver: str, strategy: str) -> None:
-    set_mode(world.cluster, mode)
-    world.resolve_by(resolver)
-    result = world.route(strategy=strategy)
-    world.agree(verdicts(result, "after"))
-    again = world.route(strategy=strategy)
-    assert not again["changed"]
-    assert verdicts(again, "before") == verdicts(result, "after")
-    if strategy == "host_rewrite":
-        (answer,) = ask_all(world.entry, [Target(mappings.host("http"))], 1)[Target(mappings.host("http"))]
-        assert answer.host == mappings.FULL
-
-
-def test_the_way_back(world: World) -> None:
-    for resolver in RESOLVERS:
-        world.resolve_by(resolver)
-        world.route(state="absent")
-        before = record(world.cluster)
-        own = record(world.cluster, OWN)
-        assert world.route(strategy="auto")["changed"]
-        world.route(state="absent")
-        assert not differences(before, record(world.cluster))
-        assert not differences(own, record(world.cluster, OWN))
+def test_certs_only(world: World, own_certificates: None) -> None:
+    """Host and resolver stay as they are; a backend whose certificate is not the mesh's is refused."""
+    before = record(world.cluster)
+    for mode in ("PERMISSIVE", "STRICT"):
+        set_mode(world.cluster, mode)
+        result = world.route(strategy="certs_only")
+        served = [route for route in result["routes"] if route["after"]["strategy"] == "certs_only"]
+        assert {route["after"]["verdict"] for route in served} == {"mutual_tls"}
+        wrong = world.compare(("certs_only", mode), world.verdicts(result, "after"))
+        assert not wrong, wrong
+        again = world.route(strategy="certs_only")
+        assert not again["changed"]
+    seen = world.answers()
+    hosts = {case.name: {answer.host for answer in seen[case.name]} for case in world.cases if case.way.name in ("mapping", "endpoint")}
+    served_names = {route["host"].partition(".")[0] for route in served}
+    assert all(hosts[name] == {f"{name}.vendors.example.test"} for name in hosts if name in served_names)
+    world.route(state="absent")
+    world.cluster.delete("peerauthentication", "default", "--namespace", "istio-system")
+    assert not differences(before, record(world.cluster))

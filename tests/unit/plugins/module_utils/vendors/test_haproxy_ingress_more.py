@@ -41,6 +41,8 @@ from tests.unit.plugins.module_utils.vendors.haproxy_ingress_kit import (
     routes,
 )
 
+ATTACHES = "quay.io/jcmoraisjr/haproxy-ingress:v0.15.3"
+
 
 def test_other_routes() -> None:
     tcp = config_map("tcp", **{"9000": "apps/shop:80:PROXY"})
@@ -71,12 +73,19 @@ def test_paths(options: dict[str, str], kind: str, expected: tuple[str, bool]) -
 
 def test_gateway_routes_go_to_pods_whatever_is_set() -> None:
     made = noted(headers="host: x.example.com", **ON)
-    found = one(made, gateway(), route("a", rule(to_service("shop"), filters=[rewrite("y.example.com")])), lb(**ON))
+    found = one(made, gateway(), route("a", rule(to_service("shop"), filters=[rewrite("y.example.com")])), lb(**ON), image=ATTACHES)
     assert (found.upstream, found.settable) == (Upstream(POD, "x.example.com"), False)
-    assert routes(made, gateway(), route("a", rule(to_service("shop")), kind="GRPCRoute")) == []
-    assert routes(made, gateway(), route("a", rule(to_service("shop"))), args=["--watch-gateway=false"]) == []
+    assert routes(made, gateway(), route("a", rule(to_service("shop")), kind="GRPCRoute"), image=ATTACHES) == []
+    assert routes(made, gateway(), route("a", rule(to_service("shop"))), args=["--watch-gateway=false"], image=ATTACHES) == []
     header = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "Host", "value": "z.example.com"}]}}
-    assert one(service("shop"), gateway(), route("a", rule(to_service("shop"), filters=[header]))).upstream.host == "z.example.com"
+    found = one(service("shop"), gateway(), route("a", rule(to_service("shop"), filters=[header])), image=ATTACHES)
+    assert found.upstream.host == "z.example.com"
+
+
+def test_gateway_routes_are_not_read_by_releases_that_know_their_first_versions_alone() -> None:
+    """Seen in the lab: 0.14.7 asks for v1alpha2, does not find it, and serves none of them."""
+    found = reading(cluster(service("shop"), gateway(), route("a", rule(to_service("shop")))))
+    assert (found.routes, [item.code for item in found.findings]) == ((), ["MLB220"])
 
 
 def test_reading_only_some_objects_gives_the_same_routes() -> None:
@@ -84,7 +93,7 @@ def test_reading_only_some_objects_gives_the_same_routes() -> None:
     snapshot = cluster(
         service("shop"), tcp, ingress("a"), ingress("b", path(backend("shop", 81)), **OTHER_HOST), gateway(),
         route("c", rule(to_service("shop"))),
-        args=["--default-backend-service=apps/shop"],
+        args=["--default-backend-service=apps/shop"], image=ATTACHES,
     )  # fmt: skip
     everything = reading(snapshot).routes
     assert len(everything) == 5
@@ -133,7 +142,7 @@ def test_ingresses_of_one_service_are_switched_together() -> None:
 
 
 def test_gateway_routes_are_served_without_the_vendor() -> None:
-    snapshot = meshed(gateway(), route("a", rule(to_service("shop"))))
+    snapshot = meshed(gateway(), route("a", rule(to_service("shop"))), image=ATTACHES)
     for strategy in ("host_entry", "headless_twin", "auto"):
         assert run(snapshot, strategy).verdicts == {"mutual_tls"}
     for strategy in ("host_rewrite", "host_alias", "service_vip"):
@@ -142,7 +151,7 @@ def test_gateway_routes_are_served_without_the_vendor() -> None:
 
 
 def test_both_kinds_of_routes_of_one_service_do_not_disturb_one_another() -> None:
-    snapshot = meshed(ingress(), gateway(), route("b", rule(to_service("shop")), hosts=("b.example.com",)))
+    snapshot = meshed(ingress(), gateway(), route("b", rule(to_service("shop")), hosts=("b.example.com",)), image=ATTACHES)
     found = run(snapshot)
     assert found.verdicts == {"mutual_tls"}
     assert contents(taken_back(found.after)) == contents(snapshot)
