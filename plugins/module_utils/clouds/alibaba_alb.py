@@ -27,6 +27,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import Platform, pod_port, refused
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.bodies import ingress
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import PlatformSigns
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import word
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Scheme
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import annotations_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
@@ -67,14 +68,14 @@ class AlibabaAlb(Platform):
             "managed", "open_source")),
         ChainOption("targets", "Whether it sends to pods (the default, needs Terway) or to nodes.", ("pods", "nodes")),
         ChainOption("tls_secret", "The Secret, beside the gateway, with the certificate for HTTPS."),
-        ChainOption("discover_certificate", "Take the certificate for the hosts from the certificate service.", ("yes", "no")),
+        ChainOption("discover_certificate", "Take the certificate for the hosts from the certificate service.", ("true", "false")),
     )
 
     def scheme_of(self, snapshot: Snapshot, route: Obj) -> Scheme:
         return "tls" if annotations_of(route).get(f"{PREFIX}/backend-protocol") == "https" else "http"
 
     def ends_tls(self, request: ChainRequest) -> bool:
-        return bool(request.option("tls_secret")) or request.option("discover_certificate") == "yes"
+        return bool(request.option("tls_secret")) or word(request, "discover_certificate") == "true"
 
     def chain_front(self, request: ChainRequest) -> Front:
         https, managed = self.ends_tls(request), _managed(request)
@@ -84,7 +85,7 @@ class AlibabaAlb(Platform):
             "the open-source controller has no setting for TLS to the gateway: let it send to a port without TLS"
             if request.gateway.tls and not managed else "",
             "a certificate is found by its hosts: give hosts, or a Secret in platform_options.tls_secret"
-            if request.option("discover_certificate") == "yes" and not request.hosts else "",
+            if word(request, "discover_certificate") == "true" and not request.hosts else "",
         ])
         if refusal is not None:
             return refusal

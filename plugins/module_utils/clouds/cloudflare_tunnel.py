@@ -26,6 +26,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import Platform, refused
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.bodies import metadata
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import word
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
@@ -66,7 +67,7 @@ class CloudflareTunnel(Platform):
         ChainOption("credentials_file", "Where the tunnel's credentials are in cloudflared's container."),
         ChainOption("config_map", "Name of the ConfigMap for the rules, where it is not the chain's name."),
         ChainOption("ca_pool", "File in cloudflared's container with the CA of the gateway's certificate; else any certificate is taken."),
-        ChainOption("http2", "Whether to speak HTTP/2 to the gateway (with TLS).", ("yes", "no")),
+        ChainOption("http2", "Whether to speak HTTP/2 to the gateway (with TLS).", ("true", "false")),
     )
 
     def server_name(self, request: ChainRequest) -> ServerName:
@@ -121,7 +122,7 @@ def _target(request: ChainRequest) -> Obj:
     if gateway.tls:
         name: Obj = {"originServerName": gateway.server_name} if gateway.server_name else {"matchSNItoHost": True}
         pool = str(request.option("ca_pool", ""))
-        http2 = {"http2Origin": True} if request.option("http2") == "yes" else {}
+        http2 = {"http2Origin": True} if word(request, "http2") == "true" else {}
         rule["originRequest"] = {**name, **({"caPool": pool} if pool else {"noTLSVerify": True}), **http2}
     return rule
 

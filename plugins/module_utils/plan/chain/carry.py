@@ -12,7 +12,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend,
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, is_external_name
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.paths import PathRule, in_order, path_kind
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.paths import PathRule, in_order, path_rule
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _refusal(snapshot: Snapshot, route: Route, *, begins_with: bool) -> str:
         return "several backends share its requests, and the gateway cannot see how the load balancer chose"
     if "$" in route.upstream.host:
         return f"the load balancer makes the Host out of variables ({route.upstream.host})"
-    if path_kind(route.path_type, route.path, begins_with=begins_with) is None and not route.rewrites_path:
+    if path_rule(route.path_type, route.path, begins_with=begins_with) is None and not route.rewrites_path:
         return f"its path ({route.path_type} {route.path}) is written in the load balancer's own way"
     return _backend_refusal(snapshot, route.backend)
 
@@ -92,8 +92,8 @@ def _contradictions(routes: Sequence[Route], *, begins_with: bool) -> dict[Route
         found.update({route: why for route in routes if route.rewrites_path})
     seen: dict[tuple[str, str], Route] = {}
     for route in routes:
-        kind = path_kind(route.path_type, route.path, begins_with=begins_with) or ""
-        first = seen.setdefault((kind, route.path), route)
+        place = path_rule(route.path_type, route.path, begins_with=begins_with) or ("", route.path)
+        first = seen.setdefault(place, route)
         if first.backend != route.backend and first not in found and route not in found:
             why = f"{first.object} and {route.object} both claim {route.host}{route.path}, for different backends"
             found.update({first: why, route: why})
@@ -107,7 +107,7 @@ def _rules(routes: Sequence[Route], *, begins_with: bool) -> list[PathRule]:
         return [PathRule("any", "/", backends[0])]
     rules = []
     for route in routes:
-        kind = path_kind(route.path_type, route.path, begins_with=begins_with)
-        if kind is not None:
-            rules.append(PathRule(kind, route.path, route.backend))
+        place = path_rule(route.path_type, route.path, begins_with=begins_with)
+        if place is not None:
+            rules.append(PathRule(*place, route.backend))
     return in_order(rules)

@@ -17,6 +17,8 @@ from typing import Any, Literal
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend
 
 PathKind = Literal["exact", "prefix", "begins", "any"]
+_OWN_TYPES = ("ImplementationSpecific", "PathPrefix")
+_SIGNS = frozenset("*^$()[]{}|+?%\\~")
 # Of one length, so that regular expressions of paths sort as the paths themselves do.
 _ELEMENTS, _ANYTHING = "(/.*)?", "(?:.*)"
 
@@ -35,15 +37,22 @@ class PathRule:
         return (self.kind != "exact", self.kind == "any", -len(self.path.rstrip("/")), self.path)
 
 
-def path_kind(path_type: str, path: str, *, begins_with: bool) -> PathKind | None:
-    """What a route's path means, ``None`` where the gateway cannot say it."""
+def path_rule(path_type: str, path: str, *, begins_with: bool) -> tuple[PathKind, str] | None:
+    """What a route's path means, and the path without the load balancer's own signs; ``None`` where the gateway cannot say it.
+
+    ``begins_with``: a path of a type that is the load balancer's own takes every path that begins so.
+    """
     if path_type == "Exact":
-        return "exact"
-    if path_type not in ("Prefix", "ImplementationSpecific") or not path.startswith("/"):
+        return "exact", path
+    if path_type not in ("Prefix", *_OWN_TYPES) or not path.startswith("/"):
+        return None
+    if path_type in _OWN_TYPES and path.endswith("/*") and not begins_with:
+        path, begins_with = path[:-1], True
+    if path_type in _OWN_TYPES and set(path) & _SIGNS:
         return None
     if path == "/":
-        return "any"
-    return "begins" if path_type == "ImplementationSpecific" and begins_with else "prefix"
+        return "any", path
+    return ("begins" if path_type in _OWN_TYPES and begins_with else "prefix"), path
 
 
 def in_order(rules: Iterable[PathRule]) -> list[PathRule]:

@@ -98,7 +98,7 @@ def plan_chain(
     findings += (finding("MLB613", step) for step in lead.front.steps)
     return ChainPlan(
         state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.wishes,
-        tuple(_chained(live, base, state, load_balancer, lead, options)), tuple(dict.fromkeys(findings)),
+        tuple(_chained(live, base, state, load_balancer, lead, options, side.routes)), tuple(dict.fromkeys(findings)),
     )
 
 
@@ -180,7 +180,8 @@ def _address_unknown(lead: _Lead, state: GatewayState) -> list[Finding]:
 
 
 def _chained(
-    live: Snapshot, base: Snapshot, state: GatewayState, load_balancer: LoadBalancer | None, lead: _Lead, options: Options
+    live: Snapshot, base: Snapshot, state: GatewayState, load_balancer: LoadBalancer | None, lead: _Lead, options: Options,
+    mesh: tuple[Obj, ...],
 ) -> list[ChainedRoute]:
     found = []
     for route in (*lead.carried.routes, *lead.carried.refusals):
@@ -192,10 +193,12 @@ def _chained(
             route.host, route.path, route.path_type, route.backend, now, behind if chained else direct, chained, route.object,
         ))
     nothing = Outcome("unknown", "no route of this collection leads there yet")
+    # A load balancer that is made of the gateway's own Service has no object of its own: there the gateway's routes tell.
+    telling = lead.front.bodies or mesh
+    there = bool(telling) and all(_exists(live, body) for body in telling)
     for host in options.hosts:
         for rule in host.rules:
             behind = through_gateway(base, state, rule.backend)
-            there = bool(lead.front.bodies) and all(_exists(live, body) for body in lead.front.bodies)
             found.append(ChainedRoute(host.host, rule.path, rule.kind, rule.backend, behind if there else nothing, behind, True))
     return sorted(found, key=lambda item: (item.host, item.path, item.path_type, item.backend.service, item.backend.port))
 

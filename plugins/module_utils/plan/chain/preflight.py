@@ -68,7 +68,8 @@ def preflight(case: Case) -> list[Finding]:
         return [finding("MLB616", f"{case.state.trouble}. {case.state.remedy}")]
     rules = (_beyond, _redirect_loop, _no_server_name, _proxy_check, _unreadable_addresses, _diverted, _old_kinds, _not_merged, _others)
     own = case.profile.chain_preflight(case.snapshot, case.request)
-    return [remark for rule in rules for remark in rule(case)] + list(own)
+    # The load balancer's own come first: they say of its kinds more than that they are not there.
+    return [*own, *(remark for rule in rules for remark in rule(case))]
 
 
 def _beyond(case: Case) -> Iterator[Finding]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -123,17 +124,31 @@ def _service_wishes(state: GatewayState, needs: ServiceNeeds) -> tuple[list[Wish
         wanted += [(path, needs.app_protocol) for path in _protocol_paths(service, state.target.port)]
     for path, value in wanted:
         present = value_at(service, path)
-        if present is ABSENT:
-            wishes.append(Wish(service, path, value))
-        elif present != value and path[-1] != "externalTrafficPolicy":
+        merged = _merged(present, value)
+        if present is ABSENT or path[-1] == "externalTrafficPolicy":
+            wishes += [Wish(service, path, value)] if present != value else []
+        elif merged is None:
             name = ".".join(map(str, path))
             findings.append(finding("MLB609", f"{name} is {present!r}, and {value!r} is needed", ref_of(service)))
-        elif present != value:
-            wishes.append(Wish(service, path, value))
+        elif merged != present:
+            wishes.append(Wish(service, path, merged))
     kind = str(dig(service, "spec", "type", default="ClusterIP"))
     if _RANK.get(kind, 0) < _RANK[needs.type]:
         wishes.append(Wish(service, ("spec", "type"), needs.type))
     return wishes, findings
+
+
+def _merged(present: object, value: object) -> object:
+    """What holds both values, ``None`` where they differ; an annotation that is a JSON map keeps the keys that it has."""
+    if present == value:
+        return present
+    try:
+        old, new = json.loads(str(present)), json.loads(str(value))
+    except ValueError:
+        return None
+    if not isinstance(old, dict) or not isinstance(new, dict) or any(old.get(key, new[key]) != new[key] for key in new):
+        return None
+    return present if all(key in old for key in new) else json.dumps({**old, **new})
 
 
 def _protocol_paths(service: Obj, number: int) -> Iterable[tuple[str | int, ...]]:

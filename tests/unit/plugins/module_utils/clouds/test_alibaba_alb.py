@@ -59,7 +59,7 @@ def test_an_ingress_in_the_gateways_namespace(
 def test_certificates() -> None:
     by_secret = ALB.chain_front(request(tls_secret="shop"))
     assert by_secret.bodies[0]["spec"]["tls"] == [{"hosts": [HOST], "secretName": "shop"}]
-    by_host = ALB.chain_front(request(discover_certificate="yes"))
+    by_host = ALB.chain_front(request(discover_certificate="true"))
     assert by_host.bodies[0]["spec"]["tls"] == [{"hosts": [HOST]}]
     assert "XForwardedForProtoEnabled" in by_host.steps[0] and not ALB.chain_front(request()).steps
     assert (ALB.ends_tls(request()), ALB.ends_tls(request(tls_secret="x")), ALB.ends_tls(request(discover_certificate="no"))) == (
@@ -69,7 +69,7 @@ def test_certificates() -> None:
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "redirect without a certificate": ({"https_redirect": True}, "tls_secret"),
     "TLS to the gateway, open source": ({"controller": "open_source", "gateway": target(tls=True)}, "open-source"),
-    "a certificate for no host": ({"discover_certificate": "yes", "hosts": ()}, "give hosts"),
+    "a certificate for no host": ({"discover_certificate": "true", "hosts": ()}, "give hosts"),
 }
 
 

@@ -27,7 +27,7 @@ RULES: dict[str, tuple[dict[str, Any], list[Obj], str]] = {
         {"gateway": target(tls=True)},
         [{"hostname": HOST, "service": HTTPS, "originRequest": {"matchSNItoHost": True, "noTLSVerify": True}}, REST], "host"),
     "TLS, verified, by a name, HTTP/2": (
-        {"gateway": target(tls=True, server_name="gw.example.com"), "ca_pool": "/ca.pem", "http2": "yes"},
+        {"gateway": target(tls=True, server_name="gw.example.com"), "ca_pool": "/ca.pem", "http2": "true"},
         [{"hostname": HOST, "service": HTTPS,
           "originRequest": {"originServerName": "gw.example.com", "caPool": "/ca.pem", "http2Origin": True}}, REST], "settable"),
 }  # fmt: skip
