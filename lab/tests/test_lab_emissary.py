@@ -40,6 +40,9 @@ def test_what_converts_is_left_out_and_services_stay_inside() -> None:
     made = emissary.adapted({"kind": "Service", "metadata": {"name": "e"}, "spec": {"type": "LoadBalancer", "ports": ports}})
     assert made
     assert made["spec"] == {"type": "ClusterIP", "ports": [{"port": 80}]}
+    entry = emissary.adapted({"kind": "Service", "metadata": {"name": "emissary-ingress"}, "spec": {"ports": [{"port": 80}]}})
+    assert entry
+    assert [port["port"] for port in entry["spec"]["ports"]] == [80, emissary.STREAM]
 
 
 ONE, TWO = {"kind": "A", "metadata": {"name": "one"}}, {"kind": "B", "metadata": {"name": "two"}}

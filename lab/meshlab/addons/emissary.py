@@ -23,6 +23,7 @@ MODULE: Final = "github.com/emissary-ingress/emissary/v3"
 PYTHON: Final = "3.13"  # of the Debian release inside the images
 SITE: Final = f"usr/local/lib/python{PYTHON}/dist-packages"
 VERSION: Final = "v3alpha1"
+STREAM: Final = 9000
 PROGRAM: Final = Program(
     name="emissary",
     packages={"busyambassador": f"{MODULE}/cmd/busyambassador"},
@@ -82,7 +83,10 @@ def adapted(obj: dict[str, Any]) -> dict[str, Any] | None:
         return None
     spec = obj.get("spec", {})
     if obj["kind"] == "Service":
-        return stock.inside(obj)
+        inside = stock.inside(obj)
+        if obj["metadata"]["name"] == "emissary-ingress":
+            inside["spec"]["ports"].append({"name": "tcp-9000", "port": STREAM, "targetPort": STREAM})  # for a TCPMapping
+        return inside
     if obj["kind"] == "Deployment":
         spec["replicas"] = 1
         pod = spec["template"]["spec"]
