@@ -15,14 +15,15 @@ from ansible_collections.meshlb.istio.plugins.module_utils.apply.book import loa
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.managers import manager_finding
 from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding, LoadBalancer, ObjectRef
+from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Change, Finding, LoadBalancer, ObjectRef
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.blockers import outbound_gaps
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import config_map_namespaces, detect
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import has_proxy
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, kind_key, name_of, pod_template, ref_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, kind_key, name_of, pod_template, ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import workload_pods
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.rollout import (
+    Rollout,
     is_ready,
     newest,
     not_ready,
@@ -32,11 +33,17 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.rollout impor
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.sidecar import desired_fields, target_of, workload_of
 from ansible_collections.meshlb.istio.plugins.module_utils.session import Result, deliver, report, start
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import extra_kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.values import change_sides
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import SidecarTarget
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import extra_kinds, profile_of
 
 PART = "lb_sidecar"
 TEMPLATE = "the labels and annotations of its pods"
+PASSING_ON = "its operator has not passed on what its pods are to have"
 INTERVAL = 1.0
+
+Template = Mapping["tuple[str, str]", "str | None"]
+"""Labels and annotations of pods, by ``labels`` or ``annotations`` and key; ``None`` where there must be none."""
 
 
 def run(params: Mapping[str, Any], check_mode: bool, diff: bool) -> Result:
@@ -46,13 +53,14 @@ def run(params: Mapping[str, Any], check_mode: bool, diff: bool) -> Result:
     load_balancers, about = detect(live)
     wanted = params["load_balancer"]
     if params["state"] == "absent":
-        workload, changes, findings = _absent(live, load_balancers, wanted)
+        workload, changes, findings, template = _absent(live, load_balancers, wanted)
     else:
-        workload, changes, findings = _present(live, load_balancers, wanted, params["inbound_capture"])
+        workload, changes, findings, template = _present(live, load_balancers, wanted, params["inbound_capture"])
     ref = ref_of(workload)
     changed, about_writing, _files = deliver(session, changes)
-    if params["wait"] and not check_mode and session.api is not None:
-        wait_for_rollout(session.api, ref, float(params["wait_timeout"]), params["state"] == "present")
+    rolls = kind_key(ref.api_version, ref.kind) in kinds.WORKLOADS
+    if params["wait"] and rolls and not check_mode and session.api is not None:
+        wait_for_rollout(session.api, ref, float(params["wait_timeout"]), params["state"] == "present", template=template)
     findings += [item for item in about if item.object == ref]
     return report(
         changes, [*findings, *about_writing, *_about_rollout(workload, changes)], changed, diff,
@@ -62,7 +70,7 @@ def run(params: Mapping[str, Any], check_mode: bool, diff: bool) -> Result:
 
 def _present(
     live: Snapshot, load_balancers: list[LoadBalancer], wanted: Mapping[str, str], inbound_capture: str
-) -> tuple[Obj, list[Change], list[Finding]]:
+) -> tuple[Obj, list[Change], list[Finding], Template]:
     found = next((item for item in load_balancers if _is(item, wanted)), None)
     if found is None:
         raise _unknown(live, load_balancers, wanted)
@@ -77,25 +85,54 @@ def _present(
     gaps = outbound_gaps(pod_template(workload), target.annotations)
     findings = [finding("MLB304", f"{found.label} carries {gap}", ref_of(workload)) for gap in gaps]
     remark = manager_finding(workload, TEMPLATE)
-    return workload, [change] if change else [], [*findings, *([remark] if remark else [])]
+    template = _made_by_an_operator(target, desired) if target.object is not workload else {}
+    return workload, [change] if change else [], [*findings, *([remark] if remark else [])], template
+
+
+def _made_by_an_operator(target: SidecarTarget, desired: Mapping[tuple[str | int, ...], Any]) -> Template:
+    """What the pods have to have before a rollout is worth looking at: their operator takes its time to pass it on."""
+    places = {target.labels_path: "labels", target.annotations_path: "annotations"}
+    return {(places[path[:-1]], str(path[-1])): None if value is ABSENT else str(value) for path, value in desired.items()}
 
 
 def _absent(
     live: Snapshot, load_balancers: list[LoadBalancer], wanted: Mapping[str, str]
-) -> tuple[Obj, list[Change], list[Finding]]:
+) -> tuple[Obj, list[Change], list[Finding], Template]:
     # What this part wrote is found by its own book: the load balancer may not be recognisable any more.
     label = f"{wanted['namespace']}/{wanted['name']}"
     for obj in ownership.owned(live, PART):
         if label in load_balancers_of(obj):
             change, findings = ownership.release(obj, PART, f"takes the sidecar of {label} back")
             remark = manager_finding(obj, TEMPLATE)
-            return obj, [change] if change else [], [*findings, *([remark] if remark else [])]
+            workload = _named(live, wanted) or obj
+            template = _given_back(live, load_balancers, wanted, change) if change and workload is not obj else {}
+            return workload, [change] if change else [], [*findings, *([remark] if remark else [])], template
     found = next((item for item in load_balancers if _is(item, wanted)), None)
     ref = found.workload if found else None
     workload = live.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
     if workload is None:
         raise _unknown(live, load_balancers, wanted)
-    return workload, [], []
+    return workload, [], [], {}
+
+
+def _named(live: Snapshot, wanted: Mapping[str, str]) -> Obj | None:
+    found = (live.get(kind, wanted["namespace"], wanted["name"]) for kind in kinds.WORKLOADS)
+    return next((item for item in found if item is not None), None)
+
+
+def _given_back(live: Snapshot, load_balancers: list[LoadBalancer], wanted: Mapping[str, str], change: Change) -> Template:
+    """What the operator will have taken from the pods (or put back) once it has seen that its object changed."""
+    found = next((item for item in load_balancers if _is(item, wanted)), None)
+    workload = _named(live, wanted)
+    if found is None or workload is None:
+        return {}
+    target = profile_of(live, found.vendor).sidecar_target(live, workload)
+    before, after = change_sides(change)
+    template: dict[tuple[str, str], str | None] = {}
+    for where, path in (("labels", target.labels_path), ("annotations", target.annotations_path)):
+        now = dig(after, *path, default={})
+        template.update({(where, key): now.get(key) for key in dig(before, *path, default={})})
+    return template
 
 
 def _is(item: LoadBalancer, wanted: Mapping[str, str]) -> bool:
@@ -124,8 +161,11 @@ def wait_for_rollout(
     with_sidecar: bool,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    template: Template | None = None,
 ) -> None:
     """Return when all pods of a workload are new and available (and, where asked for, have a sidecar).
+
+    ``template`` is what its operator has to have put on (or taken from) its pods before that counts.
 
     Raises :class:`MeshlbError` as soon as that cannot happen any more, and when it did not within ``timeout`` seconds.
     """
@@ -133,7 +173,7 @@ def wait_for_rollout(
     while True:
         workload = api.get(ref)
         pods = workload_pods(Snapshot(api.list(kinds.POD, ref.namespace)), workload)
-        state = rollout(workload, pods)
+        state = rollout(workload, pods) if _passed_on(workload, template or {}) else Rollout(waiting=PASSING_ON)
         if state.done:
             if with_sidecar and rolls_by_itself(workload):
                 _demand_sidecars(ref, pods)
@@ -144,6 +184,11 @@ def wait_for_rollout(
             why = ": ".join(filter(None, (state.waiting, not_ready(pods))))
             raise _failure(ref, f"not done within {timeout:g} seconds: {why}", pods, with_sidecar)
         sleep(INTERVAL)
+
+
+def _passed_on(workload: Obj, template: Template) -> bool:
+    metadata = dig(pod_template(workload), "metadata", default={})
+    return all(dig(metadata, *path, default=None) == value for path, value in template.items())
 
 
 def _failure(ref: ObjectRef, what: str, pods: list[Obj], with_sidecar: bool) -> MeshlbError:

@@ -9,6 +9,7 @@ from meshlab import paths, versions
 from meshlab.addons import envoy
 from meshlab.addons.base import Addon, Chart
 from meshlab.build.specs import Asset, Image, Item, Layer, Program
+from meshlab.cluster.core import DEBIAN
 from meshlab.cluster.kubectl import apply, helm, kubectl
 from meshlab.cluster.record import Cluster
 
@@ -34,7 +35,8 @@ PROGRAM: Final = Program(
 IMAGE: Final = Image(
     name="envoyproxy/gateway",
     tag=f"v{versions.ENVOY_GATEWAY}",
-    layers=(Layer("envoy-gateway", (Item("usr/local/bin/envoy-gateway", PROGRAM, "bin/envoy-gateway"),)),),
+    # Its shutdown manager, which runs beside every Envoy, needs a folder for temporary files.
+    layers=(DEBIAN, Layer("envoy-gateway", (Item("usr/local/bin/envoy-gateway", PROGRAM, "bin/envoy-gateway"),))),
     entrypoint=("/usr/local/bin/envoy-gateway",),
     user="65532:65532",
 )

@@ -58,7 +58,7 @@ def entry_of(cluster: Cluster, namespace: str, workload: str, service: str, trus
     found = cluster.get("service", service, "--namespace", namespace)
     (behind,) = cluster.items("deployments.apps,daemonsets.apps", "--namespace", namespace, f"--field-selector=metadata.name={workload}")
     account = behind["spec"]["template"]["spec"].get("serviceAccountName", "default")
-    port = next(item["port"] for item in found["spec"]["ports"] if item["name"] == "http")
+    port = next(item["port"] for item in found["spec"]["ports"] if item["name"].partition("-")[0] == "http")
     return Entry(found["spec"]["clusterIP"], int(port), f"spiffe://{trust_domain}/ns/{namespace}/sa/{account}")
 
 

@@ -26,6 +26,7 @@ KINDS = [
     ("Secret", "v1", "secrets", True),
     ("Deployment", "apps/v1", "deployments", True),
     ("Ingress", "networking.k8s.io/v1", "ingresses", True),
+    ("Gateway", "gateway.networking.k8s.io/v1", "gateways", True),
     ("Odd", "x.example/v2", "odds", True),
     ("Odd", "x.example/v1", "odds", True),
     ("Older", "x.example/v1", "olders", True),

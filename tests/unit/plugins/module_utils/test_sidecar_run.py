@@ -13,6 +13,8 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils import sidecar_run
 from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Mode, ObjectRef
+from ansible_collections.meshlb.istio.plugins.module_utils.plan import sidecar
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import SidecarTarget
 
 from tests.unit.plugins.module_utils.fake_api import FakeApi, Request, obj, serving
 
@@ -140,3 +142,43 @@ def test_waiting_ends_at_last_and_says_who_is_to_blame(fake: FakeApi) -> None:
     with pytest.raises(MeshlbError, match=r"not done within 60 seconds: 0 of 1 pods are available: pod lb-1-x: Running\.") as caught:
         wait(fake)
     assert caught.value.details == {"pods_not_ready": ["lb-1-x"]}
+
+
+GATEWAY_PATH = "/apis/gateway.networking.k8s.io/v1/namespaces/edge/gateways/gw"
+
+
+def test_an_operator_passes_on_what_its_object_says(fake: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither way ends before the operator has changed the pods, and nothing but its own object is written."""
+    gateway = obj("Gateway", "gw", "edge", spec={"infrastructure": {"labels": {"a": "b"}}})
+    fake.add(gateway)
+    path = ("spec", "infrastructure")
+
+    class Operated:
+        def sidecar_target(self, snapshot: Any, workload: Obj) -> SidecarTarget:
+            found = snapshot.get("Gateway.gateway.networking.k8s.io", "edge", "gw")
+            return SidecarTarget(found, (*path, "labels"), (*path, "annotations"))
+
+    monkeypatch.setattr(sidecar_run, "profile_of", lambda snapshot, vendor: Operated())
+    monkeypatch.setattr(sidecar, "profile_of", lambda snapshot, vendor: Operated())
+    monkeypatch.setattr(sidecar_run, "INTERVAL", 0)
+    before, asked = copy.deepcopy(fake.objects[GATEWAY_PATH]), []
+
+    def operate(request: Request) -> None:
+        asked.append(request.path == PATH and request.method == "GET")
+        if sum(asked) == 3:
+            given = fake.objects[GATEWAY_PATH]["spec"]["infrastructure"]
+            fake.objects[PATH]["spec"]["template"]["metadata"] = {
+                "labels": {"app": "lb", **given["labels"]}, "annotations": dict(given.get("annotations", {}))}  # fmt: skip
+
+    fake.answer = operate
+    result = run(fake)
+    assert result["workload"]["kind"] == "Deployment" and [item["object"]["kind"] for item in result["changes"]] == ["Gateway"]
+    assert sum(asked) == 3
+    asked.clear()
+    back = run(fake, state="absent")
+    assert back["workload"]["kind"] == "Deployment" and sum(asked) == 3
+    after = fake.objects[GATEWAY_PATH]
+    assert {**after, "metadata": {**after["metadata"], "resourceVersion": "1"}} == before
+    fake.answer = lambda request: None
+    with pytest.raises(MeshlbError, match="its operator has not passed on"):
+        run(fake, wait_timeout=0)
