@@ -20,7 +20,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options im
     GatewayOptions,
     Options,
 )
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.paths import PathRule, in_order, path_kind
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.paths import PathRule, in_order, path_rule
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import make_backend
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import named, profile_of, profiles_of
@@ -94,7 +94,7 @@ def _rule(where: str, entry: Any, snapshot: Snapshot) -> PathRule:
     if not isinstance(backend, Mapping) or not {"namespace", "service", "port"} <= set(backend):
         raise MeshlbError(f"{where} has no backend.", "A path needs backend with namespace, service and port.")
     path, kind = str(entry.get("path") or "/"), str(entry.get("path_type") or "Prefix")
-    meaning = path_kind(_PATH_TYPES.get(kind, ""), path, begins_with=False)
+    meaning = path_rule(_PATH_TYPES.get(kind, ""), path, begins_with=False)
     if meaning is None:
         raise MeshlbError(f"{where} has path {path!r} of type {kind!r}.", "A path begins with /, and its type is Exact or Prefix.")
     reference = backend["port"]
@@ -105,7 +105,7 @@ def _rule(where: str, entry: Any, snapshot: Snapshot) -> PathRule:
             f"{where} names port {reference} of Service {found.namespace}/{found.service}, which does not exist.",
             "Create it, or correct the name.",
         )
-    return PathRule(meaning, path, found)
+    return PathRule(*meaning, found)
 
 
 def platform_options(given: Mapping[str, Any], profile: Profile) -> dict[str, Any]:

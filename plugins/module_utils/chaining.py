@@ -86,7 +86,8 @@ class ChainRequest:
     ``name`` is for new objects (they go to the gateway's namespace). ``hosts`` are those that clients ask for, none for
     any. ``classes`` are those of the load balancer that was found, empty where it was only named. ``client`` is the mode that the
     user wants, ``auto`` for the load balancer's best; ``trusted_hops`` likewise, ``None`` for what the load balancer adds itself.
-    ``alias`` says how routes that are led to the gateway name it: by its ``address``, by its ``name``, or whatever suits best.
+    ``alias`` says how routes that are led to the gateway name it: by its ``address``, by its ``name``, or whatever suits best;
+    ``addressed``: its address is known, or will be once the gateway is there.
     ``options`` are ``platform_options``, checked against :attr:`vendors.base.Profile.chain_options`. ``istio_version`` may be empty.
     """
 
@@ -99,6 +100,7 @@ class ChainRequest:
     trusted_hops: int | None = None
     istio_version: str = ""
     alias: Literal["auto", "address", "name"] = "auto"
+    addressed: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def option(self, name: str, default: Any = None) -> Any:

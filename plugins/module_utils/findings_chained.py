@@ -39,9 +39,9 @@ CHAINED: tuple[tuple[str, Severity, str, str, str], ...] = (
         "Set a rewrite rule as the message says and confirm it in platform_options, or set client_address.mode to none.",
     ),
     (
-        "MLB607", "error", "Kinds of the Gateway API are missing or too old",
-        "Istio skips kinds of the Gateway API whose CustomResourceDefinitions are older than it needs, without a word.",
-        "Install the CustomResourceDefinitions of the version that the message names, or use gateway.api: istio.",
+        "MLB607", "error", "A kind is missing or too old",
+        "The chain needs a kind that the cluster does not serve; or one of the Gateway API that is older than Istio needs, and skips.",
+        "Install the CustomResourceDefinition, in the version that the message names, or use gateway.api: istio.",
     ),
     (
         "MLB608", "error", "The Gateway would not be merged",

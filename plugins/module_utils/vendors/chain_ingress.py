@@ -12,18 +12,22 @@ knows that address already.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, Front, GatewayTarget
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.bodies import ingress
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
+from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Route, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import CLUSTER_DOMAIN
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import make_backend
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chained import Chained
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import entries, make_backend
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.switches import Switch, Wish
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.wishes import Wishes
 
 Path = tuple["str | int", ...]
+Names = Literal["never", "also", "rather"]
 ROUTES_IN = "meshlb.istio/routes-in"
 EXPORT_TO, NOBODY = "networking.istio.io/exportTo", "~"
 PORT_NAME = "gateway"
@@ -34,21 +38,22 @@ def alias_name(gateway: GatewayTarget) -> str:
     return f"{gateway.name}-{gateway.namespace}"[:46].replace(".", "-").rstrip("-") + "-gateway"
 
 
-def by_address(request: ChainRequest, *, names: bool) -> bool:
+def by_address(request: ChainRequest, names: Names) -> bool:
     """Whether an alias holds the gateway's address; ``names``: whether the controller follows ExternalName Services."""
-    return request.alias == "address" or (request.alias == "auto" and not names)
+    suits = names == "never" or (names == "also" and request.addressed)
+    return request.alias == "address" or (request.alias == "auto" and suits)
 
 
-def alias_bodies(namespace: str, request: ChainRequest, *, names: bool) -> tuple[Obj, ...]:
-    """The objects that stand for the gateway in a namespace."""
+def alias_bodies(namespace: str, request: ChainRequest, names: Names, notes: dict[str, str] | None = None) -> tuple[Obj, ...]:
+    """The objects that stand for the gateway in a namespace; ``notes`` are annotations of the Service."""
     gateway = request.gateway
     name = alias_name(gateway)
-    notes = {ROUTES_IN: namespace, EXPORT_TO: NOBODY}
+    notes = {ROUTES_IN: namespace, EXPORT_TO: NOBODY, **(notes or {})}
     port: Obj = {"name": PORT_NAME, "port": gateway.port, "protocol": "TCP", "targetPort": gateway.port}
     service: Obj = {
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace, "annotations": notes},
     }
-    if not by_address(request, names=names):
+    if not by_address(request, names):
         target = f"{gateway.service}.{gateway.namespace}.svc.{CLUSTER_DOMAIN}"
         return ({**service, "spec": {"type": "ExternalName", "externalName": target, "ports": [port]}},)
     listed = [{"addresses": [gateway.address], "conditions": {"ready": True}}] if gateway.address else []
@@ -64,7 +69,9 @@ def alias_bodies(namespace: str, request: ChainRequest, *, names: bool) -> tuple
     return ({**service, "spec": {"clusterIP": "None", "ports": [port]}}, addresses)
 
 
-def redirected(snapshot: Snapshot, routes: Iterable[Route], request: ChainRequest, *, names: bool = True) -> Switch:
+def redirected(
+    snapshot: Snapshot, routes: Iterable[Route], request: ChainRequest, names: Names, notes: dict[str, str] | None = None
+) -> Switch:
     """The switch for Ingresses: per path one field, and the aliases that these name."""
     value = {"name": alias_name(request.gateway), "port": {"number": request.gateway.port}}
     wishes: dict[tuple[str, str, Path], Wish] = {}
@@ -78,7 +85,7 @@ def redirected(snapshot: Snapshot, routes: Iterable[Route], request: ChainReques
         for place in places:
             wishes[(route.object.namespace, route.object.name, place)] = Wish(found, place, value)
         namespaces.add(route.object.namespace)
-    bodies = [body for namespace in sorted(namespaces) for body in alias_bodies(namespace, request, names=names)]
+    bodies = [body for namespace in sorted(namespaces) for body in alias_bodies(namespace, request, names, notes)]
     return Switch(tuple(wishes.values()), bodies=tuple(bodies))
 
 
@@ -87,9 +94,11 @@ def backend_paths(snapshot: Snapshot, obj: Obj, route: Route) -> list[Path]:
     found: list[Path] = []
     for number, rule in enumerate(dig(obj, "spec", "rules", default=[])):
         for place, entry in enumerate(dig(rule, "http", "paths", default=[])):
-            kind = str(entry.get("pathType", "ImplementationSpecific"))
-            same = (str(rule.get("host", "")), str(entry.get("path") or "/"), kind) == (route.host, route.path, route.path_type)
-            if same and _names(snapshot, entry.get("backend"), route):
+            # Profiles read a path in the load balancer's own sense: without its mark of an expression, and with another type.
+            path = str(entry.get("path") or "/")
+            if str(rule.get("host", "")) == route.host and path in (route.path, f"/~{route.path}") and _names(
+                snapshot, entry.get("backend"), route
+            ):
                 found.append(("spec", "rules", number, "http", "paths", place, "backend", "service"))
     if not found and route.path == "/" and _names(snapshot, dig(obj, "spec", "defaultBackend"), route):
         found.append(("spec", "defaultBackend", "service"))
@@ -101,6 +110,51 @@ def _names(snapshot: Snapshot, backend: Obj | None, route: Route) -> bool:
     port = service.get("port") or {}
     reference = port.get("number") or str(port.get("name") or 0)
     return bool(service) and make_backend(snapshot, route.object.namespace, str(service.get("name", "")), reference) == route.backend
+
+
+class IngressChain(Chained):
+    """What load balancers that serve Ingresses have in common in chained mode; their files say what differs."""
+
+    switches_routes = True
+    begins_with = True
+    follows_names: Names = "also"
+    """Whether it follows Services of type ExternalName: only those where it still reads Endpoints, which nobody makes of slices."""
+
+    def tls_annotations(self, request: ChainRequest) -> dict[str, str]:
+        """Annotations of an Ingress for TLS to the gateway."""
+        return {}
+
+    def alias_annotations(self, request: ChainRequest) -> dict[str, str]:
+        """Annotations of the Service that stands for the gateway."""
+        return {}
+
+    def chain_front(self, request: ChainRequest) -> Front:
+        if request.gateway.tls and self.alias_annotations(request):
+            return Front(refusal="TLS to the gateway is an annotation of the gateway's own Service here, which a new Ingress would share")
+        return new_ingress(request, self.tls_annotations(request))
+
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
+    ) -> Switch:
+        wanted = list(routes)
+        found = redirected(snapshot, wanted, request, self.follows_names, self.alias_annotations(request))
+        if found.refusal or not wanted:
+            return found
+        ref = wanted[0].object
+        return with_annotations(found, snapshot.get(kinds.INGRESS, ref.namespace, ref.name) or {}, wanted, self.tls_annotations(request))
+
+
+def with_annotations(found: Switch, ingress_object: Obj, routes: list[Route], needed: dict[str, str]) -> Switch:
+    """The switch, and annotations that hold for an Ingress as a whole: refused where some of its paths stay."""
+    if not needed:
+        return found
+    if len({(item.host, item.path) for item in routes}) < len({(item.host, item.path) for item in entries(ingress_object)}):
+        return Switch(refusal="TLS to the gateway is switched for an Ingress as a whole, and some of its paths stay with their backends")
+    wishes = Wishes()
+    for key, value in needed.items():
+        wishes.annotate(ingress_object, key, value)
+    answer = wishes.switch()
+    return answer if answer.refusal else replace(found, wishes=(*found.wishes, *answer.wishes))
 
 
 def new_ingress(request: ChainRequest, annotations: dict[str, str] | None = None) -> Front:

@@ -11,8 +11,9 @@ examples/contour/03-envoy.yaml, internal/provisioner.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainFacts, ChainOption, ChainRequest
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import EXCLUDE_OUTBOUND_PORTS
@@ -31,7 +32,6 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import b
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import (
     Facts,
-    Profile,
     Recognition,
     RouteReading,
     SidecarTarget,
@@ -39,6 +39,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import (
     programs_of,
     recognise_container,
 )
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_references import ReferenceChain, References, in_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.contour_proxies import HTTP_PROXY, NO_SWITCH, class_named, http_proxies
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import KINDS as GATEWAY_KINDS
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import Place, Treatment, read_gateway_routes
@@ -51,7 +52,7 @@ _XDS_PORT = "8001"
 _POD_IPS = Treatment(settable=False, why_not_settable=NO_SWITCH)
 
 
-class Contour(Profile):
+class Contour(ReferenceChain):
     """Contour's Envoy."""
 
     id = "contour"
@@ -65,6 +66,19 @@ class Contour(Profile):
         proof="measured in the lab",
         versions="1.33.8",
     )
+    chain = ChainFacts(
+        hops=1, forwarded_for="appended", server_name="never", ends_tls="always",
+        tls_to_gateway="annotation projectcontour.io/upstream-protocol.tls on the Service that stands for the gateway",
+        objects=("Ingress or HTTPProxy", "its backends, redirected to a Service that stands for the gateway"),
+        standalone_mtls="yes, with a sidecar", cannot=("send a server name of one's choice to the gateway",),
+    )
+    chain_options = (
+        ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),
+        ChainOption("tls_secret", "Secret with the certificate for clients, in the gateway's namespace, for new Ingresses."),
+    )
+    # ExternalName Services are off by default (enableExternalNameService).
+    follows_names = "never"
+    references: ClassVar[References] = {"HTTPProxy": (in_routes, "name")}
 
     def recognise(self, workload: Obj) -> Recognition | None:
         """By what only its data plane has beside Envoy: the shutdown manager, or the step that writes Envoy's bootstrap."""
@@ -123,6 +137,9 @@ class Contour(Profile):
 
         plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
         return joined_readings(plain, http_proxies(snapshot, load_balancer, served, only), through_gateway)
+
+    def alias_annotations(self, request: ChainRequest) -> dict[str, str]:
+        return {"projectcontour.io/upstream-protocol.tls": str(request.gateway.port)} if request.gateway.tls else {}
 
 
 def _envoy(template: Obj) -> Obj:

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainFacts, ChainOption, ChainRequest, Front, ServerName
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, ObjectRef, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import INCLUDE_OUTBOUND_RANGES
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, namespace_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors import emissary_chain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import (
     Facts,
     Profile,
@@ -26,6 +28,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import (
     Wish,
     programs_of,
 )
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import IngressChain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary_objects import (
     HOST,
     MAPPING,
@@ -49,7 +52,7 @@ _ROTATES_SINCE = (4, 1)
 Ask = Callable[[Settings, Declared, Route], "tuple[dict[tuple[str, ...], Any], str]"]
 
 
-class Emissary(Profile):
+class Emissary(IngressChain, Profile):
     """Its pods carry both the traffic and its control plane; apiext, of the same image, carries no traffic."""
 
     id = "emissary"
@@ -74,6 +77,16 @@ class Emissary(Profile):
         remark="certs_only from 4.1.0 on: the backend's certificate is verified against the mesh's root, its identity is not",
         proof="measured in the lab",
         versions="3.10.0",
+    )
+    chain = ChainFacts(
+        hops=1, forwarded_for="appended", server_name="settable", ends_tls="always",
+        tls_to_gateway="service: https://... of the Mapping; the server name by sni of a TLSContext",
+        objects=("Mapping", "its service, which becomes the gateway's name"), standalone_mtls="yes, with a sidecar",
+        cannot=("keep its balancing per pod of the backend",),
+    )
+    chain_options = (
+        ChainOption("tls_context", "TLSContext that Mappings name for TLS to the gateway: server name (sni) and CA."),
+        ChainOption("ambassador_id", "The ambassador_id of new Mappings, where it is not the usual one."),
     )
 
     def recognise(self, workload: Obj) -> Recognition | None:
@@ -115,6 +128,20 @@ class Emissary(Profile):
         if answer.refusal:
             return answer
         return Switch(answer.wishes, bodies=(_context(load_balancer),))
+
+    def chain_front(self, request: ChainRequest) -> Front:
+        return emissary_chain.front(request)
+
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
+    ) -> Switch:
+        wanted = list(routes)
+        if wanted and wanted[0].object.kind == "Ingress":
+            return super().chain_switch(snapshot, load_balancer, wanted, request)
+        return emissary_chain.switch(Reader(snapshot, load_balancer), wanted, request)
+
+    def server_name(self, request: ChainRequest) -> ServerName:
+        return "settable" if request.option("tls_context") else "never"
 
 
 def _switch(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], ask: Ask) -> Switch:

@@ -11,12 +11,15 @@ internal/configs/virtualserver.go); ``f5_nginx_routes.py`` reads its routes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainFacts, ChainOption, ChainRequest
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, argument, dig, namespace_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, Profile, RouteReading, Signs, Switch
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, RouteReading, Signs, Switch
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import alias_name
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_references import ReferenceChain, References, in_upstreams
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx_routes import (
     KINDS,
     USE_CLUSTER_IP,
@@ -34,7 +37,7 @@ _SINCE = (3, 5, 0)
 _NO_HOST = "of an Ingress it always sends the client's Host; a VirtualServer can send another"
 
 
-class F5Nginx(Profile):
+class F5Nginx(ReferenceChain):
     """F5's NGINX Ingress Controller: VirtualServer, VirtualServerRoute, TransportServer and (mergeable) Ingress."""
 
     id = "f5_nginx"
@@ -56,6 +59,19 @@ class F5Nginx(Profile):
         proof="validated against the vendor's schema",
         versions="5.6.0",
     )
+    chain = ChainFacts(
+        hops=1, forwarded_for="appended", server_name="never", ends_tls="always",
+        tls_to_gateway="annotation nginx.org/ssl-services on the Ingress",
+        objects=("Ingress", "its path's backend, redirected to a Service that stands for the gateway"),
+        standalone_mtls="yes, with a sidecar", cannot=("be relied on to send a server name to the gateway",),
+    )
+    chain_options = (
+        ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),
+        ChainOption("tls_secret", "Secret with the certificate for clients, in the gateway's namespace, for new Ingresses."),
+    )
+    # ExternalName Services need a resolver, which only NGINX Plus has.
+    follows_names = "never"
+    references: ClassVar[References] = {kind: (in_upstreams, "service") for kind in ("VirtualServer", "VirtualServerRoute")}
 
     def settings(self, snapshot: Snapshot, workload: Obj, container: Obj) -> dict[str, Any]:
         watched = argument(container, "watch-namespace") or ""
@@ -104,6 +120,9 @@ class F5Nginx(Profile):
                 if step.backend in backends:
                     _send_host(wishes, obj, step)
         return wishes.switch()
+
+    def tls_annotations(self, request: ChainRequest) -> dict[str, str]:
+        return {"nginx.org/ssl-services": alias_name(request.gateway)} if request.gateway.tls else {}
 
 
 def _by_object(snapshot: Snapshot, routes: Iterable[Route]) -> Iterator[tuple[Obj, list[Route]]]:

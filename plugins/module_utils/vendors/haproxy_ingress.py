@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainFacts, ChainOption, ChainRequest, ServerName
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef, Route, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
@@ -32,6 +33,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import (
     Signs,
     Switch,
 )
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import IngressChain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import (
     KINDS,
     Place,
@@ -51,11 +53,12 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.streams impor
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.wishes import Wishes, is_older, mesh_name, object_of
 
 CONTROLLER = "haproxy-ingress.github.io/controller"
+_GROUP = "haproxy-ingress.github.io"
 _PREFIXES = "haproxy-ingress.github.io,ingress.kubernetes.io"
 _CONFIG_MAP_FLAGS = ("configmap", "tcp-services-configmap")
 
 
-class HaproxyIngress(Profile):
+class HaproxyIngress(IngressChain, Profile):
     """The community's HAProxy controller; the controller and HAProxy run in one pod."""
 
     id = "haproxy_ingress"
@@ -79,6 +82,18 @@ class HaproxyIngress(Profile):
         proof="measured in the lab",
         versions="0.14.7",
     )
+    chain = ChainFacts(
+        hops=1, forwarded_for="replaced", server_name="settable", ends_tls="always",
+        tls_to_gateway="annotation secure-backends on the Ingress, the server name by secure-sni (0.11)",
+        objects=("Ingress", "its path's backend, redirected to a Service that stands for the gateway"),
+        standalone_mtls="yes, with a sidecar", cannot=("keep its balancing per pod of the backend",),
+    )
+    chain_options = (
+        ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),
+        ChainOption("tls_secret", "Secret with the certificate for clients, in the gateway's namespace, for new Ingresses."),
+    )
+    # Up to 0.14 it reads Endpoints unless told otherwise, and looks names up when it writes its configuration.
+    follows_names = "rather"
 
     def recognise(self, workload: Obj) -> Recognition | None:
         found = super().recognise(workload)
@@ -155,6 +170,15 @@ class HaproxyIngress(Profile):
                 key, lines = reader.headers_of(route)
                 wishes.write(service, ("metadata", "annotations", f"{reader.prefixes[0]}/{key}"), with_host(lines, wanted))
         return wishes.switch()
+
+    def server_name(self, request: ChainRequest) -> ServerName:
+        return "settable" if request.gateway.server_name else "never"
+
+    def tls_annotations(self, request: ChainRequest) -> dict[str, str]:
+        if not request.gateway.tls:
+            return {}
+        name = request.gateway.server_name
+        return {f"{_GROUP}/secure-backends": "true", **({f"{_GROUP}/secure-sni": name} if name else {})}
 
 
 def _annotate(wishes: Wishes, reader: Reader, route: Route, key: str, value: str) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainFacts, ChainOption, ChainRequest
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, ObjectRef, Route, Scheme
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
@@ -26,6 +27,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, Profile, RouteReading, Signs
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import IngressChain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import (
     KINDS,
     Place,
@@ -45,7 +47,7 @@ _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True", "enabled", "on"})
 _WHY_NOT = "HAProxy Technologies' controller always sends to pod addresses"
 
 
-class HaproxyTech(Profile):
+class HaproxyTech(IngressChain, Profile):
     """The company's controller; its IngressClass is called ``haproxy``, like the other one's."""
 
     id = "haproxytech"
@@ -68,6 +70,16 @@ class HaproxyTech(Profile):
         host="annotation set-host on the Ingress (read, but of no use without Service routing)",
         remark="no Service routing; a Service of type ExternalName is the vendor's only detour",
         versions="3.2.9",
+    )
+    chain = ChainFacts(
+        hops=1, forwarded_for="appended", server_name="never", ends_tls="always",
+        tls_to_gateway="annotation haproxy.org/server-ssl on the Service that stands for the gateway",
+        objects=("Ingress", "its path's backend, redirected to a Service that stands for the gateway"),
+        standalone_mtls="yes, with a sidecar", cannot=("send a server name to the gateway",),
+    )
+    chain_options = (
+        ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),
+        ChainOption("tls_secret", "Secret with the certificate for clients, in the gateway's namespace, for new Ingresses."),
     )
 
     def settings(self, snapshot: Snapshot, workload: Obj, container: Obj) -> dict[str, Any]:
@@ -100,6 +112,9 @@ class HaproxyTech(Profile):
         attached = read_gateway_routes(snapshot, load_balancer, {controller}, _to_pods, only) if controller else RouteReading()
         tcp = RouteReading(tuple(route for route in attached.routes if route.object.kind == "TCPRoute"), attached.findings)
         return joined_readings(own, RouteReading(tuple(streams), tuple(dict.fromkeys(reader.findings))), tcp)
+
+    def alias_annotations(self, request: ChainRequest) -> dict[str, str]:
+        return {"haproxy.org/server-ssl": "true"} if request.gateway.tls else {}
 
 
 class _Reader:

@@ -23,10 +23,10 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress
     alias_name,
     new_ingress,
     redirected,
+    with_annotations,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import CLASS_ANNOTATION, IGNORE, class_of, entries
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.switches import Switch
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.wishes import Wishes
 
 SECRET = "proxy_ssl_secret"
 
@@ -70,23 +70,15 @@ def front(request: ChainRequest, prefix: str) -> Front:
 def switch(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest) -> Switch:
     """Lead the routes of one Ingress to the gateway."""
     wanted = list(routes)
-    found = redirected(snapshot, wanted, request, names=not load_balancer.setting("no_external_names"))
+    found = redirected(snapshot, wanted, request, "never" if load_balancer.setting("no_external_names") else "also")
     if found.refusal or not wanted:
         return found
     ref = wanted[0].object
     ingress = snapshot.get(kinds.INGRESS, ref.namespace, ref.name) or {}
-    wishes, prefix = Wishes(), load_balancer.setting("prefix")
-    needed = annotations_for(request)
-    if needed and len({(item.host, item.path, item.path_type) for item in wanted}) < len(list(entries(ingress))):
-        return Switch(refusal="TLS to the gateway is switched for an Ingress as a whole, and some of its paths stay with their backends")
-    for key, value in needed.items():
-        wishes.annotate(ingress, f"{prefix}/{key}", value)
-    if request.https_redirect:
-        wishes.annotate(ingress, f"{prefix}/force-ssl-redirect", "true")
-    answer = wishes.switch()
-    if answer.refusal:
-        return answer
-    return replace(found, wishes=(*found.wishes, *answer.wishes), bodies=(*found.bodies, _keeper(ingress, wanted, request)))
+    prefix = load_balancer.setting("prefix")
+    needed = {**annotations_for(request), **({"force-ssl-redirect": "true"} if request.https_redirect else {})}
+    answer = with_annotations(found, ingress, wanted, {f"{prefix}/{key}": value for key, value in needed.items()})
+    return answer if answer.refusal else replace(answer, bodies=(*answer.bodies, _keeper(ingress, wanted, request)))
 
 
 def _keeper(ingress: Obj, routes: list[Route], request: ChainRequest) -> Obj:

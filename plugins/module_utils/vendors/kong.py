@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainFacts, ChainOption, ChainRequest
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef, Route, Scheme, Upstream, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
@@ -29,6 +30,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, Profile, RouteReading, Signs, Switch
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import IngressChain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import KINDS as GATEWAY_KINDS
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import Place, Treatment, read_gateway_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_hosts import rewrite_hosts
@@ -53,7 +55,7 @@ _POLICY = "konghq.com/upstream-policy"
 _TLS = frozenset({"https", "tls", "grpcs"})
 
 
-class Kong(Profile):
+class Kong(IngressChain, Profile):
     """Kong's proxy, configured by its ingress controller."""
 
     id = "kong"
@@ -73,6 +75,16 @@ class Kong(Profile):
         remark="the sidecar belongs to the proxy's pods, not to the controller's; the Service annotation holds for all routes to it",
         proof="read in the vendor's source",
         versions="KIC 3.5",
+    )
+    chain = ChainFacts(
+        hops=1, forwarded_for="appended", server_name="never", ends_tls="always",
+        tls_to_gateway="annotation konghq.com/protocol: https on the Service that stands for the gateway",
+        objects=("Ingress", "its path's backend, redirected to a Service that stands for the gateway"),
+        standalone_mtls="yes, with a sidecar", cannot=("be relied on to send a server name to the gateway",),
+    )
+    chain_options = (
+        ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),
+        ChainOption("tls_secret", "Secret with the certificate for clients, in the gateway's namespace, for new Ingresses."),
     )
 
     def settings(self, snapshot: Snapshot, workload: Obj, container: Obj) -> dict[str, Any]:
@@ -118,6 +130,9 @@ class Kong(Profile):
         own, standard = wishes.switch(), rewrite_hosts(snapshot, http)
         refusal = own.refusal or standard.refusal
         return Switch(() if refusal else (*own.wishes, *standard.wishes), refusal, (*own.findings, *standard.findings))
+
+    def alias_annotations(self, request: ChainRequest) -> dict[str, str]:
+        return {"konghq.com/protocol": "https"} if request.gateway.tls else {}
 
 
 def _check_host_header(wishes: Wishes, snapshot: Snapshot, route: Route) -> None:

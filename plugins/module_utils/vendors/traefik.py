@@ -10,8 +10,9 @@ Source: traefik/traefik at v3.6.12 and v3.7.9. ``traefik_static.py`` reads what 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainFacts, ChainOption, ChainRequest, ServerName
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, ObjectRef, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
@@ -30,7 +31,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.services impo
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors import traefik_crd as crd
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors import traefik_ingress as ingresses
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, Profile, Recognition, RouteReading, Signs, Switch
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, Recognition, RouteReading, Signs, Switch
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_references import ReferenceChain, References, in_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import (
     KINDS,
     Place,
@@ -65,7 +67,7 @@ _K3S_CHART = "HelmChart.helm.cattle.io"
 _K3S_IMAGE = "mirrored-library-traefik"
 
 
-class Traefik(Profile):
+class Traefik(ReferenceChain):
     """Traefik proxy; one program is control plane and data plane."""
 
     id = "traefik"
@@ -89,6 +91,20 @@ class Traefik(Profile):
         proof="measured in the lab",
         versions="3.6.12",
     )
+    chain = ChainFacts(
+        hops=1, forwarded_for="replaced", server_name="settable", ends_tls="always",
+        tls_to_gateway="annotation service.serversscheme on the Service that stands for the gateway; the server name by a ServersTransport",
+        objects=("Ingress or IngressRoute", "its backends, redirected to a Service that stands for the gateway"),
+        standalone_mtls="yes, with a sidecar", cannot=("keep its affinity per pod of the backend",),
+    )
+    chain_options = (
+        ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),
+        ChainOption("tls_secret", "Secret with the certificate for clients, in the gateway's namespace, for new Ingresses."),
+        ChainOption("servers_transport", "ServersTransport (namespace-name@kubernetescrd) for TLS to the gateway: server name and CA."),
+    )
+    # ExternalName Services are off by default (allowExternalNameServices).
+    follows_names = "never"
+    references: ClassVar[References] = {"IngressRoute": (in_routes, "name")}
 
     def recognise(self, workload: Obj) -> Recognition | None:
         by_options = (_by_options(item) for item in containers_of(pod_template(workload)) if told(item))
@@ -160,6 +176,15 @@ class Traefik(Profile):
         if own.refusal or answer.refusal:
             return Switch(refusal=own.refusal or answer.refusal, findings=(*own.findings, *answer.findings))
         return Switch((*own.wishes, *answer.wishes))
+
+    def server_name(self, request: ChainRequest) -> ServerName:
+        return "settable" if request.option("servers_transport") else "never"
+
+    def alias_annotations(self, request: ChainRequest) -> dict[str, str]:
+        prefix, transport = "traefik.ingress.kubernetes.io/service", request.option("servers_transport")
+        if not request.gateway.tls:
+            return {}
+        return {f"{prefix}.serversscheme": "https", **({f"{prefix}.serverstransport": str(transport)} if transport else {})}
 
 
 def _by_options(container: Obj) -> Recognition:

@@ -107,13 +107,11 @@ def _request(
 ) -> ChainRequest:
     classes = load_balancer.classes if load_balancer else ()
     versions = read_mesh(base).versions
-    # The address is known, or will be once the gateway is there; manifests never tell it.
-    address = bool(state.target.address) or base.source.live
     return ChainRequest(
         name=f"{options.gateway.name}-{profile.id.replace('_', '-')}"[:50], gateway=state.target, hosts=_named(options.hosts),
         https_redirect=options.https_redirect, classes=classes, client=options.client, trusted_hops=options.trusted_hops,
         istio_version=versions[0] if versions else "", options=options.platform_options,
-        alias="address" if options.alias == "auto" and address else options.alias,
+        alias=options.alias, addressed=bool(state.target.address) or base.source.live,
     )
 
 

@@ -1,0 +1,74 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Leading routes of a vendor's own kind to a gateway: every reference to a Service in the object names the one that stands for it.
+
+Such an object is led as a whole or not at all, as its routes share references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest
+from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import IngressChain, alias_bodies, alias_name
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.switches import Switch, Wish
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.wishes import object_of
+
+Path = tuple["str | int", ...]
+Find = Callable[[Obj], Iterator[tuple[Path, dict[str, Any]]]]
+"""What in an object names a Service: where it stands, and the map that holds the name and the port."""
+
+References = Mapping[str, tuple[Find, str]]
+
+
+class ReferenceChain(IngressChain, Profile):
+    """A load balancer with kinds of its own whose objects name Services."""
+
+    references: ClassVar[References] = {}
+    """Per kind: where its objects name Services, and by which key (the port is always ``port``)."""
+
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
+    ) -> Switch:
+        wanted = list(routes)
+        if not wanted or wanted[0].object.kind not in self.references:
+            return super().chain_switch(snapshot, load_balancer, wanted, request)
+        ref = wanted[0].object
+        everything = self.routes(snapshot, load_balancer, frozenset({ref})).routes
+        if len(_places(wanted)) < len(_places(everything)):
+            return Switch(refusal=f"{ref} is led to the gateway as a whole, and some of its routes stay with their backends")
+        find, name = self.references[ref.kind]
+        obj = object_of(snapshot, wanted[0])
+        wishes = []
+        for path, reference in find(obj):
+            if reference.get("namespace") not in (None, ref.namespace) or reference.get("kind") not in (None, "Service"):
+                return Switch(refusal=f"{ref} names something else than a Service of its namespace")
+            wishes.append(Wish(obj, (*path, name), alias_name(request.gateway)))
+            wishes.append(Wish(obj, (*path, "port"), request.gateway.port))
+        if not wishes:
+            return Switch(refusal=f"{ref} names no Service itself")
+        bodies = alias_bodies(ref.namespace, request, self.follows_names, self.alias_annotations(request))
+        return Switch(tuple(wishes), bodies=bodies)
+
+
+def _places(routes: Iterable[Route]) -> set[tuple[str, str, object]]:
+    return {(item.host, item.path, item.backend) for item in routes}
+
+
+def in_routes(obj: Obj) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """``spec.routes[].services[]``, as several kinds have it."""
+    for number, rule in enumerate(dig(obj, "spec", "routes", default=[])):
+        for place, reference in enumerate(rule.get("services") or []):
+            yield ("spec", "routes", number, "services", place), reference
+
+
+def in_upstreams(obj: Obj) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """``spec.upstreams[]``."""
+    for number, reference in enumerate(dig(obj, "spec", "upstreams", default=[])):
+        yield ("spec", "upstreams", number), reference

@@ -1,0 +1,54 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Emissary in front of a gateway: a Mapping may name a Service of any namespace, so it names the gateway's itself.
+
+Source: emissary-ingress/emissary python/ambassador (irhttpmapping.py: service, tls; v3cluster.py, v3tls.py: sni of a TLSContext; without
+one no server name is sent); use_remote_address appends the client to X-Forwarded-For.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, Front
+from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import CLUSTER_DOMAIN
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary_objects import GROUP, Reader
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.switches import Switch, Wish
+
+
+def address(request: ChainRequest) -> str:
+    """The gateway as a Mapping names it."""
+    gateway = request.gateway
+    return f"{'https' if gateway.tls else 'http'}://{gateway.service}.{gateway.namespace}.svc.{CLUSTER_DOMAIN}:{gateway.port}"
+
+
+def switch(reader: Reader, routes: list[Route], request: ChainRequest) -> Switch:
+    """Lead Mappings to the gateway: one field of each, and one more for TLS."""
+    wishes: dict[tuple[str, str], Wish] = {}
+    context = request.option("tls_context")
+    for item in reader.declared(frozenset(route.object for route in routes)):
+        if item.origin != "object" or item.is_tcp:
+            return Switch(refusal=f"{item.kind} {item.namespace}/{item.name} is no object of its own, or carries no HTTP")
+        if item.spec.get("tls") and (not request.gateway.tls or item.spec["tls"] != context):
+            return Switch(refusal=f"tls of {item.kind} {item.namespace}/{item.name} is {item.spec['tls']!r}, which is not for the gateway")
+        wishes[(str(item.ref), "service")] = Wish(item.owner, ("spec", "service"), address(request))
+        if context and request.gateway.tls and item.spec.get("tls", ABSENT) is ABSENT:
+            wishes[(str(item.ref), "tls")] = Wish(item.owner, ("spec", "tls"), str(context))
+    return Switch(tuple(wishes.values()))
+
+
+def front(request: ChainRequest) -> Front:
+    """A Mapping per host, beside the gateway."""
+    context, identity = request.option("tls_context"), request.option("ambassador_id")
+    bodies: list[Obj] = []
+    for number, host in enumerate(request.hosts or ("*",)):
+        spec: Obj = {"hostname": host, "prefix": "/", "rewrite": "", "service": address(request)}
+        if request.gateway.tls and context:
+            spec["tls"] = str(context)
+        if identity:
+            spec["ambassador_id"] = [str(identity)]
+        name = f"{request.name}-{number}" if number else request.name
+        metadata = {"name": name, "namespace": request.gateway.namespace}
+        bodies.append({"apiVersion": f"{GROUP}/v3alpha1", "kind": "Mapping", "metadata": metadata, "spec": spec})
+    return Front(bodies=tuple(bodies))

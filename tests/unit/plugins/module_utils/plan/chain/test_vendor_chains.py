@@ -1,0 +1,142 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Chains of the other load balancers in the cluster: how each is led to a gateway, with and without TLS, and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+
+from tests.unit.plugins.module_utils.cluster import (
+    APPS,
+    EDGE,
+    INJECTOR,
+    LIVE,
+    PUBLIC,
+    Obj,
+    backend,
+    ingress,
+    ingress_class,
+    namespace,
+    path,
+)
+from tests.unit.plugins.module_utils.plan.chain.kit import (
+    GATEWAY_KINDS,
+    GATEWAYS,
+    ISTIO_KINDS,
+    Chain,
+    backends,
+    gateway_service,
+    gateway_workload,
+    round_trip,
+)
+from tests.unit.plugins.module_utils.vendors import (
+    emissaries,
+    haproxy_ingress_kit,
+    test_contour,
+    test_f5_nginx,
+    test_haproxytech,
+    traefik_cluster,
+)
+from tests.unit.plugins.module_utils.vendors import test_kong as kong
+
+ALIAS = f"meshlb-{GATEWAYS}-gateway"
+NAME = f"gw.{GATEWAYS}.svc.cluster.local"
+
+
+def cluster(*objects: Obj) -> Snapshot:
+    own = [namespace(EDGE), namespace(APPS), namespace(GATEWAYS), gateway_service(), gateway_workload(), *backends()]
+    source = replace(LIVE, available=frozenset({*LIVE.available, *ISTIO_KINDS, *GATEWAY_KINDS, "Mapping.getambassador.io"}))
+    return Snapshot([INJECTOR, *own, *objects], source)
+
+
+def plain(class_name: str) -> Obj:
+    return ingress("a", path(backend("shop")), path(backend("cart"), "/cart"), class_name=class_name)
+
+
+HAPROXY = [haproxy_ingress_kit.haproxy(), ingress_class("haproxy", haproxy_ingress_kit.CONTROLLER)]
+TRAEFIK = [traefik_cluster.traefik(*traefik_cluster.ALL), ingress_class("traefik", "traefik.io/ingress-controller")]
+EMISSARY = [*emissaries.edge()[:1], emissaries.emissary(), emissaries.CLASS]
+CONTOUR = [test_contour.controller(), test_contour.envoy()]
+KONG = [kong.proxy(), kong.controller(), kong.CLASS]
+HAPROXYTECH = [test_haproxytech.controller(), ingress_class("haproxy", test_haproxytech.CONTROLLER)]
+F5 = [test_f5_nginx.controller(), test_f5_nginx.CONTROLLER]
+INGRESSES: dict[str, tuple[str, list[Obj], str, dict[str, str]]] = {
+    "HAProxy Ingress": ("haproxy_ingress", HAPROXY, "haproxy", {"ingress": "haproxy-ingress.github.io/secure-backends=true"}),
+    "HAProxy Technologies": ("haproxytech", HAPROXYTECH, "haproxy", {"alias": "haproxy.org/server-ssl=true"}),
+    "Traefik": ("traefik", TRAEFIK, "traefik", {"alias": "traefik.ingress.kubernetes.io/service.serversscheme=https"}),
+    "Contour": ("contour", CONTOUR, "contour", {"alias": "projectcontour.io/upstream-protocol.tls=443"}),
+    "Kong": ("kong", KONG, "kong", {"alias": "konghq.com/protocol=https"}),
+    "F5 NGINX": ("f5_nginx", F5, "nginx", {"ingress": f"nginx.org/ssl-services={ALIAS}"}),
+}  # fmt: skip
+
+
+def led(snapshot: Snapshot, vendor: str, **more: Any) -> Chain:
+    return round_trip(snapshot, platform=vendor, **more)
+
+
+@pytest.mark.parametrize(("vendor", "own", "class_name", "tls"), INGRESSES.values(), ids=INGRESSES)
+def test_an_ingress_is_led_path_by_path(vendor: str, own: list[Obj], class_name: str, tls: dict[str, str]) -> None:
+    done = led(cluster(*own, plain(class_name)), vendor)
+    assert {item.after.verdict for item in done.plan.routes} == {"mutual_tls"}
+    paths = done.after.get("Ingress.networking.k8s.io", APPS, "a")["spec"]["rules"][0]["http"]["paths"]  # type: ignore[index]
+    assert [item["backend"]["service"] for item in paths] == [{"name": ALIAS, "port": {"number": 80}}] * 2
+    by_name = vendor == "haproxy_ingress"
+    assert done.body("Service")["spec"].get("externalName", "") == (NAME if by_name else "")
+    assert any(item.object.kind == "EndpointSlice" for item in done.changes) is not by_name
+
+
+@pytest.mark.parametrize(("vendor", "own", "class_name", "tls"), INGRESSES.values(), ids=INGRESSES)
+def test_tls_to_the_gateway(vendor: str, own: list[Obj], class_name: str, tls: dict[str, str]) -> None:
+    wanted = {"name": "meshlb", "namespace": GATEWAYS, "tls": {"mode": "simple", "credential_name": "cert"}}
+    done = led(cluster(*own, plain(class_name)), vendor, gateway=wanted)
+    (server,) = done.body("Gateway")["spec"]["servers"]
+    assert server["hosts"] == ["*"]
+    where = {
+        "alias": done.body("Service")["metadata"]["annotations"],
+        "ingress": done.after.get("Ingress.networking.k8s.io", APPS, "a")["metadata"].get("annotations", {}),  # type: ignore[index]
+    }
+    for place, text in tls.items():
+        key, dummy, value = text.partition("=")
+        assert where[place][key] == value
+
+
+def test_a_mapping_names_the_gateway_itself() -> None:
+    shop = emissaries.mapping("a", "shop", hostname=PUBLIC, prefix="/", rewrite="")
+    done = led(cluster(*EMISSARY, shop), "emissary")
+    assert done.after.get("Mapping.getambassador.io", APPS, "a")["spec"]["service"] == f"http://{NAME}:80"  # type: ignore[index]
+    assert not any(item.object.kind in ("Service", "EndpointSlice") for item in done.changes)
+    wanted = {"name": "meshlb", "namespace": GATEWAYS, "tls": {"mode": "simple", "credential_name": "cert", "host": "gw.example.com"}}
+    safe = led(cluster(*EMISSARY, shop), "emissary", gateway=wanted, platform_options={"tls_context": "gw"})
+    spec = safe.after.get("Mapping.getambassador.io", APPS, "a")["spec"]  # type: ignore[index]
+    assert (spec["service"], spec["tls"]) == (f"https://{NAME}:443", "gw")
+    assert safe.body("Gateway")["spec"]["servers"][0]["hosts"] == [PUBLIC, "gw.example.com"]
+
+
+def test_an_ingress_route_is_led_as_a_whole() -> None:
+    route = traefik_cluster.ingress_route("a", (f"Host(`{PUBLIC}`)", [traefik_cluster.entry("shop")]))
+    done = led(cluster(*TRAEFIK, route), "traefik")
+    (reference,) = done.after.get("IngressRoute.traefik.io", APPS, "a")["spec"]["routes"][0]["services"]  # type: ignore[index]
+    assert (reference["name"], reference["port"]) == (ALIAS, 80)
+
+
+def test_an_http_proxy_is_led_as_a_whole_or_not_at_all() -> None:
+    rule = test_contour.to(test_contour.svc("shop"), conditions=[{"prefix": "/"}])
+    done = led(cluster(*CONTOUR, test_contour.proxy(rule)), "contour")
+    (reference,) = done.after.get("HTTPProxy.projectcontour.io", APPS, "a")["spec"]["routes"][0]["services"]  # type: ignore[index]
+    assert (reference["name"], reference["port"]) == (ALIAS, 80)
+    missing = test_contour.to(test_contour.svc("nobody"), conditions=[{"prefix": "/no"}])
+    stays = led(cluster(*CONTOUR, test_contour.proxy(rule, missing)), "contour")
+    assert not any(item.chained for item in stays.plan.routes) and "MLB610" in stays.codes
+
+
+def test_new_mappings_for_new_hosts() -> None:
+    paths = [{"path": "/", "backend": {"namespace": APPS, "service": "shop", "port": 80}}]
+    done = led(cluster(*EMISSARY), "emissary", hosts=[{"host": PUBLIC, "paths": paths}])
+    assert done.body("Mapping")["spec"] == {"hostname": PUBLIC, "prefix": "/", "rewrite": "", "service": f"http://{NAME}:80"}
+
+
