@@ -156,7 +156,9 @@ def _diverted(case: Case) -> Iterator[Finding]:
         if known and label not in (target.service, own):
             where = ref_of(destination.target) if destination.target else None
             yield finding("MLB605", f"the sidecar of {found.label} would send Host {host} to {where or label}, not to the gateway", where)
-        elif not known and destination.kind != "unclear" and outbound_policy(case.snapshot, viewer) == "REGISTRY_ONLY":
+        elif destination.kind == "unclear":
+            yield finding("MLB605", f"the sidecar of {found.label} may send Host {host} elsewhere: {destination.why}")
+        elif not known and outbound_policy(case.snapshot, viewer) == "REGISTRY_ONLY":
             yield finding("MLB605", f"the sidecar of {found.label} knows no Host {host}, and REGISTRY_ONLY refuses what it does not know")
 
 

@@ -42,10 +42,13 @@ def backends() -> list[Obj]:
     return [service("shop"), pod("shop"), service("cart"), pod("cart")]
 
 
-def world(*objects: Obj, injected: bool = False, gateway: bool = True, kinds: tuple[str, ...] = (), args: tuple[str, ...] = ()) -> Snapshot:
-    """A cluster with ingress-nginx, two backends and a gateway; ``kinds`` are served besides the usual ones."""
+def world(
+    *objects: Obj, injected: bool = False, gateway: bool = True, kinds: tuple[str, ...] = (), without: tuple[str, ...] = (),
+    args: tuple[str, ...] = (),
+) -> Snapshot:
+    """A cluster with ingress-nginx, two backends and a gateway; ``kinds`` are served besides the usual ones ``without`` these."""
     own = [namespace(GATEWAYS), *([gateway_service(), gateway_workload()] if gateway else [])]
-    source = replace(LIVE, available=frozenset({*LIVE.available, *ISTIO_KINDS, *GATEWAY_KINDS, *kinds}))
+    source = replace(LIVE, available=frozenset({*LIVE.available, *ISTIO_KINDS, *GATEWAY_KINDS, *kinds} - {*without}))
     return Snapshot([INJECTOR, *edge(injected=injected, args=args), *own, *backends(), *objects], source)
 
 

@@ -1,0 +1,159 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is refused before anything is written: each case with its own code, and its good neighbour that is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.plugins.module_utils.cluster import (
+    APPS,
+    EDGE,
+    PUBLIC,
+    ROOT,
+    Obj,
+    backend,
+    config_map,
+    container,
+    ingress,
+    obj,
+    path,
+    to,
+    virtual_service,
+    workload,
+)
+from tests.unit.plugins.module_utils.plan.chain.kit import (
+    CRD,
+    GATEWAY_KINDS,
+    GATEWAYS,
+    chain,
+    gateway_service,
+    gateway_workload,
+    istio_gateway,
+    kubernetes,
+    refusal,
+    world,
+)
+
+SHOP = ingress("shop", path(backend("shop")))
+HOSTS = [{"host": PUBLIC, "paths": [{"path": "/", "backend": {"namespace": APPS, "service": "shop", "port": 80}}]}]
+TLS = {"name": "meshlb", "namespace": GATEWAYS, "tls": {"mode": "simple", "credential_name": "cert"}}
+OWN = {"name": "own", "namespace": GATEWAYS}
+OWN_TLS = {**TLS, "name": "own"}
+HTTPS = {"port": {"number": 443, "name": "https", "protocol": "HTTPS"}, "tls": {"mode": "SIMPLE", "credentialName": "x"}}
+
+
+def istiod(version: str) -> Obj:
+    image = f"docker.io/istio/pilot:{version}"
+    return workload("istiod", where=ROOT, containers=[container("discovery", image=image, args=["discovery"])])
+
+
+def definition(kind: str, version: str) -> Obj:
+    name = f"{kind.lower()}s.gateway.networking.k8s.io"
+    notes = {"gateway.networking.k8s.io/bundle-version": version}
+    spec = {"group": "gateway.networking.k8s.io", "names": {"kind": kind}}
+    return obj("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", name, annotations=notes, spec=spec)
+
+
+def deployed(where: str) -> list[Obj]:
+    """A gateway that Istio deployed from a Gateway of the Gateway API."""
+    labels = {"gateway.networking.k8s.io/gateway-name": "edge", "istio": "gw"}
+    return [gateway_service(where=where), workload("gw", where=where, pod_labels=labels)]
+
+
+def annotated(text: str) -> Obj:
+    return gateway_workload(annotations={"proxy.istio.io/config": text})
+
+
+ELSEWHERE = virtual_service(PUBLIC, http=[to("cart.apps.svc.cluster.local", 80)], where=EDGE)
+HTTP_ON_80 = gateway_service()
+NLB_WISH: dict[str, Any] = {"platform": "aws_nlb", "hosts": HOSTS, "client_address": {"mode": "proxy_protocol"}}
+
+CASES: dict[str, tuple[list[Obj], dict[str, Any], dict[str, Any], str]] = {
+    "a redirect without end": (
+        [SHOP, istio_gateway(tls={"httpsRedirect": True})], {},
+        {"gateway": OWN, "client_address": {"mode": "none"}}, "MLB601"),
+    "a redirect that trusts the load balancer": ([SHOP, istio_gateway(tls={"httpsRedirect": True})], {}, {"gateway": OWN}, ""),
+    "named hosts without a server name": ([SHOP, istio_gateway(hosts=[PUBLIC], **HTTPS)], {}, {"gateway": OWN_TLS}, "MLB602"),
+    "any host without a server name": ([SHOP, istio_gateway(hosts=["*"], **HTTPS)], {}, {"gateway": OWN_TLS}, ""),
+    "a server name that nobody sends": ([SHOP], {}, {"gateway": {**TLS, "tls": {**TLS["tls"], "host": "gw.example.com"}}}, "MLB602"),
+    "PROXY protocol on an old Istio": ([istiod("1.26.3")], {}, NLB_WISH, "MLB603"),
+    "PROXY protocol on a new Istio": ([istiod("1.27.0")], {}, NLB_WISH, ""),
+    "a sidecar that a VirtualService diverts": ([SHOP, ELSEWHERE], {"injected": True}, {}, "MLB605"),
+    "a VirtualService without a sidecar": ([SHOP, ELSEWHERE], {}, {}, ""),
+    "a sidecar that knows no such host": ([SHOP], {"injected": True}, {}, ""),
+    "addresses with ports": ([], {}, {"platform": "azure_agic", "hosts": HOSTS}, "MLB606"),
+    "addresses with ports, rewritten": (
+        [], {"kinds": ("AzureApplicationGatewayRewrite.appgw.ingress.azure.io",)},
+        {"platform": "azure_agic", "hosts": HOSTS, "platform_options": {"forwarded_for_rewritten": "true"}}, ""),
+    "no kinds of the Gateway API": ([SHOP], {"without": GATEWAY_KINDS}, {"gateway": kubernetes()}, "MLB607"),
+    "old kinds of the Gateway API": (
+        [SHOP, istiod("1.31.0"), definition("HTTPRoute", "v0.8.1")], {"kinds": (CRD,)}, {"gateway": kubernetes()}, "MLB607"),
+    "new kinds of the Gateway API": (
+        [SHOP, istiod("1.31.0"), definition("HTTPRoute", "v1.6.0")], {"kinds": (CRD,)}, {"gateway": kubernetes()}, ""),
+    "a Gateway beside another namespace's pods": (
+        [SHOP, istiod("1.31.0"), *deployed("other")], {"gateway": False}, {"gateway": {**OWN, "service": "other/gw"}}, "MLB608"),
+    "the same on an Istio that merges": (
+        [SHOP, istiod("1.30.3"), *deployed("other")], {"gateway": False}, {"gateway": {**OWN, "service": "other/gw"}}, ""),
+    "hops that somebody set": (
+        [SHOP, gateway_service(), annotated("gatewayTopology: {numTrustedProxies: 2}")], {"gateway": False}, {}, "MLB609"),
+    "the same hops": ([SHOP, gateway_service(), annotated("gatewayTopology: {numTrustedProxies: 1}")], {"gateway": False}, {}, ""),
+    "no gateway": ([SHOP], {"gateway": False}, {}, "MLB616"),
+    "no such port": ([SHOP], {}, {"gateway": {**OWN, "port": 8443}}, "MLB616"),
+    "a PROXY header that it cannot send": ([SHOP], {}, {"client_address": {"mode": "proxy_protocol"}}, "MLB617"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("objects", "more", "wanted", "code"), CASES.values(), ids=CASES)
+def test_refusals(objects: list[Obj], more: dict[str, Any], wanted: dict[str, Any], code: str) -> None:
+    assert refusal(world(*objects, **more), **wanted) == code
+
+
+def test_what_is_refused_by_registry_only() -> None:
+    mesh = [istiod("1.31.0"), config_map("istio", ROOT, mesh="outboundTrafficPolicy: {mode: REGISTRY_ONLY}")]
+    assert refusal(world(SHOP, *mesh, injected=True)) == "MLB605"
+
+
+def test_another_gateway_for_the_same_host_is_said() -> None:
+    assert "MLB612" in chain(world(SHOP, istio_gateway("other", hosts=[PUBLIC]))).codes
+
+
+MESH_HOPS = "defaultConfig: {gatewayTopology: {numTrustedProxies: %d}}"
+
+
+def test_what_the_mesh_sets_for_all_is_enough_or_in_the_way() -> None:
+    done = chain(world(SHOP, istiod("1.31.0"), config_map("istio", ROOT, mesh=MESH_HOPS % 1)))
+    assert not any(item.object.kind == "Deployment" for item in done.changes)
+    assert refusal(world(SHOP, istiod("1.31.0"), config_map("istio", ROOT, mesh=MESH_HOPS % 2))) == "MLB609"
+
+
+def test_what_the_pods_are_told_already_is_kept() -> None:
+    snapshot = world(SHOP, gateway_service(), annotated("concurrency: 2"), gateway=False)
+    template = chain(snapshot).after.get("Deployment.apps", GATEWAYS, "gw")["spec"]["template"]  # type: ignore[index]
+    text = template["metadata"]["annotations"]["proxy.istio.io/config"]
+    assert text == '{"concurrency": 2, "gatewayTopology": {"numTrustedProxies": 1}}'
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown option": ({"platform_options": {"x": 1}}, "platform_options has 'x'"),
+    "a wrong choice": ({"platform_options": {"verify": "maybe"}}, "platform_options.verify"),
+    "an unknown platform": ({"platform": "x"}, "no load balancer that this collection knows"),
+    "an unknown load balancer": ({"load_balancer": {"namespace": "a", "name": "b"}}, "a/b, which was not found"),
+    "a wrong word for hosts": ({"hosts": "all"}, "hosts is 'all'"),
+    "a host without paths": ({"hosts": [{"host": "a"}]}, "hosts[0] has no paths"),
+    "a path without a backend": ({"hosts": [{"paths": [{"path": "/"}]}]}, "hosts[0].paths[0] has no backend"),
+    "a backend that does not exist": (
+        {"hosts": [{"paths": [{"backend": {"namespace": APPS, "service": "x", "port": 1}}]}]}, "does not exist"),
+    "a path of another type": (
+        {"hosts": [{"paths": [{"path_type": "X", "backend": {"namespace": APPS, "service": "shop", "port": 80}}]}]}, "of type 'X'"),
+    "hosts that are not there": ({"hosts": ["nobody.example.com"]}, "Not one route"),
+    "both APIs": ({"gateway": {"create": True}}, "gateway.api is istio"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("wanted", "said"), BAD.values(), ids=BAD)
+def test_bad_input_is_named(wanted: dict[str, Any], said: str) -> None:
+    assert said in refusal(world(SHOP), **wanted)
