@@ -25,6 +25,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import Platform, plain_port_for_https, pod_port, refused
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.bodies import ingress
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import PlatformSigns
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import word
 
 PREFIX = "service.beta.kubernetes.io/oci-load-balancer-"
 NETWORK_PREFIX = "oci-network-load-balancer.oraclecloud.com/"
@@ -114,11 +115,11 @@ class OciLb(Platform):
         if refusal is not None:
             return refusal
         if _network(request):
-            wanted = {TYPE: "nlb", f"{NETWORK_PREFIX}internal": request.option("internal"),
+            wanted = {TYPE: "nlb", f"{NETWORK_PREFIX}internal": word(request, "internal"),
                       f"{NETWORK_PREFIX}is-preserve-source": "true" if mode == "source_address" else "",
                       f"{NETWORK_PREFIX}is-ppv2-enabled": "true" if mode == "proxy_protocol" else ""}  # fmt: skip
         else:
-            wanted = {TYPE: "lb", f"{PREFIX}internal": request.option("internal"), f"{PREFIX}shape": request.option("shape"),
+            wanted = {TYPE: "lb", f"{PREFIX}internal": word(request, "internal"), f"{PREFIX}shape": request.option("shape"),
                       f"{PREFIX}tls-secret": secret, f"{PREFIX}ssl-ports": request.gateway.port if secret else "",
                       f"{PREFIX}tls-backendset-secret": backend, f"{PREFIX}backend-protocol": "HTTP" if secret else "",
                       f"{PREFIX}connection-proxy-protocol-version": "2" if mode == "proxy_protocol" else ""}  # fmt: skip

@@ -27,7 +27,7 @@ SOURCE, PROXY, HEADER = ("source_address", 0), ("proxy_protocol", 0), ("x_forwar
 SERVICES: dict[str, tuple[dict[str, Any], dict[str, str], tuple[str, int]]] = {
     "layer 4": ({}, {TYPE: "lb", f"{PREFIX}connection-proxy-protocol-version": "2"}, PROXY),
     "internal, of a shape, without the client": (
-        {"internal": "true", "shape": "flexible", "client": "none"},
+        {"internal": True, "shape": "flexible", "client": "none"},
         {TYPE: "lb", f"{PREFIX}internal": "true", f"{PREFIX}shape": "flexible"}, ("none", 0)),
     "HTTPS": (
         {"gateway": PLAIN_443, "tls_secret": "cert"},
