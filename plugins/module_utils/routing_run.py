@@ -20,6 +20,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.selection import choose_load_balancers, route_filter
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.exemption import about_outside, with_exemptions
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, plan_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import namespaces_served
@@ -83,11 +84,13 @@ def _present(
 
     original = ownership.apply_changes(live, ownership.take_back(live, PART, lambda obj: not in_scope(obj))[0])
     plan = plan_routes(live, original, load_balancers, options, is_owned)
+    if params.get("strict_exemption"):
+        plan = with_exemptions(original, plan, chosen)
     # Files hold the whole plan, also what is applied already: whoever drives the cluster from them prunes what they lack.
     base = original if params.get("output_dir") else live
     removable = in_scope if not params.get("label_selector") else lambda obj: False
     changes, about = routing_changes(base, plan, [item.label for item in chosen], removable)
-    return list(plan.routes), changes, [*plan.findings, *about]
+    return list(plan.routes), changes, [*plan.findings, *about, *about_outside(live, plan, chosen)]
 
 
 def _absent(

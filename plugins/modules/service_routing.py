@@ -46,6 +46,13 @@ options:
     type: str
     choices: [auto, service_vip, host_entry, headless_twin, host_alias, host_rewrite, certs_only]
     default: auto
+  strict_exemption:
+    description:
+      - For routes of load balancers outside of the cluster that a STRICT backend refuses, write the least exemption, which is a
+        PeerAuthentication that lets plaintext in to that workload's port alone, and the health check that goes with it.
+      - Everybody who reaches the pods can use such a port in plaintext. Chained mode (M(meshlb.istio.chained_gateway)) needs none.
+    type: bool
+    default: false
   preserve_host:
     description: Whether V(auto) has to keep the Host that the application sees. A strategy that is pinned is not affected.
     type: bool
@@ -167,6 +174,7 @@ def main() -> None:
         "state",
         label_selector={"type": "str", "default": ""},
         strategy={"type": "str", "choices": [AUTO, *NAMES], "default": AUTO},
+        strict_exemption={"type": "bool", "default": False},
         preserve_host={"type": "bool", "default": True},
     )
     module = AnsibleModule(**module_kwargs(spec))

@@ -90,6 +90,8 @@ def _strategies(obj: Obj, plan: RoutingPlan) -> list[str]:
 
 
 def _why(body: Obj, plan: RoutingPlan) -> str:
+    if body["kind"] == "PeerAuthentication":
+        return "lets a load balancer outside of the cluster in to one port, without mutual TLS"
     if body["kind"] == "DestinationRule":
         return f"has the load balancer's sidecar send mutual TLS to {body['spec']['host']}"
     hosts = (body.get("spec") or {}).get("hosts") or []

@@ -39,7 +39,7 @@ def effective_mode(snapshot: Snapshot, pod: Obj, port: int) -> str:
 
 
 def _effective_mode(snapshot: Snapshot, namespace: str, labels: dict[str, str], port: int) -> str:
-    policies = _oldest_first(snapshot.lookup(PEER_AUTHENTICATION, by_namespace, namespace))
+    policies = oldest_first(snapshot.lookup(PEER_AUTHENTICATION, by_namespace, namespace))
     # Policies of the root namespace are the mesh's: one with a selector is for nobody, not even for pods there.
     if namespace == root_namespace(snapshot):
         policies = []
@@ -59,7 +59,7 @@ def namespace_mode(snapshot: Snapshot, namespace: str) -> str:
 
 def _namespace_mode(snapshot: Snapshot, namespace: str) -> str:
     for scope in (namespace, root_namespace(snapshot)):
-        for policy in _oldest_first(snapshot.lookup(PEER_AUTHENTICATION, by_namespace, scope)):
+        for policy in oldest_first(snapshot.lookup(PEER_AUTHENTICATION, by_namespace, scope)):
             if dig(policy, "spec", "selector", "matchLabels"):
                 continue
             mode = _mode(dig(policy, "spec", "mtls"))
@@ -69,7 +69,8 @@ def _namespace_mode(snapshot: Snapshot, namespace: str) -> str:
     return PERMISSIVE
 
 
-def _oldest_first(policies: list[Obj]) -> list[Obj]:
+def oldest_first(policies: list[Obj]) -> list[Obj]:
+    """Policies in the order in which Istio looks at them."""
     return sorted(policies, key=lambda item: (created_at(item), name_of(item), namespace_of(item)))
 
 

@@ -86,6 +86,10 @@ def _about_backend(context: Context, route: Route, where: str) -> Iterator[Findi
 def about_load_balancer(snapshot: Snapshot, load_balancer: LoadBalancer) -> Iterator[Finding]:
     """What stands between a load balancer and mutual TLS on all of its routes."""
     mode = load_balancer.mode("standalone_mtls")
+    profile = profile_of(snapshot, load_balancer.vendor)
+    if profile.outside and profile.chain.proof:
+        # What holds for platforms outside of the cluster is said with their routes.
+        return
     if not load_balancer.sidecar.present:
         if mode.supported:
             yield finding("MLB302", f"{load_balancer.label} has no sidecar yet", load_balancer.workload)

@@ -78,8 +78,10 @@ def _by_selector(snapshot: Snapshot, options: GatewayOptions, configured: Obj | 
     for service in snapshot.all(kinds.SERVICE):
         if namespace_of(service) != options.namespace:
             continue
-        template = pod_template(_workload(snapshot, service) or {})
-        if selects(wanted, labels_of(template)) if wanted else find_port(service, STATUS_PORT) is not None:
+        labels = labels_of(pod_template(_workload(snapshot, service) or {}))
+        # Without a selector: Istio's own deployments are left to the Gateways of the other API that they were made from.
+        usual = find_port(service, STATUS_PORT) is not None and GATEWAY_NAME_LABEL not in labels
+        if selects(wanted, labels) if wanted else usual:
             found.append(service)
     return found[0] if len(found) == 1 else None
 

@@ -1,0 +1,169 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load balancers outside of the cluster in standalone mode: what holds for their routes, and the least that would let them in.
+
+They have no identity in the mesh, so a workload that demands mutual TLS refuses them. The least exemption is one port of one workload:
+a PeerAuthentication with ``portLevelMtls``, which leaves the mode of all its other ports to whoever set it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
+    STATUS_PORT,
+    ChainRequest,
+    CheckTarget,
+    Front,
+    GatewayTarget,
+    HealthCheck,
+)
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Finding, LoadBalancer, RoutePlan, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, labels_of, ref_of, selects, value_at
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import endpoints, find_port
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.authn import PERMISSIVE, by_namespace, oldest_first
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import RoutingPlan
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Proposal, identity, metadata_for, object_name
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, Wish
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
+
+NAME = "port_exemption"
+"""What a plan calls this way; it is no strategy, as it gives no mutual TLS."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One port of one workload that plaintext would have to be let in to, and the routes that need it."""
+
+    namespace: str
+    service: Obj
+    port: int
+    plans: tuple[RoutePlan, ...]
+
+    @property
+    def label(self) -> str:
+        return f"port {self.port} of the pods behind {self.namespace}/{dig(self.service, 'metadata', 'name')}"
+
+
+def is_outside(snapshot: Snapshot, load_balancer: LoadBalancer) -> bool:
+    """Whether it is a platform outside of the cluster, of which chained mode's facts are known."""
+    profile = profile_of(snapshot, load_balancer.vendor)
+    return bool(profile.outside) and bool(profile.chain.proof)
+
+
+def about_outside(snapshot: Snapshot, plan: RoutingPlan, load_balancers: Iterable[LoadBalancer]) -> Iterator[Finding]:
+    """For each platform: how many of its routes work, which are refused, and what an exemption would open."""
+    for item in load_balancers:
+        own = [entry for entry in plan.routes if entry.route.load_balancer == item.key]
+        if not own or not is_outside(snapshot, item):
+            continue
+        profile = profile_of(snapshot, item.vendor)
+        refused = [entry for entry in own if entry.before.verdict in ("refused", "mixed")]
+        text = f"{item.label}: {len(own) - len(refused)} of {len(own)} routes work without mutual TLS"
+        if refused:
+            opened = sorted({opening.label for opening in openings(snapshot, refused)})
+            text += f", {len(refused)} are refused; strict_exemption would open {', '.join(opened) or 'nothing that is known'}"
+        yield finding("MLB614", f"{text}. Standalone with mutual TLS: {profile.chain.standalone_mtls}.")
+
+
+def openings(snapshot: Snapshot, plans: Sequence[RoutePlan]) -> list[Opening]:
+    """The ports that refuse these routes, each once."""
+    found: dict[tuple[str, str, int], list[RoutePlan]] = {}
+    services: dict[tuple[str, str], Obj] = {}
+    for plan in plans:
+        backend = plan.route.backend
+        service = snapshot.get(kinds.SERVICE, backend.namespace, backend.service)
+        port = find_port(service, backend.port) if service else None
+        if service is None or port is None or not dig(service, "spec", "selector"):
+            continue
+        services[(backend.namespace, backend.service)] = service
+        for number in sorted({item.port for item in endpoints(snapshot, service, port)}):
+            found.setdefault((backend.namespace, backend.service, number), []).append(plan)
+    return [
+        Opening(namespace, services[(namespace, name)], number, tuple(own))
+        for (namespace, name, number), own in sorted(found.items(), key=lambda item: item[0])
+    ]
+
+
+def with_exemptions(snapshot: Snapshot, plan: RoutingPlan, load_balancers: Sequence[LoadBalancer]) -> RoutingPlan:
+    """The plan with the least exemption, and the health check, for every route of a platform that is refused."""
+    by_key = {item.key: item for item in load_balancers if is_outside(snapshot, item)}
+    refused = [
+        entry for entry in plan.routes if entry.route.load_balancer in by_key and entry.after.verdict in ("refused", "mixed")
+    ]
+    proposals, findings = list(plan.proposals), list(plan.findings)
+    put: list[Obj] = []
+    for opening in openings(snapshot, refused):
+        policy = _policy(snapshot, opening)
+        names = tuple(sorted({entry.route.load_balancer_name for entry in opening.plans}))
+        proposal = Proposal((policy,), ()) if isinstance(policy, Wish) else Proposal((), (policy,))
+        put.append(_applied(policy))
+        proposals.append((proposal, names))
+        findings.append(finding("MLB615", f"{opening.label} would take plaintext of everybody, for {', '.join(names)}"))
+        for key in sorted({entry.route.load_balancer for entry in opening.plans}):
+            check, about = _health(snapshot, profile_of(snapshot, by_key[key].vendor), opening)
+            proposals.append((check, (by_key[key].label,)))
+            findings += about
+    after = snapshot.overlay(put)
+    routes = tuple(_again(after, by_key, entry) if entry in refused else entry for entry in plan.routes)
+    return RoutingPlan(routes, tuple(proposals), tuple(findings))
+
+
+def _policy(snapshot: Snapshot, opening: Opening) -> Wish | Obj:
+    """The field of the policy that decides about these pods already, or a policy of their own."""
+    selector = dig(opening.service, "spec", "selector", default={})
+    for item in oldest_first(snapshot.lookup(kinds.PEER_AUTHENTICATION, by_namespace, opening.namespace)):
+        own = dig(item, "spec", "selector", "matchLabels", default={})
+        if own and selects(own, {**selector, **_labels(snapshot, opening)}):
+            return Wish(item, ("spec", "portLevelMtls", str(opening.port)), {"mode": PERMISSIVE})
+    name = object_name(f"meshlb-exemption-{dig(opening.service, 'metadata', 'name')}-{opening.port}")
+    return {
+        "apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication",
+        "metadata": metadata_for(name, opening.namespace, [entry.route for entry in opening.plans]),
+        "spec": {"selector": {"matchLabels": dict(selector)}, "portLevelMtls": {str(opening.port): {"mode": PERMISSIVE}}},
+    }
+
+
+def _labels(snapshot: Snapshot, opening: Opening) -> dict[str, str]:
+    port = find_port(opening.service, opening.plans[0].route.backend.port) or {}
+    pods = [item.pod.pod for item in endpoints(snapshot, opening.service, port) if item.pod]
+    return labels_of(pods[0]) if pods else {}
+
+
+def _applied(policy: Wish | Obj) -> Obj:
+    if not isinstance(policy, Wish):
+        return policy
+    spec = dict(policy.object["spec"])
+    spec["portLevelMtls"] = {**(spec.get("portLevelMtls") or {}), str(policy.path[-1]): policy.value}
+    return {**policy.object, "spec": spec}
+
+
+def _health(snapshot: Snapshot, profile: Profile, opening: Opening) -> tuple[Proposal, list[Finding]]:
+    """What makes the platform check the sidecar's status port, which answers in clear whatever the mesh demands."""
+    name = str(dig(opening.service, "metadata", "name"))
+    target = CheckTarget(opening.namespace, name, HealthCheck("http", STATUS_PORT))
+    gateway = GatewayTarget(name="", namespace=opening.namespace, service="", port=0)
+    answer: Front = profile.health_check(target, ChainRequest(name=object_name(f"meshlb-{name}", 50), gateway=gateway))
+    if answer.refusal:
+        return Proposal(), [finding("MLB613", f"health check of {opening.namespace}/{name}: {answer.refusal}", ref_of(opening.service))]
+    wishes, findings = [], [finding("MLB613", step) for step in answer.steps]
+    for key, value in answer.service.annotations:
+        present = value_at(opening.service, ("metadata", "annotations", key))
+        if present is ABSENT:
+            wishes.append(Wish(opening.service, ("metadata", "annotations", key), value))
+        elif present != value:
+            findings.append(finding("MLB203", f"{key} is {present!r}, the health check needs {value!r}", ref_of(opening.service)))
+    bodies = {identity(body): body for body in answer.bodies}
+    return Proposal(tuple(wishes), tuple(bodies.values())), findings
+
+
+def _again(after: Snapshot, by_key: dict[tuple[str, str], LoadBalancer], entry: RoutePlan) -> RoutePlan:
+    outcome = predict(after, by_key[entry.route.load_balancer], entry.route)
+    why = f"the exemption lets it in without mutual TLS: {outcome.why}"
+    return replace(entry, after=replace(outcome, why=why), strategy=NAME)

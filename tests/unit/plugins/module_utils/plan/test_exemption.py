@@ -1,0 +1,86 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load balancers outside of the cluster in standalone mode: what is said of their routes, and the least exemption."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, original
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import PART, is_owned, routing_changes
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import detect
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.exemption import about_outside, with_exemptions
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, plan_routes
+
+from tests.unit.plugins.module_utils.cluster import (
+    APPS,
+    Obj,
+    backend,
+    ingress,
+    ingress_class,
+    live,
+    namespace,
+    path,
+    peer_authentication,
+    pod,
+    service,
+)
+from tests.unit.plugins.module_utils.planning import Run, contents, taken_back
+
+PREFIX = "alb.ingress.kubernetes.io"
+STRICT = peer_authentication("STRICT", where=APPS)
+
+
+def world(*objects: Obj) -> Snapshot:
+    alb = ingress_class("alb", "ingress.k8s.aws/alb")
+    return live(namespace(APPS), alb, service("shop"), pod("shop"), ingress("a", path(backend("shop")), class_name="alb"), *objects)
+
+
+def run(snapshot: Snapshot, *, exempt: bool = True) -> Run:
+    balancers, base = detect(snapshot)[0], original(snapshot, PART)
+    plan = plan_routes(snapshot, base, balancers, Options(), is_owned)
+    plan = with_exemptions(base, plan, balancers) if exempt else plan
+    changes, findings = routing_changes(snapshot, plan, {item.label for item in balancers}, lambda obj: True)
+    return Run(plan, changes, [*findings, *about_outside(snapshot, plan, balancers)], apply_changes(snapshot, changes))
+
+
+def test_what_holds_is_said() -> None:
+    (told,) = (item for item in run(world(), exempt=False).findings if item.code == "MLB614")
+    assert "1 of 1 routes work without mutual TLS" in told.message and told.severity == "info"
+    (told,) = (item for item in run(world(STRICT), exempt=False).findings if item.code == "MLB614")
+    assert "1 are refused" in told.message and "port 8080 of the pods behind apps/shop" in told.message
+    assert run(world(STRICT), exempt=False).written == []
+
+
+def test_the_least_exemption_is_one_port_of_one_workload() -> None:
+    snapshot = world(STRICT)
+    done = run(snapshot)
+    assert done.written == [f"create PeerAuthentication {APPS}/meshlb-exemption-shop-8080", f"patch Service {APPS}/shop"]
+    assert done.body("PeerAuthentication")["spec"] == {
+        "selector": {"matchLabels": {"app": "shop"}}, "portLevelMtls": {"8080": {"mode": "PERMISSIVE"}}}  # fmt: skip
+    (route,) = done.plan.routes
+    assert (route.before.verdict, route.after.verdict, route.strategy) == ("refused", "plaintext", "port_exemption")
+    notes = done.after.get("Service", APPS, "shop")["metadata"]["annotations"]  # type: ignore[index]
+    assert notes[f"{PREFIX}/healthcheck-port"] == "15021" and notes[f"{PREFIX}/healthcheck-path"] == "/healthz/ready"
+    assert "MLB615" in done.codes
+    assert run(done.after).written == []
+    assert contents(taken_back(done.after)) == contents(snapshot)
+
+
+OWN = peer_authentication("STRICT", where=APPS, name="own", selector={"app": "shop"})
+
+
+@pytest.mark.parametrize("own", [OWN])
+def test_a_policy_that_decides_already_gets_the_port(own: Obj) -> None:
+    done = run(world(own))
+    assert not any(item.object.kind == "PeerAuthentication" and item.action == "create" for item in done.changes)
+    spec: dict[str, Any] = done.after.get("PeerAuthentication.security.istio.io", APPS, "own")["spec"]  # type: ignore[index]
+    assert spec["portLevelMtls"] == {"8080": {"mode": "PERMISSIVE"}} and spec["mtls"] == {"mode": "STRICT"}
+    assert run(done.after).written == []
+
+
+def test_nothing_where_nothing_is_refused() -> None:
+    assert run(world()).written == []
