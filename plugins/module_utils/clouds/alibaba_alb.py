@@ -128,8 +128,8 @@ class AlibabaAlb(Platform):
 
 
 def _managed(request: ChainRequest) -> bool:
-    return str(request.option("controller", "managed")) == "managed"
+    return word(request, "controller", "managed") == "managed"
 
 
 def _by_pods(request: ChainRequest) -> bool:
-    return str(request.option("targets", "pods")) == "pods"
+    return word(request, "targets", "pods") == "pods"

@@ -32,6 +32,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import (
     refused,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import PlatformSigns
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import word
 
 PREFIX = "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-"
 OLD_PREFIX = "service.beta.kubernetes.io/alicloud-loadbalancer-"
@@ -95,7 +96,7 @@ class AlibabaClb(Platform):
         if refusal is not None:
             return refusal
         wanted = {
-            "address-type": request.option("address_type"), "id": request.option("load_balancer_id"),
+            "address-type": word(request, "address_type"), "id": request.option("load_balancer_id"),
             "zone-maps": request.option("zone_maps") if _network(request) else "", "cert-id": certificate,
             "protocol-port": _protocols(request) if certificate else "", "xforwardedfor-proto": "on" if _layer_7(request) else "",
             "forward-port": f"80:{request.gateway.port}" if _layer_7(request) and request.https_redirect else "",
@@ -134,11 +135,11 @@ def _noted(wanted: dict[str, str]) -> ServiceNeeds:
 
 
 def _network(request: ChainRequest) -> bool:
-    return str(request.option("type", "clb")) == "nlb"
+    return word(request, "type", "clb") == "nlb"
 
 
 def _by_pods(request: ChainRequest) -> bool:
-    return str(request.option("targets", "pods")) == "pods"
+    return word(request, "targets", "pods") == "pods"
 
 
 def _layer_7(request: ChainRequest) -> bool:

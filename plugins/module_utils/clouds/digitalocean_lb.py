@@ -31,6 +31,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import (
     refused,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import PlatformSigns
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import word
 
 PREFIX = "service.beta.kubernetes.io/do-loadbalancer-"
 LOCAL = (("externalTrafficPolicy",), "Local")
@@ -96,7 +97,7 @@ class DigitaloceanLb(Platform):
         if refusal is not None:
             return refusal
         wanted = {
-            "type": request.option("type", "REGIONAL_NETWORK"), "network": request.option("network"),
+            "type": word(request, "type", "regional_network").upper(), "network": word(request, "network").upper(),
             "certificate-id": request.option("certificate_id"), "tls-ports": request.gateway.port if certificate else "",
             "http-ports": "80" if certificate else "", "redirect-http-to-https": "true" if certificate and request.https_redirect else "",
             "enable-proxy-protocol": "true" if mode == "proxy_protocol" else "", "hostname": request.option("hostname"),
@@ -112,7 +113,7 @@ class DigitaloceanLb(Platform):
         return Front(service=service, check=check, environment=STATUS_UNDERSTANDS_PROXY if check.proxy_header else ())
 
     def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
-        if request.option("check", "node") == "node":
+        if word(request, "check", "node") == "node":
             return Front(service=ServiceNeeds("LoadBalancer", fields=(LOCAL,)), check=HealthCheck("node"))
         port = STATUS_PORT if isinstance(target.check.port, str) else target.check.port
         wanted = {
@@ -126,4 +127,4 @@ class DigitaloceanLb(Platform):
 
 
 def _regional(request: ChainRequest) -> bool:
-    return str(request.option("type", "REGIONAL_NETWORK")) == "REGIONAL"
+    return word(request, "type", "regional_network") == "regional"

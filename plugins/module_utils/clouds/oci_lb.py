@@ -156,15 +156,15 @@ def _native_check(check: HealthCheck, request: ChainRequest) -> tuple[HealthChec
 
 
 def _from_ingress(request: ChainRequest) -> bool:
-    return str(request.option("front", "service")) == "ingress"
+    return word(request, "front", "service") == "ingress"
 
 
 def _network(request: ChainRequest) -> bool:
-    return not _from_ingress(request) and str(request.option("type", "lb")) == "nlb"
+    return not _from_ingress(request) and word(request, "type", "lb") == "nlb"
 
 
 def _by_pods(request: ChainRequest) -> bool:
-    return str(request.option("targets", "pods")) == "pods"
+    return word(request, "targets", "pods") == "pods"
 
 
 def _reads_http(request: ChainRequest) -> bool:

@@ -26,6 +26,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import pod_port
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.bodies import metadata
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import word
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef, Route, Upstream
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, name_of, namespace_of, ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
@@ -82,7 +83,7 @@ class F5Cis(Limited):
     def server_name(self, request: ChainRequest) -> ServerName:
         if request.gateway.tls and not self.ends_tls(request):
             return "client"
-        return "settable" if request.option("reference", "bigip") == "secret" else "never"
+        return "settable" if word(request, "reference", "bigip") == "secret" else "never"
 
     def client_address(self, request: ChainRequest) -> ClientAddress:
         if request.client == "auto" and not request.option("http_profile"):
@@ -145,7 +146,7 @@ class F5Cis(Limited):
 
 
 def _by_pods(request: ChainRequest) -> bool:
-    return str(request.option("members", "cluster")) == "cluster"
+    return word(request, "members", "cluster") == "cluster"
 
 
 def _termination(request: ChainRequest) -> str:
@@ -183,10 +184,10 @@ def _tls(request: ChainRequest, termination: str) -> Obj:
     made: Obj = {"termination": termination}
     if termination == "passthrough":
         return made
-    made |= {"reference": request.option("reference", "bigip"), "clientSSLs": [str(request.option("client_ssl"))]}
+    made |= {"reference": word(request, "reference", "bigip"), "clientSSLs": [str(request.option("client_ssl"))]}
     if termination == "reencrypt":
         made["serverSSLs"] = [str(request.option("server_ssl"))]
-        if request.option("reference", "bigip") == "secret" and request.gateway.server_name:
+        if word(request, "reference", "bigip") == "secret" and request.gateway.server_name:
             made["serverSSLParams"] = {"serverName": request.gateway.server_name}
     return made
 

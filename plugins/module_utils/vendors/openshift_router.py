@@ -20,6 +20,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
     HealthCheck,
     ServerName,
 )
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import word
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef, Route, Scheme, Upstream
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
@@ -153,7 +154,7 @@ def _port(snapshot: Snapshot, obj: Obj, service: str) -> int | str:
 
 
 def _termination(request: ChainRequest) -> str:
-    return str(request.option("termination") or ("reencrypt" if request.gateway.tls else "edge"))
+    return word(request, "termination") or ("reencrypt" if request.gateway.tls else "edge")
 
 
 def _refusal(request: ChainRequest, termination: str, mode: str) -> str:

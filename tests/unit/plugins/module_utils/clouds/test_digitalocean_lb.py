@@ -32,7 +32,7 @@ FRONTS: dict[str, tuple[dict[str, Any], dict[str, str], HealthCheck, tuple[str, 
         {"gateway": target(tls=True), "network": "INTERNAL"}, {**NETWORK, "network": "INTERNAL"}, NODE, SOURCE),
     "network, the gateway's own check": ({"check": "gateway"}, {**NETWORK, **OVERRIDE}, STATUS, SOURCE),
     "regional": (
-        {**REGIONAL, "hostname": "lb.example.com"},
+        {"type": "regional", "hostname": "lb.example.com"},
         {**REGIONAL, "enable-proxy-protocol": "true", "hostname": "lb.example.com"}, NODE, PROXY),
     "regional, the gateway's own check": (
         {**REGIONAL, "check": "gateway"}, {**REGIONAL, "enable-proxy-protocol": "true", **OVERRIDE}, HealthCheck(proxy_header=True), PROXY),

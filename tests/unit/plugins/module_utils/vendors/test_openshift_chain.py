@@ -28,7 +28,7 @@ ROUTES: dict[str, tuple[dict[str, Any], Obj, str, tuple[str, int], bool]] = {
     "no TLS": ({"termination": "none"}, {}, "never", HEADER, False),
     "re-encryption": (
         {"gateway": TLS, "destination_ca": CA}, {"termination": "reencrypt", "destinationCACertificate": CA}, "never", HEADER, True),
-    "passthrough": ({"gateway": TLS, "termination": "passthrough"}, {"termination": "passthrough"}, "client", NONE, False),
+    "passthrough": ({"gateway": TLS, "termination": "Passthrough"}, {"termination": "passthrough"}, "client", NONE, False),
     "passthrough with a redirect": (
         {"gateway": TLS, "termination": "passthrough", "https_redirect": True},
         {"termination": "passthrough", "insecureEdgeTerminationPolicy": "Redirect"}, "client", NONE, False),
