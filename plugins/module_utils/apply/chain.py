@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.book import load_balancers_of
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.book import is_created, load_balancers_of
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.managers import manager_finding
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import claim, create, owned, take_back
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, claim, create, owned, take_back
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.widening import widened
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import Obj
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
@@ -53,9 +54,12 @@ def chain_changes(live: Snapshot, plan: ChainPlan, chain: str) -> tuple[list[Cha
     for phase, why, bodies in _created(plan):
         for body in bodies:
             wanted.add(identity(body))
-            change, about = create(live, body, PART, [chain], why, phase, [chain])
-            changes += [change] if change else []
-            findings += about
+            seen = live
+            for step, when in _steps(live, body, phase):
+                change, about = create(seen, step, PART, [chain], why, when, [chain])
+                seen = apply_changes(seen, [change]) if change else seen
+                changes += [change] if change else []
+                findings += about
     for phase, why, wishes in _changed(plan):
         for key, fields in _by_object(wishes).items():
             wanted.add(key)
@@ -65,6 +69,16 @@ def chain_changes(live: Snapshot, plan: ChainPlan, chain: str) -> tuple[list[Cha
     leftovers, about = take_back(live, PART, lambda obj: identity(obj) in wanted, [chain], "the chain no longer needs it", LOAD_BALANCER)
     changes += map(_later, leftovers)
     return in_order(changes), [*findings, *about, *_about_managers(live, changes)]
+
+
+def _steps(live: Snapshot, body: Obj, phase: int) -> Iterable[tuple[Obj, int]]:
+    """An object, and when: what a Gateway serves no longer goes when nobody is sent there any more."""
+    existing = live.get(*identity(body))
+    wider = widened(existing, body) if existing is not None and is_created(existing, PART) else body
+    if wider != body:
+        yield wider, phase
+        phase = LEFT_OVER
+    yield body, phase
 
 
 def _created(plan: ChainPlan) -> Iterable[tuple[int, str, Iterable[Obj]]]:
