@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,41 +13,15 @@ import pytest
 from tests.integration.conftest import LOAD_BALANCER, set_mode
 from tests.integration.support import apps
 from tests.integration.support.cluster import Cluster, wait_for
+from tests.integration.support.load import Load
 from tests.integration.support.modules import module
-from tests.integration.support.traffic import Answer, Entry, Target, ask, ask_all, measured, settle
+from tests.integration.support.traffic import Entry, Target, ask, ask_all, measured, settle
 
 HOST = "twin.example.test"
 TARGET = Target(HOST)
 BACKEND = "echo-b"
 SCOPE: dict[str, Any] = {"namespaces": ["apps"], "label_selector": "test=twin"}
 TWIN = "echo-b-meshlb"
-
-
-class Load:
-    """Requests without a pause, each on a connection of its own, until it ends."""
-
-    def __init__(self, entry: Entry, together: int = 4) -> None:
-        self.answers: list[Answer] = []
-        self._entry, self._over = entry, threading.Event()
-        self._threads = [threading.Thread(target=self._ask, daemon=True) for _number in range(together)]
-
-    def _ask(self) -> None:
-        while not self._over.is_set():
-            self.answers.append(ask(self._entry, TARGET))
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def lost(self) -> list[Answer]:
-        """Requests that the application did not answer."""
-        return [answer for answer in self.answers if answer.status != 200 or not answer.app]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -102,11 +75,11 @@ def test_kubectl_may_create_them_in_any_order(cluster: Cluster, entry: Entry, fi
 
 
 def test_no_request_is_lost_when_it_comes_and_goes(cluster: Cluster, entry: Entry) -> None:
-    with Load(entry) as load:
+    with Load(entry, [TARGET]) as load:
         for _turn in range(3):
             module(cluster, "service_routing", **SCOPE)
             assert settle(lambda: look(entry), {HOST: "mutual_tls"}) == {HOST: "mutual_tls"}
             module(cluster, "service_routing", state="absent", **SCOPE)
             assert settle(lambda: look(entry), {HOST: "plaintext"}) == {HOST: "plaintext"}
-    print(f"{len(load.answers)} requests, {len(load.lost())} lost")
+    print(load.summary())
     assert load.lost() == [] and len(load.answers) > 200

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,6 +43,19 @@ def self_signed(address: str, folder: Path) -> tuple[Path, Path]:
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     return certificate, private
+
+
+def for_names(names: Iterable[str]) -> tuple[str, str]:
+    """Certificate and key, in PEM, of a server with these names; it is its own authority."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    listed = list(names)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, listed[0])])
+    builder = _builder(name, name, key, now - DAY, now + DAY).add_extension(
+        x509.SubjectAlternativeName([x509.DNSName(item) for item in listed]), critical=False
+    )
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode(), private.decode()
 
 
 def expired_client(authority: Path, authority_key: Path, folder: Path) -> tuple[Path, Path]:

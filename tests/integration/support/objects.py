@@ -17,7 +17,7 @@ KINDS = (
     "destinationrules.networking.istio.io", "virtualservices.networking.istio.io", "serviceentries.networking.istio.io",
     "sidecars.networking.istio.io", "envoyfilters.networking.istio.io", "gateways.networking.istio.io",
     "requestauthentications.security.istio.io", "authorizationpolicies.security.istio.io",
-    "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io", "endpointslices.discovery.k8s.io",
 )  # fmt: skip
 # Groups whose kinds are recorded where a cluster has them: those of load balancers that can be set by their own kinds.
 GROUPS = ("gateway.networking.k8s.io", "gateway.envoyproxy.io", "getambassador.io", "projectcontour.io", "traefik.io")
@@ -33,7 +33,7 @@ def record(cluster: Cluster, kinds: Iterable[str] = KINDS) -> Record:
     """Every object of these kinds and of load balancers' own, by kind, namespace and name."""
     served = cluster.run("api-resources", "--verbs=list", "--output=name").stdout.split()
     own = [name for name in served if name.partition(".")[2] in GROUPS]
-    return {key_of(item): item for item in cluster.items(",".join((*kinds, *own)), "--all-namespaces") if not is_lease(item)}
+    return {key_of(item): item for item in cluster.items(",".join((*kinds, *own)), "--all-namespaces") if not is_controllers(item)}
 
 
 def key_of(obj: Obj) -> str:
@@ -80,6 +80,12 @@ def unlike(left: Any, right: Any, path: str = "") -> Iterator[tuple[str, Any, An
             yield from unlike(left.get(key, "(absent)"), right.get(key, "(absent)"), f"{path}/{key}")
     elif left != right:
         yield path, left, right
+
+
+def is_controllers(obj: Obj) -> bool:
+    """What controllers write all the time: leases, and the addresses of pods."""
+    manager = str(obj["metadata"].get("labels", {}).get("endpointslice.kubernetes.io/managed-by", ""))
+    return is_lease(obj) or manager.endswith("-controller.k8s.io")
 
 
 def is_lease(obj: Obj) -> bool:

@@ -1,0 +1,55 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The scene of every chain: applications and the mesh's policy; a chain is made of the fixture's parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import set_mode
+from tests.integration.support.cluster import Cluster
+from tests.integration.support.modules import module
+
+from .chain import APIS, Chain
+from .fronts import ALL, Front
+from .scene import APPS, AWAY, GATEWAY, GATEWAY_HOME, HOME, applications, install
+
+PAIRS = [(front, api) for front in ALL for api in APIS]
+
+
+def called(pair: tuple[Front, str]) -> str:
+    return f"{pair[0].id}-{pair[1]}"
+
+
+@pytest.fixture(scope="session")
+def scene(cluster: Cluster, echo_image: str) -> Iterator[None]:
+    """Applications in the mesh, and no chain, before and after."""
+    mine: dict[str, Any] = {"state": "absent", "drain": 0, "gateway": {"name": GATEWAY, "namespace": GATEWAY_HOME}}
+    module(cluster, "chained_gateway", **mine)
+    cluster.apply(*applications(echo_image))
+    install(cluster)
+    for name, where in APPS.items():
+        cluster.rolled_out(where, f"deployment/{name}")
+    yield
+    module(cluster, "chained_gateway", **mine)
+    cluster.delete("namespace", HOME, AWAY, GATEWAY_HOME)
+    cluster.delete("peerauthentication", "default", "--namespace", "istio-system")
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids=called)
+def chain(request: pytest.FixtureRequest, cluster: Cluster, scene: None) -> Iterator[Chain]:
+    """A chain that is not made yet, in a mesh that accepts mutual TLS alone."""
+    front, api = request.param
+    made = Chain(cluster, front, api)
+    made.lay()
+    set_mode(cluster, "STRICT")
+    try:
+        yield made
+    finally:
+        made.take_back(drain=0)
+        for where in (HOME, AWAY):
+            cluster.delete(front.kind, "--all", "--namespace", where)

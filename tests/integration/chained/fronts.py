@@ -1,0 +1,109 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The load balancers, as data: where they run, how a route of theirs is made, and how they are told to speak TLS to the gateway."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.integration.support import apps
+from tests.integration.support.cluster import Obj
+
+from .scene import HOME, Rule
+
+CA_SECRET = "gateway-ca"
+
+
+def ingress(class_name: str) -> Callable[[str, str, str, tuple[Rule, ...]], list[Obj]]:
+    """Routes as Ingresses of a class: one object per host."""
+
+    def make(where: str, name: str, host: str, rules: tuple[Rule, ...]) -> list[Obj]:
+        made = apps.ingress(where, name, host, rules[0].backend, path=rules[0].path, ingress_class=class_name)
+        paths = made["spec"]["rules"][0]["http"]["paths"]
+        for rule in rules[1:]:
+            more = apps.ingress(where, name, host, rule.backend, path=rule.path)
+            paths += more["spec"]["rules"][0]["http"]["paths"]
+        return [made]
+
+    return make
+
+
+def mapping(where: str, name: str, host: str, rules: tuple[Rule, ...]) -> list[Obj]:
+    """Routes as Emissary's Mappings: one object per path."""
+    return [
+        {
+            "apiVersion": "getambassador.io/v3alpha1", "kind": "Mapping", "metadata": {"name": f"{name}-{number}", "namespace": where},
+            "spec": {"hostname": host, "prefix": rule.path, "rewrite": "", "service": f"{rule.backend[0]}:80"},
+        }
+        for number, rule in enumerate(rules)
+    ]  # fmt: skip
+
+
+def servers_transport(host: str) -> list[Obj]:
+    """Traefik's: the server name that it sends, and that it takes the test's certificate."""
+    spec = {"serverName": host, "rootCAs": [{"secret": CA_SECRET}]}
+    api = "traefik.io/v1alpha1"
+    return [{"apiVersion": api, "kind": "ServersTransport", "metadata": {"name": "gateway", "namespace": HOME}, "spec": spec}]
+
+
+def tls_context(host: str) -> list[Obj]:
+    """Emissary's: the server name that it sends."""
+    api = "getambassador.io/v3alpha1"
+    return [{"apiVersion": api, "kind": "TLSContext", "metadata": {"name": "gateway", "namespace": HOME}, "spec": {"sni": host}}]
+
+
+def nothing(host: str) -> list[Obj]:
+    """No objects of its own."""
+    return []
+
+
+@dataclass(frozen=True)
+class Tls:
+    """One way of TLS to the gateway: ``named`` whether a server name is sent."""
+
+    named: bool
+    options: dict[str, Any] = field(default_factory=dict)
+    around: Callable[[str], list[Obj]] = nothing
+
+
+@dataclass(frozen=True)
+class Front:
+    """A load balancer. ``pod_port`` is where its pod takes HTTP; ``tls`` are the ways that it can speak to the gateway."""
+
+    id: str
+    namespace: str
+    name: str
+    service: str
+    pod_port: int
+    routes: Callable[[str, str, str, tuple[Rule, ...]], list[Obj]]
+    tls: tuple[Tls, ...] = ()
+    kind: str = "ingress"
+
+
+VERIFIED = {"proxy_ssl_secret": f"{HOME}/{CA_SECRET}", "verify": "true"}
+FRONTS = {
+    item.id: item
+    for item in (
+        Front(
+            "ingress_nginx", "ingress-nginx", "ingress-nginx-controller", "ingress-nginx-controller", 80, ingress("nginx"),
+            (Tls(False), Tls(True, VERIFIED)),
+        ),
+        Front(
+            "haproxy_ingress", "haproxy-ingress", "haproxy-ingress", "haproxy-ingress", 80, ingress("haproxy"), (Tls(False), Tls(True)),
+        ),
+        Front(
+            "traefik", "traefik", "traefik", "traefik", 8000, ingress("traefik"),
+            (Tls(True, {"servers_transport": f"{HOME}-gateway@kubernetescrd"}, servers_transport),),
+        ),
+        Front(
+            "emissary", "emissary", "emissary-ingress", "emissary-ingress", 8080, mapping,
+            (Tls(False), Tls(True, {"tls_context": "gateway"}, tls_context)), "mapping.getambassador.io",
+        ),
+    )
+}  # fmt: skip
+WANTED = [name.strip().replace("-", "_") for name in os.environ.get("MESHLB_CHAINED", "ingress_nginx").split(",") if name.strip()]
+ALL = [FRONTS[name] for name in WANTED]

@@ -1,0 +1,55 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Chained and taken back again and again under constant load: not one request is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.conftest import set_mode
+from tests.integration.support.load import Load
+from tests.integration.support.traffic import settle
+
+from .chain import Chain
+from .scene import EXPECTED, NEWS, all_of
+
+TURNS = 3
+HOSTS = sorted({target.host for target in EXPECTED})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plaintext_too(chain: Chain) -> None:
+    """Without the gateway the load balancer reaches its backends in plaintext."""
+    set_mode(chain.cluster, "PERMISSIVE")
+    chain.answers("plaintext")
+
+
+def reached(chain: Chain, expected: dict[str, str]) -> None:
+    assert settle(chain.look, expected) == expected
+
+
+def test_no_request_is_lost_there_and_back(chain: Chain) -> None:
+    with Load(chain.entry, list(EXPECTED)) as load:
+        for _turn in range(TURNS):
+            chain.run(hosts=HOSTS)
+            reached(chain, all_of("mutual_tls"))
+            chain.take_back()
+            reached(chain, all_of("plaintext"))
+    print(f"\n| {chain.front.id} {chain.api} | {TURNS} turns there and back | {load.summary()} |")
+    assert load.lost() == [] and len(load.answers) > 200
+
+
+def test_no_request_is_lost_host_by_host(chain: Chain) -> None:
+    alone = {key: "mutual_tls" if key.startswith(NEWS.host) else "plaintext" for key in all_of("")}
+    with Load(chain.entry, list(EXPECTED)) as load:
+        chain.run(hosts=[NEWS.host])
+        reached(chain, alone)
+        chain.run(hosts=HOSTS)
+        reached(chain, all_of("mutual_tls"))
+        chain.take_back(hosts=[host for host in HOSTS if host != NEWS.host])
+        reached(chain, alone)
+        chain.take_back()
+        reached(chain, all_of("plaintext"))
+    print(f"\n| {chain.front.id} {chain.api} | host by host | {load.summary()} |")
+    assert load.lost() == [] and len(load.answers) > 200
