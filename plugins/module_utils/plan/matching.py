@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Outcome, Route, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.capture import takes_outbound
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.gateways import CHAINED_WHY, leads_to_gateway
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import seen_address
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, labels_of, name_of, namespace_of, selects
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import container_port
@@ -73,6 +74,8 @@ def predict(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, *, si
     service = snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service)
     if service is None:
         return Outcome("unknown", f"Service {route.backend.namespace}/{route.backend.service} does not exist")
+    if leads_to_gateway(snapshot, route.backend.namespace, route.backend.service):
+        return Outcome("unknown", CHAINED_WHY)
     if is_external_name(service):
         return Outcome("unknown", f"the backend is an ExternalName Service ({dig(service, 'spec', 'externalName')})")
     port = find_port(service, route.backend.port)

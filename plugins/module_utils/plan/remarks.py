@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, Outcome, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.blockers import outbound_gaps
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.gateways import leads_to_gateway
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import undoes_service_routing
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import kind_key
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, fqdn, is_external_name
@@ -25,6 +26,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry impo
 def plannable(context: Context, route: Route) -> bool:
     """Whether a strategy could help at all: there is a Service port with pods, and a sidecar is possible."""
     service = context.service(route)
+    if leads_to_gateway(context.snapshot, route.backend.namespace, route.backend.service):
+        return False
     if service is None or is_external_name(service) or find_port(service, route.backend.port) is None:
         return False
     load_balancer = context.load_balancers[route.load_balancer]
@@ -39,6 +42,8 @@ def about_route(context: Context, route: Route, standing: Outcome) -> Iterator[F
     service = context.service(route)
     if route.ignored:
         yield finding("MLB213", f"{where} is left alone", route.object)
+        return
+    if leads_to_gateway(context.snapshot, backend.namespace, backend.service):
         return
     if service is None and route.upstream.address == "external":
         yield finding("MLB208", f"{where}: it leads out of the cluster", route.object)

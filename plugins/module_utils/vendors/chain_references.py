@@ -31,20 +31,23 @@ class ReferenceChain(IngressChain, Profile):
     """A load balancer with kinds of its own whose objects name Services."""
 
     references: ClassVar[References] = {}
-    """Per kind: where its objects name Services, and by which key (the port is always ``port``)."""
+    """Per kind of its own, besides HTTPRoute: where its objects name Services, and by which key (the port is always ``port``)."""
 
     def chain_switch(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
     ) -> Switch:
         wanted = list(routes)
-        if not wanted or wanted[0].object.kind not in self.references:
+        references = {"HTTPRoute": (in_backend_refs, "name"), **self.references}
+        if not wanted or wanted[0].object.kind not in references:
             return super().chain_switch(snapshot, load_balancer, wanted, request)
         ref = wanted[0].object
         everything = self.routes(snapshot, load_balancer, frozenset({ref})).routes
         if len(_places(wanted)) < len(_places(everything)):
             return Switch(refusal=f"{ref} is led to the gateway as a whole, and some of its routes stay with their backends")
-        find, name = self.references[ref.kind]
+        find, name = references[ref.kind]
         obj = object_of(snapshot, wanted[0])
+        if len(dig(obj, "spec", "parentRefs", default=[])) > 1:
+            return Switch(refusal=f"{ref} is for several Gateways, and only one of them is to send to the gateway")
         wishes = []
         for path, reference in find(obj):
             if reference.get("namespace") not in (None, ref.namespace) or reference.get("kind") not in (None, "Service"):
@@ -66,6 +69,13 @@ def in_routes(obj: Obj) -> Iterator[tuple[Path, dict[str, Any]]]:
     for number, rule in enumerate(dig(obj, "spec", "routes", default=[])):
         for place, reference in enumerate(rule.get("services") or []):
             yield ("spec", "routes", number, "services", place), reference
+
+
+def in_backend_refs(obj: Obj) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """``spec.rules[].backendRefs[]`` of the Gateway API."""
+    for number, rule in enumerate(dig(obj, "spec", "rules", default=[])):
+        for place, reference in enumerate(rule.get("backendRefs") or []):
+            yield ("spec", "rules", number, "backendRefs", place), reference
 
 
 def in_upstreams(obj: Obj) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -27,13 +27,12 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import (
     Facts,
-    Profile,
     Recognition,
     RouteReading,
     Signs,
     Switch,
 )
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import IngressChain
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_references import ReferenceChain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import (
     KINDS,
     Place,
@@ -58,7 +57,7 @@ _PREFIXES = "haproxy-ingress.github.io,ingress.kubernetes.io"
 _CONFIG_MAP_FLAGS = ("configmap", "tcp-services-configmap")
 
 
-class HaproxyIngress(IngressChain, Profile):
+class HaproxyIngress(ReferenceChain):
     """The community's HAProxy controller; the controller and HAProxy run in one pod."""
 
     id = "haproxy_ingress"

@@ -26,8 +26,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
     ref_of,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, Profile, RouteReading, Signs
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import IngressChain
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, RouteReading, Signs
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_references import ReferenceChain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import (
     KINDS,
     Place,
@@ -47,7 +47,7 @@ _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True", "enabled", "on"})
 _WHY_NOT = "HAProxy Technologies' controller always sends to pod addresses"
 
 
-class HaproxyTech(IngressChain, Profile):
+class HaproxyTech(ReferenceChain):
     """The company's controller; its IngressClass is called ``haproxy``, like the other one's."""
 
     id = "haproxytech"

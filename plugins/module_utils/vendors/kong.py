@@ -29,8 +29,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
     ref_of,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, Profile, RouteReading, Signs, Switch
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import IngressChain
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, RouteReading, Signs, Switch
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_references import ReferenceChain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import KINDS as GATEWAY_KINDS
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import Place, Treatment, read_gateway_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_hosts import rewrite_hosts
@@ -55,7 +55,7 @@ _POLICY = "konghq.com/upstream-policy"
 _TLS = frozenset({"https", "tls", "grpcs"})
 
 
-class Kong(IngressChain, Profile):
+class Kong(ReferenceChain):
     """Kong's proxy, configured by its ingress controller."""
 
     id = "kong"

@@ -56,4 +56,6 @@ def pages(root: Path) -> dict[str, str]:
     tree = str(stage("link", root))
     if tree not in sys.path:
         sys.path.insert(0, tree)
-    return {"docs/rbac/vendors.yaml": manifest(importlib.import_module(MODULE).extra_kinds())}
+    registry = importlib.import_module(MODULE)
+    of_chains = (kind for kind in registry.chain_kinds() if "." in kind and not kind.endswith((".networking.k8s.io", ".discovery.k8s.io")))
+    return {"docs/rbac/vendors.yaml": manifest(sorted({*registry.extra_kinds(), *of_chains}))}

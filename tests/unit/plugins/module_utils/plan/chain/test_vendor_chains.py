@@ -34,8 +34,10 @@ from tests.unit.plugins.module_utils.plan.chain.kit import (
     gateway_workload,
     round_trip,
 )
+from tests.unit.plugins.module_utils.planning import run
 from tests.unit.plugins.module_utils.vendors import (
     emissaries,
+    gateways,
     haproxy_ingress_kit,
     test_contour,
     test_f5_nginx,
@@ -140,3 +142,18 @@ def test_new_mappings_for_new_hosts() -> None:
     assert done.body("Mapping")["spec"] == {"hostname": PUBLIC, "prefix": "/", "rewrite": "", "service": f"http://{NAME}:80"}
 
 
+def test_an_http_route_is_led_as_a_whole() -> None:
+    rules = [gateways.rule(gateways.to_service("shop"), path="/"), gateways.rule(gateways.to_service("cart"), path="/cart")]
+    own = [*TRAEFIK, gateways.gateway_class("traefik.io/gateway-controller"), gateways.gateway(gateways.listener())]
+    done = led(cluster(*own, gateways.route("a", *rules)), "traefik")
+    spec = done.after.get("HTTPRoute.gateway.networking.k8s.io", APPS, "a")["spec"]  # type: ignore[index]
+    assert [item["backendRefs"][0] for item in spec["rules"]] == [{"name": ALIAS, "port": 80}] * 2
+    assert {item.after.verdict for item in done.plan.routes} == {"mutual_tls"}
+
+
+def test_what_is_chained_is_no_case_for_standalone_mode() -> None:
+    done = led(cluster(*HAPROXYTECH, plain("haproxy")), "haproxytech")
+    standalone = run(done.after)
+    assert {item.before.verdict for item in standalone.plan.routes} == {"unknown"}
+    assert standalone.written == [] and "chained" in standalone.plan.routes[0].before.why
+    assert not {"MLB201", "MLB207", "MLB211"} & {*standalone.codes}
