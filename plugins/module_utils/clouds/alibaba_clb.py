@@ -6,8 +6,9 @@
 Source: kubernetes/cloud-provider-alibaba-cloud eeb0ddc, pkg/controller/service/reconcile/annotation, clbv1/listeners.go (protocols,
 PROXY protocol, check), nlbv2/server_groups.go, pkg/controller/helper/service_utils.go (which Service is whose), and Alibaba Cloud's
 help page on layer 4 listeners: backends see the client's address itself, PROXY protocol is version 2.
-UNCONFIRMED: whether health-check-connect-port is a port of the node where nodes are the servers (so it is only set where pods are), and
-whether checks begin with a PROXY header (so the gateway is made to understand one, which does no harm without).
+UNCONFIRMED: whether health-check-connect-port is a port of the node where nodes are the servers (so it is only set where pods are);
+which version of HTTP its checks speak (so they are of TCP unless http is asked for: Envoy answers HTTP/1.0 with 426, istio/istio#44889);
+and whether they begin with a PROXY header (so the gateway is made to understand one, which does no harm without).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class AlibabaClb(Platform):
     chain = ChainFacts(
         hops=0, forwarded_for="absent", proxy_protocol=True, server_name="client", ends_tls="optional",
         tls_to_gateway="passed through; none where the load balancer has the certificate",
-        health="annotations health-check-connect-port 15021, health-check-uri (targets: pods); the node port (targets: nodes)",
+        health="TCP at the serving port; on request HTTP at health-check-connect-port 15021 (pods; UNCONFIRMED: Envoy refuses HTTP/1.0)",
         objects=("the gateway's own Service",), service_type="LoadBalancer",
         minimum="cloud controller manager with PROXY protocol v2 where that is asked for",
         cannot=("send a client certificate to its servers", "check the gateway's own readiness where nodes are its servers"),
@@ -60,6 +61,7 @@ class AlibabaClb(Platform):
     chain_options = (
         ChainOption("type", "Classic (the default) or Network Load Balancer.", ("clb", "nlb")),
         ChainOption("targets", "Whether it sends to pods (the default, needs Terway) or to nodes.", ("pods", "nodes")),
+        ChainOption("check", "What pods are asked: a connection (the default), or HTTP at the gateway's status port.", ("tcp", "http")),
         ChainOption("address_type", "Where it can be reached from.", ("internet", "intranet")),
         ChainOption("certificate_id", "The certificate with which it ends TLS itself; without one TLS is passed through."),
         ChainOption("zone_maps", "Zones and switches of a Network Load Balancer, as the annotation takes them."),
@@ -115,9 +117,10 @@ class AlibabaClb(Platform):
 
     def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
         switch = {} if _network(request) else {"health-check-switch": "on"}
-        if not _by_pods(request):
-            wanted = {"health-check-flag": "on", **switch, "health-check-type": "tcp"}
-            return Front(service=_noted(wanted), check=HealthCheck("node"))
+        if not _by_pods(request) or word(request, "check", "tcp") == "tcp":
+            backends = {BACKEND_TYPE: "eni"} if _by_pods(request) else {}
+            wanted = {"health-check-flag": "on", **switch, "health-check-type": "tcp", **backends}
+            return Front(service=_noted(wanted), check=HealthCheck("tcp", request.gateway.target_port) if backends else HealthCheck("node"))
         port = pod_port(target.check.port)
         if not port:
             return Front(refusal=f"it checks a port's number, and {target.check.port} is a name")

@@ -6,7 +6,8 @@
 Source: oracle/oci-cloud-controller-manager 1100ac3, docs/load-balancer-annotations.md and load_balancer_spec.go (the check is fixed:
 kube-proxy, or healthCheckNodePort with externalTrafficPolicy Local); oracle/oci-native-ingress-controller 44dbdb0, main.go (class
 controller), GettingStarted.md (check, TLS); Oracle's page on load balancer headers (X-Forwarded-For is appended to).
-UNCONFIRMED: whether TLS to the backends has a server name; taken as none.
+UNCONFIRMED: whether TLS to the backends has a server name (taken as none), and which version of HTTP the checks of an Ingress's
+backends speak (so they are of TCP unless http is asked for: Envoy answers HTTP/1.0 with 426, istio/istio#44889).
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class OciLb(Platform):
     chain = ChainFacts(
         hops=0, forwarded_for="absent", proxy_protocol=True, server_name="client", ends_tls="optional",
         tls_to_gateway="passed through; tls-backendset-secret (from a Service), backend-tls-enabled (from an Ingress)",
-        health="the node's, with externalTrafficPolicy Local: nodes with a ready gateway pod; from an Ingress healthcheck-port 15021",
+        health="the node's, with externalTrafficPolicy Local: nodes with a ready gateway pod; from an Ingress TCP at the serving port, "
+               "on request HTTP at healthcheck-port 15021 (UNCONFIRMED: Envoy refuses HTTP/1.0)",
         objects=("the gateway's own Service", "or Ingress"), service_type="LoadBalancer (from a Service), ClusterIP (Ingress, pods)",
         cannot=("check the gateway's own status port from a Service", "send to pods directly from a Service"),
         standalone="yes, where plaintext is accepted",
@@ -63,6 +65,7 @@ class OciLb(Platform):
         ChainOption("tls_secret", "The Secret with the certificate for HTTPS, where it ends TLS itself."),
         ChainOption("backend_secret", "The Secret with the certificate that it trusts for TLS to the gateway (from a Service)."),
         ChainOption("targets", "Whether an Ingress leads to pods (the default) or to nodes.", ("pods", "nodes")),
+        ChainOption("check", "What an Ingress's pods are asked: a connection (the default), or HTTP at the status port.", ("tcp", "http")),
     )
 
     def ends_tls(self, request: ChainRequest) -> bool:
@@ -99,7 +102,7 @@ class OciLb(Platform):
         if not _from_ingress(request):
             return Front(service=ServiceNeeds("LoadBalancer", fields=(LOCAL,)), check=HealthCheck("node"))
         check, notes = _native_check(target.check, request)
-        if check.kind != "http":
+        if check.kind == "node":
             return Front(refusal="it sends to nodes, where a pod's port number means nothing: set platform_options.targets to pods")
         text = ", ".join(f"{key}: {value!r}" for key, value in notes.items())
         return Front(check=check, steps=(f"Set on the Ingress that leads to {target.namespace}/{target.service}: {text}.",))
@@ -120,7 +123,7 @@ class OciLb(Platform):
                       f"{NETWORK_PREFIX}is-ppv2-enabled": "true" if mode == "proxy_protocol" else ""}  # fmt: skip
         else:
             wanted = {TYPE: "lb", f"{PREFIX}internal": word(request, "internal"), f"{PREFIX}shape": request.option("shape"),
-                      f"{PREFIX}tls-secret": secret, f"{PREFIX}ssl-ports": request.gateway.port if secret else "",
+                      f"{PREFIX}tls-secret": secret, f"{PREFIX}ssl-ports": str(request.gateway.port) if secret else "",
                       f"{PREFIX}tls-backendset-secret": backend, f"{PREFIX}backend-protocol": "HTTP" if secret else "",
                       f"{PREFIX}connection-proxy-protocol-version": "2" if mode == "proxy_protocol" else ""}  # fmt: skip
         notes = tuple((key, str(value)) for key, value in wanted.items() if value)
@@ -148,6 +151,8 @@ def _native_check(check: HealthCheck, request: ChainRequest) -> tuple[HealthChec
     port = pod_port(check.port)
     if not (_by_pods(request) and port):
         return HealthCheck("node"), {f"{NATIVE_PREFIX}healthcheck-protocol": "TCP"}
+    if word(request, "check", "tcp") == "tcp":
+        return HealthCheck("tcp", request.gateway.target_port), {f"{NATIVE_PREFIX}healthcheck-protocol": "TCP"}
     wanted = {
         "healthcheck-protocol": "HTTP", "healthcheck-port": str(port), "healthcheck-path": check.path, "healthcheck-return-code": "200",
         "healthcheck-force-plaintext": "true" if request.gateway.tls else "",

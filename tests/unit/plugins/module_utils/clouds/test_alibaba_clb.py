@@ -16,36 +16,45 @@ from tests.unit.plugins.module_utils.cluster import Obj
 
 CLB = AlibabaClb()
 PREFIX = "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-"
+TCP = {
+    "health-check-flag": "on", "health-check-switch": "on", "health-check-type": "tcp", "service.beta.kubernetes.io/backend-type": "eni",
+}
 PODS = {
     "health-check-flag": "on", "health-check-switch": "on", "health-check-type": "http", "health-check-uri": "/healthz/ready",
     "health-check-connect-port": "15021", "health-check-httpcode": "http_2xx", "service.beta.kubernetes.io/backend-type": "eni",
 }
 NETWORK_PODS = {key: value for key, value in PODS.items() if key != "health-check-switch"}
+NETWORK_TCP = {key: value for key, value in TCP.items() if key != "health-check-switch"}
 NODES = {"health-check-flag": "on", "health-check-switch": "on", "health-check-type": "tcp"}
 LOCAL, NLB = (("externalTrafficPolicy",), "Local"), (("loadBalancerClass",), "alibabacloud.com/nlb")
 ZONES = {"type": "nlb", "zone_maps": "a:vsw-1,b:vsw-2"}
 PLAIN_443 = target(port=443)
+BY_TCP = HealthCheck("tcp", 80)
 SOURCE, PROXY, HEADER = ("source_address", 0), ("proxy_protocol", 0), ("x_forwarded_for", 1)
 
 FRONTS: dict[str, tuple[dict[str, Any], dict[str, str], tuple[Any, ...], HealthCheck, tuple[str, int]]] = {
-    "layer 4": ({}, PODS, (), HealthCheck(), SOURCE),
-    "TLS is passed through": ({"gateway": target(tls=True)}, PODS, (), HealthCheck(), SOURCE),
-    "PROXY protocol": ({"client": "proxy_protocol"}, {"proxy-protocol": "on", **PODS}, (), HealthCheck(proxy_header=True), PROXY),
+    "layer 4": ({}, TCP, (), BY_TCP, SOURCE),
+    "layer 4, the status port": ({"check": "http"}, PODS, (), HealthCheck(), SOURCE),
+    "TLS is passed through": ({"gateway": target(tls=True)}, TCP, (), HealthCheck("tcp", 443), SOURCE),
+    "PROXY protocol": ({"client": "proxy_protocol"}, {"proxy-protocol": "on", **TCP}, (), BY_TCP, PROXY),
+    "PROXY protocol, the status port": (
+        {"client": "proxy_protocol", "check": "http"}, {"proxy-protocol": "on", **PODS}, (), HealthCheck(proxy_header=True), PROXY),
     "HTTPS": (
         {"gateway": PLAIN_443, "certificate_id": "1-cn", "https_redirect": True, "address_type": "internet"},
         {"address-type": "internet", "cert-id": "1-cn", "protocol-port": "https:443,http:80", "xforwardedfor-proto": "on",
-         "forward-port": "80:443", **PODS}, (), HealthCheck(), HEADER),
+         "forward-port": "80:443", **TCP}, (), BY_TCP, HEADER),
     "nodes": ({"targets": "nodes"}, NODES, (LOCAL,), HealthCheck("node"), SOURCE),
     "network, pods": (
-        ZONES, {"zone-maps": ZONES["zone_maps"], "proxy-protocol": "on", **NETWORK_PODS}, (NLB,), HealthCheck(proxy_header=True), PROXY),
+        {**ZONES, "check": "http"}, {"zone-maps": ZONES["zone_maps"], "proxy-protocol": "on", **NETWORK_PODS}, (NLB,),
+        HealthCheck(proxy_header=True), PROXY),
     "network, an existing one, nodes": (
         {"type": "nlb", "load_balancer_id": "nlb-1", "targets": "nodes"},
         {"id": "nlb-1", "preserve-client-ip": "on", "health-check-flag": "on", "health-check-type": "tcp"}, (NLB, LOCAL),
         HealthCheck("node"), SOURCE),
     "network, with a certificate": (
         {**ZONES, "gateway": PLAIN_443, "certificate_id": "1-cn"},
-        {"zone-maps": ZONES["zone_maps"], "cert-id": "1-cn", "protocol-port": "tcpssl:443,tcp:80", "proxy-protocol": "on", **NETWORK_PODS},
-        (NLB,), HealthCheck(proxy_header=True), PROXY),
+        {"zone-maps": ZONES["zone_maps"], "cert-id": "1-cn", "protocol-port": "tcpssl:443,tcp:80", "proxy-protocol": "on", **NETWORK_TCP},
+        (NLB,), BY_TCP, PROXY),
 }  # fmt: skip
 
 
@@ -82,9 +91,9 @@ def test_what_it_ends_and_sends() -> None:
 
 
 def test_the_check_of_an_application_goes_to_its_sidecar() -> None:
-    front = CLB.health_check(CheckTarget("apps", "shop", HealthCheck("http", 15021)), request())
+    front = CLB.health_check(CheckTarget("apps", "shop", HealthCheck("http", 15021)), request(check="http"))
     assert dict(front.service.annotations)[f"{PREFIX}health-check-connect-port"] == "15021"
-    assert "is a name" in CLB.health_check(CheckTarget("apps", "shop", HealthCheck("http", "health")), request()).refusal
+    assert "is a name" in CLB.health_check(CheckTarget("apps", "shop", HealthCheck("http", "health")), request(check="http")).refusal
 
 
 NAME = "alibaba_clb"

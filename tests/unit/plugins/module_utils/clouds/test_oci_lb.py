@@ -57,10 +57,12 @@ HEALTH = {
     "healthcheck-protocol": "HTTP", "healthcheck-port": "15021", "healthcheck-path": "/healthz/ready", "healthcheck-return-code": "200",
 }
 INGRESSES: dict[str, tuple[dict[str, Any], dict[str, str], HealthCheck, str]] = {
-    "plain": ({}, {"http-listener-port": "80", **HEALTH}, HealthCheck(), "ClusterIP"),
-    "HTTPS": ({"tls_secret": "cert"}, {"https-listener-port": "443", "backend-tls-enabled": "false", **HEALTH}, HealthCheck(), "ClusterIP"),
-    "TLS to the gateway": (
-        {"tls_secret": "cert", "gateway": target(tls=True)},
+    "plain": ({}, {"http-listener-port": "80", "healthcheck-protocol": "TCP"}, HealthCheck("tcp", 80), "ClusterIP"),
+    "HTTPS, the status port": (
+        {"tls_secret": "cert", "check": "http"}, {"https-listener-port": "443", "backend-tls-enabled": "false", **HEALTH}, HealthCheck(),
+        "ClusterIP"),
+    "TLS to the gateway, the status port": (
+        {"tls_secret": "cert", "gateway": target(tls=True), "check": "http"},
         {"https-listener-port": "443", "backend-tls-enabled": "true", **HEALTH, "healthcheck-force-plaintext": "true"}, HealthCheck(),
         "ClusterIP"),
     "nodes": ({"targets": "nodes"}, {"http-listener-port": "80", "healthcheck-protocol": "TCP"}, NODE, "NodePort"),
@@ -104,8 +106,9 @@ def test_what_it_ends_and_sends() -> None:
 def test_the_check_of_an_application() -> None:
     application = CheckTarget("apps", "shop", HealthCheck("http", 15021))
     assert LB.health_check(application, request()).check == NODE
-    front = LB.health_check(application, request(front="ingress"))
+    front = LB.health_check(application, request(front="ingress", check="http"))
     assert front.check == HealthCheck() and "apps/shop" in front.steps[0]
+    assert LB.health_check(application, request(front="ingress")).check.kind == "tcp"
     assert "targets to pods" in LB.health_check(application, request(front="ingress", targets="nodes")).refusal
 
 
