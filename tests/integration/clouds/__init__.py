@@ -1,0 +1,3 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stand-ins for load balancers of clouds, before a real Istio gateway."""

@@ -1,0 +1,207 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the objects that a platform's controller would read to what its load balancer is documented to do with them.
+
+Each function reads the objects as they are in the cluster, annotation by annotation, and nothing else: what the collection did not
+write is not known here. Sources are those of the platform's file in plugins/module_utils/clouds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.integration.clouds.standin import Setting, Target
+from tests.integration.support.cluster import Cluster, Obj
+
+NODE_CHECK = "/healthz"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The cluster, as a controller looks at it."""
+
+    cluster: Cluster
+    node: str
+    namespace: str
+
+    def one(self, kind: str) -> Obj:
+        """The one object of a kind in the gateway's namespace that the collection made."""
+        (found,) = self.cluster.items(kind, "--namespace", self.namespace, "--selector=app.kubernetes.io/managed-by=meshlb.istio")
+        return found
+
+    def service(self, name: str) -> Obj:
+        found: Obj = self.cluster.get("service", name, "--namespace", self.namespace)
+        return found
+
+    def pods(self, service: Obj) -> list[tuple[str, str]]:
+        """Names and addresses of a Service's pods, ready or not: whom it leaves out is what is looked at."""
+        words = ",".join(f"{key}={value}" for key, value in service["spec"]["selector"].items())
+        found = self.cluster.items("pods", "--namespace", self.namespace, f"--selector={words}")
+        return [(item["metadata"]["name"], item["status"]["podIP"]) for item in found if "deletionTimestamp" not in item["metadata"]]
+
+    def to_pods(self, service: Obj, number: int, check: int = 0) -> tuple[Target, ...]:
+        """Pods as targets, at what a Service's port leads to; ``check`` is a pod's port."""
+        port = port_of(service, number)["targetPort"]
+        return tuple(Target(name, address, port, check_port=check) for name, address in self.pods(service))
+
+    def to_nodes(self, service: Obj, number: int, check: int = 0) -> tuple[Target, ...]:
+        """Nodes as targets, at a Service's node port; ``check`` is a port of the node."""
+        return (Target("node", self.node, port_of(service, number)["nodePort"], check_port=check),)
+
+    def by_node_check(self, service: Obj, number: int, **more: Any) -> Setting:
+        """The node's own check: of kube-proxy, or with externalTrafficPolicy Local of the pods that are on the node."""
+        spec = service["spec"]
+        assert spec["type"] == "LoadBalancer" and spec["externalTrafficPolicy"] == "Local"
+        return Setting(self.to_nodes(service, number, spec["healthCheckNodePort"]), check_path=NODE_CHECK, **{"layer": "tcp", **more})
+
+
+def port_of(service: Obj, port: int | str) -> Obj:
+    """A Service's port by number or name."""
+    (found,) = (item for item in service["spec"]["ports"] if port in (item["port"], item.get("name")))
+    return dict(found)
+
+
+def checked(service: Obj, port: str, by_pods: bool) -> int:
+    """What a check's port, a number or a name of a port of the Service, means at its targets."""
+    if port.isdigit() and by_pods:
+        return int(port)
+    return int(port_of(service, int(port) if port.isdigit() else port)["targetPort" if by_pods else "nodePort"])
+
+
+def notes(obj: Obj, prefix: str) -> dict[str, str]:
+    """An object's annotations with a prefix, without it."""
+    found = obj["metadata"].get("annotations", {}).items()
+    return {key.removeprefix(prefix): value for key, value in found if key.startswith(prefix)}
+
+
+def backend_of(ingress: Obj) -> tuple[str, int]:
+    """The Service and port of an Ingress's one path."""
+    service = ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
+    return service["name"], service["port"]["number"]
+
+
+def aws_alb(seen: Seen) -> Setting:
+    """Ingress annotations of the AWS Load Balancer Controller."""
+    ingress = seen.one("ingress")
+    said = notes(ingress, "alb.ingress.kubernetes.io/")
+    name, number = backend_of(ingress)
+    service = seen.service(name)
+    assert said["healthcheck-protocol"] == "HTTP" and said["success-codes"] == "200"
+    by_pods = said["target-type"] == "ip"
+    targets = (seen.to_pods if by_pods else seen.to_nodes)(service, number, checked(service, said["healthcheck-port"], by_pods))
+    return Setting(targets, tls=said["backend-protocol"] == "HTTPS", check_path=said["healthcheck-path"])
+
+
+def alibaba_alb(seen: Seen) -> Setting:
+    """Ingress annotations of ACK's ALB Ingress controller."""
+    ingress = seen.one("ingress")
+    said = notes(ingress, "alb.ingress.kubernetes.io/")
+    name, number = backend_of(ingress)
+    service = seen.service(name)
+    assert notes(service, "service.beta.kubernetes.io/")["backend-type"] == "eni" and said["healthcheck-enabled"] == "true"
+    targets = seen.to_pods(service, number, int(said["healthcheck-connect-port"]))
+    return Setting(targets, tls=said["backend-protocol"] == "https", check_path=said["healthcheck-path"])
+
+
+def aws_nlb(seen: Seen, service: Obj, number: int) -> Setting:
+    """Service annotations of the AWS Load Balancer Controller."""
+    said = notes(service, "service.beta.kubernetes.io/aws-load-balancer-")
+    assert service["spec"]["loadBalancerClass"] == "service.k8s.aws/nlb" and said["healthcheck-protocol"] == "http"
+    attributes = said.get("target-group-attributes", "").split(",")
+    by_pods, header = said["nlb-target-type"] == "ip", said.get("proxy-protocol") == "*" or "proxy_protocol_v2.enabled=true" in attributes
+    targets = (seen.to_pods if by_pods else seen.to_nodes)(service, number, checked(service, said["healthcheck-port"], by_pods))
+    keeps = not by_pods or "preserve_client_ip.enabled=true" in attributes
+    return Setting(targets, "tcp", check_path=said["healthcheck-path"], proxy=2 if header else 0, check_proxy=header,
+                   keeps_source=keeps and not header)  # fmt: skip
+
+
+def azure_lb(seen: Seen, service: Obj, number: int) -> Setting:
+    """Service annotations of Azure's cloud controller."""
+    said = notes(service, f"service.beta.kubernetes.io/port_{number}_health-probe_")
+    assert said["protocol"] == "http" and service["spec"]["externalTrafficPolicy"] == "Local"
+    targets = seen.to_nodes(service, number, checked(service, said["port"], by_pods=False))
+    return Setting(targets, "tcp", check_path=said["request-path"], keeps_source=True)
+
+
+def digitalocean_lb(seen: Seen, service: Obj, number: int) -> Setting:
+    """Service annotations of DigitalOcean's cloud controller; checks go to the node unless they are overridden."""
+    said = notes(service, "service.beta.kubernetes.io/do-loadbalancer-")
+    header = said.get("enable-proxy-protocol") == "true"
+    if "override-health-check" in said:
+        targets = seen.to_nodes(service, number, checked(service, said["healthcheck-port"], by_pods=False))
+        return Setting(targets, "tcp", check_path=said["healthcheck-path"], proxy=1 if header else 0, check_proxy=header,
+                       keeps_source=said["type"] == "REGIONAL_NETWORK")  # fmt: skip
+    return seen.by_node_check(service, number, proxy=1 if header else 0, keeps_source=said["type"] == "REGIONAL_NETWORK")
+
+
+def oci_lb(seen: Seen, service: Obj, number: int) -> Setting:
+    """Service annotations of Oracle's cloud controller."""
+    network = notes(service, "oci-network-load-balancer.oraclecloud.com/")
+    version = notes(service, "service.beta.kubernetes.io/oci-load-balancer-").get("connection-proxy-protocol-version", "0")
+    return seen.by_node_check(service, number, proxy=int(version), keeps_source=network.get("is-preserve-source") == "true")
+
+
+def alibaba_clb(seen: Seen, service: Obj, number: int) -> Setting:
+    """Service annotations of Alibaba Cloud's cloud controller, with pods as servers."""
+    said = notes(service, "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-")
+    assert notes(service, "service.beta.kubernetes.io/")["backend-type"] == "eni" and said["health-check-type"] == "tcp"
+    header = said.get("proxy-protocol") == "on"
+    return Setting(seen.to_pods(service, number), "tcp", check="tcp", proxy=2 if header else 0, keeps_source=not header)
+
+
+def gke_gateway(seen: Seen) -> Setting:
+    """Google's Gateway: HTTPRoute, the Service's appProtocol, HealthCheckPolicy; two entries in X-Forwarded-For, no server name."""
+    backend = seen.one("httproutes.gateway.networking.k8s.io")["spec"]["rules"][0]["backendRefs"][0]
+    service = seen.service(backend["name"])
+    config = seen.one("healthcheckpolicies.networking.gke.io")["spec"]["default"]["config"]
+    check = config["httpHealthCheck"]
+    assert config["type"] == "HTTP" and check["portSpecification"] == "USE_FIXED_PORT"
+    protocol = port_of(service, backend["port"]).get("appProtocol", "HTTP")
+    targets = seen.to_pods(service, backend["port"], check["port"])
+    return Setting(
+        targets, second="192.0.2.80", tls=protocol in ("HTTPS", "HTTP2"), http2=protocol == "HTTP2", check_path=check["requestPath"],
+    )
+
+
+def cloudflare_tunnel(seen: Seen) -> Setting:
+    """The tunnel's rules: cloudflared asks a Service's address; Cloudflare before it writes the headers. It checks nothing."""
+    text = next(value for value in seen.one("configmap")["data"].values())
+    rule = json.loads(text)["ingress"][0]
+    scheme, slashes, rest = rule["service"].partition("://")
+    host, colon, number = rest.rpartition(":")
+    service = seen.service(host.partition(".")[0])
+    origin = rule.get("originRequest", {})
+    target = Target("gateway", service["spec"]["clusterIP"], int(number))
+    return Setting(
+        (target,), tls=scheme == "https", server_name="host" if origin.get("matchSNItoHost") else "never", check="none",
+        headers=(("CF-Connecting-IP", "%[src]"),),
+    )
+
+
+def openshift_route(seen: Seen) -> Setting:
+    """A Route: the router writes X-Forwarded-For anew where it is told to, and checks by a connection."""
+    route = seen.one("routes.route.openshift.io")
+    assert notes(route, "haproxy.router.openshift.io/")["set-forwarded-headers"] == "replace"
+    service = seen.service(route["spec"]["to"]["name"])
+    port = port_of(service, route["spec"]["port"]["targetPort"])
+    return Setting(seen.to_pods(service, port["port"], port["targetPort"]), forwarded="replace", check="tcp")
+
+
+BY_OBJECTS: dict[str, Callable[[Seen], Setting]] = {
+    "aws_alb": aws_alb, "alibaba_alb": alibaba_alb, "gke_gateway": gke_gateway, "cloudflare_tunnel": cloudflare_tunnel,
+    "openshift_route": openshift_route,
+}
+BY_SERVICE: dict[str, Callable[[Seen, Obj, int], Setting]] = {
+    "aws_nlb": aws_nlb, "azure_lb": azure_lb, "digitalocean_lb": digitalocean_lb, "oci_lb": oci_lb, "alibaba_clb": alibaba_clb,
+}
+
+
+def setting_of(seen: Seen, platform: str, service: str, number: int) -> Setting:
+    """What a platform's load balancer does with what is in the cluster now."""
+    if platform in BY_OBJECTS:
+        return BY_OBJECTS[platform](seen)
+    return BY_SERVICE[platform](seen, seen.service(service), number)
