@@ -86,6 +86,7 @@ class HaproxyIngress(ReferenceChain):
         tls_to_gateway="annotation secure-backends on the Ingress, the server name by secure-sni (0.11)",
         objects=("Ingress", "its path's backend, redirected to a Service that stands for the gateway"),
         standalone_mtls="yes, with a sidecar", cannot=("keep its balancing per pod of the backend",),
+        proof="measured in the lab",
     )
     chain_options = (
         ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),
