@@ -5,7 +5,7 @@ SHELL := /bin/bash
 STAGES := deps lint sanity unit build molecule
 RUN := bash tests/tools/run-stages
 
-.PHONY: help test $(STAGES) vendors format docs measured changelog lock demo clean
+.PHONY: help test $(STAGES) vendors clouds format docs measured changelog lock demo clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z]+):.*  ## (.*)/  \1\t\2/p' Makefile | expand -t 16
@@ -33,6 +33,9 @@ molecule: deps  ## the scenarios on the lab's cluster
 
 vendors: deps  ## every load balancer that the lab can build, each with its scenario and its whole matrix
 	@bash tests/scenarios.sh vendors
+
+clouds: deps  ## stand-ins for the load balancers of clouds, chained to an Istio gateway
+	@bash tests/scenarios.sh clouds
 
 format: deps  ## mends what the Python linter can mend itself
 	@. tests/tools/env.sh && ruff check --fix .

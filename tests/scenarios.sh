@@ -4,8 +4,8 @@
 #
 # Everything that is shown on a real cluster: the Molecule scenarios and the integration tests, one after the other on one lab.
 # The last line counts them. Arguments choose: names of scenarios, "integration", "measured" (which writes docs/measured.md),
-# "matrix_NAME" (the matrix of a load balancer that the lab builds on request), and "vendors": scenario and matrix of every one of
-# those. Without any: the scenarios of ingress-nginx, one of another load balancer, and the integration tests.
+# "matrix_NAME" (the matrix of a load balancer that the lab builds on request), "vendors": scenario and matrix of every one of
+# those, and "clouds": stand-ins for load balancers of clouds, before Istio's gateway. Without any: the scenarios of ingress-nginx, one of another load balancer, and the integration tests.
 #
 #   MESHLB_KUBECONFIG  use that cluster instead of the lab; nothing is started or removed
 #   MESHLB_LAB_NAME    name of the lab's cluster (default: scenarios)
@@ -88,6 +88,16 @@ matrix() {
     fi
 }
 
+# clouds: HAProxy stands in for load balancers that are proxies.
+clouds() {
+    command -v haproxy >/dev/null || apt-get install -qq -y --no-install-recommends haproxy </dev/null >"$logs/haproxy" 2>&1
+    if step "lab with istio-gateway" "$logs/lab-clouds" python lab/lab up --name "$MESHLB_LAB_NAME" --with istio-gateway,gateway-api; then
+        MESHLB_CLOUDS=1 integration tests/integration/clouds
+    else
+        failed=$((failed + 1))
+    fi
+}
+
 number() { grep -oE "[0-9]+ $1" <<<"$2" | grep -oE '^[0-9]+' || echo 0; }
 
 names=("$@")
@@ -115,6 +125,7 @@ for name in "${names[@]}"; do
     case $name in
         integration) integration tests/integration ;;
         measured) MESHLB_MEASURED=docs/measured.md integration tests/integration/test_matrix.py tests/integration/test_measured_page.py ;;
+        clouds) clouds ;;
         matrix_*) matrix "${name#matrix_}" ;;
         *) scenario "$name" ;;
     esac

@@ -6,8 +6,9 @@
 Source: digitalocean/digitalocean-cloud-controller-manager 70d527e, docs/controllers/services/annotations.md and
 cloud-controller-manager/do/loadbalancers.go: a check goes to kube-proxy, or to healthCheckNodePort with externalTrafficPolicy Local,
 without a PROXY header; with the override it goes to the node port of a Service's port, with one, and speaks HTTP/1.1 (DigitalOcean's
-page on health checks; Envoy would refuse 1.0). A network load balancer forwards to the Service's own ports on the nodes. UNCONFIRMED: whether a regional one appends to X-Forwarded-For that a client sent or replaces it;
-counting from the right is right either way.
+page on health checks; Envoy would refuse 1.0). A network load balancer forwards to the Service's own ports on the nodes.
+UNCONFIRMED: whether a regional one appends to X-Forwarded-For that a client sent or replaces it; counting from the right is right
+either way.
 """
 
 from __future__ import annotations
