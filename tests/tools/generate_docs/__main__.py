@@ -10,7 +10,7 @@ import sys
 
 from tests.tools.stage_collection import ROOT
 
-from . import findings, modules, rbac, roles, vendors
+from . import findings, modules, platforms, rbac, roles, vendors
 from .frame import Generator, outdated, write
 
 GENERATORS = (
@@ -18,6 +18,7 @@ GENERATORS = (
     Generator("docs/modules/*.md", modules.pages),
     Generator("docs/roles/*.md", roles.pages),
     Generator("docs/vendors.md", vendors.pages),
+    Generator("docs/platforms.md", platforms.pages),
     Generator("docs/rbac/vendors.yaml", rbac.pages),
 )
 

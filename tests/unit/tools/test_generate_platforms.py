@@ -1,0 +1,91 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The generated table of platforms says what their facts say, and what stand-ins show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.integration.clouds.scenarios import SCENARIOS, shown
+from tests.tools.generate_docs import platforms
+
+FACTS: dict[str, Any] = {
+    "hops": 1, "forwarded_for": "appended", "proxy_protocol": False, "server_name": "never", "tls_to_gateway": "by a setting",
+    "health": "a check", "objects": ("Ingress", "Policy"), "service_type": "ClusterIP", "minimum": "", "standalone": "yes",
+    "standalone_mtls": "no", "cannot": ("fly",), "proof": "read in the vendor's source",
+}  # fmt: skip
+
+
+def profile(title: str = "Balancer", *, outside: str = "far away", **facts: Any) -> Any:
+    option = SimpleNamespace(name="size", description="How large.", choices=("small", "big"))
+    return SimpleNamespace(
+        id=title.lower(), title=title, also_called=("other",), outside=outside, chain_options=(option,),
+        chain=SimpleNamespace(**{**FACTS, **facts}),
+    )  # fmt: skip
+
+
+def lines(*profiles: Any, shows: dict[str, list[str]] | None = None) -> list[str]:
+    return platforms.page(profiles, shows or {}).splitlines()
+
+
+def test_rows_by_title_and_only_of_what_is_known() -> None:
+    rows = [line for line in lines(profile("b"), profile("a"), profile("c", proof="")) if "| read in" in line]
+    assert rows == [f"| {name} | `{name}` | yes | no | yes | read in the vendor's source |" for name in "ab"]
+
+
+def test_what_stand_ins_show_by_either_name() -> None:
+    (row,) = [line for line in lines(profile(), shows={"other": ["one thing", "another"]}) if "stand-in: one" in line]
+    assert row.endswith("| read in the vendor's source; stand-in: one thing; another |")
+
+
+MTLS: dict[str, tuple[dict[str, Any], str]] = {
+    "outside": ({}, "| no | yes |"),
+    "in the cluster": ({"outside": ""}, "| yes, with a sidecar beside it or its own certificate | yes |"),
+    "as it says itself": ({"outside": "", "standalone_mtls": "no: an operator"}, "| no: an operator | yes |"),
+    "from a version on": ({"minimum": "2.0"}, "| no | yes (2.0) |"),
+}
+
+
+@pytest.mark.parametrize(("facts", "expected"), MTLS.values(), ids=MTLS)
+def test_without_a_gateway(facts: dict[str, Any], expected: str) -> None:
+    assert any(expected in line for line in lines(profile(**facts)))
+
+
+CELLS: dict[str, tuple[dict[str, Any], str]] = {
+    "appended": ({}, "| it appends 1 entry to X-Forwarded-For | by a setting; no server name is sent |"),
+    "two, anew": ({"hops": 2, "forwarded_for": "replaced"}, "| it writes X-Forwarded-For anew (2 entries) |"),
+    "PROXY protocol": (
+        {"hops": 0, "forwarded_for": "absent", "proxy_protocol": True},
+        "| PROXY protocol; the connection's own address where it is kept |"),
+    "neither": ({"hops": 0, "forwarded_for": "absent"}, "| the connection's own address where it is kept |"),
+    "no TLS": ({"tls_to_gateway": ""}, "| none |"),
+    "a name that is said": ({"tls_to_gateway": "by a key; no server name"}, "| by a key; no server name |"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("facts", "expected"), CELLS.values(), ids=CELLS)
+def test_with_a_gateway(facts: dict[str, Any], expected: str) -> None:
+    begin = "| Balancer | Ingress, Policy | ClusterIP | a check |"
+    assert any(line.startswith(begin) and expected in line for line in lines(profile(**facts)))
+
+
+def test_settings_and_limits() -> None:
+    text = "\n".join(lines(profile()))
+    assert "Named in `platform`: `balancer`, `other`." in text
+    assert "- `size`: How large. One of `small`, `big`." in text and "It cannot:\n\n- fly" in text
+
+
+def test_no_registry_no_page(tmp_path: Path) -> None:
+    assert platforms.pages(tmp_path) == {}
+
+
+def test_scenarios_of_stand_ins() -> None:
+    assert sorted(shown()) == sorted({item.platform for item in SCENARIOS.values()})
+    for item in SCENARIOS.values():
+        assert (item.hops > 0) == (item.learns == "x_forwarded_for")
+        assert item.tls or not item.passes_tls
