@@ -103,4 +103,9 @@ CHAINED: tuple[tuple[str, Severity, str, str, str], ...] = (
         "The gateway's address does not exist before the gateway does, so a rehearsal cannot show it.",
         "Nothing to do: the run makes the gateway first and then reads its address.",
     ),
+    (
+        "MLB620", "warning", "The gateway can be reached past the load balancer",
+        "The gateway trusts X-Forwarded-For entries that the load balancer writes; who reaches the gateway by another way can forge them.",
+        "Make its Service one of type ClusterIP, or let a NetworkPolicy admit the load balancer alone.",
+    ),
 )

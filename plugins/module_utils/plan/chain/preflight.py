@@ -66,7 +66,10 @@ def preflight(case: Case) -> list[Finding]:
     """All findings; one of severity error refuses the run."""
     if case.state.trouble:
         return [finding("MLB616", f"{case.state.trouble}. {case.state.remedy}")]
-    rules = (_beyond, _redirect_loop, _no_server_name, _proxy_check, _unreadable_addresses, _diverted, _old_kinds, _not_merged, _others)
+    rules = (
+        _beyond, _not_answered, _redirect_loop, _no_server_name, _proxy_check, _unreadable_addresses, _diverted, _old_kinds, _not_merged,
+        _others, _another_way,
+    )
     own = case.profile.chain_preflight(case.snapshot, case.request)
     # The load balancer's own come first: they say of its kinds more than that they are not there.
     return [*own, *(remark for rule in rules for remark in rule(case))]
@@ -85,22 +88,42 @@ def _beyond(case: Case) -> Iterator[Finding]:
         yield finding("MLB617", f"{title} speaks no TLS to the gateway; set gateway.tls.mode to none")
 
 
+def _not_answered(case: Case) -> Iterator[Finding]:
+    """Hosts that an existing Gateway has no server (or listener) for on this port."""
+    configured, port = case.state.configured, case.request.gateway
+    if configured is None:
+        return
+    patterns = [str(item).rpartition("/")[2] for server in _servers(case) for item in server.get("hosts") or []]
+    if case.options.gateway.api == "gateway_api":
+        listeners = dig(configured, "spec", "listeners", default=[])
+        patterns = [str(item.get("hostname") or "*") for item in listeners if item.get("port") == port.port]
+    missing = [host or "any host" for host in case.hosts if not any(host_matches(item, host or "*") for item in patterns)]
+    if missing:
+        yield finding("MLB616", f"{ref_of(configured)} does not answer for {', '.join(missing)} on port {port.port}", ref_of(configured))
+
+
+def _another_way(case: Case) -> Iterator[Finding]:
+    """Whoever reaches the gateway without the load balancer could write the headers that it trusts."""
+    kind = str(dig(case.state.service, "spec", "type", default="ClusterIP"))
+    needed = case.front.service.type
+    if case.client.mode == "x_forwarded_for" and case.client.trusted_hops and kind != "ClusterIP" and needed == "ClusterIP":
+        service = case.state.service or {}
+        yield finding("MLB620", f"{ref_of(service)} is of type {kind}, which the load balancer does not need", ref_of(service))
+
+
 def _redirect_loop(case: Case) -> Iterator[Finding]:
     if case.request.gateway.tls or not case.profile.ends_tls(case.request) or case.client.trusted_hops > 0:
         return
-    server = _server(case)
     asked = case.options.https_redirect and not case.profile.chain.redirects
-    if asked or dig(server, "tls", "httpsRedirect"):
+    if asked or any(dig(server, "tls", "httpsRedirect") for server in _servers(case)):
         where = ref_of(case.state.configured) if case.state.configured else None
         yield finding("MLB601", f"{case.profile.title} ends TLS, the gateway redirects, and client_address says to trust no proxy", where)
 
 
-def _server(case: Case) -> Obj | None:
-    """The server of an existing Gateway of Istio's API for the port that the load balancer sends to."""
-    for item in dig(case.state.configured, "spec", "servers", default=[]):
-        if dig(item, "port", "number") in (case.request.gateway.port, case.request.gateway.target_port):
-            return dict(item)
-    return None
+def _servers(case: Case) -> list[Obj]:
+    """The servers of an existing Gateway of Istio's API for the port that the load balancer sends to."""
+    ports = (case.request.gateway.port, case.request.gateway.target_port)
+    return [item for item in dig(case.state.configured, "spec", "servers", default=[]) if dig(item, "port", "number") in ports]
 
 
 def _no_server_name(case: Case) -> Iterator[Finding]:
@@ -113,7 +136,7 @@ def _no_server_name(case: Case) -> Iterator[Finding]:
     configured = case.state.configured
     if configured is None:
         return
-    hosts = [str(item).rpartition("/")[2] for item in dig(_server(case), "hosts", default=[])]
+    hosts = [str(item).rpartition("/")[2] for server in _servers(case) for item in server.get("hosts") or []]
     listeners = [item for item in dig(configured, "spec", "listeners", default=[]) if item.get("port") == case.request.gateway.port]
     named = hosts if hosts and "*" not in hosts else [str(item["hostname"]) for item in listeners if item.get("hostname")]
     if named and len(named) >= len(listeners):

@@ -102,6 +102,8 @@ CASES: dict[str, tuple[list[Obj], dict[str, Any], dict[str, Any], str]] = {
         [SHOP, gateway_service(), annotated("gatewayTopology: {numTrustedProxies: 2}")], {"gateway": False}, {}, "MLB609"),
     "the same hops": ([SHOP, gateway_service(), annotated("gatewayTopology: {numTrustedProxies: 1}")], {"gateway": False}, {}, ""),
     "no gateway": ([SHOP], {"gateway": False}, {}, "MLB616"),
+    "a Gateway for other hosts": ([SHOP, istio_gateway(hosts=["*.other.com"])], {}, {"gateway": OWN}, "MLB616"),
+    "a Gateway for such hosts": ([SHOP, istio_gateway(hosts=["./*.example.com"])], {}, {"gateway": OWN}, ""),
     "no such port": ([SHOP], {}, {"gateway": {**OWN, "port": 8443}}, "MLB616"),
     "a PROXY header that it cannot send": ([SHOP], {}, {"client_address": {"mode": "proxy_protocol"}}, "MLB617"),
 }  # fmt: skip
@@ -119,6 +121,13 @@ def test_what_is_refused_by_registry_only() -> None:
 
 def test_another_gateway_for_the_same_host_is_said() -> None:
     assert "MLB612" in chain(world(SHOP, istio_gateway("other", hosts=[PUBLIC]))).codes
+
+
+def test_a_gateway_that_others_reach_is_said() -> None:
+    exposed = world(SHOP, gateway_service(type="LoadBalancer"), gateway_workload(), gateway=False)
+    assert "MLB620" in chain(exposed).codes
+    assert "MLB620" not in chain(world(SHOP)).codes
+    assert "MLB620" not in chain(exposed, client_address={"mode": "none"}).codes
 
 
 MESH_HOPS = "defaultConfig: {gatewayTopology: {numTrustedProxies: %d}}"
