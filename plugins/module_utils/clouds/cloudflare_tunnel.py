@@ -6,6 +6,7 @@
 Source: cloudflare/cloudflared d1df798, config/configuration.go and ingress/origin_proxy.go (server name, Host; it adds nothing to
 X-Forwarded-For), and Cloudflare's reference page on request headers: Cloudflare appends the client to X-Forwarded-For and sends
 CF-Connecting-IP. So what the gateway reads is the last entry, one hop, although its peer is the cloudflared pod.
+UNCONFIRMED: that nothing of Cloudflare's follows that entry; the gateway would then take that for the client, never what a client wrote.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import pytest
 
 from tests.integration.clouds.clients import Clients
 from tests.integration.clouds.network import Network, lab, network
-from tests.integration.clouds.scenarios import CERTIFICATE, HOST, SCENARIOS, Scenario
+from tests.integration.clouds.scenarios import CERTIFICATE, HOST, SCENARIOS, WRONG, Scenario
 from tests.integration.clouds.standin import Setting, StandIn, stand_in
 from tests.integration.clouds.translate import Seen, setting_of
 from tests.integration.support import apps
@@ -106,7 +106,7 @@ def chained(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Chained]:
     """The chain of one scenario, made by the module, with a stand-in for its load balancer before it."""
-    scenario = SCENARIOS[request.param]
+    scenario = {**SCENARIOS, **WRONG}[request.param]
     if scenario.definitions and scenario.definitions not in kinds:
         pytest.skip(f"SKIPPED: the vendor's CustomResourceDefinitions ({scenario.definitions}) are not on this machine")
     tls = {"mode": "simple", "credential_name": CERTIFICATE} if scenario.tls else {"mode": "none"}
@@ -114,7 +114,7 @@ def chained(
     wanted: dict[str, Any] = {
         "platform": scenario.platform, "platform_options": scenario.options,
         "gateway": {**GATEWAY, "tls": tls, "api": scenario.api, "create": scenario.api == "gateway_api"},
-        "client_address": {"mode": scenario.client},
+        "client_address": {"mode": scenario.client, "trusted_hops": scenario.trusted_hops},
         "hosts": [{"host": HOST, "paths": [{"path": "/", "path_type": "Prefix", "backend": backend}]}],
     }
     try:

@@ -29,6 +29,7 @@ class Scenario:
     definitions: str = ""
     learns: str = "x_forwarded_for"
     hops: int = 0
+    trusted_hops: int | None = None
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -62,8 +63,15 @@ SCENARIOS: dict[str, Scenario] = {
     "cloudflare_tunnel-tls": Scenario("cloudflare_tunnel", "service", "TLS to the gateway, the host as server name", tls=True, hops=1),
     "alibaba_alb": Scenario("alibaba_alb", "pods", "pods as servers, check of port 15021 (the managed controller)", hops=1),
     "alibaba_clb": Scenario("alibaba_clb", "pods", "pods as servers, addresses kept, TCP check", learns="source_address"),
+    "f5_cis": Scenario(
+        "f5_cis", "pods", "pool members are pods, monitor of port 15021", {"address": "192.0.2.10", "http_profile": "/Common/http-xff"},
+        definitions="f5-cis", hops=1),
     "openshift_route": Scenario("openshift_route", "pods", "X-Forwarded-For written anew, TCP check", definitions="openshift", hops=1),
 }  # fmt: skip
+
+
+# What is wrong on purpose, so that it is known that the tests would see it.
+WRONG = {"one hop too many": Scenario("aws_alb", "pods", "nothing", hops=2, trusted_hops=2)}
 
 
 def shown() -> dict[str, list[str]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.clouds.conftest import NAMESPACE, REPLICAS, Chained
-from tests.integration.clouds.scenarios import HOST, SCENARIOS
+from tests.integration.clouds.scenarios import HOST, SCENARIOS, WRONG
 from tests.integration.support.cluster import wait_for
 
 GATEWAY = "spiffe://cluster.local/ns/istio-ingress/sa/"
@@ -84,3 +84,10 @@ def test_nothing_is_sent_to_a_node_without_a_ready_gateway(chained: Chained) -> 
     chained.scale(REPLICAS)
     chained.stand_in.wait_until("UP")
     wait_for(lambda: all(item.good for item in chained.clients.ask(10)), "requests to arrive again")
+
+
+@pytest.mark.parametrize("chained", WRONG, indirect=True, scope="module")
+def test_one_hop_too_many_would_let_a_forged_header_win(chained: Chained) -> None:
+    """The tests above would fail if the number of trusted entries was wrong."""
+    (answer,) = chained.clients.ask(1, X_Forwarded_For=FORGED)
+    assert answer.seen["headers"]["x-envoy-external-address"] == FORGED

@@ -191,9 +191,19 @@ def openshift_route(seen: Seen) -> Setting:
     return Setting(seen.to_pods(service, port["port"], port["targetPort"]), forwarded="replace", check="tcp")
 
 
+def f5_cis(seen: Seen) -> Setting:
+    """A VirtualServer's pool and monitor; a Policy's HTTP profile that inserts X-Forwarded-For."""
+    pool = seen.one("virtualservers.cis.f5.com")["spec"]["pools"][0]
+    (monitor,) = pool["monitors"]
+    verb, path, version = monitor["send"].split("\r\n")[0].split()
+    assert (monitor["type"], verb, version) == ("http", "GET", "HTTP/1.1") and "200" in monitor["recv"]
+    assert seen.one("policies.cis.f5.com")["spec"]["profiles"]["http"]
+    return Setting(seen.to_pods(seen.service(pool["service"]), pool["servicePort"], monitor["targetPort"]), check_path=path)
+
+
 BY_OBJECTS: dict[str, Callable[[Seen], Setting]] = {
     "aws_alb": aws_alb, "alibaba_alb": alibaba_alb, "gke_gateway": gke_gateway, "cloudflare_tunnel": cloudflare_tunnel,
-    "openshift_route": openshift_route,
+    "openshift_route": openshift_route, "f5_cis": f5_cis,
 }
 BY_SERVICE: dict[str, Callable[[Seen, Obj, int], Setting]] = {
     "aws_nlb": aws_nlb, "azure_lb": azure_lb, "digitalocean_lb": digitalocean_lb, "oci_lb": oci_lb, "alibaba_clb": alibaba_clb,

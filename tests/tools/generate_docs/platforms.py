@@ -105,7 +105,16 @@ def _about(profile: Any) -> str:
         lines.append("\nKeys of `platform_options`:\n\n" + bullets(_option(item) for item in profile.chain_options))
     if profile.chain.cannot:
         lines.append("\nIt cannot:\n\n" + bullets(profile.chain.cannot))
-    return section(profile.title, "".join(lines), level=3)
+    return section(profile.title, "".join([*lines, *_read_in(profile)]), level=3)
+
+
+def _read_in(profile: Any) -> list[str]:
+    """What the profile's file says of its sources, and what was not confirmed."""
+    text = " ".join((sys.modules[type(profile).__module__].__doc__ or "").split())
+    source = text.partition("Source: ")[2]
+    read, mark, open_points = source.partition("UNCONFIRMED: ")
+    lines = [f"\nSource: {read.strip()}\n"] if read else []
+    return [*lines, f"\nNot confirmed: {open_points}\n"] if mark else lines
 
 
 def _option(option: Any) -> str:

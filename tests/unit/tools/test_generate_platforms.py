@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -78,6 +79,19 @@ def test_settings_and_limits() -> None:
     text = "\n".join(lines(profile()))
     assert "Named in `platform`: `balancer`, `other`." in text
     assert "- `size`: How large. One of `small`, `big`." in text and "It cannot:\n\n- fly" in text
+
+
+SOURCES: dict[str, tuple[str, list[str]]] = {
+    "a source": ("Title.\n\nSource: one\nplace.", ["Source: one place."]),
+    "and what is open": ("Title.\n\nSource: a place. UNCONFIRMED: its\ncolour.", ["Source: a place.", "Not confirmed: its colour."]),
+    "none": ("Title.", []),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), SOURCES.values(), ids=SOURCES)
+def test_sources_are_those_of_the_file(monkeypatch: pytest.MonkeyPatch, text: str, expected: list[str]) -> None:
+    monkeypatch.setattr(sys.modules[SimpleNamespace.__module__], "__doc__", text)
+    assert [line for line in lines(profile()) if line.startswith(("Source:", "Not confirmed:"))] == expected
 
 
 def test_no_registry_no_page(tmp_path: Path) -> None:
