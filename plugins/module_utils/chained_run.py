@@ -22,17 +22,19 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chained_wait import (
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import FINDINGS
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding, ObjectRef, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding, LoadBalancer, ObjectRef, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import config_map_namespaces, detect
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.inventory import about_reading
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import dig, namespace_of, ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.crds import DEFINITION
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import Options
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.plan import ChainPlan, plan_chain
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
 from ansible_collections.meshlb.istio.plugins.module_utils.routing_run import demand, reading_kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.session import Result, Session, deliver, report, start
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import KINDS
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import chain_kinds
 
@@ -42,16 +44,28 @@ _ROUTED = {"VirtualService": "hosts", "HTTPRoute": "hostnames"}
 def run(params: Mapping[str, Any], check_mode: bool, diff: bool, clock: Clock | None = None) -> Result:
     """Chain a load balancer to a gateway, or take chains back; raises :class:`MeshlbError` before anything is written."""
     runner = _Run(params, check_mode, diff, clock or Clock())
-    return runner.absent() if params["state"] == "absent" and not params.get("hosts") else runner.present()
+    return runner.absent() if params["state"] == "absent" and not runner.keeps_hosts() else runner.present()
+
+
+def asked(live: Snapshot, params: Mapping[str, Any]) -> tuple[Profile, LoadBalancer | None, Options, str]:
+    """The one chain that the parameters are about: load balancer, options, and how the chain is noted on what is written."""
+    profile, load_balancer = chosen(params, live, detect(live)[0])
+    options = chain_options(params, live, profile)
+    label = load_balancer.label if load_balancer else profile.id
+    return profile, load_balancer, options, writes.chain_name(label, f"{options.gateway.namespace}/{options.gateway.name}")
+
+
+def remaining_hosts(live: Snapshot, params: Mapping[str, Any]) -> frozenset[str]:
+    """With ``state: absent`` and names in ``hosts``: the chained hosts that are to stay."""
+    if not isinstance(params.get("hosts"), list):
+        return frozenset()
+    options, chain = asked(live, params)[2:]
+    return _hosts_of(live, chain) - options.only if options.only else frozenset()
 
 
 def planned(live: Snapshot, params: Mapping[str, Any]) -> tuple[ChainPlan, list[Change], list[Finding]]:
     """The plan for what the parameters ask for, and its writes. Raises :class:`MeshlbError` where it is refused."""
-    found, dummy = detect(live)
-    profile, load_balancer = chosen(params, live, found)
-    options = chain_options(params, live, profile)
-    label = load_balancer.label if load_balancer else profile.id
-    chain = writes.chain_name(label, f"{options.gateway.namespace}/{options.gateway.name}")
+    profile, load_balancer, options, chain = asked(live, params)
     if params["state"] == "absent":
         options = replace(options, without=options.only, only=_hosts_of(live, chain) - options.only)
     if options.carry and load_balancer is None:
@@ -69,6 +83,7 @@ def planned(live: Snapshot, params: Mapping[str, Any]) -> tuple[ChainPlan, list[
             "Correct the names in hosts, or write the hosts with their paths and backends.",
         )
     _refuse(plan.refusals)
+    _needs_certificate(plan, options)
     changes, about = writes.chain_changes(base if params.get("output_dir") else live, plan, chain)
     _refuse(item for item in about if item.severity == "error")
     return plan, changes, [*plan.findings, *about]
@@ -76,6 +91,8 @@ def planned(live: Snapshot, params: Mapping[str, Any]) -> tuple[ChainPlan, list[
 
 def chains_meant(live: Snapshot, params: Mapping[str, Any]) -> Collection[str] | None:
     """The chains that are to be taken back, ``None`` for all."""
+    if params.get("hosts"):
+        return {asked(live, params)[3]}
     wanted = params.get("load_balancer") or {}
     label = "/".join(filter(None, (wanted.get("namespace"), wanted.get("name"))))
     if not label and params.get("platform"):
@@ -102,6 +119,10 @@ class _Run:
     def _config_map_namespaces(self, snapshot: Snapshot) -> set[str]:
         made = {namespace_of(item) for item in snapshot.all(KUBERNETES_GATEWAY) if is_created(item, writes.PART)}
         return {*config_map_namespaces(snapshot), *made, gateway_options(self.params).namespace}
+
+    def keeps_hosts(self) -> bool:
+        """Whether only some hosts of a chain are taken back."""
+        return bool(remaining_hosts(self.session.snapshot, self.params))
 
     def present(self) -> Result:
         plan, changes, findings = self._plan()
@@ -183,6 +204,15 @@ class _Run:
         return report(
             changes, [*about_reading(self.session.snapshot), *findings], changed and written, self.diff,
             gateway=gateway, client_address=client, routes=[item.to_result() for item in plan.routes] if plan else [], **more,
+        )
+
+
+def _needs_certificate(plan: ChainPlan, options: Options) -> None:
+    target = plan.state.target
+    if target.tls and plan.state.configured is None and not options.gateway.credential:
+        raise MeshlbError(
+            f"Gateway {options.gateway.namespace}/{target.name} is to be made with TLS, and no credential with its certificate is named.",
+            "Name its Secret in gateway.tls.credential_name.",
         )
 
 

@@ -69,6 +69,7 @@ class Chain:
     plan: ChainPlan
     changes: list[Change]
     findings: list[Finding]
+    before: Snapshot
     after: Snapshot
 
     @property
@@ -90,7 +91,7 @@ class Chain:
 
 def chain(snapshot: Snapshot, **more: Any) -> Chain:
     plan, changes, findings = planned(snapshot, params(**more))
-    return Chain(plan, changes, findings, apply_changes(snapshot, changes))
+    return Chain(plan, changes, findings, snapshot, apply_changes(snapshot, changes))
 
 
 def refusal(snapshot: Snapshot, **more: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.chained_run import remaining_hosts
 
 from tests.unit.plugins.module_utils.cluster import APPS, NGINX, PUBLIC, Obj, backend, ingress, path, peer_authentication
 from tests.unit.plugins.module_utils.plan.chain.kit import (
@@ -18,8 +19,10 @@ from tests.unit.plugins.module_utils.plan.chain.kit import (
     istio_gateway,
     kubernetes,
     round_trip,
+    taken_back,
     world,
 )
+from tests.unit.plugins.module_utils.planning import contents
 
 SHOP = ingress("shop", path(backend("shop")), path(backend("cart"), "/cart", "Exact"), path(backend("cart"), "/basket"))
 ALIAS = f"meshlb-{GATEWAYS}-gateway"
@@ -179,6 +182,18 @@ def test_hosts_are_taken_back_one_by_one() -> None:
     assert not any("other" in item and "Ingress" in item for item in rest.written)
     assert alias_of(rest.after, 0)["name"] == "shop"
     assert chain(rest.after, hosts=["cart.example.com"]).written == []
+
+
+def test_the_last_host_takes_the_chain_along() -> None:
+    done = chain(world(SHOP))
+    wanted = {"state": "absent", "hosts": [PUBLIC]}
+    assert remaining_hosts(done.after, wanted) == frozenset()
+    assert contents(taken_back(done.after, **wanted)) == contents(done.before)
+    other = ingress("other", path(backend("cart")), host="cart.example.com")
+    both = chain(world(SHOP, other))
+    assert remaining_hosts(both.after, wanted) == {"cart.example.com"}
+    never = world(SHOP)
+    assert remaining_hosts(never, wanted) == frozenset() and contents(taken_back(never, **wanted)) == contents(never)
 
 
 def test_only_the_hosts_that_are_named() -> None:
