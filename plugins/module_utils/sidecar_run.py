@@ -104,9 +104,9 @@ def _absent(
         if label in load_balancers_of(obj):
             change, findings = ownership.release(obj, PART, f"takes the sidecar of {label} back")
             remark = manager_finding(obj, TEMPLATE)
-            workload = _named(live, wanted) or obj
-            template = _given_back(live, load_balancers, wanted, change) if change and workload is not obj else {}
-            return workload, [change] if change else [], [*findings, *([remark] if remark else [])], template
+            named = _named(live, wanted) or obj
+            template = _given_back(live, load_balancers, wanted, change) if change and named is not obj else {}
+            return named, [change] if change else [], [*findings, *([remark] if remark else [])], template
     found = next((item for item in load_balancers if _is(item, wanted)), None)
     ref = found.workload if found else None
     workload = live.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None

@@ -21,7 +21,7 @@ from tests.integration.support.traffic import Entry, Target, ask_all, measured, 
 
 ROUTED = "apps"
 SETTINGS = ("istio-system", LOAD_BALANCER[0])
-# Each strategy writes something else: annotations, a headless Service with its rule, a ServiceEntry and a DestinationRule, a VirtualService.
+# What strategies write: annotations, a headless Service with its rule, a ServiceEntry and a DestinationRule, a VirtualService.
 PINS = {
     "rights-rewrite": ("echo-http", 80, "host_rewrite"), "rights-twin": ("echo-same", 8088, "headless_twin"),
     "rights-entry": ("echo-b", 80, "host_entry"), "rights-alias": ("echo-8000", 8000, "host_alias"),
