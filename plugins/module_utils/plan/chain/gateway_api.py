@@ -59,8 +59,8 @@ def _listeners(
     if target.tls:
         common["tls"] = {"mode": "Terminate", "certificateRefs": [{"group": "", "kind": "Secret", "name": options.credential}]}
     names = sorted(set(hosts))
-    # In this API a listener's name is both the server name and the Host that it takes.
-    if not target.tls or any_name or "" in names or options.server_name not in ("", *names) or not names:
+    # In this API a listener's name is both the server name and the Host that it takes. One server name for several hosts needs one without.
+    if not target.tls or any_name or "" in names or not names or (options.server_name and names != [options.server_name]):
         return [{"name": target.port_name, **common}]
     return [{"name": object_name(f"{target.port_name}-{host}"), "hostname": host, **common} for host in names]
 

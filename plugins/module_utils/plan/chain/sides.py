@@ -42,7 +42,8 @@ def gateway_side(
     if state.trouble:
         return Side()
     redirect = options.https_redirect and not profile.chain.redirects
-    any_name = state.target.tls and profile.server_name(request) == "never"
+    sent = profile.server_name(request)
+    any_name = state.target.tls and (sent == "never" or (sent == "settable" and not options.gateway.server_name))
     if options.gateway.api == "istio":
         made = _in_istio(options, state, hosts, any_name=any_name, redirect=redirect)
     else:
