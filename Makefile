@@ -5,7 +5,7 @@ SHELL := /bin/bash
 STAGES := deps lint sanity unit build molecule
 RUN := bash tests/tools/run-stages
 
-.PHONY: help test $(STAGES) vendors clouds format docs measured changelog lock demo clean
+.PHONY: help test $(STAGES) vendors clouds chained format docs measured changelog lock demo clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z]+):.*  ## (.*)/  \1\t\2/p' Makefile | expand -t 16
@@ -36,6 +36,9 @@ vendors: deps  ## every load balancer that the lab can build, each with its scen
 
 clouds: deps  ## stand-ins for the load balancers of clouds, chained to an Istio gateway
 	@bash tests/scenarios.sh clouds
+
+chained: deps  ## the load balancers of the lab chained to an Istio gateway, in both APIs, under load and over TLS
+	@bash tests/scenarios.sh chained
 
 format: deps  ## mends what the Python linter can mend itself
 	@. tests/tools/env.sh && ruff check --fix .

@@ -5,7 +5,8 @@
 # Everything that is shown on a real cluster: the Molecule scenarios and the integration tests, one after the other on one lab.
 # The last line counts them. Arguments choose: names of scenarios, "integration", "measured" (which writes docs/measured.md),
 # "matrix_NAME" (the matrix of a load balancer that the lab builds on request), "vendors": scenario and matrix of every one of
-# those, and "clouds": stand-ins for load balancers of clouds, before Istio's gateway. Without any: the scenarios of ingress-nginx, one of another load balancer, and the integration tests.
+# those, "clouds": stand-ins for load balancers of clouds, before Istio's gateway, and "chained": load balancers of the lab before it.
+# Without any: the scenarios of ingress-nginx, one of another load balancer, and the integration tests.
 #
 #   MESHLB_KUBECONFIG  use that cluster instead of the lab; nothing is started or removed
 #   MESHLB_LAB_NAME    name of the lab's cluster (default: scenarios)
@@ -98,11 +99,21 @@ clouds() {
     fi
 }
 
+# chained: load balancers that the lab runs, before Istio's gateway.
+chained() {
+    local addons=ingress-nginx,gateway-api,haproxy-ingress,traefik
+    if step "lab with $addons" "$logs/lab-chained" python lab/lab up --name "$MESHLB_LAB_NAME" --with "$addons"; then
+        MESHLB_CHAINED=${MESHLB_CHAINED:-ingress_nginx,haproxy_ingress,traefik} integration tests/integration/chained
+    else
+        failed=$((failed + 1))
+    fi
+}
+
 number() { grep -oE "[0-9]+ $1" <<<"$2" | grep -oE '^[0-9]+' || echo 0; }
 
 names=("$@")
 if [ ${#names[@]} -eq 0 ]; then
-    names=(standalone_nginx_permissive standalone_nginx_strict lb_vendor_nginx manifests_output integration vendor_haproxy_ingress)
+    names=(standalone_nginx_permissive standalone_nginx_strict lb_vendor_nginx manifests_output chained_nginx integration vendor_haproxy_ingress)
 fi
 if [ "${names[*]}" = vendors ]; then
     names=()
@@ -113,7 +124,7 @@ if [ "${names[*]}" = vendors ]; then
 fi
 with=(--with ingress-nginx)
 case " ${names[*]} " in
-    *" standalone"* | *" lb_vendor"* | *" manifests"* | *" integration "* | *" measured "*) ;;
+    *" standalone"* | *" chained"* | *" lb_vendor"* | *" manifests"* | *" integration "* | *" measured "*) ;;
     *) with=() ;;
 esac
 say "the lab (${MESHLB_KUBECONFIG:-$MESHLB_LAB_NAME})"
@@ -126,6 +137,7 @@ for name in "${names[@]}"; do
         integration) integration tests/integration ;;
         measured) MESHLB_MEASURED=docs/measured.md integration tests/integration/test_matrix.py tests/integration/test_measured_page.py ;;
         clouds) clouds ;;
+        chained) chained ;;
         matrix_*) matrix "${name#matrix_}" ;;
         *) scenario "$name" ;;
     esac

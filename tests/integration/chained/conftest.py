@@ -1,11 +1,16 @@
 # Copyright: Contributors to the meshlb.istio project
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The scene of every chain: applications and the mesh's policy; a chain is made of the fixture's parameter."""
+"""The scene of every chain: applications and the mesh's policy; a chain is made of the fixture's parameter.
+
+Only where MESHLB_CHAINED is set, because they need the kinds of the Gateway API on the lab, and take their time.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +23,7 @@ from .chain import APIS, Chain
 from .fronts import ALL, Front
 from .scene import APPS, AWAY, GATEWAY, GATEWAY_HOME, HOME, applications, install
 
+collect_ignore = [] if os.environ.get("MESHLB_CHAINED") else [path.name for path in Path(__file__).parent.glob("test_*.py")]
 PAIRS = [(front, api) for front in ALL for api in APIS]
 
 
