@@ -64,7 +64,7 @@ class Contour(ReferenceChain):
         host="requestHeadersPolicy of an HTTPProxy (per service since 1.25), of no use without Service routing",
         remark="an ExternalName Service that names the backend is its only Service routing (enableExternalNameService, off by default)",
         proof="measured in the lab",
-        versions="1.33.8",
+        versions="1.33.8; TLSRoute and requestHeadersPolicy were read, not run",
     )
     chain = ChainFacts(
         hops=1, forwarded_for="appended", server_name="never", ends_tls="always",

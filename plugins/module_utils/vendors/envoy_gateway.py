@@ -78,7 +78,7 @@ class EnvoyGateway(Profile):
         loses="affinity, balancing and health checks of a BackendTrafficPolicy once the upstream is one address",
         remark="an object with routingType must be there already; its pods are labelled through the EnvoyProxy",
         proof="measured in the lab",
-        versions="1.9.1; BackendTrafficPolicy was read, not run",
+        versions="1.9.1 with a policy for the route, one for the Gateway, and the EnvoyProxy; TLSRoute was read, not run",
     )
 
     def recognise(self, workload: Obj) -> Recognition | None:

@@ -16,6 +16,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.wishes import
 
 Named = Callable[[Backend], str]
 _Target = tuple[str, str, int]
+_STREAMS = ("TCPRoute", "TLSRoute")
 
 
 def service_name(backend: Backend) -> str:
@@ -29,15 +30,17 @@ def rewrite_hosts(
     """The filters that make every rule behind these routes send its backend's name as Host.
 
     Of a rule only the list of its filters is written, so that whoever shifts weights or edits other rules meanwhile is not
-    in the way. Refused for what has no such filter, and for a rule with several backends: it sends all of them one Host, and
-    on ports that are declared HTTP the Host decides, so one backend would get every request. An implementation that applies
-    the filters of a backendRef (``per_backend``) can send each of them its own.
+    in the way. A stream has no Host and is left as it is. Refused for what has no such filter, and for a rule with several
+    backends: it sends all of them one Host, and on ports that are declared HTTP the Host decides, so one backend would get
+    every request. An implementation that applies the filters of a backendRef (``per_backend``) can send each of them its own.
     """
     wanted: dict[ObjectRef, set[_Target]] = {}
     for route in routes:
         wanted.setdefault(route.object, set()).add((route.backend.namespace, route.backend.service, route.backend.port))
     wishes = Wishes()
     for ref in sorted(wanted):
+        if ref.kind in _STREAMS:
+            continue
         if ref.kind != "HTTPRoute":
             wishes.refuse(f"{ref.kind} has no filter that rewrites the Host")
             continue

@@ -67,7 +67,7 @@ KONG_GATEWAY = Scene(
     routes=3, folder="kong", sidecar="Deployment/kong-gateway",
     written={
         "service_vip": ("Service/echo-tcp",),
-        "host_rewrite": ("HTTPRoute/kong-route", "Ingress/kong-ingress", "Service/echo-b", "Service/echo-http"),
+        "host_rewrite": ("HTTPRoute/kong-route", "Ingress/kong-ingress", "Service/echo-b", "Service/echo-http", "Service/echo-tcp"),
     },
 )  # fmt: skip
 
@@ -89,7 +89,7 @@ APISIX_GATEWAY = Scene(
             "stream": [{"name": "raw", "protocol": "TCP", "match": {"ingressPort": 9000},
                         "backend": {"serviceName": "echo-tcp", "servicePort": 80}}],
         }),
-        obj(APISIX, "ApisixUpstream", "echo-b", spec={"ingressClassName": "apisix", "passHost": "pass"}),
+        obj(APISIX, "ApisixUpstream", "echo-b", spec={"ingressClassName": "apisix", "retries": 1}),
     ),
     routes=4, folder="apisix", sidecar="Deployment/apisix",
     written={"service_vip": ("ApisixRoute/apisix-route",), "host_rewrite": ("ApisixRoute/apisix-route", "ApisixUpstream/echo-b")},

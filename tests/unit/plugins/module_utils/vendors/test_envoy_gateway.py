@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.envoy_gateway import EnvoyGateway
 
-from tests.unit.plugins.module_utils.cluster import APPS, EDGE, Obj, container, live, obj
+from tests.unit.plugins.module_utils.cluster import APPS, EDGE, Obj, container, live, obj, pod, service
 from tests.unit.plugins.module_utils.vendors.gateways import gateway, gateway_class, listener, route, rule, to_service
 from tests.unit.plugins.module_utils.vendors.kit import (
     HTTP,
@@ -205,4 +205,13 @@ def test_a_listener_of_another_protocol() -> None:
     tcp = route("t", rule(to_service("shop")), kind="TCPRoute")
     of = gateway(listener("db", "TCP", 5432), infrastructure={"parametersRef": REF})
     assert outcomes(cluster(tcp, envoy_proxy(), of=of, services=undeclared()))["service_vip"] == "mutual_tls"
-    assert "no filter" in switches(cluster(tcp, envoy_proxy(), of=of), EG)[1].refusal
+    assert not switches(cluster(tcp, envoy_proxy(), of=of), EG)[1].refusal
+
+
+def test_a_stream_is_not_in_the_way_of_a_host() -> None:
+    """One object decides for both, and only one of them has a Host."""
+    both = [route("a", rule(to_service("shop"))), route("t", rule(to_service("cart")), kind="TCPRoute"), envoy_proxy()]
+    of = gateway(listener(), listener("db", "TCP", 5432), infrastructure={"parametersRef": REF})
+    services = [*undeclared("cart"), service("shop"), pod("shop")]
+    first = served_by(cluster(*both, of=of, services=services), "host_rewrite")
+    assert set(first.verdicts) == {"mutual_tls"}
