@@ -235,5 +235,3 @@ def _hosts_of(live: Snapshot, chain: str) -> frozenset[str]:
             listed = dig(obj, "spec", _ROUTED[obj["kind"]], default=[]) or [""]
             names.update("" if item == "*" else str(item) for item in listed)
     return frozenset(names)
-
-

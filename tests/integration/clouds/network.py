@@ -66,12 +66,17 @@ def lab(name: str) -> dict[str, Any]:
     return document
 
 
+def _free() -> int:
+    """A number that no other stand-in of this machine has."""
+    used = {line.split(" ")[0] for line in ip("netns", "list").splitlines()}
+    return min(set(range(31)) - {number for number in range(31) if f"standin-{number}" in used})
+
+
 @contextmanager
 def network(name: str) -> Iterator[Network]:
     """Make the namespaces beside a lab's cluster, and remove them."""
     about = lab(name)
-    used = ip("netns", "list")
-    number = next(one for one in range(31) if f"standin-{one}" not in used)
+    number = _free()
     made = Network(about["netns"], f"standin-{number}", f"standin-{number}-clients", number)
     try:
         _lay(made, about)

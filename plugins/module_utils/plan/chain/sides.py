@@ -156,5 +156,3 @@ def _protocol_paths(service: Obj, number: int) -> Iterable[tuple[str | int, ...]
     for place, port in enumerate(dig(service, "spec", "ports", default=[])):
         if port.get("port") == number:
             yield ("spec", "ports", place, "appProtocol")
-
-
