@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.integration.conftest import set_mode
@@ -14,7 +16,7 @@ from tests.integration.support.traffic import settle
 from .chain import Chain
 from .scene import EXPECTED, NEWS, all_of
 
-TURNS = 3
+TURNS = int(os.environ.get("MESHLB_TURNS", "3"))
 HOSTS = sorted({target.host for target in EXPECTED})
 
 
