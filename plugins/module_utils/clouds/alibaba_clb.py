@@ -50,7 +50,7 @@ class AlibabaClb(Platform):
         nodes=NODES, service_annotations=(f"{PREFIX}*", f"{OLD_PREFIX}*"), load_balancer_classes=(NETWORK_CLASS,), all_services=True,
     )
     chain = ChainFacts(
-        hops=0, forwarded_for="absent", proxy_protocol=True, server_name="client", ends_tls="optional",
+        hops=1, forwarded_for="appended", proxy_protocol=True, server_name="client", ends_tls="optional",
         tls_to_gateway="passed through; none where the load balancer has the certificate",
         health="TCP at the serving port; on request HTTP at health-check-connect-port 15021 (pods; UNCONFIRMED: Envoy refuses HTTP/1.0)",
         objects=("the gateway's own Service",), service_type="LoadBalancer",

@@ -49,7 +49,7 @@ class DigitaloceanLb(Platform):
         all_services=True,
     )
     chain = ChainFacts(
-        hops=0, forwarded_for="absent", proxy_protocol=True, server_name="client", ends_tls="optional",
+        hops=1, forwarded_for="appended", proxy_protocol=True, server_name="client", ends_tls="optional",
         tls_to_gateway="passed through; none where the load balancer has the certificate",
         health="the node's, with externalTrafficPolicy Local: nodes with a ready gateway pod; port 15021 where the check is overridden",
         objects=("the gateway's own Service",), service_type="LoadBalancer",

@@ -48,7 +48,7 @@ class OciLb(Platform):
         service_annotations=(TYPE, f"{PREFIX}*", f"{NETWORK_PREFIX}*", "oci.oraclecloud.com/oci-network-security-groups"),
     )
     chain = ChainFacts(
-        hops=0, forwarded_for="absent", proxy_protocol=True, server_name="client", ends_tls="optional",
+        hops=1, forwarded_for="appended", proxy_protocol=True, server_name="client", ends_tls="optional",
         tls_to_gateway="passed through; tls-backendset-secret (from a Service), backend-tls-enabled (from an Ingress)",
         health="the node's, with externalTrafficPolicy Local: nodes with a ready gateway pod; from an Ingress TCP at the serving port, "
                "on request HTTP at healthcheck-port 15021 (UNCONFIRMED: Envoy refuses HTTP/1.0)",

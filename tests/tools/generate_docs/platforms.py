@@ -94,7 +94,8 @@ def _chain_row(profile: Any) -> list[str]:
 def _client(facts: Any) -> str:
     hops = "1 entry" if facts.hops == 1 else f"{facts.hops} entries"
     ways = [CLIENT[facts.forwarded_for].format(hops=hops), "PROXY protocol" if facts.proxy_protocol else ""]
-    own = [] if facts.hops else ["the connection's own address where it is kept"]
+    # What passes TLS through passes connections through.
+    own = ["the connection's own address where it is kept"] if facts.server_name == "client" else []
     return "; ".join(way for way in (*ways, *own) if way)
 
 

@@ -61,9 +61,11 @@ CELLS: dict[str, tuple[dict[str, Any], str]] = {
     "appended": ({}, "| it appends 1 entry to X-Forwarded-For | by a setting; no server name is sent |"),
     "two, anew": ({"hops": 2, "forwarded_for": "replaced"}, "| it writes X-Forwarded-For anew (2 entries) |"),
     "PROXY protocol": (
-        {"hops": 0, "forwarded_for": "absent", "proxy_protocol": True},
+        {"hops": 0, "forwarded_for": "absent", "proxy_protocol": True, "server_name": "client"},
         "| PROXY protocol; the connection's own address where it is kept |"),
-    "neither": ({"hops": 0, "forwarded_for": "absent"}, "| the connection's own address where it is kept |"),
+    "neither": ({"hops": 0, "forwarded_for": "absent", "server_name": "client"}, "| the connection's own address where it is kept |"),
+    "where it reads HTTP, else not": (
+        {"server_name": "client"}, "| it appends 1 entry to X-Forwarded-For; the connection's own address where it is kept |"),
     "no TLS": ({"tls_to_gateway": ""}, "| none |"),
     "a name that is said": ({"tls_to_gateway": "by a key; no server name"}, "| by a key; no server name |"),
 }  # fmt: skip

@@ -68,6 +68,8 @@ def test_the_gateways_own_service(
     assert (front.bodies, front.refusal, front.service.type, front.service.fields, front.check) == ((), "", "LoadBalancer", fields, check)
     learnt = CLB.client_address(asked)
     assert (learnt.mode, learnt.trusted_hops) == client
+    # The module refuses what the facts rule out.
+    assert CLB.chain.forwarded_for == "appended" and CLB.chain.proxy_protocol
     assert bool(front.environment) == check.proxy_header
 
 

@@ -54,6 +54,8 @@ def test_the_gateways_own_service(
     assert (front.bodies, front.refusal, front.service.type, front.service.fields, front.check) == ((), "", "LoadBalancer", LOCAL, check)
     learnt = LB.client_address(asked)
     assert (learnt.mode, learnt.trusted_hops) == client
+    # The module refuses what the facts rule out.
+    assert LB.chain.forwarded_for == "appended" and LB.chain.proxy_protocol
     assert bool(front.environment) == check.proxy_header
 
 

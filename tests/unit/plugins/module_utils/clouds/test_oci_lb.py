@@ -51,6 +51,8 @@ def test_the_gateways_own_service(wanted: dict[str, Any], expected: dict[str, st
     assert (front.bodies, front.refusal, front.service.type, front.service.fields, front.check) == ((), "", "LoadBalancer", LOCAL, NODE)
     learnt = LB.client_address(asked)
     assert (learnt.mode, learnt.trusted_hops) == client
+    # The module refuses what the facts rule out.
+    assert LB.chain.forwarded_for == "appended" and LB.chain.proxy_protocol
 
 
 HEALTH = {
