@@ -70,6 +70,25 @@ SCENARIOS: dict[str, Scenario] = {
 }  # fmt: skip
 
 
+# Ways to be set up whose objects are of the vendor's own kinds: platform, options, TLS to the gateway, folder of definitions.
+KINDS: dict[str, tuple[str, dict[str, Any], bool, str]] = {
+    "aws_alb, Gateway API": (
+        "aws_alb", {"front": "gateway_api", "certificate_arn": "arn:aws:acm:eu-west-1:123456789012:certificate/1", "scheme": "internal"},
+        True, "aws-load-balancer-controller"),
+    "azure_agic": ("azure_agic", {"forwarded_for_rewritten": True}, False, "agic"),
+    "gke_gateway": ("gke_gateway", {"certificate_map": "shop", "ssl_policy": "modern", "security_policy": "edge"}, True, "gke-gateway"),
+    "f5_cis, edge": (
+        "f5_cis", {"address": "192.0.2.10", "http_profile": "/Common/http-xff", "client_ssl": "/Common/clientssl"}, False, "f5-cis"),
+    "f5_cis, TLS to the gateway": (
+        "f5_cis", {"ipam_label": "prod", "reference": "secret", "client_ssl": "clients", "server_ssl": "gateway"}, True, "f5-cis"),
+    "openshift_route, edge": ("openshift_route", {}, False, "openshift"),
+    "openshift_route, TLS to the gateway": ("openshift_route", {"destination_ca": "PEM"}, True, "openshift"),
+    "openshift_route, passthrough": ("openshift_route", {"termination": "passthrough"}, True, "openshift"),
+    "alibaba_alb": ("alibaba_alb", {"tls_secret": "shop"}, True, ""),
+    "oci_lb, Ingress": ("oci_lb", {"front": "ingress", "tls_secret": "shop", "check": "http"}, True, ""),
+    "cloudflare_tunnel": ("cloudflare_tunnel", {"tunnel": "shop", "ca_pool": "/ca.pem"}, True, ""),
+}  # fmt: skip
+
 # What is wrong on purpose, so that it is known that the tests would see it.
 WRONG = {"one hop too many": Scenario("aws_alb", "pods", "nothing", hops=2, trusted_hops=2)}
 
