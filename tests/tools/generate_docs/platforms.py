@@ -54,7 +54,8 @@ NOT_HAD = [
     ("HealthCheckPolicy, BackendTLSPolicy (`alb.networking.azure.io`)", "part of a chart in Microsoft's registry"),
     ("AlbConfig (`alibabacloud.com`)", "not written by the collection, only looked for"),
 ]
-SCHEMAS = """Objects are checked strictly (no field that the schema does not know) where the vendor publishes its CustomResourceDefinitions.
+SCHEMAS = """Objects are checked strictly (no field that the schema does not know) where the vendor publishes its
+CustomResourceDefinitions: by unit tests, and with `make clouds` on the lab's API server.
 They are no part of this project: tests look for them in the folder that `MESHLB_CRDS` names, else in `shared/crds` beside the checkout.
 Annotations of Services and Ingresses have no schema: they are compared with what the controller's source reads, key by key. That is all
 that can be said of the platforms whose only objects are the gateway's own Service or an Ingress.
