@@ -20,11 +20,13 @@ KINDS = (
     "mutatingwebhookconfigurations.admissionregistration.k8s.io", "endpointslices.discovery.k8s.io",
 )  # fmt: skip
 # Groups whose kinds are recorded where a cluster has them: those of load balancers that can be set by their own kinds.
-GROUPS = ("gateway.networking.k8s.io", "gateway.envoyproxy.io", "getambassador.io", "projectcontour.io", "traefik.io")
+GROUPS = ("gateway.networking.k8s.io", "gateway.envoyproxy.io", "getambassador.io", "projectcontour.io", "traefik.io", "zalando.org")
 # The API server's and the controllers' own bookkeeping; everything else has to be as it was.
 BOOKKEEPING = ("resourceVersion", "generation", "managedFields")
 LEADER = "control-plane.alpha.kubernetes.io/leader"
-REVISION = "deployment.kubernetes.io/revision"
+REVISIONS = {"Deployment": "deployment.kubernetes.io/revision", "DaemonSet": "deprecated.daemonset.template.generation"}
+# On what a load balancer's operator makes from a Gateway.
+MADE_FROM = "/owning-gateway-name"
 
 Record = dict[str, Obj]
 
@@ -46,12 +48,13 @@ def key_of(obj: Obj) -> str:
 def lasting(obj: Obj) -> Obj:
     """An object without status and bookkeeping.
 
-    A Deployment's revision number is the Deployment controller's: it counts roll-outs, so it grows with every change and
-    with every change taken back.
+    The revision number of a Deployment or a DaemonSet is its controller's: it counts roll-outs, so it grows with every change
+    and with every change taken back.
     """
     metadata = {key: value for key, value in obj["metadata"].items() if key not in BOOKKEEPING}
-    if str(obj["kind"]) == "Deployment" and REVISION in metadata.get("annotations", {}):
-        metadata["annotations"] = {key: value for key, value in metadata["annotations"].items() if key != REVISION}
+    revision = REVISIONS.get(str(obj["kind"]), "")
+    if revision in metadata.get("annotations", {}):
+        metadata["annotations"] = {key: value for key, value in metadata["annotations"].items() if key != revision}
     return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
 
 
@@ -65,11 +68,12 @@ def differences(before: Mapping[str, Obj], after: Mapping[str, Obj]) -> list[str
 
 
 def touched(before: Mapping[str, Obj], after: Mapping[str, Obj]) -> dict[str, str]:
-    """What was done to which object: create, delete or patch."""
+    """What was done to which object: create, delete or patch. What an operator made of what it read is its own doing."""
     found = dict.fromkeys(after.keys() - before.keys(), "create")
     found.update(dict.fromkeys(before.keys() - after.keys(), "delete"))
     same = before.keys() & after.keys()
-    found.update({key: "patch" for key in same if lasting(before[key]) != lasting(after[key])})
+    ours = {key for key in same if not any(label.endswith(MADE_FROM) for label in after[key]["metadata"].get("labels", {}))}
+    found.update({key: "patch" for key in ours if lasting(before[key]) != lasting(after[key])})
     return dict(sorted(found.items()))
 
 
