@@ -137,6 +137,8 @@ class Emissary(IngressChain, Profile):
     ) -> Switch:
         wanted = list(routes)
         if wanted and wanted[0].object.kind == "Ingress":
+            if request.gateway.tls:
+                return Switch(refusal="TLS to the gateway is said by a Mapping (service: https://...), and an Ingress has no word for it")
             return super().chain_switch(snapshot, load_balancer, wanted, request)
         return emissary_chain.switch(Reader(snapshot, load_balancer), wanted, request)
 

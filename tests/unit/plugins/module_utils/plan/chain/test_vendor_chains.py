@@ -119,6 +119,17 @@ def test_a_mapping_names_the_gateway_itself() -> None:
     assert safe.body("Gateway")["spec"]["servers"][0]["hosts"] == [PUBLIC, "gw.example.com"]
 
 
+def test_emissary_leads_an_ingress_without_tls_alone() -> None:
+    """It cuts off the path of an Ingress, so a second backend of one host stays; and TLS only a Mapping can say."""
+    done = led(cluster(*EMISSARY, plain("ambassador")), "emissary")
+    assert {item.path: item.chained for item in done.plan.routes} == {"/": True, "/cart": False} and "MLB610" in done.codes
+    root, cart = done.after.get("Ingress.networking.k8s.io", APPS, "a")["spec"]["rules"][0]["http"]["paths"]  # type: ignore[index]
+    assert (root["backend"]["service"], cart["backend"]["service"]["name"]) == ({"name": ALIAS, "port": {"number": 80}}, "cart")
+    wanted = {"name": "meshlb", "namespace": GATEWAYS, "tls": {"mode": "simple", "credential_name": "cert"}}
+    stays = led(cluster(*EMISSARY, plain("ambassador")), "emissary", gateway=wanted)
+    assert not any(item.chained for item in stays.plan.routes) and not any(item.object.kind == "Ingress" for item in stays.changes)
+
+
 def test_an_ingress_route_is_led_as_a_whole() -> None:
     route = traefik_cluster.ingress_route("a", (f"Host(`{PUBLIC}`)", [traefik_cluster.entry("shop")]))
     done = led(cluster(*TRAEFIK, route), "traefik")
