@@ -5,7 +5,7 @@
 # Everything that is shown on a real cluster: the Molecule scenarios and the integration tests, one after the other on one lab.
 # The last line counts them. Arguments choose: names of scenarios, "integration", "measured" (which writes docs/measured.md),
 # "matrix_NAME" (the matrix of a load balancer that the lab builds on request), "vendors": scenario and matrix of every one of
-# those, "clouds": stand-ins for load balancers of clouds, before Istio's gateway, and "chained": load balancers of the lab before it.
+# those and "schemas" (those that cannot run, by their own schemas), "clouds": stand-ins for load balancers of clouds, before Istio's gateway, and "chained": load balancers of the lab before it.
 # Without any: the scenarios of ingress-nginx, one of another load balancer, and the integration tests.
 #
 #   MESHLB_KUBECONFIG  use that cluster instead of the lab; nothing is started or removed
@@ -101,9 +101,19 @@ clouds() {
 
 # chained: load balancers that the lab runs, before Istio's gateway.
 chained() {
-    local addons=ingress-nginx,gateway-api,haproxy-ingress,traefik
+    local addons=ingress-nginx,gateway-api,haproxy-ingress,traefik,emissary,contour
+    local fronts=ingress_nginx,haproxy_ingress,traefik,emissary,contour,contour_ingress
     if step "lab with $addons" "$logs/lab-chained" python lab/lab up --name "$MESHLB_LAB_NAME" --with "$addons"; then
-        MESHLB_CHAINED=${MESHLB_CHAINED:-ingress_nginx,haproxy_ingress,traefik} integration tests/integration/chained
+        MESHLB_CHAINED=${MESHLB_CHAINED:-$fronts} integration tests/integration/chained
+    else
+        failed=$((failed + 1))
+    fi
+}
+
+# schemas: load balancers that cannot run, by their CustomResourceDefinitions.
+schemas() {
+    if step "lab with gateway-api" "$logs/lab-schemas" python lab/lab up --name "$MESHLB_LAB_NAME" --with gateway-api; then
+        MESHLB_SCHEMAS=1 integration tests/integration/schemas
     else
         failed=$((failed + 1))
     fi
@@ -121,6 +131,7 @@ if [ "${names[*]}" = vendors ]; then
         vendor=$(basename "${folder#molecule/vendor_}")
         names+=("vendor_$vendor" "matrix_$vendor")
     done
+    names+=(schemas)
 fi
 with=(--with ingress-nginx)
 case " ${names[*]} " in
@@ -137,6 +148,7 @@ for name in "${names[@]}"; do
         integration) integration tests/integration ;;
         measured) MESHLB_MEASURED=docs/measured.md integration tests/integration/test_matrix.py tests/integration/test_measured_page.py ;;
         clouds) clouds ;;
+        schemas) schemas ;;
         chained) chained ;;
         matrix_*) matrix "${name#matrix_}" ;;
         *) scenario "$name" ;;

@@ -52,7 +52,7 @@ class Chain:
     @property
     def pod(self) -> str:
         """The load balancer's pod."""
-        return pod_of(self.cluster, self.front.namespace, self.front.name)
+        return pod_of(self.cluster, self.front.namespace, self.front.name, self.front.workload)
 
     @property
     def options(self) -> dict[str, Any]:

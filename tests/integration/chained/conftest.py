@@ -20,10 +20,12 @@ from tests.integration.support.cluster import Cluster
 from tests.integration.support.modules import module
 
 from .chain import APIS, Chain
-from .fronts import ALL, Front
+from .fronts import ALL, FRONTS, Front
 from .scene import APPS, AWAY, GATEWAY, GATEWAY_HOME, HOME, applications, install
 
 collect_ignore = [] if os.environ.get("MESHLB_CHAINED") else [path.name for path in Path(__file__).parent.glob("test_*.py")]
+if FRONTS["emissary"] not in ALL:
+    collect_ignore.append("test_emissary_ingress.py")
 PAIRS = [(front, api) for front in ALL for api in APIS]
 
 

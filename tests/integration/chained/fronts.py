@@ -1,7 +1,10 @@
 # Copyright: Contributors to the meshlb.istio project
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The load balancers, as data: where they run, how a route of theirs is made, and how they are told to speak TLS to the gateway."""
+"""The load balancers, as data: where they run, how a route of theirs is made, and how they are told to speak TLS to the gateway.
+
+One that reads Ingresses besides its own kind stands here twice.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Any
 from tests.integration.support import apps
 from tests.integration.support.cluster import Obj
 
-from .scene import HOME, Rule
+from .scene import HOME, PORT, Rule
 
 CA_SECRET = "gateway-ca"
 
@@ -43,11 +46,27 @@ def mapping(where: str, name: str, host: str, rules: tuple[Rule, ...]) -> list[O
     ]  # fmt: skip
 
 
-def servers_transport(host: str) -> list[Obj]:
+def http_proxy(where: str, name: str, host: str, rules: tuple[Rule, ...]) -> list[Obj]:
+    """Routes as Contour's HTTPProxy: one object per host. It knows ports by number alone."""
+    routes = [{"conditions": [{"prefix": rule.path}], "services": [{"name": rule.backend[0], "port": PORT}]} for rule in rules]
+    return [
+        {
+            "apiVersion": "projectcontour.io/v1", "kind": "HTTPProxy", "metadata": {"name": name, "namespace": where},
+            "spec": {"virtualhost": {"fqdn": host}, "routes": routes},
+        }
+    ]  # fmt: skip
+
+
+def servers_transport(host: str, **more: Any) -> list[Obj]:
     """Traefik's: the server name that it sends, and that it takes the test's certificate."""
-    spec = {"serverName": host, "rootCAs": [{"secret": CA_SECRET}]}
+    spec = more or {"serverName": host, "rootCAs": [{"secret": CA_SECRET}]}
     api = "traefik.io/v1alpha1"
     return [{"apiVersion": api, "kind": "ServersTransport", "metadata": {"name": "gateway", "namespace": HOME}, "spec": spec}]
+
+
+def nameless_transport(host: str) -> list[Obj]:
+    """Traefik's that says no server name; it dials an address, so it sends none, and can verify none."""
+    return servers_transport(host, insecureSkipVerify=True)
 
 
 def tls_context(host: str) -> list[Obj]:
@@ -72,7 +91,10 @@ class Tls:
 
 @dataclass(frozen=True)
 class Front:
-    """A load balancer. ``pod_port`` is where its pod takes HTTP; ``tls`` are the ways that it can speak to the gateway."""
+    """A load balancer. ``pod_port`` is where its pod takes HTTP, ``kind`` that of its routes, ``workload`` that of its pods.
+
+    ``tls`` are the ways that it can speak to the gateway.
+    """
 
     id: str
     namespace: str
@@ -82,8 +104,10 @@ class Front:
     routes: Callable[[str, str, str, tuple[Rule, ...]], list[Obj]]
     tls: tuple[Tls, ...] = ()
     kind: str = "ingress"
+    workload: str = "deployment"
 
 
+TRANSPORT = {"servers_transport": f"{HOME}-gateway@kubernetescrd"}
 VERIFIED = {"proxy_ssl_secret": f"{HOME}/{CA_SECRET}", "verify": "true"}
 FRONTS = {
     item.id: item
@@ -97,12 +121,17 @@ FRONTS = {
         ),
         Front(
             "traefik", "traefik", "traefik", "traefik", 8000, ingress("traefik"),
-            (Tls(True, {"servers_transport": f"{HOME}-gateway@kubernetescrd"}, servers_transport),),
+            (Tls(False, TRANSPORT, nameless_transport), Tls(True, TRANSPORT, servers_transport)),
         ),
         Front(
             "emissary", "emissary", "emissary-ingress", "emissary-ingress", 8080, mapping,
             (Tls(False), Tls(True, {"tls_context": "gateway"}, tls_context)), "mapping.getambassador.io",
         ),
+        # Without an option for a server name: Contour has none of its own.
+        Front(
+            "contour", "projectcontour", "envoy", "envoy", 8080, http_proxy, (Tls(False),), "httpproxy.projectcontour.io", "daemonset",
+        ),
+        Front("contour_ingress", "projectcontour", "envoy", "envoy", 8080, ingress("contour"), (Tls(False),), workload="daemonset"),
     )
 }  # fmt: skip
 WANTED = [name.strip().replace("-", "_") for name in os.environ.get("MESHLB_CHAINED", "ingress_nginx").split(",") if name.strip()]

@@ -108,9 +108,9 @@ def probe(address: str, port: int, target: Target, **headers: str) -> Seen:
     return Seen(response.status, client, body if isinstance(body, dict) else {})
 
 
-def pod_of(cluster: Cluster, namespace: str, workload: str) -> str:
-    """The address of a Deployment's one pod that is ready."""
-    spec = cluster.get("deployment", workload, "--namespace", namespace)["spec"]
+def pod_of(cluster: Cluster, namespace: str, workload: str, kind: str) -> str:
+    """The address of a workload's one pod that runs."""
+    spec = cluster.get(kind, workload, "--namespace", namespace)["spec"]
     chosen = ",".join(f"{key}={value}" for key, value in spec["selector"]["matchLabels"].items())
     pods = cluster.items("pods", "--namespace", namespace, f"--selector={chosen}", "--field-selector=status.phase=Running")
     return str(next(pod["status"]["podIP"] for pod in pods if "deletionTimestamp" not in pod["metadata"]))
