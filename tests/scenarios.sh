@@ -5,7 +5,8 @@
 # Everything that is shown on a real cluster: the Molecule scenarios and the integration tests, one after the other on one lab.
 # The last line counts them. Arguments choose: names of scenarios, "integration", "measured" (which writes docs/measured.md),
 # "matrix_NAME" (the matrix of a load balancer that the lab builds on request), "vendors": scenario and matrix of every one of
-# those and "schemas" (those that cannot run, by their own schemas), "clouds": stand-ins for load balancers of clouds, before Istio's gateway, and "chained": load balancers of the lab before it.
+# those and "schemas" (load balancers that cannot run, by their own schemas), "clouds": stand-ins for load balancers of clouds,
+# before Istio's gateway, and "chained": load balancers of the lab before it.
 # Without any: the scenarios of ingress-nginx, one of another load balancer, and the integration tests.
 #
 #   MESHLB_KUBECONFIG  use that cluster instead of the lab; nothing is started or removed

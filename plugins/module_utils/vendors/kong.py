@@ -73,7 +73,7 @@ class Kong(ReferenceChain):
         host="annotation konghq.com/preserve-host: \"false\" on the Ingress; URLRewrite hostname of an HTTPRoute (3.2)",
         loses="hashing, weights and health checks of a KongUpstreamPolicy once the upstream is one name",
         remark="the sidecar belongs to the proxy's pods, not to the controller's; the Service annotation holds for all routes to it",
-        proof="read in the vendor's source",
+        proof="validated against the vendor's schema",
         versions="KIC 3.5",
     )
     chain = ChainFacts(

@@ -124,7 +124,10 @@ FABRIC = Scene(
     routes=3, folder="nginx-gateway-fabric", sidecar="Gateway/schemas",
     written={
         "service_vip": ("NginxProxy/fabric",),
-        "host_rewrite": ("HTTPRoute/fabric-policy", "HTTPRoute/fabric-proxy", "NginxProxy/fabric", "UpstreamSettingsPolicy/fabric-policy"),
+        "host_rewrite": (
+            "HTTPRoute/fabric-auto", "HTTPRoute/fabric-policy", "HTTPRoute/fabric-proxy", "NginxProxy/fabric",
+            "UpstreamSettingsPolicy/fabric-policy",
+        ),
     },
 )  # fmt: skip
 
@@ -135,7 +138,7 @@ HAPROXYTECH = Scene(
         ingress_class("haproxytech", "haproxy.org/ingress-controller/haproxytech"),
         ingress("tech-ingress", "haproxytech"),
         obj(HAPROXY, "TCP", "tech-tcp", annotations={"ingress.class": "haproxytech"}, spec=[{
-            "name": "raw", "frontend": {"name": "raw", "binds": [{"name": "raw", "port": 9000}]},
+            "name": "raw", "frontend": {"name": "raw", "binds": {"raw": {"name": "raw", "port": 9000}}},
             "service": {"name": "echo-tcp", "port": 80},
         }]),
     ),

@@ -4,6 +4,7 @@
 """Load balancers that cannot run on the lab: their own schemas, strictly, on a real API server, with the rights of docs/rbac alone.
 
 Everything is read, planned, written and taken back by a service account that has what docs/rbac.md says and nothing more.
+On a lab with the Gateway API's kinds: lab/lab up --name schemas --with gateway-api, then with MESHLB_LAB_NAME=schemas MESHLB_SCHEMAS=1.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class Stage:
     def strictly_valid(self) -> None:
         """What is stored now is what the vendor's schema allows: nothing unknown, nothing of another type."""
         stored = self.record()
-        for item in self.scene.objects:
-            self.cluster.run("replace", "--dry-run=server", "--validate=strict", "--filename=-", stdin=json.dumps(stored[key_of(item)]))
+        content = {"apiVersion": "v1", "kind": "List", "items": [stored[key_of(item)] for item in self.scene.objects]}
+        self.cluster.run("replace", "--dry-run=server", "--validate=strict", "--filename=-", stdin=json.dumps(content))
 
 
 def _resource(item: Obj) -> str:
