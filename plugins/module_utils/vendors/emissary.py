@@ -80,12 +80,13 @@ class Emissary(IngressChain, Profile):
     )
     chain = ChainFacts(
         hops=1, forwarded_for="appended", server_name="settable", ends_tls="always",
-        tls_to_gateway="service: https://... of the Mapping; the server name by sni of a TLSContext",
+        tls_to_gateway="service: https://... of the Mapping; the server name by sni of a TLSContext that has a secret",
         objects=("Mapping", "its service, which becomes the gateway's name"), standalone_mtls="yes, with a sidecar",
-        cannot=("keep its balancing per pod of the backend",),
+        cannot=("keep its balancing per pod of the backend", "lead an Ingress over TLS, or two backends of one host by Ingress"),
+        proof="measured in the lab",
     )
     chain_options = (
-        ChainOption("tls_context", "TLSContext that Mappings name for TLS to the gateway: server name (sni) and CA."),
+        ChainOption("tls_context", "TLSContext of Mappings for TLS to the gateway: a secret (without one it is ignored) and sni."),
         ChainOption("ambassador_id", "The ambassador_id of new Mappings, where it is not the usual one."),
     )
 
@@ -141,6 +142,9 @@ class Emissary(IngressChain, Profile):
                 return Switch(refusal="TLS to the gateway is said by a Mapping (service: https://...), and an Ingress has no word for it")
             return super().chain_switch(snapshot, load_balancer, wanted, request)
         return emissary_chain.switch(Reader(snapshot, load_balancer), wanted, request)
+
+    def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
+        return emissary_chain.preflight(snapshot, request)
 
     def server_name(self, request: ChainRequest) -> ServerName:
         return "settable" if request.option("tls_context") else "never"

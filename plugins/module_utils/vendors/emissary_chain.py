@@ -4,16 +4,19 @@
 """Emissary in front of a gateway: a Mapping may name a Service of any namespace, so it names the gateway's itself.
 
 Source: emissary-ingress/emissary python/ambassador (irhttpmapping.py: service, tls; v3cluster.py, v3tls.py: sni of a TLSContext; without
-one no server name is sent); use_remote_address appends the client to X-Forwarded-For.
+one no server name is sent; irresource.py: one that has no certificate counts as none, which was measured with 3.10.0);
+use_remote_address appends the client to X-Forwarded-For.
 """
 
 from __future__ import annotations
 
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, Front
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Finding, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, name_of, ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import CLUSTER_DOMAIN
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary_objects import GROUP, Reader
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary_objects import GROUP, TLS_CONTEXT, Reader
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.switches import Switch, Wish
 
 
@@ -52,3 +55,22 @@ def front(request: ChainRequest) -> Front:
         metadata = {"name": name, "namespace": request.gateway.namespace}
         bodies.append({"apiVersion": f"{GROUP}/v3alpha1", "kind": "Mapping", "metadata": metadata, "spec": spec})
     return Front(bodies=tuple(bodies))
+
+
+def preflight(snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
+    """Whether Emissary would take notice of the TLSContext that was named, and send what is needed."""
+    name = str(request.option("tls_context") or "")
+    if not (name and request.gateway.tls):
+        return ()
+    context = next((item for item in snapshot.all(TLS_CONTEXT) if name_of(item) == name), None)
+    if context is None:
+        # It may be there where nobody could look.
+        seen = snapshot.source.live and TLS_CONTEXT not in snapshot.source.denied
+        return (finding("MLB617", f"Emissary: there is no TLSContext {name}; make it first"),) if seen else ()
+    spec = context.get("spec") or {}
+    if not (spec.get("secret") or spec.get("cert_chain_file")):
+        why = f"Emissary takes no notice of TLSContext {name}, as it names no certificate: give it a secret, or leave tls_context out"
+        return (finding("MLB617", why, ref_of(context)),)
+    if request.gateway.server_name and not spec.get("sni"):
+        return (finding("MLB602", f"TLSContext {name} has no sni, so Emissary sends no server name", ref_of(context)),)
+    return ()

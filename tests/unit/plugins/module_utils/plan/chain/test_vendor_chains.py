@@ -32,6 +32,7 @@ from tests.unit.plugins.module_utils.plan.chain.kit import (
     backends,
     gateway_service,
     gateway_workload,
+    refusal,
     round_trip,
 )
 from tests.unit.plugins.module_utils.planning import run
@@ -113,10 +114,22 @@ def test_a_mapping_names_the_gateway_itself() -> None:
     assert done.after.get("Mapping.getambassador.io", APPS, "a")["spec"]["service"] == f"http://{NAME}:80"  # type: ignore[index]
     assert not any(item.object.kind in ("Service", "EndpointSlice") for item in done.changes)
     wanted = {"name": "meshlb", "namespace": GATEWAYS, "tls": {"mode": "simple", "credential_name": "cert", "host": "gw.example.com"}}
-    safe = led(cluster(*EMISSARY, shop), "emissary", gateway=wanted, platform_options={"tls_context": "gw"})
+    context = emissaries.tls_context("gw", sni="gw.example.com", secret="own")
+    safe = led(cluster(*EMISSARY, shop, context), "emissary", gateway=wanted, platform_options={"tls_context": "gw"})
     spec = safe.after.get("Mapping.getambassador.io", APPS, "a")["spec"]  # type: ignore[index]
     assert (spec["service"], spec["tls"]) == (f"https://{NAME}:443", "gw")
     assert safe.body("Gateway")["spec"]["servers"][0]["hosts"] == [PUBLIC, "gw.example.com"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "code"), [(None, "MLB617"), ({"sni": "gw"}, "MLB617"), ({"secret": "own"}, "MLB602")], ids=["missing", "ignored", "no name"]
+)
+def test_a_tls_context_that_would_send_no_name_is_refused(spec: Obj | None, code: str) -> None:
+    """Emissary takes no notice of one without a certificate, which the lab showed."""
+    contexts = [] if spec is None else [emissaries.tls_context("gw", **spec)]
+    snapshot = cluster(*EMISSARY, emissaries.mapping("a", "shop", rewrite=""), *contexts)
+    wanted = {"name": "meshlb", "namespace": GATEWAYS, "tls": {"mode": "simple", "credential_name": "cert", "host": "gw.example.com"}}
+    assert refusal(snapshot, platform="emissary", gateway=wanted, platform_options={"tls_context": "gw"}) == code
 
 
 def test_emissary_leads_an_ingress_without_tls_alone() -> None:
