@@ -70,9 +70,11 @@ def nameless_transport(host: str) -> list[Obj]:
 
 
 def tls_context(host: str) -> list[Obj]:
-    """Emissary's: the server name that it sends."""
-    api = "getambassador.io/v3alpha1"
-    return [{"apiVersion": api, "kind": "TLSContext", "metadata": {"name": "gateway", "namespace": HOME}, "spec": {"sni": host}}]
+    """Emissary's: the server name that it sends. Without a certificate Emissary takes no notice of it."""
+    spec = {"sni": host, "secret": CA_SECRET}
+    return [
+        {"apiVersion": "getambassador.io/v3alpha1", "kind": "TLSContext", "metadata": {"name": "gateway", "namespace": HOME}, "spec": spec}
+    ]
 
 
 def nothing(host: str) -> list[Obj]:
