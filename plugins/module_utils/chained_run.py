@@ -111,14 +111,22 @@ class _Run:
         self.session = self._read()
 
     def _read(self) -> Session:
-        wanted = (*reading_kinds(), *chain_kinds(), *KINDS, ISTIO_GATEWAY, DEFINITION)
+        wanted = [*reading_kinds(), *chain_kinds(), *KINDS, ISTIO_GATEWAY]
+        if not self._takes_all_back:
+            # How old kinds are matters for what is to be written, not for what was.
+            wanted.append(DEFINITION)
         session = start(self.params, self.check_mode, dict.fromkeys(wanted), self._config_map_namespaces)
         demand(session.snapshot)
         return session
 
     def _config_map_namespaces(self, snapshot: Snapshot) -> set[str]:
         made = {namespace_of(item) for item in snapshot.all(KUBERNETES_GATEWAY) if is_created(item, writes.PART)}
-        return {*config_map_namespaces(snapshot), *made, gateway_options(self.params).namespace}
+        named = set() if self._takes_all_back and not self.params.get("gateway") else {gateway_options(self.params).namespace}
+        return {*config_map_namespaces(snapshot), *made, *named}
+
+    @property
+    def _takes_all_back(self) -> bool:
+        return self.params["state"] == "absent" and not self.params.get("hosts")
 
     def keeps_hosts(self) -> bool:
         """Whether only some hosts of a chain are taken back."""

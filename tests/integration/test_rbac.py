@@ -106,7 +106,8 @@ def test_the_whole_way_and_back(cluster: Cluster, entry: Entry, tmp_path: Path) 
     address = {"istio_standalone_mtls_entrypoint": f"http://{entry.address}:{entry.port}"}
     assert f"{len(PINS)} of {len(PINS)} routes proven" in passed(run_playbook("prove", proves, **ONLY, **methods, **address))
 
-    goes_back = account(cluster, tmp_path, "goes-back", *LOOK, *writes)
+    # Whether there are chains as well has to be looked for.
+    goes_back = account(cluster, tmp_path, "goes-back", *LOOK, *writes, "meshlb-chained-read")
     # In whole: a rollback of some namespaces leaves the sidecar to the others.
     passed(run_playbook("rollback", goes_back))
     assert differences(before, without_accounts(cluster)) == []
