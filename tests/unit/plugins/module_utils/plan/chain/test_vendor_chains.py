@@ -113,6 +113,8 @@ def test_a_mapping_names_the_gateway_itself() -> None:
     done = led(cluster(*EMISSARY, shop), "emissary")
     assert done.after.get("Mapping.getambassador.io", APPS, "a")["spec"]["service"] == f"http://{NAME}:80"  # type: ignore[index]
     assert not any(item.object.kind in ("Service", "EndpointSlice") for item in done.changes)
+    kept = [done.body("Mapping", f"a-keeps-{word}")["spec"] for word in ("before", "after")]
+    assert [item["service"] for item in kept] == ["shop", f"http://{NAME}:80"] and all("invalid" in item["hostname"] for item in kept)
     wanted = {"name": "meshlb", "namespace": GATEWAYS, "tls": {"mode": "simple", "credential_name": "cert", "host": "gw.example.com"}}
     context = emissaries.tls_context("gw", sni="gw.example.com", secret="own")
     safe = led(cluster(*EMISSARY, shop, context), "emissary", gateway=wanted, platform_options={"tls_context": "gw"})
