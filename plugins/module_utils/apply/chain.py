@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.book import is_created, load_balancers_of
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.managers import manager_finding
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.managers import manager_findings
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, claim, create, owned, take_back
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.widening import widened
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import Obj
@@ -68,7 +68,7 @@ def chain_changes(live: Snapshot, plan: ChainPlan, chain: str) -> tuple[list[Cha
             changes += [change] if change else []
     leftovers, about = take_back(live, PART, lambda obj: identity(obj) in wanted, [chain], "the chain no longer needs it", LOAD_BALANCER)
     changes += map(_later, leftovers)
-    return in_order(changes), [*findings, *about, *_about_managers(live, changes)]
+    return in_order(changes), [*findings, *about, *manager_findings(live, changes, "what the chain needs")]
 
 
 def _steps(live: Snapshot, body: Obj, phase: int) -> Iterable[tuple[Obj, int]]:
@@ -107,7 +107,7 @@ def chain_removal(
     """Writes that take chains back (``None``: all): the load balancer's fields and new routes first, then the gateway's side."""
     changes, findings = take_back(live, PART, keep, chains, "is taken back", LOAD_BALANCER)
     changes = [_later(item) for item in changes]
-    return in_order(changes), [*findings, *_about_managers(live, changes)]
+    return in_order(changes), [*findings, *manager_findings(live, changes, "what the chain needs")]
 
 
 def _later(change: Change) -> Change:
@@ -120,13 +120,3 @@ def _later(change: Change) -> Change:
 def in_order(changes: Iterable[Change]) -> list[Change]:
     """Changes in the order in which they are made."""
     return sorted(changes, key=lambda item: item.sort_key)
-
-
-def _about_managers(live: Snapshot, changes: Iterable[Change]) -> list[Finding]:
-    found = []
-    for change in changes:
-        ref = change.object
-        obj = live.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if change.action == "patch" else None
-        remark = manager_finding(obj, "what the chain needs") if obj is not None else None
-        found += [remark] if remark else []
-    return found

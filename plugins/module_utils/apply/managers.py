@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
     Obj,
     annotations_of,
     dig,
+    kind_key,
     labels_of,
     ref_of,
 )
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,17 @@ def manager_finding(obj: Obj, change: str) -> Finding | None:
         return None
     message = f"{ref_of(obj)} is managed by {found.tool}, which may put back {change}. {found.advice}"
     return finding("MLB216", message, ref_of(obj))
+
+
+def manager_findings(live: Snapshot, changes: Iterable[Change], change: str) -> list[Finding]:
+    """:func:`manager_finding` for every object that is patched."""
+    found = []
+    for item in changes:
+        ref = item.object
+        obj = live.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if item.action == "patch" else None
+        remark = manager_finding(obj, change) if obj is not None else None
+        found += [remark] if remark else []
+    return found
 
 
 def _argo_cd(labels: dict[str, str], annotations: dict[str, str]) -> Manager | None:

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.book import is_created, load_balancers_of
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.managers import manager_finding
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.managers import manager_findings
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import claim, create, owned, take_back
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, ref_of
@@ -40,7 +40,7 @@ def routing_changes(
         live, PART, lambda obj: identity(obj) in kept or not in_scope(obj), scope, "the plan no longer needs it", LEFT_OVER
     )
     everything = [*changes, *patches, *leftovers]
-    about = [*findings, *about_patches, *about_leftovers, *_about_managers(live, everything)]
+    about = [*findings, *about_patches, *about_leftovers, *manager_findings(live, everything, "what the plan sets")]
     return sorted(everything, key=lambda item: item.sort_key), about
 
 
@@ -100,21 +100,6 @@ def _why(body: Obj, plan: RoutingPlan) -> str:
     if body["kind"] != "Service":
         return "gives the load balancer the mesh's certificate and root"
     return "makes the addresses of the pods known to the load balancer's sidecar"
-
-
-def _about_managers(live: Snapshot, changes: Iterable[Change]) -> list[Finding]:
-    found = []
-    for change in changes:
-        obj = live.get(*_key(change)) if change.action == "patch" else None
-        remark = manager_finding(obj, "what the plan sets") if obj is not None else None
-        found += [remark] if remark else []
-    return found
-
-
-def _key(change: Change) -> Key:
-    ref = change.object
-    group = ref.api_version.rpartition("/")[0]
-    return (f"{ref.kind}.{group}" if group else ref.kind, ref.namespace, ref.name)
 
 
 def is_owned(obj: Obj | None) -> bool:

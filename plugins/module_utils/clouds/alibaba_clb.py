@@ -21,7 +21,6 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
     ClientAddress,
     Front,
     HealthCheck,
-    ServerName,
     ServiceNeeds,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.alibaba_alb import BACKEND_TYPE, NODES
@@ -58,6 +57,7 @@ class AlibabaClb(Platform):
         cannot=("send a client certificate to its servers", "check the gateway's own readiness where nodes are its servers"),
         standalone="yes, where plaintext is accepted (layer 4)",
     )
+    certificate_options = ("certificate_id",)
     chain_options = (
         ChainOption("type", "Classic (the default) or Network Load Balancer.", ("clb", "nlb")),
         ChainOption("targets", "Whether it sends to pods (the default, needs Terway) or to nodes.", ("pods", "nodes")),
@@ -67,12 +67,6 @@ class AlibabaClb(Platform):
         ChainOption("zone_maps", "Zones and switches of a Network Load Balancer, as the annotation takes them."),
         ChainOption("load_balancer_id", "An existing load balancer to use."),
     )
-
-    def ends_tls(self, request: ChainRequest) -> bool:
-        return bool(request.option("certificate_id"))
-
-    def server_name(self, request: ChainRequest) -> ServerName:
-        return "never" if self.ends_tls(request) else "client"
 
     def client_address(self, request: ChainRequest) -> ClientAddress:
         if _layer_7(request) and request.client in ("auto", "x_forwarded_for"):

@@ -65,6 +65,7 @@ class AwsAlb(Platform):
         cannot=("send a client certificate to its targets", "pass TLS through (a Network Load Balancer can)"),
         proof="validated against the vendor's schema",
     )
+    certificate_options = ("certificate_arn",)
     chain_options = (
         ChainOption("front", "What the ALB is made from.", ("ingress", "gateway_api")),
         ChainOption("class_name", "Name of the IngressClass or GatewayClass, where it is not the one that was found."),
@@ -78,9 +79,6 @@ class AwsAlb(Platform):
 
     def scheme_of(self, snapshot: Snapshot, route: Obj) -> Scheme:
         return "tls" if annotations_of(route).get(f"{PREFIX}/backend-protocol") == "HTTPS" else "http"
-
-    def ends_tls(self, request: ChainRequest) -> bool:
-        return bool(request.option("certificate_arn"))
 
     def chain_front(self, request: ChainRequest) -> Front:
         certain = bool(request.option("certificate_arn"))

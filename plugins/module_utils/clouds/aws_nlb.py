@@ -18,7 +18,6 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
     CheckTarget,
     Front,
     HealthCheck,
-    ServerName,
     ServiceNeeds,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import (
@@ -68,6 +67,7 @@ class AwsNlb(Platform):
         ),
         proof="read in the vendor's source",
     )
+    certificate_options = ("certificate_arn",)
     chain_options = (
         ChainOption("load_balancer_class", "Who makes it: the controller (the default) or EKS Auto Mode.", (
             CONTROLLER_CLASS, AUTO_MODE_CLASS)),
@@ -78,12 +78,6 @@ class AwsNlb(Platform):
         ChainOption("certificate_arn", "The certificate with which it ends TLS on the gateway's port; without one TLS passes through."),
         ChainOption("ssl_policy", "The security policy of its TLS side."),
     )
-
-    def ends_tls(self, request: ChainRequest) -> bool:
-        return bool(request.option("certificate_arn"))
-
-    def server_name(self, request: ChainRequest) -> ServerName:
-        return "never" if self.ends_tls(request) else "client"
 
     def chain_front(self, request: ChainRequest) -> Front:
         mode, certificate = self.client_address(request).mode, request.option("certificate_arn")

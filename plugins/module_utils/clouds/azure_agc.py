@@ -21,7 +21,6 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
     Front,
     HealthCheck,
     Obj,
-    ServerName,
     ServiceNeeds,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import Platform, pod_port, refused
@@ -77,6 +76,7 @@ class AzureAgc(Platform):
         ),
         proof="read in the vendor's source",
     )
+    certificate_options = ("tls_secret",)
     chain_options = (
         ChainOption("class_name", f"Name of the GatewayClass; {USUAL_CLASS} where none was found."),
         ChainOption("alb_namespace", "Namespace of the ApplicationLoadBalancer that the controller manages."),
@@ -88,12 +88,6 @@ class AzureAgc(Platform):
         ChainOption("client_secret", "Secret in the gateway's namespace with the client certificate that it shows to the gateway."),
     )
     chain_kinds = (HEALTH_CHECK, BACKEND_TLS)
-
-    def ends_tls(self, request: ChainRequest) -> bool:
-        return bool(request.option("tls_secret"))
-
-    def server_name(self, request: ChainRequest) -> ServerName:
-        return "settable"
 
     def chain_front(self, request: ChainRequest) -> Front:
         check = self.health_of_gateway(request)

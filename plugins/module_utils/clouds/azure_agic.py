@@ -22,7 +22,6 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
     Front,
     HealthCheck,
     Obj,
-    ServerName,
     ServiceNeeds,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import Platform, pod_port, refused
@@ -71,6 +70,7 @@ class AzureAgic(Platform):
         ),
         proof="validated against the vendor's schema",
     )
+    certificate_options = ("tls_secret", "certificate")
     chain_options = (
         ChainOption("class_name", "Name of the IngressClass, where it is not the one that was found."),
         ChainOption("forwarded_for_rewritten", "Set to true to have the ports taken out of X-Forwarded-For (v2 SKU, AGIC 1.6 or newer)."),
@@ -84,12 +84,6 @@ class AzureAgic(Platform):
 
     def scheme_of(self, snapshot: Snapshot, route: Obj) -> Scheme:
         return "tls" if annotations_of(route).get(f"{PREFIX}/backend-protocol") == "https" else "http"
-
-    def ends_tls(self, request: ChainRequest) -> bool:
-        return bool(request.option("tls_secret") or request.option("certificate"))
-
-    def server_name(self, request: ChainRequest) -> ServerName:
-        return "host"
 
     def client_address(self, request: ChainRequest) -> ClientAddress:
         found = super().client_address(request)

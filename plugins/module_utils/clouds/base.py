@@ -13,6 +13,7 @@ chained mode ask it what they ask every load balancer. What a platform's file ho
 - ``chain_front(request)``: the objects on its side and what the gateway's Service needs, a pure function;
 - ``health_check(target, request)``: what makes it check a Service's pods as asked. ``chain_front`` uses it for the gateway, the
   standalone mode for an application;
+- ``certificate_options``: which of these give it a certificate, so that TLS ends at it;
 - where the defaults of :class:`vendors.chained.Chained` do not hold: ``client_address``, ``ends_tls``, ``server_name``,
   ``chain_preflight``.
 
@@ -31,6 +32,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
     CheckTarget,
     Front,
     HealthCheck,
+    ServerName,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import (
     PlatformSigns,
@@ -59,6 +61,8 @@ class Platform(Profile):
     why_not: str = "it is outside the mesh, so nothing that is set on it gives its connections the mesh's mutual TLS"
     signs_outside: PlatformSigns = PlatformSigns()
     kinds: tuple[str, ...] = KINDS
+    certificate_options: tuple[str, ...] = ()
+    """Keys of ``platform_options`` that give it a certificate, with any of which clients' TLS ends at it."""
 
     def traces(self, snapshot: Snapshot) -> tuple[Trace, ...]:
         return traces(snapshot, self.signs_outside)
@@ -96,6 +100,15 @@ class Platform(Profile):
                     number = int(port.get("port", 0))
                     target = (namespace_of(service), name_of(service), number)
                     yield fixed_route(snapshot, load_balancer, ref, f"tcp:{number}", target, self.scheme_of(snapshot, service))
+
+    def ends_tls(self, request: ChainRequest) -> bool:
+        if self.certificate_options:
+            return any(request.option(name) for name in self.certificate_options)
+        return super().ends_tls(request)
+
+    def server_name(self, request: ChainRequest) -> ServerName:
+        """The client's own name goes no further than the client's TLS."""
+        return "never" if self.chain.server_name == "client" and self.ends_tls(request) else super().server_name(request)
 
     def class_for(self, request: ChainRequest, default: str = "") -> str:
         """The class that new objects name: the one that was asked for, else the first that was found, else the usual one."""

@@ -22,7 +22,6 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
     ClientAddress,
     Front,
     HealthCheck,
-    ServerName,
     ServiceNeeds,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import (
@@ -56,6 +55,7 @@ class DigitaloceanLb(Platform):
         cannot=("send to pods directly", "send a client certificate to its servers", "check one pod of several on a node"),
         standalone="yes, where plaintext is accepted (layer 4)",
     )
+    certificate_options = ("certificate_id",)
     chain_options = (
         ChainOption("type", "A network load balancer (the controller's default) or a regional one, which is a proxy.", (
             "REGIONAL_NETWORK", "REGIONAL")),
@@ -66,12 +66,6 @@ class DigitaloceanLb(Platform):
         ChainOption("hostname", "A name for the Service's status, so that clients in the cluster do not go past the load balancer."),
         ChainOption("load_balancer_id", "An existing load balancer to use."),
     )
-
-    def ends_tls(self, request: ChainRequest) -> bool:
-        return bool(request.option("certificate_id"))
-
-    def server_name(self, request: ChainRequest) -> ServerName:
-        return "never" if self.ends_tls(request) else "client"
 
     def client_address(self, request: ChainRequest) -> ClientAddress:
         if self.ends_tls(request) and request.client in ("auto", "x_forwarded_for"):

@@ -56,6 +56,7 @@ class OciLb(Platform):
         cannot=("check the gateway's own status port from a Service", "send to pods directly from a Service"),
         standalone="yes, where plaintext is accepted",
     )
+    certificate_options = ("tls_secret",)
     chain_options = (
         ChainOption("front", "What it is made from: the gateway's own Service (the default) or an Ingress.", ("service", "ingress")),
         ChainOption("class_name", "Name of the IngressClass, where it is not the one that was found (from an Ingress)."),
@@ -68,11 +69,8 @@ class OciLb(Platform):
         ChainOption("check", "What an Ingress's pods are asked: a connection (the default), or HTTP at the status port.", ("tcp", "http")),
     )
 
-    def ends_tls(self, request: ChainRequest) -> bool:
-        return bool(request.option("tls_secret"))
-
     def server_name(self, request: ChainRequest) -> ServerName:
-        return "never" if self.ends_tls(request) or _from_ingress(request) else "client"
+        return "never" if _from_ingress(request) else super().server_name(request)
 
     def client_address(self, request: ChainRequest) -> ClientAddress:
         if _reads_http(request) and request.client in ("auto", "x_forwarded_for"):
