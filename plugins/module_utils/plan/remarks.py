@@ -19,6 +19,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import 
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.protocols import is_http
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import destination_rule, rule_tls
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import may_have_sidecar
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import sees
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
 
@@ -30,9 +31,7 @@ def plannable(context: Context, route: Route) -> bool:
         return False
     if service is None or is_external_name(service) or find_port(service, route.backend.port) is None:
         return False
-    load_balancer = context.load_balancers[route.load_balancer]
-    possible = load_balancer.sidecar.present or load_balancer.mode("standalone_mtls").supported
-    return possible and bool(context.endpoints(route))
+    return may_have_sidecar(context.load_balancers[route.load_balancer]) and bool(context.endpoints(route))
 
 
 def about_route(context: Context, route: Route, standing: Outcome) -> Iterator[Finding]:

@@ -20,8 +20,12 @@ Outcomes = Mapping[Route, Outcome]
 
 
 def may_have_sidecar(load_balancer: LoadBalancer) -> bool:
-    """Whether the plan may count on a sidecar: there is one, or nothing stands in its way."""
-    return load_balancer.sidecar.present or load_balancer.mode("standalone_mtls").supported
+    """Whether the plan may count on a sidecar: there is one, or its workload can have one.
+
+    What is outside of the cluster has no workload: the mutual TLS that such a platform may speak by itself is not a sidecar's.
+    """
+    possible = load_balancer.workload is not None and load_balancer.mode("standalone_mtls").supported
+    return load_balancer.sidecar.present or possible
 
 
 def served(outcome: Outcome) -> bool:
