@@ -33,7 +33,7 @@ PREFIX = "service.beta.kubernetes.io"
 NO_PORT_OF_SERVICE = (
     "its probes go to node ports, so the Service needs a port that leads to the status port (15021), and the check its name"
 )
-NO_TRAFFIC_PORT = "say in platform_options.service_port which port of the Service clients use"
+NO_TRAFFIC_PORT = "which port of the Service clients use is not known"
 
 
 class AzureLb(Platform):
@@ -64,7 +64,6 @@ class AzureLb(Platform):
         ChainOption("address", "The address that it is to have."),
         ChainOption("public_ip_name", "Name of the public address that it is to use."),
         ChainOption("dns_label", "The label of its public name."),
-        ChainOption("service_port", "In standalone mode: the port of the application's Service that clients use."),
     )
 
     def chain_front(self, request: ChainRequest) -> Front:

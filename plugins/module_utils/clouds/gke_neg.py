@@ -34,7 +34,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot impo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import RouteReading, Trace
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.streams import fixed_route
 
-NO_SERVICE_PORT = "say in platform_options.service_port which port of the Service the group is for"
+NO_SERVICE_PORT = "which port of the Service the group is for is not known"
 
 
 class GkeNeg(Platform):
@@ -58,7 +58,6 @@ class GkeNeg(Platform):
     )
     chain_options = (
         ChainOption("neg_name", "Name of the network endpoint group; the chain's own name where nothing is said."),
-        ChainOption("service_port", "In standalone mode: the port of the application's Service that the group is for."),
         gke.BACKEND_PROTOCOL,
     )
 
@@ -92,9 +91,9 @@ class GkeNeg(Platform):
             f"Make the health check: gcloud compute health-checks create http {_group(request)} --global --port={port} "
             f"--request-path={target.check.path} --check-interval={gke.INTERVAL} --timeout={gke.TIMEOUT}."
         )
-        return Front(
-            service=ServiceNeeds("ClusterIP", ((gke.NEG, group),)), check=HealthCheck("http", port, target.check.path), steps=(step,),
-        )
+        # An application's Service is only known by the group that it has.
+        notes = ((gke.NEG, group),) if of_gateway else ()
+        return Front(service=ServiceNeeds("ClusterIP", notes), check=HealthCheck("http", port, target.check.path), steps=(step,))
 
     def traces(self, snapshot: Snapshot) -> tuple[Trace, ...]:
         found = [f"{ref_of(item)} keeps a network endpoint group for port {', '.join(ports)}" for item, ports in _exposed(snapshot)]

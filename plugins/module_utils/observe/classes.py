@@ -104,7 +104,7 @@ def without_workload(ingress_class: Obj) -> LoadBalancer:
         modes=(
             ("standalone_plaintext", Mode(True, "it reaches backends that accept plaintext")),
             ("standalone_mtls", Mode(False, reason, (reason,))),
-            ("chained", Mode(True, "it can send to an Istio gateway")),
+            ("chained", Mode(True, UNKNOWN.about_chaining())),
         ),
     )
 

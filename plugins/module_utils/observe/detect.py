@@ -104,7 +104,7 @@ def _load_balancer(snapshot: Snapshot, workload: Obj, profile: Profile, match: R
     blockers = injection_blockers(snapshot, namespace, template) + profile.blockers(snapshot, workload)
     classes = profile.classes(snapshot, made)
     evidence = made.evidence + tuple(_class_evidence(snapshot, classes))
-    return replace(made, classes=classes, evidence=evidence, modes=_modes(blockers))
+    return replace(made, classes=classes, evidence=evidence, modes=_modes(blockers, profile))
 
 
 def _class_evidence(snapshot: Snapshot, classes: tuple[str, ...]) -> Iterator[str]:
@@ -114,14 +114,14 @@ def _class_evidence(snapshot: Snapshot, classes: tuple[str, ...]) -> Iterator[st
             yield f"IngressClass {name} has controller {dig(found, 'spec', 'controller')}"
 
 
-def _modes(blockers: tuple[str, ...]) -> tuple[tuple[str, Mode], ...]:
+def _modes(blockers: tuple[str, ...], profile: Profile) -> tuple[tuple[str, Mode], ...]:
     mtls = Mode(False, "a sidecar is not possible: " + blockers[0], blockers) if blockers else Mode(
         True, "a sidecar beside it can speak mutual TLS with the backends"
     )
     return (
         ("standalone_plaintext", Mode(True, "it reaches backends that accept plaintext (PERMISSIVE, or without a sidecar)")),
         ("standalone_mtls", mtls),
-        ("chained", Mode(True, "it can send to an Istio gateway, which speaks mutual TLS with the backends")),
+        ("chained", Mode(True, profile.about_chaining())),
     )
 
 

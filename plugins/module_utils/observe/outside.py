@@ -41,7 +41,7 @@ def outside(snapshot: Snapshot, found: Iterable[LoadBalancer]) -> Iterator[LoadB
         controllers = [] if here else list(_controllers(snapshot, profile))
         traces = () if here else profile.traces(snapshot)
         if classes or controllers or traces:
-            yield _made(profile, classes, controllers, traces)
+            yield _made(profile, classes, controllers, traces, able_to_more(snapshot))
 
 
 def _classes(snapshot: Snapshot, profile: Profile) -> Iterator[Obj]:
@@ -65,8 +65,17 @@ def _controllers(snapshot: Snapshot, profile: Profile) -> Iterator[tuple[Obj, Re
                     yield workload, match
 
 
+def able_to_more(snapshot: Snapshot) -> str:
+    """The platforms outside of the cluster that can speak the mesh's mutual TLS all the same."""
+    return " and ".join(item.title for item in profiles_of(snapshot) if item.outside and _speaks_mutual_tls(item))
+
+
+def _speaks_mutual_tls(profile: Profile) -> bool:
+    return bool(profile.chain.proof) and profile.chain.standalone_mtls.startswith("yes")
+
+
 def _made(
-    profile: Profile, classes: list[Obj], controllers: list[tuple[Obj, Recognition]], traces: tuple[Trace, ...]
+    profile: Profile, classes: list[Obj], controllers: list[tuple[Obj, Recognition]], traces: tuple[Trace, ...], more: str
 ) -> LoadBalancer:
     names = sorted({name_of(item) for item in classes})
     first = controllers[0] if controllers else None
@@ -79,25 +88,26 @@ def _made(
         vendor=profile.id, title=profile.title, placement="external" if profile.placement == "in_cluster" else profile.placement,
         version=first[1].version if first else "", classes=tuple(names),
         confidence=max([*sure, *(item.confidence for item in traces)], key=_RANK.index),
-        evidence=tuple(dict.fromkeys(evidence)), modes=_modes(profile),
+        evidence=tuple(dict.fromkeys(evidence)), modes=_modes(profile, more),
     )
 
 
+_STRICT = "a STRICT workload refuses it, unless strict_exemption of service_routing opens that workload's one port to everybody's plaintext"
 _RANK: list[Confidence] = ["possible", "likely", "certain"]
 
 
-def _modes(profile: Profile) -> tuple[tuple[str, Mode], ...]:
+def _modes(profile: Profile, more: str) -> tuple[tuple[str, Mode], ...]:
     facts = profile.chain
     known = bool(facts.proof)
-    own = known and facts.standalone_mtls.startswith("yes")
-    without = f"a sidecar is not possible: {profile.outside}"
+    own = _speaks_mutual_tls(profile)
+    without = f"a sidecar is not possible: {profile.outside}; of load balancers outside of the cluster {more} can do more"
     return (
         ("standalone_plaintext", Mode(
             not (known and facts.standalone.startswith("no")),
-            facts.standalone if known else "it reaches backends that accept plaintext",
+            f"{facts.standalone}; {_STRICT}" if known else "it reaches backends that accept plaintext",
         )),
         ("standalone_mtls", Mode(own, facts.standalone_mtls if own else without, () if own else (profile.outside,))),
-        ("chained", Mode(True, "it can send to an Istio gateway, which speaks mutual TLS with the backends", facts.cannot)),
+        ("chained", Mode(True, profile.about_chaining(), facts.cannot)),
     )
 
 

@@ -24,6 +24,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.findings import findi
 from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Finding, LoadBalancer, RoutePlan, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, labels_of, ref_of, selects, value_at
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.outside import able_to_more
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import endpoints, find_port
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.authn import PERMISSIVE, by_namespace, oldest_first
@@ -69,7 +70,9 @@ def about_outside(snapshot: Snapshot, plan: RoutingPlan, load_balancers: Iterabl
         if refused:
             opened = sorted({opening.label for opening in openings(snapshot, refused)})
             text += f", {len(refused)} are refused; strict_exemption would open {', '.join(opened) or 'nothing that is known'}"
-        yield finding("MLB614", f"{text}. Standalone with mutual TLS: {profile.chain.standalone_mtls}.")
+        mutual = profile.chain.standalone_mtls
+        more = "" if mutual.startswith("yes") else f" ({able_to_more(snapshot)} can)"
+        yield finding("MLB614", f"{text}. Standalone with mutual TLS: {mutual}{more}.")
 
 
 def openings(snapshot: Snapshot, plans: Sequence[RoutePlan]) -> list[Opening]:
@@ -149,7 +152,9 @@ def _health(snapshot: Snapshot, profile: Profile, opening: Opening) -> tuple[Pro
     name = str(dig(opening.service, "metadata", "name"))
     target = CheckTarget(opening.namespace, name, HealthCheck("http", STATUS_PORT))
     gateway = GatewayTarget(name="", namespace=opening.namespace, service="", port=0)
-    answer: Front = profile.health_check(target, ChainRequest(name=object_name(f"meshlb-{name}", 50), gateway=gateway))
+    # Who checks a Service's port by itself is told which one.
+    port = {"service_port": opening.plans[0].route.backend.port}
+    answer: Front = profile.health_check(target, ChainRequest(name=object_name(f"meshlb-{name}", 50), gateway=gateway, options=port))
     if answer.refusal:
         return Proposal(), [finding("MLB613", f"health check of {opening.namespace}/{name}: {answer.refusal}", ref_of(opening.service))]
     wishes, findings = [], [finding("MLB613", step) for step in answer.steps]

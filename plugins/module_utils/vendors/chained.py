@@ -85,6 +85,11 @@ class Chained:
         """What it sends as server name (SNI) to the gateway in this chain."""
         return self.chain.server_name
 
+    def about_chaining(self) -> str:
+        """Whether somebody has to write its routes to a gateway, or the collection can."""
+        by_whom = "" if self.chain.proof else "; chained_gateway does not know how to lead it there: write its routes by hand"
+        return f"it can send to an Istio gateway, which speaks mutual TLS with the backends{by_whom}"
+
     def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
         """What makes it check these pods that way: objects, annotations of the Service, or the reason why it cannot."""
         return Front(check=target.check)

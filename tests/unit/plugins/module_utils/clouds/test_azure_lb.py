@@ -75,7 +75,7 @@ def test_the_check_of_an_application() -> None:
     named = CheckTarget("apps", "shop", HealthCheck("http", "status-port"))
     notes = dict(LB.health_check(named, request(service_port=8080)).service.annotations)
     assert notes[f"{PREFIX}/port_8080_health-probe_port"] == "status-port"
-    assert "service_port" in LB.health_check(named, request()).refusal
+    assert "which port" in LB.health_check(named, request()).refusal
     assert "node ports" in LB.health_check(CheckTarget("apps", "shop"), request(service_port=8080)).refusal
 
 

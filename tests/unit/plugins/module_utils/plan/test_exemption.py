@@ -29,6 +29,8 @@ from tests.unit.plugins.module_utils.cluster import (
     service,
 )
 from tests.unit.plugins.module_utils.planning import Run, contents, taken_back
+from tests.unit.plugins.module_utils.vendors.gateways import gateway, gateway_class, listener, route, rule, to_service
+from tests.unit.plugins.module_utils.vendors.kit import noted
 
 PREFIX = "alb.ingress.kubernetes.io"
 STRICT = peer_authentication("STRICT", where=APPS)
@@ -80,6 +82,37 @@ def test_a_policy_that_decides_already_gets_the_port(own: Obj) -> None:
     spec: dict[str, Any] = done.after.get("PeerAuthentication.security.istio.io", APPS, "own")["spec"]  # type: ignore[index]
     assert spec["portLevelMtls"] == {"8080": {"mode": "PERMISSIVE"}} and spec["mtls"] == {"mode": "STRICT"}
     assert run(done.after).written == []
+
+
+def test_who_can_do_more_is_named() -> None:
+    (told,) = (item for item in run(world(STRICT), exempt=False).findings if item.code == "MLB614")
+    assert "mutual TLS: no (Azure Application Gateway for Containers can)" in told.message
+    (alb,) = detect(world())[0]
+    assert "strict_exemption" in alb.mode("standalone_plaintext").why
+    assert "Azure Application Gateway for Containers can do more" in alb.mode("standalone_mtls").why
+
+
+def routed(*objects: Obj) -> Snapshot:
+    """A route of the one platform that may speak mutual TLS by itself: no sidecar can help it all the same."""
+    agc = [gateway_class("alb.networking.azure.io/alb-controller", "agc"), gateway(listener(), name="front", where=APPS, class_name="agc")]
+    leads = route("shop", rule(to_service("shop")), parents=[{"name": "front"}], where=APPS)
+    return live(namespace(APPS), *agc, leads, service("shop"), pod("shop"), *objects)
+
+
+def test_what_needs_a_sidecar_is_never_planned_for_a_platform() -> None:
+    (plan,) = run(routed(STRICT), exempt=False).plan.routes
+    assert (plan.before.verdict, plan.after.verdict, plan.strategy) == ("refused", "refused", "none")
+    done = run(routed(STRICT))
+    assert [(item.after.verdict, item.strategy) for item in done.plan.routes] == [("plaintext", "port_exemption")]
+    assert run(routed(), exempt=False).written == []
+
+
+def test_a_group_gets_its_check_without_being_asked_which_port() -> None:
+    grouped = noted(service("shop"), **{"cloud.google.com/neg": '{"exposed_ports": {"80": {"name": "x"}}}'})
+    done = run(live(namespace(APPS), grouped, pod("shop"), STRICT))
+    assert done.written == [f"create PeerAuthentication {APPS}/meshlb-exemption-shop-8080"]
+    said = [item for item in done.plan.findings if item.code in ("MLB203", "MLB613")]
+    assert len(said) == 1 and "health-checks create http" in said[0].message
 
 
 def test_nothing_where_nothing_is_refused() -> None:

@@ -110,6 +110,7 @@ def test_why_no_sidecar_is_possible_and_what_is_left(vendor: str, objects: list[
     found = the(meshed(*objects), vendor)
     assert not found.mode("standalone_mtls").supported and said in found.mode("standalone_mtls").why
     assert found.mode("chained").supported
+    assert ("by hand" in found.mode("chained").why) is (vendor not in ("f5_cis", "openshift_router"))
 
 
 SERVED = {"service_vip": "plaintext", "host_rewrite": "plaintext", "host_alias": "plaintext", "host_entry": "mutual_tls",
