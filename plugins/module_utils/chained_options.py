@@ -136,12 +136,14 @@ def chosen(params: Mapping[str, Any], snapshot: Snapshot, found: Sequence[LoadBa
             ids = ", ".join(sorted(item.id for item in profiles_of(snapshot)))
             raise MeshlbError(f"platform is {platform!r}, which is no load balancer that this collection knows.", f"Known are: {ids}.")
         own = [item for item in found if item.vendor == profile.id]
-        return profile, own[0] if len(own) == 1 else None
+        if len(own) > 1:
+            raise MeshlbError(f"There are {len(own)} of platform {platform} here, and none was named.", f"Set load_balancer. {_known(own)}")
+        return profile, own[0] if own else None
     able = [item for item in found if profile_of(snapshot, item.vendor).chain.proof and item.confidence != "possible"]
     if len(able) != 1:
-        number = "no load balancer" if not able else f"{len(able)} load balancers"
+        number = f"are {len(able)} load balancers" if able else "is no load balancer"
         hint = f"Set load_balancer or platform. {_known(found)}"
-        raise MeshlbError(f"There is {number} here that can be chained, and none was named.", hint)
+        raise MeshlbError(f"There {number} here that can be chained, and none was named.", hint)
     return profile_of(snapshot, able[0].vendor), able[0]
 
 

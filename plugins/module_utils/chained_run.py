@@ -229,8 +229,9 @@ def _refuse(findings: Any) -> None:
     if not found:
         return
     first = found[0]
+    where = f"{first.object}: " if first.object and str(first.object) not in first.message else ""
     raise MeshlbError(
-        f"{first.code}: {first.message.rstrip('.')}.", FINDINGS[first.code].remedy, first.object,
+        f"{first.code}: {where}{first.message.rstrip('.')}.", FINDINGS[first.code].remedy, first.object,
         {"findings": [item.to_result() for item in found]},
     )
 

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, ClientAddress, Front, Obj, ServiceNeeds
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Finding
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import dig, ref_of, value_at
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
+    containers_of,
+    dig,
+    pod_template,
+    ref_of,
+    value_at,
+)
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain import gateway_api, istio_api
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.carry import HostRules
@@ -38,8 +44,8 @@ def gateway_side(
     base: Snapshot, profile: Profile, options: Options, state: GatewayState, request: ChainRequest, client: ClientAddress, front: Front,
     hosts: Sequence[HostRules],
 ) -> Side:
-    """All of the gateway's side; nothing of it where the gateway is missing."""
-    if state.trouble:
+    """All of the gateway's side; nothing of it where the gateway is missing, or where nobody is led to it."""
+    if state.trouble or not hosts:
         return Side()
     redirect = options.https_redirect and not profile.chain.redirects
     sent = profile.server_name(request)
@@ -62,7 +68,7 @@ def _in_istio(options: Options, state: GatewayState, hosts: Sequence[HostRules],
     body = istio_api.gateway_body(
         state.target, options.gateway, dict(state.selector), names, any_name=any_name, redirect=redirect
     )
-    return Side((body,) if hosts else (), routes)
+    return Side((body,), routes)
 
 
 def _in_gateway_api(
@@ -93,13 +99,23 @@ def _settings(base: Snapshot, state: GatewayState, client: ClientAddress, front:
     present = value_at(holder, path) if holder else ABSENT
     metadata = {} if state.deployed else dict(front.environment)
     value, findings = wanted_annotation(base, holder, None if present is ABSENT else str(present), client, metadata)
-    if state.deployed and front.environment:
-        names = ", ".join(name for name, dummy in front.environment)
-        findings.append(finding("MLB609", f"set {names} by a ConfigMap in its spec.infrastructure.parametersRef", ref_of(holder or {})))
+    unset = _unset(state, front)
+    if state.deployed and unset:
+        text = f"{', '.join(unset)} is not in its pods' environment: set it by a ConfigMap in spec.infrastructure.parametersRef"
+        findings.append(finding("MLB609", text, ref_of(holder or {})))
     if value is not None and holder is not None:
         wishes.append(Wish(holder, path, value))
     more, about = _service_wishes(state, front.service)
     return (*wishes, *more), (*findings, *about)
+
+
+def _unset(state: GatewayState, front: Front) -> list[str]:
+    """Variables that the gateway's pods need and do not have. Istio takes them over from an overlay, never from an annotation."""
+    there = {
+        (item.get("name"), str(item.get("value")))
+        for container in containers_of(pod_template(state.workload or {})) for item in container.get("env") or []
+    }
+    return [f"{name}={value}" for name, value in front.environment if (name, value) not in there]
 
 
 def _annotated(state: GatewayState) -> tuple[Obj | None, tuple[str, ...]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
 
 from tests.unit.plugins.module_utils.cluster import (
     APPS,
@@ -19,8 +20,10 @@ from tests.unit.plugins.module_utils.cluster import (
     config_map,
     container,
     ingress,
+    nginx,
     obj,
     path,
+    service,
     to,
     virtual_service,
     workload,
@@ -133,6 +136,29 @@ def test_a_gateway_that_others_reach_is_said() -> None:
 MESH_HOPS = "defaultConfig: {gatewayTopology: {numTrustedProxies: %d}}"
 
 
+def kept_by_istio(environment: list[Obj]) -> list[Obj]:
+    """Somebody's Gateway of the Gateway API, and what Istio made of it."""
+    labels = {"gateway.networking.k8s.io/gateway-name": "edge", "istio": "gw"}
+    pods = workload("edge-istio", where=GATEWAYS, pod_labels=labels, containers=[{**container("istio-proxy"), "env": environment}])
+    spec = {"gatewayClassName": "istio", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP",
+                                                        "allowedRoutes": {"namespaces": {"from": "All"}}}]}  # fmt: skip
+    return [gateway_service("edge-istio"), pods, obj("gateway.networking.k8s.io/v1", "Gateway", GATEWAYS, "edge", spec=spec)]
+
+
+@pytest.mark.parametrize(("value", "code"), [("true", ""), ("false", "MLB609"), ("", "MLB609")])
+def test_what_only_an_overlay_can_set_is_looked_for_in_the_pods(value: str, code: str) -> None:
+    environment = [{"name": "ENVOY_STATUS_PORT_ENABLE_PROXY_PROTOCOL", "value": value}] if value else []
+    snapshot = world(istiod("1.31.0"), *kept_by_istio(environment), gateway=False)
+    assert refusal(snapshot, gateway=kubernetes(create=False), platform="aws_nlb", hosts=HOSTS) == code
+
+
+def test_where_nobody_can_be_led_the_gateway_stays_as_it_is() -> None:
+    """A layer 4 load balancer has no hosts to carry over: its gateway must not begin to ask for PROXY headers."""
+    balanced = service("shop", type="LoadBalancer", loadBalancerClass="service.k8s.aws/nlb")
+    done = chain(world(istiod("1.31.0"), balanced), platform="aws_nlb")
+    assert done.written == [] and "MLB610" in done.codes
+
+
 def test_what_the_mesh_sets_for_all_is_enough_or_in_the_way() -> None:
     done = chain(world(SHOP, istiod("1.31.0"), config_map("istio", ROOT, mesh=MESH_HOPS % 1)))
     assert not any(item.object.kind == "Deployment" for item in done.changes)
@@ -159,10 +185,18 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a path of another type": (
         {"hosts": [{"paths": [{"path_type": "X", "backend": {"namespace": APPS, "service": "shop", "port": 80}}]}]}, "of type 'X'"),
     "hosts that are not there": ({"hosts": ["nobody.example.com"]}, "Not one route"),
+    "a platform of which there are two": ({"platform": "ingress_nginx"}, "There are 2 of platform ingress_nginx"),
     "both APIs": ({"gateway": {"create": True}}, "gateway.api is istio"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("wanted", "said"), BAD.values(), ids=BAD)
 def test_bad_input_is_named(wanted: dict[str, Any], said: str) -> None:
-    assert said in refusal(world(SHOP), **wanted)
+    more = [nginx("other")] if wanted.get("platform") == "ingress_nginx" else []
+    assert said in refusal(world(SHOP, *more), **wanted)
+
+
+def test_a_refusal_names_the_object() -> None:
+    snapshot = world(SHOP, gateway_service(), annotated("gatewayTopology: {numTrustedProxies: 2}"), gateway=False)
+    with pytest.raises(MeshlbError, match=f"MLB609: Deployment {GATEWAYS}/gw: numTrustedProxies is 2"):
+        chain(snapshot)
