@@ -11,10 +11,11 @@ examples/contour/03-envoy.yaml, internal/provisioner.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainFacts, ChainOption, ChainRequest
-from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef
+from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import EXCLUDE_OUTBOUND_PORTS
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
@@ -30,12 +31,14 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import by_namespace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors import contour_chain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import (
     Facts,
     Recognition,
     RouteReading,
     SidecarTarget,
     Signs,
+    Switch,
     programs_of,
     recognise_container,
 )
@@ -138,6 +141,12 @@ class Contour(ReferenceChain):
 
         plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
         return joined_readings(plain, http_proxies(snapshot, load_balancer, served, only), through_gateway)
+
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
+    ) -> Switch:
+        wanted = list(routes)
+        return contour_chain.with_keeper(super().chain_switch(snapshot, load_balancer, wanted, request), snapshot, wanted, request)
 
     def alias_annotations(self, request: ChainRequest) -> dict[str, str]:
         return {"projectcontour.io/upstream-protocol.tls": str(request.gateway.port)} if request.gateway.tls else {}

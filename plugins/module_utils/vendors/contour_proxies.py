@@ -18,6 +18,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import R
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import class_of, is_ignored, make_backend, pinned_strategy
 
 HTTP_PROXY = "HTTPProxy.projectcontour.io"
+OWN_CLASS = "projectcontour.io/ingress.class"
 NO_SWITCH = (
     "Contour always sends to pod addresses; only an ExternalName Service that names the backend (enableExternalNameService) would "
     "make it dial the Service, and that is not done for you"
@@ -35,7 +36,7 @@ class Inherited:
 
 def class_named(obj: Obj) -> str:
     """The class that an object names: by Contour's annotation, the usual one, then the field."""
-    own = annotations_of(obj).get("projectcontour.io/ingress.class")
+    own = annotations_of(obj).get(OWN_CLASS)
     name, annotation = class_of(obj)
     return own if own is not None else annotation or name
 

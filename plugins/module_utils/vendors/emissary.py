@@ -29,8 +29,10 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import (
     programs_of,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import IngressChain
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_keepers import with_ingress_keeper
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary_objects import (
     HOST,
+    ID_ANNOTATION,
     MAPPING,
     MODULE,
     RESOLVERS,
@@ -42,6 +44,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary_obje
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary_routes import MappingRoutes
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.emissary_settings import ISTIO_SECRET, Settings
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import CLASS_ANNOTATION
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.plain import classes_of_controller
 
 _OTHER_PROGRAMS = frozenset({"apiext", "agent", "kubestatus"})
@@ -140,7 +143,8 @@ class Emissary(IngressChain, Profile):
         if wanted and wanted[0].object.kind == "Ingress":
             if request.gateway.tls:
                 return Switch(refusal="TLS to the gateway is said by a Mapping (service: https://...), and an Ingress has no word for it")
-            return super().chain_switch(snapshot, load_balancer, wanted, request)
+            found = super().chain_switch(snapshot, load_balancer, wanted, request)
+            return with_ingress_keeper(found, snapshot, wanted, request, (CLASS_ANNOTATION, ID_ANNOTATION))
         return emissary_chain.switch(Reader(snapshot, load_balancer), wanted, request)
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:

@@ -5,8 +5,7 @@
 
 Source: kubernetes/ingress-nginx docs/user-guide/nginx-configuration/annotations.md, internal/ingress/annotations/proxyssl/main.go,
 internal/ingress/controller/controller.go, rootfs/etc/nginx/lua/balancer.lua. nginx is reloaded first and told the endpoints of a new
-upstream after that, so that a location that names an upstream for the first time answers 503 for a moment. A "keeper" Ingress, on a
-host that nobody asks for, names both the former and the new upstream all the time that there is a chain.
+upstream after that, so that a location that names an upstream for the first time answers 503 for a moment: a keeper names both upstreams.
 """
 
 from __future__ import annotations
@@ -14,18 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainFacts, ChainOption, ChainRequest, Front
-from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Route, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import (
-    ROUTES_IN,
-    alias_name,
-    new_ingress,
-    redirected,
-    with_annotations,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import CLASS_ANNOTATION, IGNORE, class_of, entries
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import new_ingress, redirected, with_annotations
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_keepers import with_ingress_keeper
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.switches import Switch
 
 SECRET = "proxy_ssl_secret"
@@ -78,26 +70,4 @@ def switch(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Rou
     prefix = load_balancer.setting("prefix")
     needed = {**annotations_for(request), **({"force-ssl-redirect": "true"} if request.https_redirect else {})}
     answer = with_annotations(found, ingress, wanted, {f"{prefix}/{key}": value for key, value in needed.items()})
-    return answer if answer.refusal else replace(answer, bodies=(*answer.bodies, _keeper(ingress, wanted, request)))
-
-
-def _keeper(ingress: Obj, routes: list[Route], request: ChainRequest) -> Obj:
-    namespace, name = str(dig(ingress, "metadata", "namespace")), str(dig(ingress, "metadata", "name"))
-    alias = alias_name(request.gateway)
-    services = [{"name": alias, "port": {"number": request.gateway.port}}]
-    for entry in entries(ingress):
-        if any(route.backend.service == entry.service for route in routes):
-            key = "number" if isinstance(entry.reference, int) else "name"
-            services.append({"name": entry.service, "port": {key: entry.reference}})
-    unique = [item for number, item in enumerate(services) if item not in services[:number]]
-    paths = [{"path": f"/{number}", "pathType": "Exact", "backend": {"service": item}} for number, item in enumerate(unique)]
-    class_name, annotation = class_of(ingress)
-    notes = {IGNORE: "true", ROUTES_IN: namespace, **({CLASS_ANNOTATION: annotation} if annotation and not class_name else {})}
-    host = f"{name[:40].rstrip('-.')}.{alias}.invalid".replace("..", ".")
-    return {
-        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-        "metadata": {"name": f"{alias}-keeps-{name}"[:253], "namespace": namespace, "annotations": notes},
-        "spec": {
-            **({"ingressClassName": class_name} if class_name else {}), "rules": [{"host": host, "http": {"paths": paths}}],
-        },
-    }
+    return with_ingress_keeper(answer, snapshot, wanted, request)
