@@ -5,27 +5,54 @@
 
 from __future__ import annotations
 
+import http.client
 import threading
 from collections import Counter
-from collections.abc import Sequence
-from itertools import cycle
+from collections.abc import Iterator, Sequence
+from itertools import cycle, takewhile
 
-from .traffic import Answer, Entry, Target, ask
+from .traffic import Answer, Entry, Target, ask, connect, exchange
+
+# A connection that is closed while nobody uses it; whoever sends on it at that moment gets no answer.
+CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
 
 class Load:
-    """Requests without a pause, each on a connection of its own, until it ends."""
+    """Requests without a pause until it ends: half of the clients make a connection for each, the others keep theirs."""
 
     def __init__(self, entry: Entry, targets: Sequence[Target], together: int = 4) -> None:
         self.answers: list[Answer] = []
+        self.kept: list[Answer] = []
+        """Answers on connections that are kept."""
+        self.resent: list[Target] = []
+        """Requests on a kept connection that was closed before a byte of an answer: they were sent again, as HTTP clients do."""
         self._entry, self._targets, self._over = entry, targets, threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(number,), daemon=True) for number in range(together)]
+        clients = [self._ask, self._ask_again] * together
+        self._threads = [threading.Thread(target=client, args=(number,), daemon=True) for number, client in enumerate(clients)]
+
+    def _in_turn(self, first: int) -> Iterator[Target]:
+        start = first % len(self._targets)
+        return takewhile(lambda target: not self._over.is_set(), cycle([*self._targets[start:], *self._targets[:start]]))
 
     def _ask(self, first: int) -> None:
-        for target in cycle([*self._targets[first % len(self._targets) :], *self._targets[: first % len(self._targets)]]):
-            if self._over.is_set():
-                return
+        for target in self._in_turn(first):
             self.answers.append(ask(self._entry, target))
+
+    def _ask_again(self, first: int) -> None:
+        connection = connect(self._entry)
+        for target in self._in_turn(first):
+            used = connection.sock is not None
+            try:
+                answer = exchange(connection, target)
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                answer = self._again(target) if used and isinstance(error, CLOSED) else Answer(0)
+            self.kept.append(answer)
+        connection.close()
+
+    def _again(self, target: Target) -> Answer:
+        self.resent.append(target)
+        return ask(self._entry, target)
 
     def __enter__(self) -> Load:
         for thread in self._threads:
@@ -39,10 +66,11 @@ class Load:
 
     def lost(self) -> list[Answer]:
         """Requests that the application did not answer."""
-        return [answer for answer in self.answers if answer.status != 200 or not answer.app]
+        return [answer for answer in (*self.answers, *self.kept) if answer.status != 200 or not answer.app]
 
     def summary(self) -> str:
         """One line: how many there were, and what became of those that were lost."""
         found = Counter(answer.status for answer in self.lost())
         how = f" ({', '.join(f'status {status}: {count}' for status, count in sorted(found.items()))})" if found else ""
-        return f"{len(self.answers)} requests, {len(self.lost())} lost{how}"
+        kept = f"{len(self.kept)} on kept connections, of which {len(self.resent)} were sent again"
+        return f"{len(self.answers)} requests, and {kept}; {len(self.lost())} lost{how}"

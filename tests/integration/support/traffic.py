@@ -62,17 +62,27 @@ def entry_of(cluster: Cluster, namespace: str, workload: str, service: str, trus
     return Entry(found["spec"]["clusterIP"], int(port), f"spiffe://{trust_domain}/ns/{namespace}/sa/{account}")
 
 
+def connect(entry: Entry, timeout: float = 10) -> http.client.HTTPConnection:
+    """A connection to a load balancer, which is opened with its first request."""
+    return http.client.HTTPConnection(entry.address, entry.port, timeout=timeout)
+
+
 def ask(entry: Entry, target: Target, timeout: float = 10) -> Answer:
     """One request on a connection of its own."""
-    connection = http.client.HTTPConnection(entry.address, entry.port, timeout=timeout)
+    connection = connect(entry, timeout)
     try:
-        connection.request("GET", target.path, headers={"Host": target.host, "Connection": "close"})
-        response = connection.getresponse()
-        text = response.read()
+        return exchange(connection, target, Connection="close")
     except (OSError, http.client.HTTPException):
         return Answer(0)
     finally:
         connection.close()
+
+
+def exchange(connection: http.client.HTTPConnection, target: Target, **headers: str) -> Answer:
+    """One request on this connection, and its answer; raises what http.client raises where there is none."""
+    connection.request("GET", target.path, headers={"Host": target.host, **headers})
+    response = connection.getresponse()
+    text = response.read()
     try:
         seen: Any = json.loads(text)
     except ValueError:
