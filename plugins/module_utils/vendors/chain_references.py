@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Leading routes of a vendor's own kind to a gateway: every reference to a Service in the object names the one that stands for it.
 
-Such an object is led as a whole or not at all, as its routes share references.
+A rule of such an object is led as a whole or not at all, as its hosts and paths share references; so is the whole object where references
+stand outside of its rules.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, value_at
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import IngressChain, alias_bodies, alias_name
@@ -40,16 +41,18 @@ class ReferenceChain(IngressChain, Profile):
         references = {"HTTPRoute": (in_backend_refs, "name"), **self.references}
         if not wanted or wanted[0].object.kind not in references:
             return super().chain_switch(snapshot, load_balancer, wanted, request)
-        ref = wanted[0].object
-        everything = self.routes(snapshot, load_balancer, frozenset({ref})).routes
-        if len(_places(wanted)) < len(_places(everything)):
-            return Switch(refusal=f"{ref} is led to the gateway as a whole, and some of its routes stay with their backends")
-        find, name = references[ref.kind]
-        obj = object_of(snapshot, wanted[0])
+        find, name = references[wanted[0].object.kind]
+        obj, ref = object_of(snapshot, wanted[0]), wanted[0].object
         if len(dig(obj, "spec", "parentRefs", default=[])) > 1:
             return Switch(refusal=f"{ref} is for several Gateways, and only one of them is to send to the gateway")
+        places = list(find(obj))
+        led = self._led(snapshot, load_balancer, obj, dict.fromkeys(_rule_of(path) for path, dummy in places), wanted)
+        if led is None:
+            return Switch(refusal=f"a rule of {ref} is led to the gateway as a whole, and some of its routes stay with their backends")
         wishes = []
-        for path, reference in find(obj):
+        for path, reference in places:
+            if _rule_of(path) not in led:
+                continue
             if reference.get("namespace") not in (None, ref.namespace) or reference.get("kind") not in (None, "Service"):
                 return Switch(refusal=f"{ref} names something else than a Service of its namespace")
             wishes.append(Wish(obj, (*path, name), alias_name(request.gateway)))
@@ -59,9 +62,32 @@ class ReferenceChain(IngressChain, Profile):
         bodies = alias_bodies(ref.namespace, request, self.follows_names, self.alias_annotations(request))
         return Switch(tuple(wishes), bodies=bodies)
 
+    def _led(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, rules: Iterable[Path], wanted: list[Route]
+    ) -> set[Path] | None:
+        """The rules of which all routes are wanted; ``None`` where of one only some are."""
+        own, asked = frozenset({wanted[0].object}), _places(wanted)
+        if asked == _places(self.routes(snapshot, load_balancer, own).routes):
+            return set(rules)
+        made = {rule: _places(self.routes(snapshot.overlay([_alone(obj, rule)]), load_balancer, own).routes) for rule in rules}
+        led = {rule for rule, found in made.items() if found and found <= asked}
+        reached = {place for rule in led for place in made[rule]}
+        in_part = any(rule not in led and not found.isdisjoint(asked) for rule, found in made.items())
+        return None if in_part or reached != asked else led
 
-def _places(routes: Iterable[Route]) -> set[tuple[str, str, object]]:
-    return {(item.host, item.path, item.backend) for item in routes}
+
+def _places(routes: Iterable[Route]) -> set[tuple[object, ...]]:
+    return {(item.host, item.path, item.path_type, item.backend, item.canary) for item in routes}
+
+
+def _rule_of(path: Path) -> Path:
+    """The rule that a reference stands in; empty where it stands outside of all."""
+    return path[:3] if path[1] in ("routes", "rules") else ()
+
+
+def _alone(obj: Obj, rule: Path) -> Obj:
+    """The object with this rule as its only one."""
+    return {**obj, "spec": {**obj["spec"], rule[1]: [value_at(obj, rule)]}} if rule else obj
 
 
 def in_routes(obj: Obj) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -38,7 +38,6 @@ from tests.unit.plugins.module_utils.plan.chain.kit import (
 from tests.unit.plugins.module_utils.planning import run
 from tests.unit.plugins.module_utils.vendors import (
     emissaries,
-    gateways,
     haproxy_ingress_kit,
     test_contour,
     test_f5_nginx,
@@ -49,11 +48,12 @@ from tests.unit.plugins.module_utils.vendors import test_kong as kong
 
 ALIAS = f"meshlb-{GATEWAYS}-gateway"
 NAME = f"gw.{GATEWAYS}.svc.cluster.local"
+OWN_KINDS = ("Mapping.getambassador.io", "HTTPProxy.projectcontour.io")
 
 
 def cluster(*objects: Obj) -> Snapshot:
     own = [namespace(EDGE), namespace(APPS), namespace(GATEWAYS), gateway_service(), gateway_workload(), *backends()]
-    source = replace(LIVE, available=frozenset({*LIVE.available, *ISTIO_KINDS, *GATEWAY_KINDS, "Mapping.getambassador.io"}))
+    source = replace(LIVE, available=frozenset({*LIVE.available, *ISTIO_KINDS, *GATEWAY_KINDS, *OWN_KINDS}))
     return Snapshot([INJECTOR, *own, *objects], source)
 
 
@@ -145,36 +145,10 @@ def test_emissary_leads_an_ingress_without_tls_alone() -> None:
     assert not any(item.chained for item in stays.plan.routes) and not any(item.object.kind == "Ingress" for item in stays.changes)
 
 
-def test_an_ingress_route_is_led_as_a_whole() -> None:
-    route = traefik_cluster.ingress_route("a", (f"Host(`{PUBLIC}`)", [traefik_cluster.entry("shop")]))
-    done = led(cluster(*TRAEFIK, route), "traefik")
-    (reference,) = done.after.get("IngressRoute.traefik.io", APPS, "a")["spec"]["routes"][0]["services"]  # type: ignore[index]
-    assert (reference["name"], reference["port"]) == (ALIAS, 80)
-
-
-def test_an_http_proxy_is_led_as_a_whole_or_not_at_all() -> None:
-    rule = test_contour.to(test_contour.svc("shop"), conditions=[{"prefix": "/"}])
-    done = led(cluster(*CONTOUR, test_contour.proxy(rule)), "contour")
-    (reference,) = done.after.get("HTTPProxy.projectcontour.io", APPS, "a")["spec"]["routes"][0]["services"]  # type: ignore[index]
-    assert (reference["name"], reference["port"]) == (ALIAS, 80)
-    missing = test_contour.to(test_contour.svc("nobody"), conditions=[{"prefix": "/no"}])
-    stays = led(cluster(*CONTOUR, test_contour.proxy(rule, missing)), "contour")
-    assert not any(item.chained for item in stays.plan.routes) and "MLB610" in stays.codes
-
-
 def test_new_mappings_for_new_hosts() -> None:
     paths = [{"path": "/", "backend": {"namespace": APPS, "service": "shop", "port": 80}}]
     done = led(cluster(*EMISSARY), "emissary", hosts=[{"host": PUBLIC, "paths": paths}])
     assert done.body("Mapping")["spec"] == {"hostname": PUBLIC, "prefix": "/", "rewrite": "", "service": f"http://{NAME}:80"}
-
-
-def test_an_http_route_is_led_as_a_whole() -> None:
-    rules = [gateways.rule(gateways.to_service("shop"), path="/"), gateways.rule(gateways.to_service("cart"), path="/cart")]
-    own = [*TRAEFIK, gateways.gateway_class("traefik.io/gateway-controller"), gateways.gateway(gateways.listener())]
-    done = led(cluster(*own, gateways.route("a", *rules)), "traefik")
-    spec = done.after.get("HTTPRoute.gateway.networking.k8s.io", APPS, "a")["spec"]  # type: ignore[index]
-    assert [item["backendRefs"][0] for item in spec["rules"]] == [{"name": ALIAS, "port": 80}] * 2
-    assert {item.after.verdict for item in done.plan.routes} == {"mutual_tls"}
 
 
 def test_what_is_chained_is_no_case_for_standalone_mode() -> None:
