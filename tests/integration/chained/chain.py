@@ -13,7 +13,7 @@ from tests.integration.support.cluster import Cluster, wait_for
 from tests.integration.support.modules import Result, module
 from tests.integration.support.objects import Record, differences, record, touched
 from tests.integration.support.scenario import changes_by_key, compare_changes
-from tests.integration.support.traffic import Entry, entry_of
+from tests.integration.support.traffic import Entry, entry_of, settle
 
 from .fronts import FRONTS, Front
 from .scene import AWAY, CHART, GATEWAY, GATEWAY_HOME, HOME, SITES, all_of, look, pod_of
@@ -78,6 +78,10 @@ class Chain:
     def answers(self, verdict: str) -> None:
         """Wait until every host and path answers so."""
         wait_for(lambda: self.look() == all_of(verdict), f"all hosts to be {verdict}")
+
+    def reaches(self, expected: dict[str, str]) -> None:
+        """Wait until what is seen is that, and stays so."""
+        assert settle(self.look, expected) == expected
 
     def recorded(self) -> Record:
         return recorded(self.cluster)

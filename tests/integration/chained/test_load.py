@@ -11,12 +11,13 @@ import pytest
 
 from tests.integration.conftest import set_mode
 from tests.integration.support.load import Load
-from tests.integration.support.traffic import settle
 
 from .chain import Chain
 from .scene import EXPECTED, NEWS, all_of
 
-TURNS = int(os.environ.get("MESHLB_TURNS", "3"))
+TURNS = int(os.environ.get("MESHLB_TURNS", "2"))
+# Seconds; the default, which the other test waits, is longer.
+DRAIN = 3
 HOSTS = sorted({target.host for target in EXPECTED})
 
 
@@ -25,10 +26,6 @@ def plaintext_too(chain: Chain) -> None:
     """Without the gateway the load balancer reaches its backends in plaintext."""
     set_mode(chain.cluster, "PERMISSIVE")
     chain.answers("plaintext")
-
-
-def reached(chain: Chain, expected: dict[str, str]) -> None:
-    assert settle(chain.look, expected) == expected
 
 
 def unharmed(chain: Chain, load: Load, what: str) -> None:
@@ -40,9 +37,9 @@ def test_no_request_is_lost_there_and_back(chain: Chain) -> None:
     with Load(chain.entry, list(EXPECTED)) as load:
         for _turn in range(TURNS):
             chain.run(hosts=HOSTS)
-            reached(chain, all_of("mutual_tls"))
+            chain.reaches(all_of("mutual_tls"))
             chain.take_back()
-            reached(chain, all_of("plaintext"))
+            chain.reaches(all_of("plaintext"))
     unharmed(chain, load, f"{TURNS} turns there and back")
 
 
@@ -50,11 +47,11 @@ def test_no_request_is_lost_host_by_host(chain: Chain) -> None:
     alone = {key: "mutual_tls" if key.startswith(NEWS.host) else "plaintext" for key in all_of("")}
     with Load(chain.entry, list(EXPECTED)) as load:
         chain.run(hosts=[NEWS.host])
-        reached(chain, alone)
+        chain.reaches(alone)
         chain.run(hosts=HOSTS)
-        reached(chain, all_of("mutual_tls"))
-        chain.take_back(hosts=[host for host in HOSTS if host != NEWS.host])
-        reached(chain, alone)
-        chain.take_back()
-        reached(chain, all_of("plaintext"))
+        chain.reaches(all_of("mutual_tls"))
+        chain.take_back(hosts=[host for host in HOSTS if host != NEWS.host], drain=DRAIN)
+        chain.reaches(alone)
+        chain.take_back(drain=DRAIN)
+        chain.reaches(all_of("plaintext"))
     unharmed(chain, load, "host by host")
