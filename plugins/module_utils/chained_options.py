@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.carry import HostRules
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import (
@@ -21,6 +22,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options im
     Options,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.paths import PathRule, in_order, path_rule
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import identity
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import make_backend
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import named, profile_of, profiles_of
@@ -48,6 +50,20 @@ def gateway_options(params: Mapping[str, Any]) -> GatewayOptions:
 
 def _pairs(found: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((str(key), str(value)) for key, value in (found or {}).items()))
+
+
+def expected_objects(snapshot: Snapshot, given: Sequence[Any]) -> list[Obj]:
+    """Those of the option ``expected_objects`` that are not in the cluster. Raises :class:`MeshlbError` for what is no object."""
+    found = []
+    for number, item in enumerate(given):
+        if not (isinstance(item, Mapping) and item.get("apiVersion") and item.get("kind") and dig(item, "metadata", "name")):
+            raise MeshlbError(
+                f"expected_objects[{number}] is no Kubernetes object: it needs apiVersion, kind and metadata.name.",
+                "Give objects as kubectl takes them, such as what helm template prints.",
+            )
+        if snapshot.get(*identity(dict(item))) is None:
+            found.append(dict(item))
+    return found
 
 
 def chain_options(params: Mapping[str, Any], snapshot: Snapshot, profile: Profile) -> Options:

@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.meshlb.istio.plugins.module_utils.apply import chain as writes
 from ansible_collections.meshlb.istio.plugins.module_utils.apply import ownership
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.book import is_created, load_balancers_of
-from ansible_collections.meshlb.istio.plugins.module_utils.chained_options import chain_options, chosen, gateway_options
+from ansible_collections.meshlb.istio.plugins.module_utils.chained_options import chain_options, chosen, expected_objects, gateway_options
 from ansible_collections.meshlb.istio.plugins.module_utils.chained_wait import (
     SETTLE,
     Clock,
@@ -117,7 +117,8 @@ class _Run:
             wanted.append(DEFINITION)
         session = start(self.params, self.check_mode, dict.fromkeys(wanted), self._config_map_namespaces)
         demand(session.snapshot)
-        return session
+        expected = expected_objects(session.snapshot, self.params.get("expected_objects") or []) if self.check_mode else []
+        return replace(session, snapshot=session.snapshot.overlay(expected)) if expected else session
 
     def _config_map_namespaces(self, snapshot: Snapshot) -> set[str]:
         made = {namespace_of(item) for item in snapshot.all(KUBERNETES_GATEWAY) if is_created(item, writes.PART)}

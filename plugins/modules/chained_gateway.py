@@ -87,6 +87,13 @@ options:
     description: For how many seconds to wait.
     type: int
     default: 300
+  expected_objects:
+    description:
+      - Objects that will have been made by the time of the run, such as those of a gateway's chart that is not installed yet.
+      - In check mode those of them that are not there are taken for there, so that the run can be predicted. They are never written, and
+        without check mode they are not looked at.
+    type: list
+    elements: dict
   drain:
     description: For how many seconds the gateway stays after the load balancer was led away from it, for requests on their way.
     type: int
@@ -251,6 +258,7 @@ def main() -> None:
         wait={"type": "bool", "default": True},
         wait_timeout={"type": "int", "default": 300},
         drain={"type": "int", "default": 10},
+        expected_objects={"type": "list", "elements": "dict"},
         **chain_spec(),
     )
     module = AnsibleModule(**module_kwargs(spec))
