@@ -35,7 +35,7 @@ class GatewayTarget:
     ``service`` and ``port`` are where the load balancer sends to; ``tls`` says whether the gateway ends TLS on that port, and
     ``server_name`` is the name that a client has to send there in its TLS handshake, empty where any or none will do.
     ``status_port`` is the number or name by which its Service (or its pods) answers health checks. ``address`` is its Service's,
-    empty where that is not known yet.
+    empty where that is not known yet. ``annotations`` are its Service's, as somebody set them.
     """
 
     name: str
@@ -49,6 +49,11 @@ class GatewayTarget:
     server_name: str = ""
     status_port: int | str = STATUS_PORT_NAME
     address: str = ""
+    annotations: tuple[tuple[str, str], ...] = ()
+
+    def annotation(self, key: str) -> str:
+        """One of its Service's annotations, empty where there is no such."""
+        return dict(self.annotations).get(key, "")
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,8 @@ class AwsNlb(Platform):
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         service = snapshot.get(kinds.SERVICE, request.gateway.namespace, request.gateway.service)
+        if _by_annotation(request):
+            return ()
         # Another class than the wanted one is seen without this; that none cannot become one is not.
         if service is None or dig(service, "spec", "type") != "LoadBalancer" or dig(service, "spec", "loadBalancerClass"):
             return ()
@@ -124,6 +126,11 @@ class AwsNlb(Platform):
 
 def _class(request: ChainRequest) -> str:
     return word(request, "load_balancer_class", CONTROLLER_CLASS)
+
+
+def _by_annotation(request: ChainRequest) -> bool:
+    """Whether the controller takes the Service for an annotation of before there were classes."""
+    return request.gateway.annotation(f"{PREFIX}-type") in ("external", "nlb-ip")
 
 
 def _target_type(request: ChainRequest) -> str:
@@ -146,4 +153,5 @@ def _annotations(request: ChainRequest, mode: str) -> tuple[tuple[str, str], ...
 def _fields(request: ChainRequest, mode: str) -> tuple[tuple[tuple[str, ...], str], ...]:
     """A node that has no pod of the gateway would send on under its own address, so such nodes are left out."""
     local = mode == "source_address" and _target_type(request) == "instance"
-    return ((("loadBalancerClass",), _class(request)), *([(("externalTrafficPolicy",), "Local")] if local else []))
+    named = [] if _by_annotation(request) else [(("loadBalancerClass",), _class(request))]
+    return (*named, *([(("externalTrafficPolicy",), "Local")] if local else []))

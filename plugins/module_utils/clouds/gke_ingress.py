@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
+    STATUS_PATH,
     ChainFacts,
     ChainOption,
     ChainRequest,
@@ -31,7 +32,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import 
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, Scheme
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import annotations_of, ref_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import annotations_of, dig, ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import CLASS_ANNOTATION
 
@@ -39,6 +40,7 @@ BACKEND_CONFIG = "BackendConfig.cloud.google.com"
 FRONTEND_CONFIG = "FrontendConfig.networking.gke.io"
 MANAGED_CERTIFICATE = "ManagedCertificate.networking.gke.io"
 APP_PROTOCOLS, OLD_APP_PROTOCOLS = "cloud.google.com/app-protocols", "service.alpha.kubernetes.io/app-protocols"
+CONFIGURED = "cloud.google.com/backend-config"
 GLOBAL, INTERNAL, REGIONAL = "gce", "gce-internal", "gce-regional-external"
 CERTIFICATES = "tls_secret, pre_shared_certificate or managed_certificate"
 STATUS = ("backends", "url-map", "forwarding-rule", "https-forwarding-rule", "target-proxy", "https-target-proxy", "ssl-cert", "static-ip")
@@ -102,17 +104,23 @@ class GkeIngress(Platform):
         port = pod_port(target.check.port)
         if not port:
             return Front(refusal=NO_POD_PORT)
-        configured = ("cloud.google.com/backend-config", json.dumps({"default": request.name}))
-        annotations = ((gke.NEG, gke.compact({"ingress": True})), configured)
+        grouped, check = (gke.NEG, gke.compact({"ingress": True})), HealthCheck("http", port, target.check.path)
+        if _own_config(request, target.service):
+            return Front(service=ServiceNeeds("ClusterIP", (grouped,)), check=check)
+        configured = (CONFIGURED, json.dumps({"default": request.name}))
         return Front(
-            bodies=(_backend_config(target, request, port),), service=ServiceNeeds("ClusterIP", annotations),
-            check=HealthCheck("http", port, target.check.path),
+            bodies=(_backend_config(target, request, port),), service=ServiceNeeds("ClusterIP", (grouped, configured)), check=check,
         )
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         found = []
         if not snapshot.serves(BACKEND_CONFIG):
             found.append(finding("MLB604", f"the cluster does not serve {BACKEND_CONFIG}: is this GKE?"))
+        own, port = _own_config(request, request.gateway.service), pod_port(request.gateway.status_port)
+        config = snapshot.get(BACKEND_CONFIG, request.gateway.namespace, own) if own else None
+        if own and not _checks(config or {}, port):
+            text = f"BackendConfig {request.gateway.namespace}/{own} " + ("does not exist" if config is None else "checks something else")
+            found.append(finding("MLB604", f"{text}: its healthCheck has to ask port {port} for {STATUS_PATH} by HTTP"))
         service = snapshot.get(kinds.SERVICE, request.gateway.namespace, request.gateway.service)
         older = annotations_of(service).get(OLD_APP_PROTOCOLS, "") if service else ""
         if service and older and _declared(older, request.gateway.port_name) != gke.backend_protocol(request):
@@ -143,9 +151,30 @@ def _reasons(request: ChainRequest) -> list[str]:
         if internal and _has_certificate(request) and not request.option("static_ip") else "",
         "managed_certificate is for class gce only" if managed and _class(request) != GLOBAL else "",
         "managed_certificate needs hosts, and none with a wildcard" if managed and wild else "",
+        f"security_policy belongs into BackendConfig {_own_config(request, request.gateway.service)}, which the gateway's Service names"
+        if request.option("security_policy") and _own_config(request, request.gateway.service) else "",
         "TLS to the gateway is declared by the name of the Service's port, and this port has none"
         if request.gateway.tls and not request.gateway.port_name else "",
     ]
+
+
+def _own_config(request: ChainRequest, service: str) -> str:
+    """The BackendConfig that somebody named for the gateway's port already; empty where none is."""
+    gateway = request.gateway
+    text = gateway.annotation(CONFIGURED) if service == gateway.service else ""
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        return ""
+    ports = dig(found, "ports", default={}) if isinstance(found, dict) else {}
+    named = (ports.get(gateway.port_name) or ports.get(str(gateway.port))) if isinstance(ports, dict) else ""
+    return str(named or (found.get("default") if isinstance(found, dict) else "") or "")
+
+
+def _checks(config: Obj, port: int) -> bool:
+    """Whether a BackendConfig asks the gateway what it answers in clear."""
+    check = dig(config, "spec", "healthCheck", default={})
+    return (str(check.get("type", "HTTP")).upper(), check.get("port"), check.get("requestPath")) == ("HTTP", port, STATUS_PATH)
 
 
 def _declared(text: str, port_name: str) -> str:

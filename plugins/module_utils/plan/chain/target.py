@@ -11,6 +11,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import STATU
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
     Obj,
+    annotations_of,
     dig,
     label_selector_matches,
     labels_of,
@@ -127,6 +128,7 @@ def _target(options: GatewayOptions, namespace: str, name: str, service: Obj | N
         target_port=number if isinstance(number, int) else options.number, tls=options.tls, server_name=options.server_name,
         address=next((item for item in cluster_ips(service) if item), "") if service else "",
         status_port=str((status or {}).get("name") or STATUS_PORT_NAME) if status or not service else STATUS_PORT,
+        annotations=tuple(sorted(annotations_of(service).items())) if service else (),
     )
 
 

@@ -123,6 +123,13 @@ def test_a_class_cannot_be_given_later(objects: list[Obj], expected: list[str]) 
     assert [item.code for item in NLB.chain_preflight(live(*objects), request())] == expected
 
 
+@pytest.mark.parametrize(("kind", "codes"), [("external", []), ("nlb-ip", []), ("nlb", ["MLB609"])])
+def test_a_service_that_an_annotation_gave_it_needs_no_class(kind: str, codes: list[str]) -> None:
+    chained = request(gateway=target(annotations=((f"{PREFIX}-type", kind),)))
+    assert [item.code for item in NLB.chain_preflight(live(there("LoadBalancer")), chained)] == codes
+    assert (("loadBalancerClass",) in dict(NLB.chain_front(chained).service.fields)) is bool(codes)
+
+
 AWS = node("aws:///a/i-1")
 NOTED = balanced(notes={f"{PREFIX}-type": "external", f"{PREFIX}-nlb-target-type": "ip"})
 FOUND: dict[str, tuple[list[Obj], list[str]]] = {

@@ -126,6 +126,11 @@ def gateway_service(**notes: str) -> Obj:
 
 
 OLD = "service.alpha.kubernetes.io/app-protocols"
+def config(check: Obj) -> Obj:
+    """Somebody's own BackendConfig."""
+    return obj("cloud.google.com/v1", "BackendConfig", GATEWAY, "own", spec={"healthCheck": check} if check else {})
+
+
 PREFLIGHT: dict[str, tuple[Snapshot, list[tuple[str, str]]]] = {
     "all is there": (cluster(gateway_service()), []),
     "no BackendConfig": (cluster(gateway_service(), kinds=()), [("MLB604", "error")]),
@@ -138,6 +143,30 @@ PREFLIGHT: dict[str, tuple[Snapshot, list[tuple[str, str]]]] = {
 @pytest.mark.parametrize(("snapshot", "expected"), PREFLIGHT.values(), ids=PREFLIGHT)
 def test_what_the_cluster_shows_to_fail(snapshot: Snapshot, expected: list[tuple[str, str]]) -> None:
     assert [(item.code, item.severity) for item in GKE.chain_preflight(snapshot, request(gateway=target(tls=True)))] == expected
+
+
+CONFIG = "cloud.google.com/backend-config"
+GOOD = {"type": "HTTP", "port": 15021, "requestPath": "/healthz/ready"}
+OWN: dict[str, tuple[str, list[Obj], bool, list[str]]] = {
+    "one that checks the gateway": ('{"default":"own"}', [config(GOOD)], True, []),
+    "for the port by its name": ('{"ports":{"http2":"own"}}', [config(GOOD)], True, []),
+    "for the port by its number": ('{"ports":{"80":"own"},"default":"x"}', [config(GOOD)], True, []),
+    "one that checks something else": ('{"default":"own"}', [config({"type": "HTTP", "requestPath": "/"})], True, ["MLB604"]),
+    "one without a check": ('{"default":"own"}', [config({})], True, ["MLB604"]),
+    "one that is not there": ('{"default":"own"}', [], True, ["MLB604"]),
+    "for another port": ('{"ports":{"8080":"own"}}', [], False, []),
+    "one that cannot be read": ("own", [], False, []),
+}
+
+
+@pytest.mark.parametrize(("text", "objects", "used", "codes"), OWN.values(), ids=OWN)
+def test_a_config_of_ones_own_is_used_where_it_checks_the_gateway(text: str, objects: list[Obj], used: bool, codes: list[str]) -> None:
+    chained = request(gateway=target(annotations=((CONFIG, text),)))
+    assert [item.code for item in GKE.chain_preflight(cluster(gateway_service(), *objects), chained)] == codes
+    front = GKE.chain_front(chained)
+    assert ("BackendConfig" in made(front)) is not used and (CONFIG in dict(front.service.annotations)) is not used
+    refusal = GKE.chain_front(dataclasses.replace(chained, options={"security_policy": "edge"})).refusal
+    assert ("BackendConfig own" in refusal) is used
 
 
 GCE, OTHER = node("gce://p/zone/vm-1"), node("aws:///a/i-1")
