@@ -102,8 +102,8 @@ clouds() {
 
 # chained: load balancers that the lab runs, before Istio's gateway.
 chained() {
-    local addons=ingress-nginx,gateway-api,haproxy-ingress,traefik,emissary,contour
-    local fronts=ingress_nginx,haproxy_ingress,traefik,emissary,contour,contour_ingress
+    local addons=ingress-nginx,gateway-api,haproxy-ingress,traefik,emissary,contour,envoy-gateway,skipper
+    local fronts=ingress_nginx,haproxy_ingress,traefik,emissary,contour,contour_ingress,envoy_gateway,skipper,skipper_groups
     if step "lab with $addons" "$logs/lab-chained" python lab/lab up --name "$MESHLB_LAB_NAME" --with "$addons"; then
         MESHLB_CHAINED=${MESHLB_CHAINED:-$fronts} integration tests/integration/chained
     else

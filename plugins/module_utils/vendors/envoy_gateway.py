@@ -5,7 +5,8 @@
 
 Service routing is a setting of objects that hold for several routes (EnvoyProxy, BackendTrafficPolicy), so routes under one such
 object are planned together. Source: api/v1alpha1/{envoyproxy,backendtrafficpolicy}_types.go, internal/gatewayapi/policyindex.go
-(precedence), internal/infrastructure/kubernetes/proxy/resource.go (pods).
+(precedence), internal/infrastructure/kubernetes/proxy/resource.go (pods); chained mode: internal/gatewayapi/{backendtlspolicy,route}.go,
+internal/xds/translator/listener.go.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, Front, ServerName
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, ObjectRef, Route, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import EXCLUDE_OUTBOUND_PORTS
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
@@ -29,9 +31,9 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import by_namespace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors import envoy_gateway_chain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import (
     Facts,
-    Profile,
     Recognition,
     RouteReading,
     SidecarTarget,
@@ -40,6 +42,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import (
     programs_of,
     recognise_container,
 )
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_references import ReferenceChain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.envoy_gateway_settings import (
     BACKEND_TRAFFIC_POLICY,
     ENVOY_PROXY,
@@ -63,7 +66,7 @@ _REMEDY = (
 )
 
 
-class EnvoyGateway(Profile):
+class EnvoyGateway(ReferenceChain):
     """Envoy Gateway's proxies."""
 
     id = "envoy_gateway"
@@ -80,6 +83,10 @@ class EnvoyGateway(Profile):
         proof="measured in the lab",
         versions="1.9.1 with a policy for the route, one for the Gateway, and the EnvoyProxy; TLSRoute was read, not run",
     )
+    chain = envoy_gateway_chain.FACTS
+    chain_options = envoy_gateway_chain.OPTIONS
+    chain_kinds = (envoy_gateway_chain.CLIENT_TRAFFIC_POLICY,)
+    follows_names = "never"
 
     def recognise(self, workload: Obj) -> Recognition | None:
         """By the shutdown manager, which is the operator's own program beside Envoy; by its labels where somebody left it out."""
@@ -157,6 +164,30 @@ class EnvoyGateway(Profile):
 
     def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
         return rewrite_hosts(snapshot, routes)
+
+    def chain_front(self, request: ChainRequest) -> Front:
+        return envoy_gateway_chain.front(request)
+
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
+    ) -> Switch:
+        wanted = list(routes)
+        found = super().chain_switch(snapshot, load_balancer, wanted, request)
+        if found.refusal or not wanted:
+            return found
+        bodies = (*found.bodies, *envoy_gateway_chain.tls_bodies(wanted[0].object.namespace, request))
+        if self.client_address(request).trusted_hops == 0:
+            return replace(found, bodies=bodies)
+        gateways = gateways_of(snapshot, {str(load_balancer.setting("controller"))})
+        on = parents_of(object_of(snapshot, wanted[0]), gateways)
+        return replace(found, bodies=bodies, findings=tuple(envoy_gateway_chain.header_findings(snapshot, on)))
+
+    def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
+        return envoy_gateway_chain.preflight(snapshot, request)
+
+    def server_name(self, request: ChainRequest) -> ServerName:
+        # The policy always has a name; without one there is no chain.
+        return "settable"
 
 
 def _precedence(snapshot: Snapshot, load_balancer: LoadBalancer) -> Precedence:

@@ -3,18 +3,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Skipper as an ingress controller (zalando/skipper): Ingress and RouteGroup.
 
-Source: dataclients/kubernetes/ingressv1.go (serviceNameBackend), clusterclient.go (classes), config/config.go. It has no
-IngressClass controller: classes are a regular expression over names.
+It has no IngressClass controller: classes are a regular expression over names.
+Source: dataclients/kubernetes/ingressv1.go (serviceNameBackend), clusterclient.go (classes), config/config.go; chained mode:
+net/headers.go and filters/xforward (the client's address), proxy/proxy.go (TLS), dataclients/kubernetes/clusterstate.go (Endpoints).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, Front
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Address, Finding, LoadBalancer, ObjectRef, Route, Upstream
+from ansible_collections.meshlb.istio.plugins.module_utils.model import (
+    Address,
+    Finding,
+    LoadBalancer,
+    ObjectRef,
+    Route,
+    Upstream,
+    replace,
+)
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
     Obj,
@@ -28,15 +38,18 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects impor
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, target_port
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors import skipper_chain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import (
     Facts,
     Profile,
     Recognition,
     RouteReading,
     Signs,
+    Switch,
     programs_of,
     words_of,
 )
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import IngressChain
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import Treatment
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import (
     CLASS_ANNOTATION,
@@ -48,15 +61,16 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses imp
     pinned_strategy,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.plain import joined_readings, read_ingresses
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.wishes import mesh_name
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.skipper_chain import FILTER, PROTOCOL, is_on
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.wishes import mesh_name, object_of
 
 ROUTE_GROUP = "RouteGroup.zalando.org"
 _DEFAULT_CLASS = "skipper"
-_FILTER, _ALGORITHM, _PROTOCOL = "zalando.org/skipper-filter", "zalando.org/skipper-loadbalancer", "zalando.org/skipper-backend-protocol"
+_ALGORITHM = "zalando.org/skipper-loadbalancer"
 _WHY = "it has no setting per object for Service routing, and its global one (kubernetes-force-service) dials the target port"
 
 
-class Skipper(Profile):
+class Skipper(IngressChain, Profile):
     """Skipper, started with ``-kubernetes``."""
 
     id = "skipper"
@@ -77,6 +91,9 @@ class Skipper(Profile):
         proof="measured in the lab",
         versions="0.21.0; the option kubernetes-force-service was read, not run",
     )
+    chain = skipper_chain.FACTS
+    chain_options = skipper_chain.OPTIONS
+    chain_kinds = ("Endpoints",)
 
     def recognise(self, workload: Obj) -> Recognition | None:
         found = super().recognise(workload)
@@ -89,9 +106,10 @@ class Skipper(Profile):
         return {
             "class": argument(container, "kubernetes-ingress-class") or _DEFAULT_CLASS,
             "group_class": argument(container, "kubernetes-routegroup-class") or _DEFAULT_CLASS,
-            "preserve_host": _is_on(argument(container, "proxy-preserve-host")),
-            "force_service": _is_on(argument(container, "kubernetes-force-service")),
+            "preserve_host": is_on(argument(container, "proxy-preserve-host")),
+            "force_service": is_on(argument(container, "kubernetes-force-service")),
             "namespace": argument(container, "kubernetes-namespace") or "",
+            **skipper_chain.told(container),
         }
 
     def classes(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
@@ -118,6 +136,9 @@ class Skipper(Profile):
             return _to_service(load_balancer, ingress, entry, "host_name" if number else "cluster_ip")
 
         plain = read_ingresses(snapshot, load_balancer, of_entry, only, lambda ingress: _serves(load_balancer, ingress))
+        plain = replace(plain, routes=tuple(
+            skipper_chain.in_its_words(load_balancer, object_of(snapshot, route), route) for route in plain.routes
+        ))
         groups = (
             route for obj in snapshot.all(ROUTE_GROUP)
             if (only is None or ref_of(obj) in only) and _serves_group(load_balancer, obj)
@@ -125,9 +146,23 @@ class Skipper(Profile):
         )
         return joined_readings(plain, RouteReading(tuple(dict.fromkeys(groups)), tuple(findings)))
 
+    def chain_front(self, request: ChainRequest) -> Front:
+        return skipper_chain.front(request, adds_client=self._adds_client(request))
 
-def _is_on(value: str | None) -> bool:
-    return value is not None and value not in ("false", "0", "f", "F", "FALSE", "False")
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
+    ) -> Switch:
+        wanted = list(routes)
+        everything = self.routes(snapshot, load_balancer, frozenset(route.object for route in wanted)).routes
+        return skipper_chain.switch(
+            snapshot, load_balancer, wanted, everything, request, adds_client=self._adds_client(request),
+        )
+
+    def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
+        return skipper_chain.preflight(request)
+
+    def _adds_client(self, request: ChainRequest) -> bool:
+        return self.client_address(request).mode == "x_forwarded_for"
 
 
 def _matches(pattern: str, name: str) -> bool:
@@ -167,15 +202,15 @@ def _host(load_balancer: LoadBalancer, filters: str, address: str) -> str:
 def _to_pods(load_balancer: LoadBalancer, ingress: Obj) -> Treatment:
     annotations = annotations_of(ingress)
     return Treatment(
-        "pod_ips", _host(load_balancer, annotations.get(_FILTER, ""), "$pod_address"), features=_balanced(annotations.get(_ALGORITHM, "")),
-        scheme="tls" if annotations.get(_PROTOCOL) == "https" else "http", settable=False, why_not_settable=_WHY,
+        "pod_ips", _host(load_balancer, annotations.get(FILTER, ""), "$pod_address"), features=_balanced(annotations.get(_ALGORITHM, "")),
+        scheme="tls" if annotations.get(PROTOCOL) == "https" else "http", settable=False, why_not_settable=_WHY,
     )
 
 
 def _to_service(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, address: Address) -> Treatment:
     name = mesh_name(namespace_of(ingress), entry.service)
     return Treatment(
-        address, _host(load_balancer, annotations_of(ingress).get(_FILTER, ""), name), settable=False, why_not_settable=_WHY,
+        address, _host(load_balancer, annotations_of(ingress).get(FILTER, ""), name), settable=False, why_not_settable=_WHY,
     )
 
 
@@ -208,14 +243,15 @@ def _group_route(
 ) -> Route:
     path, path_type = _path(rule)
     features = {*_balanced(str(backend.get("algorithm") or "")), *(("canary", "weights") if weighted else ())}
+    filters = " ".join(rule.get("filters") or [])
     service, port = str(backend.get("serviceName", "")), int(backend.get("servicePort") or 0)
     return Route(
         load_balancer=load_balancer.key, object=ref_of(obj), host=host, path=path, path_type=path_type,
         backend=make_backend(snapshot, namespace_of(obj), service, port),
-        upstream=Upstream("pod_ips", _host(load_balancer, " ".join(rule.get("filters") or []), "$pod_address"), "http"),
+        upstream=Upstream("pod_ips", _host(load_balancer, filters, "$pod_address"), "http"),
         upstream_group=f"RouteGroup-{namespace_of(obj)}-{name_of(obj)}-{backend.get('name')}",
         features=tuple(sorted(features)), canary=place > 0 or bool(rule.get("predicates")), settable=False, why_not_settable=_WHY,
-        ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj),
+        ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj), rewrites_path=skipper_chain.rewrites_path(filters),
     )
 
 

@@ -109,7 +109,7 @@ def unpredicted(before: Record, predicted: Result, made: Result, after: Record) 
     forecast, report = changes_by_key(predicted), changes_by_key(made)
     unlike = [
         key for key in sorted(forecast.keys() | report.keys())
-        if forecast.get(key) != report.get(key) and not key.startswith("EndpointSlice.") and key.rpartition("/")[2] not in late
+        if forecast.get(key) != report.get(key) and not key.startswith("Endpoint") and key.rpartition("/")[2] not in late
     ]  # fmt: skip
     real = touched(before, after)
     acted = {key: change["action"] for key, change in forecast.items()}

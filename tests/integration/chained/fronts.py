@@ -15,8 +15,10 @@ from typing import Any
 
 from tests.integration.support import apps
 from tests.integration.support.cluster import Obj
+from tests.integration.support.gateways import GROUP
+from tests.integration.vendors import envoy_gateway
 
-from .scene import HOME, PORT, Rule
+from .scene import HOME, PORT, SHOP, Rule
 
 CA_SECRET = "gateway-ca"
 
@@ -57,6 +59,37 @@ def http_proxy(where: str, name: str, host: str, rules: tuple[Rule, ...]) -> lis
     ]  # fmt: skip
 
 
+def http_route(where: str, name: str, host: str, rules: tuple[Rule, ...]) -> list[Obj]:
+    """Routes of the Gateway API on Envoy Gateway's Gateway: one object per host. They know ports by number alone."""
+    namespace, gateway = envoy_gateway.GATEWAY
+    listed = [
+        {
+            "matches": [{"path": {"type": "PathPrefix", "value": rule.path}}],
+            "backendRefs": [{"name": rule.backend[0], "port": PORT}],
+        }
+        for rule in rules
+    ]  # fmt: skip
+    return [
+        {
+            "apiVersion": f"{GROUP}/v1", "kind": "HTTPRoute", "metadata": {"name": name, "namespace": where},
+            "spec": {"parentRefs": [{"namespace": namespace, "name": gateway}], "hostnames": [host], "rules": listed},
+        }
+    ]  # fmt: skip
+
+
+def route_group(where: str, name: str, host: str, rules: tuple[Rule, ...]) -> list[Obj]:
+    """Routes as Skipper's RouteGroup: one object per host."""
+    backends = {rule.backend[0] for rule in rules}
+    listed = [{"name": item, "type": "service", "serviceName": item, "servicePort": PORT} for item in sorted(backends)]
+    routes = [{"pathSubtree": rule.path, "backends": [{"backendName": rule.backend[0]}]} for rule in rules]
+    return [
+        {
+            "apiVersion": "zalando.org/v1", "kind": "RouteGroup", "metadata": {"name": name, "namespace": where},
+            "spec": {"hosts": [host], "backends": listed, "routes": routes},
+        }
+    ]  # fmt: skip
+
+
 def servers_transport(host: str, **more: Any) -> list[Obj]:
     """Traefik's: the server name that it sends, and that it takes the test's certificate."""
     spec = more or {"serverName": host, "rootCAs": [{"secret": CA_SECRET}]}
@@ -84,11 +117,12 @@ def nothing(host: str) -> list[Obj]:
 
 @dataclass(frozen=True)
 class Tls:
-    """One way of TLS to the gateway: ``named`` whether a server name is sent."""
+    """One way of TLS to the gateway: ``named`` whether a certain server name is asked for; ``unasked``: it is sent whatever is set."""
 
     named: bool
     options: dict[str, Any] = field(default_factory=dict)
     around: Callable[[str], list[Obj]] = nothing
+    unasked: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,6 +144,7 @@ class Front:
 
 
 TRANSPORT = {"servers_transport": f"{HOME}-gateway@kubernetescrd"}
+TRUSTED = {"ca_secret": CA_SECRET}
 VERIFIED = {"proxy_ssl_secret": f"{HOME}/{CA_SECRET}", "verify": "true"}
 FRONTS = {
     item.id: item
@@ -132,6 +167,15 @@ FRONTS = {
         # Without an option for a server name: Contour has none of its own.
         Front(
             "contour", "projectcontour", "envoy", "envoy", 8080, http_proxy, (Tls(False),), "httpproxy.projectcontour.io", "daemonset",
+        ),
+        # It verifies the gateway's certificate by a name, which is always sent, also to a gateway that answers to any.
+        Front(
+            "envoy_gateway", envoy_gateway.HOME, envoy_gateway.PROXY, envoy_gateway.PROXY, 10080, http_route,
+            (Tls(False, {**TRUSTED, "server_name": SHOP.host}), Tls(True, TRUSTED, unasked=True)), f"httproute.{GROUP}",
+        ),
+        Front("skipper", "skipper", "skipper-ingress", "skipper-ingress", 9999, ingress("skipper"), (Tls(False),)),
+        Front(
+            "skipper_groups", "skipper", "skipper-ingress", "skipper-ingress", 9999, route_group, (Tls(False),), "routegroup.zalando.org",
         ),
         Front("contour_ingress", "projectcontour", "envoy", "envoy", 8080, ingress("contour"), (Tls(False),), workload="daemonset"),
     )

@@ -119,6 +119,6 @@ def test_a_server_name_that_is_never_sent_is_refused(encrypted: Encrypted) -> No
     chain = encrypted.chain
     gateway = {**chain.options["gateway"], "tls": {"mode": "simple", "credential_name": CREDENTIAL, "host": SHOP.host}}
     asked = {**chain.options, "gateway": gateway, "hosts": [SHOP.host]}
-    if not any(tls.named and not tls.options for tls in chain.front.tls):
+    if not any(tls.named and (tls.unasked or not tls.options) for tls in chain.front.tls):
         refused = failure("chained_gateway", check=True, kubeconfig=chain.cluster.kubeconfig, **asked)
         assert "MLB602" in [item["code"] for item in refused["details"]["findings"]] and "host *" in refused["hint"]

@@ -18,6 +18,7 @@ KINDS = (
     "sidecars.networking.istio.io", "envoyfilters.networking.istio.io", "gateways.networking.istio.io",
     "requestauthentications.security.istio.io", "authorizationpolicies.security.istio.io",
     "mutatingwebhookconfigurations.admissionregistration.k8s.io", "endpointslices.discovery.k8s.io",
+    "endpoints",
 )  # fmt: skip
 # Groups whose kinds are recorded where a cluster has them: those of load balancers that can be set by their own kinds.
 GROUPS = ("gateway.networking.k8s.io", "gateway.envoyproxy.io", "getambassador.io", "projectcontour.io", "traefik.io", "zalando.org")
@@ -88,8 +89,9 @@ def unlike(left: Any, right: Any, path: str = "") -> Iterator[tuple[str, Any, An
 
 def is_controllers(obj: Obj) -> bool:
     """What controllers write all the time: leases, and the addresses of pods."""
-    manager = str(obj["metadata"].get("labels", {}).get("endpointslice.kubernetes.io/managed-by", ""))
-    return is_lease(obj) or manager.endswith("-controller.k8s.io")
+    labels = obj["metadata"].get("labels", {})
+    manager = str(labels.get("endpointslice.kubernetes.io/managed-by", ""))
+    return is_lease(obj) or manager.endswith("-controller.k8s.io") or "endpoints.kubernetes.io/managed-by" in labels
 
 
 def is_lease(obj: Obj) -> bool:

@@ -25,6 +25,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import 
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import identity
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, Wish
 
+_ADDRESSES = {"EndpointSlice": "endpoints", "Endpoints": "subsets"}
 _LOST = {"affinity": "its session affinity", "balancing": "its balancing", "retries": "its retries"}
 
 
@@ -171,10 +172,10 @@ def _about(lead: _Lead) -> list[Finding]:
 
 
 def _address_unknown(lead: _Lead, state: GatewayState) -> list[Finding]:
-    slices = [body for body in lead.helpers if body["kind"] == "EndpointSlice" and not body.get("endpoints")]
-    if not slices:
+    empty = [body for body in (*lead.helpers, *lead.front.bodies) if body["kind"] in _ADDRESSES and not body.get(_ADDRESSES[body["kind"]])]
+    if not empty:
         return []
-    return [finding("MLB619", f"{ref_of(slices[0])} will hold the address of {state.target.namespace}/{state.target.service}")]
+    return [finding("MLB619", f"{ref_of(empty[0])} will hold the address of {state.target.namespace}/{state.target.service}")]
 
 
 def _chained(

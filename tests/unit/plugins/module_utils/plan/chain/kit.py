@@ -22,7 +22,9 @@ from tests.unit.plugins.module_utils.planning import contents
 GATEWAYS = "istio-ingress"
 ADDRESS = "10.96.0.20"
 ISTIO_KINDS = ("Gateway.networking.istio.io",)
-GATEWAY_KINDS = tuple(f"{kind}.gateway.networking.k8s.io" for kind in ("GatewayClass", "Gateway", "HTTPRoute", "ReferenceGrant"))
+GATEWAY_KINDS = tuple(
+    f"{kind}.gateway.networking.k8s.io" for kind in ("GatewayClass", "Gateway", "HTTPRoute", "ReferenceGrant", "BackendTLSPolicy")
+)
 CRD = "CustomResourceDefinition.apiextensions.k8s.io"
 
 
