@@ -9,6 +9,7 @@
 # before Istio's gateway, and "chained": load balancers of the lab before it.
 # Without any: the scenarios of ingress-nginx, one of another load balancer, and the integration tests.
 #
+#   MESHLB_CHAINED_PAGE=docs/chained.md  "chained" writes that page of what became of requests
 #   MESHLB_KUBECONFIG  use that cluster instead of the lab; nothing is started or removed
 #   MESHLB_LAB_NAME    name of the lab's cluster (default: scenarios)
 #   MESHLB_KEEP_LAB=1  leave the lab running afterwards

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -78,8 +77,7 @@ def versions(cluster: Cluster) -> dict[str, str]:
     """What it was measured with."""
     info = module(cluster, "lb_info")
     controller = next(item for item in info["load_balancers"] if (item["namespace"], item["name"]) == LOAD_BALANCER)
-    server = json.loads(cluster.run("version", "--output=json").stdout)["serverVersion"]["gitVersion"]
-    return {"Kubernetes": server.lstrip("v"), "Istio": ", ".join(info["mesh"]["versions"]), "ingress-nginx": controller["version"]}
+    return {"Kubernetes": cluster.version, "Istio": ", ".join(info["mesh"]["versions"]), "ingress-nginx": controller["version"]}
 
 
 @pytest.mark.parametrize("mode", MODES)

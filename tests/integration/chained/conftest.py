@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import set_mode
-from tests.integration.support.cluster import Cluster
+from tests.integration.support.cluster import ROOT, Cluster
 from tests.integration.support.modules import module
 
+from . import page
 from .chain import APIS, Chain
 from .fronts import ALL, FRONTS, Front
 from .scene import APPS, AWAY, GATEWAY, GATEWAY_HOME, HOME, applications, install
@@ -43,6 +44,8 @@ def scene(cluster: Cluster, echo_image: str) -> Iterator[None]:
     for name, where in APPS.items():
         cluster.rolled_out(where, f"deployment/{name}")
     yield
+    if os.environ.get("MESHLB_CHAINED_PAGE"):
+        page.write(ROOT / os.environ["MESHLB_CHAINED_PAGE"], cluster)
     module(cluster, "chained_gateway", **mine)
     cluster.delete("namespace", HOME, AWAY, GATEWAY_HOME)
     cluster.delete("peerauthentication", "default", "--namespace", "istio-system")

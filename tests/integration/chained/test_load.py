@@ -13,6 +13,7 @@ from tests.integration.conftest import set_mode
 from tests.integration.support.load import Load
 
 from .chain import Chain
+from .page import HOST_BY_HOST, THERE_AND_BACK, note
 from .scene import EXPECTED, NEWS, all_of
 
 TURNS = int(os.environ.get("MESHLB_TURNS", "2"))
@@ -29,7 +30,7 @@ def plaintext_too(chain: Chain) -> None:
 
 
 def unharmed(chain: Chain, load: Load, what: str) -> None:
-    print(f"\n| {chain.front.id} {chain.api} | {what} | {load.summary()} |")
+    note(chain.front.id, chain.api, what, load)
     assert load.lost() == [] and min(len(load.answers), len(load.kept)) > 200
 
 
@@ -40,7 +41,7 @@ def test_no_request_is_lost_there_and_back(chain: Chain) -> None:
             chain.reaches(all_of("mutual_tls"))
             chain.take_back()
             chain.reaches(all_of("plaintext"))
-    unharmed(chain, load, f"{TURNS} turns there and back")
+    unharmed(chain, load, THERE_AND_BACK)
 
 
 def test_no_request_is_lost_host_by_host(chain: Chain) -> None:
@@ -54,4 +55,4 @@ def test_no_request_is_lost_host_by_host(chain: Chain) -> None:
         chain.reaches(alone)
         chain.take_back(drain=DRAIN)
         chain.reaches(all_of("plaintext"))
-    unharmed(chain, load, "host by host")
+    unharmed(chain, load, HOST_BY_HOST)

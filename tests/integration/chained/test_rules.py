@@ -16,6 +16,7 @@ from tests.integration.support.load import Load
 
 from .chain import APIS, Chain
 from .fronts import FRONTS
+from .page import HOST_BY_HOST, note
 from .scene import AWAY, EXPECTED, HOME, NEWS, PORT, SITES, Rule, all_of
 
 KIND = "ingressroute.traefik.io"
@@ -73,6 +74,6 @@ def test_one_host_of_an_object_is_led_and_taken_back_alone(led: Chain) -> None:
         led.reaches(others)
         led.take_back()
         led.reaches(all_of("plaintext"))
-    print(f"\n| {led.front.id}, one IngressRoute {led.api} | host by host | {load.summary()} |")
+    note("traefik_rules", led.api, HOST_BY_HOST, load)
     assert [new != old for new, old in zip(one, former, strict=True)] == [False, False, True]
     assert load.lost() == [] and led.unlike(before) == []

@@ -44,6 +44,11 @@ class Cluster:
             raise AssertionError(f"{' '.join(['kubectl', *words])} failed: {done.stderr.strip() or done.stdout.strip()}")
         return done
 
+    @property
+    def version(self) -> str:
+        """Kubernetes's."""
+        return str(json.loads(self.run("version", "--output=json").stdout)["serverVersion"]["gitVersion"]).lstrip("v")
+
     def get(self, *words: str) -> Any:
         """What kubectl get answers, as data."""
         return json.loads(self.run("get", *words, "--output=json").stdout)
