@@ -26,11 +26,18 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import Platform, pod_port, refused
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.bodies import ingress, metadata
-from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import PlatformSigns
-from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import NO_POD_PORT, certificate_missing, given, word
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import PlatformSigns, owns_ingress
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import (
+    NO_POD_PORT,
+    certificate_missing,
+    given,
+    taken,
+    word,
+)
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, Scheme
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import annotations_of
+from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import annotations_of, dig
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 
 PREFIX = "appgw.ingress.kubernetes.io"
@@ -124,11 +131,14 @@ class AzureAgic(Platform):
         return Front(check=HealthCheck("http", port, target.check.path), steps=(step,))
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
+        own = [item for item in snapshot.all(kinds.INGRESS) if owns_ingress(snapshot, self.signs_outside, item, request.classes)]
+        hosts = ((item, str(rule.get("host", ""))) for item in own for rule in dig(item, "spec", "rules", default=[]))
+        found = list(taken(request, hosts, "the Application Gateway is one for all Ingresses, and takes a path of a host from one of them"))
         needed = self.client_address(request).mode == "x_forwarded_for" and not request.option("rewrite_rule_set")
-        if not needed or snapshot.serves(REWRITE):
-            return ()
-        text = f"the cluster does not serve {REWRITE} (AGIC is older than 1.6?): name a rule set in platform_options.rewrite_rule_set"
-        return (finding("MLB606", text),)
+        if needed and not snapshot.serves(REWRITE):
+            text = f"the cluster does not serve {REWRITE} (AGIC is older than 1.6?): name a rule set in platform_options.rewrite_rule_set"
+            found.append(finding("MLB606", text))
+        return tuple(found)
 
     def _check(self, target: CheckTarget, request: ChainRequest) -> dict[str, str]:
         if request.gateway.tls:

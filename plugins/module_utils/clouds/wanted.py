@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest
+from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, ref_of
 
 NO_POD_PORT = "it checks the pods themselves, so the check needs the number of their port, not the name of a Service's port"
 
@@ -27,3 +31,11 @@ def certificate_missing(request: ChainRequest, certificate: object, options: str
     if not request.https_redirect or certificate:
         return ""
     return f"https_redirect needs an HTTPS listener: give {options} in platform_options"
+
+
+def taken(request: ChainRequest, routes: Iterable[tuple[Obj, str]], why: str) -> Iterator[Finding]:
+    """Routes of the load balancer's own, each with its host, in whose way a new one for that host would be."""
+    for obj, host in routes:
+        if host in request.hosts:
+            do = "take the host out of it, and name it in hosts with its paths (requests fail in between)"
+            yield finding("MLB617", f"{ref_of(obj)} has host {host} already, and {why}: {do}", ref_of(obj))

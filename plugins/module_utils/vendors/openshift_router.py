@@ -20,8 +20,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
     HealthCheck,
     ServerName,
 )
-from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import word
-from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef, Route, Scheme, Upstream
+from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import taken, word
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
     Obj,
@@ -99,6 +99,13 @@ class OpenshiftRouter(Limited):
             steps = ("Without platform_options.destination_ca the router only takes a gateway's certificate of OpenShift's service CA.",)
         routes = tuple(_route(request, termination, number, host) for number, host in enumerate(request.hosts))
         return Front(bodies=routes, check=HealthCheck("tcp", request.gateway.target_port), steps=steps)
+
+    def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
+        """A Route whose host another namespace's older one has is not admitted; in one namespace the older one keeps the path."""
+        here = request.gateway.namespace
+        whole = ((obj, str(dig(obj, "spec", "host", default=""))) for obj in snapshot.all(ROUTE)
+                 if namespace_of(obj) != here or dig(obj, "spec", "path", default="/") in ("", "/"))  # fmt: skip
+        return tuple(taken(request, whole, "the router leaves a host to the oldest Route"))
 
     def blockers(self, snapshot: Snapshot, workload: Obj) -> tuple[str, ...]:
         labels = {**labels_of(workload), **labels_of(pod_template(workload))}

@@ -116,6 +116,14 @@ def test_without_its_own_kind_a_rule_set_has_to_be_there() -> None:
         assert AGIC.chain_preflight(snapshot, asked) == ()
 
 
+def test_a_host_that_another_ingress_of_its_own_has_is_refused() -> None:
+    asked = request(client="none", classes=("web",))
+    own, other = (ingress("a", path(backend("shop")), class_name=name, host=HOST) for name in ("web", "nginx"))
+    assert AGIC.chain_preflight(live(other), asked) == ()
+    (told,) = AGIC.chain_preflight(live(own, ingress("b", path(backend("shop")), class_name="web", host="b.example.com")), asked)
+    assert told.code == "MLB617" and "Ingress apps/a has host" in told.message
+
+
 AKS = node("azure:///subscriptions/s/vm-1")
 PLAIN = ingress("a", path(backend("shop")), class_name=None)
 CLASSED = noted(PLAIN, **{"kubernetes.io/ingress.class": CONTROLLER})

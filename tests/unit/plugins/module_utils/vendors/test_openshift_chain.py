@@ -13,7 +13,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.openshift_rou
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import named
 
 from tests.unit.plugins.module_utils.clouds.kit import GATEWAY, HOST, request, target
-from tests.unit.plugins.module_utils.cluster import Obj, ingress_class, live
+from tests.unit.plugins.module_utils.cluster import Obj, ingress_class, live, obj
 from tests.unit.plugins.module_utils.vendors.kit import data_plane, validated
 
 ROUTER = OpenshiftRouter()
@@ -78,6 +78,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("wanted", "said"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(wanted: dict[str, Any], said: str) -> None:
     assert said in ROUTER.chain_front(request(**wanted)).refusal
+
+
+def held(where: str, host: str = HOST, **more: Any) -> Obj:
+    return obj("route.openshift.io/v1", "Route", where, "own", spec={"host": host, "to": {"kind": "Service", "name": "shop"}, **more})
+
+
+HELD: dict[str, tuple[Obj, bool]] = {
+    "in another namespace": (held("apps"), True), "in another namespace, for a path": (held("apps", path="/cart"), True),
+    "beside the gateway": (held(GATEWAY), True), "beside the gateway, for a path": (held(GATEWAY, path="/cart"), False),
+    "another host": (held("apps", "b.example.com"), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("route", "refused"), HELD.values(), ids=HELD)
+def test_a_host_that_an_older_route_has_is_refused(route: Obj, refused: bool) -> None:
+    assert [item.code for item in ROUTER.chain_preflight(live(route), request())] == (["MLB617"] if refused else [])
 
 
 def test_it_is_found_once_and_answers_to_both_names() -> None:
