@@ -95,7 +95,8 @@ def plan_chain(
     seen = tuple(dict.fromkeys(item.host for item in hosts))
     bodies = (*side.bodies, *side.routes, *lead.helpers)
     case = Case(base, profile, load_balancer, options, request, state, client, lead.front, seen, bodies)
-    findings = [*preflight(case), *side.findings, *lead.findings, *_about(lead), *_address_unknown(lead, state)]
+    findings = [*preflight(case), *_beside(profile, routes, options)]
+    findings += (*side.findings, *lead.findings, *_about(lead), *_address_unknown(lead, state))
     findings += (finding("MLB613", step) for step in lead.front.steps)
     return ChainPlan(
         state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.wishes,
@@ -157,6 +158,16 @@ def _lead(
             return _Lead(carried, front, (), (), (finding("MLB618", f"{profile.title}: {next(iter(refusals.values()), '')}"),))
     rest = carry(base, [route for route in carried.routes if route not in refusals], begins_with=profile.begins_with)
     return _Lead(replace(rest, refusals=refusals), Front(), tuple(wishes), tuple(helpers.values()), tuple(findings))
+
+
+def _beside(profile: Profile, routes: Iterable[Route], options: Options) -> Iterable[Finding]:
+    """New routes at the address of older ones that take the same requests: the older one would go on taking them."""
+    wanted = {(item.host, rule.path) for item in options.hosts for rule in item.rules}
+    for route in routes if profile.switches_routes else ():
+        if (route.host, route.path) in wanted:
+            do = "write the host as a name in hosts, and this route is led to the gateway"
+            text = f"{profile.title} takes {route.host or '*'}{route.path} to a backend by {route.object} already: {do}"
+            yield finding("MLB617", text, route.object)
 
 
 def _about(lead: _Lead) -> list[Finding]:

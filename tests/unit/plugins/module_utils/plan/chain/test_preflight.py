@@ -92,6 +92,9 @@ CASES: dict[str, tuple[list[Obj], dict[str, Any], dict[str, Any], str]] = {
     "addresses with ports, rewritten": (
         [], {"kinds": ("AzureApplicationGatewayRewrite.appgw.ingress.azure.io",)},
         {"platform": "azure_agic", "hosts": HOSTS, "platform_options": {"forwarded_for_rewritten": "true"}}, ""),
+    "a new route beside an older one for the same requests": ([SHOP], {}, {"hosts": HOSTS}, "MLB617"),
+    "a new route for another path": ([ingress("shop", path(backend("shop"), "/x"))], {}, {"hosts": HOSTS}, ""),
+    "a new route for another host": ([ingress("shop", path(backend("shop")), host="b.example.com")], {}, {"hosts": HOSTS}, ""),
     "no kinds of the Gateway API": ([SHOP], {"without": GATEWAY_KINDS}, {"gateway": kubernetes()}, "MLB607"),
     "old kinds of the Gateway API": (
         [SHOP, istiod("1.31.0"), definition("HTTPRoute", "v0.8.1")], {"kinds": (CRD,)}, {"gateway": kubernetes()}, "MLB607"),
