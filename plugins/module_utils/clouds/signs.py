@@ -72,7 +72,7 @@ def owns_ingress(snapshot: Snapshot, signs: PlatformSigns, ingress: Obj, classes
         return True
     if annotation and matches(annotation, signs.class_annotations):
         return on_its_nodes(snapshot, signs) is not False
-    if _annotated(snapshot, signs, ingress) or _finalized(ingress, signs):
+    if _annotated(snapshot, signs, ingress) or _finalized(ingress, signs) or _given_name(ingress, signs):
         return on_its_nodes(snapshot, signs) is not False and not name
     return signs.unclassed and not name and not annotation and on_its_nodes(snapshot, signs) is True
 
@@ -94,7 +94,7 @@ def _service_trace(snapshot: Snapshot, signs: PlatformSigns, service: Obj) -> Tr
     key = _written(service, signs.service_annotations)
     if key:
         return Trace(f"{ref_of(service)} carries {key}")
-    host = next((item for item in _hostnames(service) if item.endswith(signs.hostnames)), "") if signs.hostnames else ""
+    host = _given_name(service, signs)
     if host:
         return Trace(f"{ref_of(service)} got the name {host}", "likely")
     if here and signs.all_services:
@@ -120,6 +120,11 @@ def _annotated(snapshot: Snapshot, signs: PlatformSigns, ingress: Obj) -> str:
 
 def _finalized(obj: Obj, signs: PlatformSigns) -> str:
     return next((item for item in dig(obj, "metadata", "finalizers", default=[]) if matches(str(item), signs.finalizers)), "")
+
+
+def _given_name(obj: Obj, signs: PlatformSigns) -> str:
+    """The name by which the platform made an object known."""
+    return next((item for item in _hostnames(obj) if item.endswith(signs.hostnames)), "") if signs.hostnames else ""
 
 
 def _hostnames(obj: Obj) -> Iterator[str]:
@@ -154,6 +159,8 @@ def _ingress_traces(snapshot: Snapshot, signs: PlatformSigns) -> Iterator[Trace]
             yield Trace(f"{label} carries {key}")
         elif finalizer and not name:
             yield Trace(f"{label} has finalizer {finalizer}")
+        elif _given_name(ingress, signs) and not name:
+            yield Trace(f"{label} got the name {_given_name(ingress, signs)}", "likely")
         elif signs.unclassed and not name and not annotation and on_its_nodes(snapshot, signs):
             yield Trace(f"{label} names no class, on nodes of {' or '.join(signs.nodes)}", "likely")
 

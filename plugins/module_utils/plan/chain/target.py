@@ -94,6 +94,11 @@ def _deployed(snapshot: Snapshot, options: GatewayOptions, configured: Obj | Non
             trouble=f"Gateway {options.namespace}/{options.name} (gateway.networking.k8s.io) does not exist",
             remedy="Set gateway.create to have it made, or name one that exists.",
         )
+    if configured is None and snapshot.source.live and snapshot.get(kinds.NAMESPACE, "", options.namespace) is None:
+        return GatewayState(
+            _target(options, options.namespace, options.name, None), trouble=f"Namespace {options.namespace} does not exist",
+            remedy="Create it, or name another in gateway.namespace.",
+        )
     override = dig(configured, "metadata", "annotations", NAME_OVERRIDE, default="") or dig(
         configured, "spec", "infrastructure", "annotations", NAME_OVERRIDE, default=""
     )

@@ -95,12 +95,18 @@ def annotated(key: str) -> Obj:
     return noted(ingress("a", path(backend("shop")), class_name=None), **{f"{PREFIX}/{key}": "x"})
 
 
+def addressed(name: str) -> Obj:
+    return {**ingress("a", path(backend("shop")), class_name=None), "status": {"loadBalancer": {"ingress": [{"hostname": name}]}}}
+
+
 FOUND: dict[str, tuple[list[Obj], list[tuple[Any, ...]]]] = {
     "IngressClass": ([ingress_class("public", "ingress.k8s.alibabacloud/alb")], [("public", ("public",), "likely")]),
     "annotation": ([node("cn-hangzhou.i-1"), annotated("vswitch-ids")], [("alibaba_alb", (), "certain")]),
     "annotation, the other form of providerID": (
         [node("alicloud://cn-hangzhou.i-1"), annotated("healthcheck-httpcode")], [("alibaba_alb", (), "certain")]),
     "annotation of both, on others' nodes": ([node("aws:///a/i-1"), annotated("listen-ports")], []),
+    "the name that it got": ([addressed("alb-x.cn-hangzhou.alb.aliyuncs.com")], [("alibaba_alb", (), "likely")]),
+    "another name": ([addressed("x.us-east-1.elb.amazonaws.com")], []),
     "nothing": ([node("cn-hangzhou.i-1")], []),
 }
 

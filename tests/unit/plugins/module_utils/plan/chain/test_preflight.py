@@ -107,6 +107,7 @@ CASES: dict[str, tuple[list[Obj], dict[str, Any], dict[str, Any], str]] = {
     "hops that somebody set": (
         [SHOP, gateway_service(), annotated("gatewayTopology: {numTrustedProxies: 2}")], {"gateway": False}, {}, "MLB609"),
     "the same hops": ([SHOP, gateway_service(), annotated("gatewayTopology: {numTrustedProxies: 1}")], {"gateway": False}, {}, ""),
+    "no namespace for a Gateway that is made": ([SHOP], {}, {"gateway": kubernetes(namespace="nowhere")}, "MLB616"),
     "no gateway": ([SHOP], {"gateway": False}, {}, "MLB616"),
     "a Gateway for other hosts": ([SHOP, istio_gateway(hosts=["*.other.com"])], {}, {"gateway": OWN}, "MLB616"),
     "a Gateway for such hosts": ([SHOP, istio_gateway(hosts=["./*.example.com"])], {}, {"gateway": OWN}, ""),
