@@ -34,7 +34,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.clouds.bodies import 
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.signs import PlatformSigns
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.wanted import NO_POD_PORT, certificate_missing, given
 from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer
+from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import labels_of, name_of, ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
@@ -123,10 +123,16 @@ class AzureAgc(Platform):
 
     def notices(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[Finding, ...]:
         """Whether what mutual TLS without a gateway needs is there."""
-        here = next((item for item in snapshot.all(kinds.DEPLOYMENT) if name_of(item) == EXTENSION), None)
+        here = _extension(snapshot)
         state = "is here, so mutual TLS of the mesh goes" if here else "was not found here; with it, mutual TLS of the mesh would go"
         text = f"its service mesh extension ({EXTENSION}) {state} to Services of namespaces that are labelled for injection, never ambient"
         return (finding("MLB614", text, ref_of(here) if here else None),)
+
+    def own_mutual_tls(self, snapshot: Snapshot, route: Route) -> str:
+        served = route.object.group == "gateway.networking.k8s.io" and _labelled(snapshot, route.backend.namespace)
+        if not served or _extension(snapshot) is None:
+            return ""
+        return f"{EXTENSION} is here, so it speaks the mesh's mutual TLS by itself to namespace {route.backend.namespace}; not measured"
 
     def _gateway(self, request: ChainRequest, listeners: list[Obj]) -> Obj:
         annotations = {f"{GROUP}/{key}": str(value) for key, value in given(**{
@@ -143,14 +149,22 @@ def _preflight(snapshot: Snapshot, request: ChainRequest) -> Iterator[Finding]:
     if not snapshot.serves(HEALTH_CHECK):
         yield finding("MLB604", f"the cluster does not serve {HEALTH_CHECK}: is the ALB controller installed?")
     namespace = snapshot.get(kinds.NAMESPACE, "", request.gateway.namespace)
-    labels = labels_of(namespace) if namespace else {}
-    taken = labels.get("istio-injection") == "enabled" or "istio.io/rev" in labels
-    if namespace and taken and any(name_of(item) == EXTENSION for item in snapshot.all(kinds.DEPLOYMENT)):
+    if namespace and _labelled(snapshot, request.gateway.namespace) and _extension(snapshot) is not None:
         text = (
             f"with {EXTENSION} installed it sends the mesh's mutual TLS to all Services of a namespace that is labelled for injection, and "
             "a gateway does not take that: put the gateway where no such label is, and the label for injection on its pods alone"
         )
         yield finding("MLB617", text, ref_of(namespace))
+
+
+def _extension(snapshot: Snapshot) -> Obj | None:
+    return next((item for item in snapshot.all(kinds.DEPLOYMENT) if name_of(item) == EXTENSION), None)
+
+
+def _labelled(snapshot: Snapshot, namespace: str) -> bool:
+    """Whether the extension sends mutual TLS to a namespace: it looks at the labels for injection."""
+    labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
+    return labels.get("istio-injection") == "enabled" or "istio.io/rev" in labels
 
 
 def _no_place(request: ChainRequest) -> str:

@@ -66,7 +66,8 @@ def about_outside(snapshot: Snapshot, plan: RoutingPlan, load_balancers: Iterabl
             continue
         profile = profile_of(snapshot, item.vendor)
         refused = [entry for entry in own if entry.before.verdict in ("refused", "mixed")]
-        text = f"{item.label}: {len(own) - len(refused)} of {len(own)} routes work without mutual TLS"
+        working = sum(1 for entry in own if entry.before.verdict == "plaintext")
+        text = f"{item.label}: {working} of {len(own)} routes work without mutual TLS"
         if refused:
             opened = sorted({opening.label for opening in openings(snapshot, refused)})
             text += f", {len(refused)} are refused; strict_exemption would open {', '.join(opened) or 'nothing that is known'}"

@@ -39,6 +39,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import (
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.protocols import decided_by_address, is_http, port_protocol
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import destination_rule, received, rule_tls, to_endpoints
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import Viewer, oldest, outbound_policy, sees
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
 
 PASSTHROUGH = "PassthroughCluster"
 BLACK_HOLE = "BlackHoleCluster"
@@ -84,6 +85,10 @@ def predict(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, *, si
     request = Request(route, service, port, endpoints(snapshot, service, port))
     if not request.endpoints:
         return Outcome("unknown", "no pods are known behind the Service")
+    if load_balancer.workload is None:
+        own = profile_of(snapshot, load_balancer.vendor).own_mutual_tls(snapshot, route)
+        if own:
+            return Outcome("unknown", own)
     if not (load_balancer.sidecar.present if sidecar is None else sidecar):
         return _without_sidecar(snapshot, request)
     return _with_sidecar(snapshot, load_balancer, request)

@@ -85,6 +85,10 @@ class Chained:
         """What it sends as server name (SNI) to the gateway in this chain."""
         return self.chain.server_name
 
+    def own_mutual_tls(self, snapshot: Snapshot, route: Route) -> str:
+        """Why it may speak the mesh's mutual TLS on a route without a sidecar, so that nothing is certain; empty where it does not."""
+        return ""
+
     def about_chaining(self) -> str:
         """Whether somebody has to write its routes to a gateway, or the collection can."""
         by_whom = "" if self.chain.proof else "; chained_gateway does not know how to lead it there: write its routes by hand"

@@ -27,6 +27,7 @@ from tests.unit.plugins.module_utils.cluster import (
     peer_authentication,
     pod,
     service,
+    workload,
 )
 from tests.unit.plugins.module_utils.planning import Run, contents, taken_back
 from tests.unit.plugins.module_utils.vendors.gateways import gateway, gateway_class, listener, route, rule, to_service
@@ -105,6 +106,16 @@ def test_what_needs_a_sidecar_is_never_planned_for_a_platform() -> None:
     done = run(routed(STRICT))
     assert [(item.after.verdict, item.strategy) for item in done.plan.routes] == [("plaintext", "port_exemption")]
     assert run(routed(), exempt=False).written == []
+
+
+def test_with_its_extension_nothing_is_certain_of_a_platform() -> None:
+    extension = workload("alb-controller-istio-extension", where="azure-alb-system")
+    snapshot = routed(namespace(APPS, istio_injection="enabled"), STRICT, extension)
+    (plan,) = run(snapshot).plan.routes
+    assert (plan.before.verdict, plan.after.verdict) == ("unknown", "unknown") and "extension" in plan.before.why
+    assert run(snapshot).written == []
+    (plan,) = run(routed(STRICT, extension), exempt=False).plan.routes
+    assert plan.before.verdict == "refused"
 
 
 def test_a_group_gets_its_check_without_being_asked_which_port() -> None:
