@@ -6,8 +6,9 @@
 # The last line counts them. Arguments choose: names of scenarios, "integration", "measured" (which writes docs/measured.md),
 # "matrix_NAME" (the matrix of a load balancer that the lab builds on request), "vendors": scenario and matrix of every one of
 # those and "schemas" (load balancers that cannot run, by their own schemas), "clouds": stand-ins for load balancers of clouds,
-# before Istio's gateway, and "chained": load balancers of the lab before it.
-# Without any: the scenarios of ingress-nginx, one of another load balancer, and the integration tests.
+# before Istio's gateway, "clouds_few": three of them, and every object for a cloud by the vendors' own schemas, and "chained":
+# load balancers of the lab before it.
+# Without any: the scenarios of ingress-nginx, one of another load balancer, the integration tests, and clouds_few.
 #
 #   MESHLB_CHAINED_PAGE=docs/chained.md  "chained" writes that page of what became of requests
 #   MESHLB_KUBECONFIG  use that cluster instead of the lab; nothing is started or removed
@@ -91,11 +92,11 @@ matrix() {
     fi
 }
 
-# clouds: HAProxy stands in for load balancers that are proxies.
+# clouds NAMES: stand-ins, by their scenarios' names (1: all). HAProxy stands in for load balancers that are proxies.
 clouds() {
     command -v haproxy >/dev/null || apt-get install -qq -y --no-install-recommends haproxy </dev/null >"$logs/haproxy" 2>&1
     if step "lab with istio-gateway" "$logs/lab-clouds" python lab/lab up --name "$MESHLB_LAB_NAME" --with istio-gateway,gateway-api; then
-        MESHLB_CLOUDS=1 integration tests/integration/clouds
+        MESHLB_CLOUDS=$1 integration tests/integration/clouds
     else
         failed=$((failed + 1))
     fi
@@ -125,7 +126,7 @@ number() { grep -oE "[0-9]+ $1" <<<"$2" | grep -oE '^[0-9]+' || echo 0; }
 
 names=("$@")
 if [ ${#names[@]} -eq 0 ]; then
-    names=(standalone_nginx_permissive standalone_nginx_strict lb_vendor_nginx manifests_output chained_nginx integration vendor_haproxy_ingress)
+    names=(standalone_nginx_permissive standalone_nginx_strict lb_vendor_nginx manifests_output chained_nginx integration vendor_haproxy_ingress clouds_few)
 fi
 if [ "${names[*]}" = vendors ]; then
     names=()
@@ -149,7 +150,9 @@ for name in "${names[@]}"; do
     case $name in
         integration) integration tests/integration ;;
         measured) MESHLB_MEASURED=docs/measured.md integration tests/integration/test_matrix.py tests/integration/test_measured_page.py ;;
-        clouds) clouds ;;
+        clouds) clouds 1 ;;
+        # Of each form one: a proxy that ends clients' TLS, PROXY protocol, and packets that keep their address.
+        clouds_few) clouds gke_ingress-https,aws_nlb-proxy,azure_lb ;;
         schemas) schemas ;;
         chained) chained ;;
         matrix_*) matrix "${name#matrix_}" ;;

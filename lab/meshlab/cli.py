@@ -39,6 +39,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_parser("kubeconfig", parents=[common], help="print the path of the administrator's kubeconfig")
     images = sub.add_parser("images", parents=[common], help="list images, their sizes and keys")
     images.add_argument("--json", action="store_true", help="for programs")
+    kinds = sub.add_parser("kinds", help="get CustomResourceDefinitions of load balancers that cannot run here; print their folders")
+    kinds.add_argument("--built", action="store_true", help="get nothing: only those that are there")
+    kinds.add_argument("--json", action="store_true", help="for programs")
+    kinds.add_argument("--keep-caches", action="store_true", help="keep Go's module and build caches")
     logs = sub.add_parser("logs", parents=[common], help="print the log of a component")
     logs.add_argument("component", metavar="COMPONENT")
     logs.add_argument("-n", "--lines", type=int, default=0, help="only the last so many lines")
@@ -70,6 +74,8 @@ def dispatch(options: argparse.Namespace) -> int:
         return commands.kubeconfig(options.name)
     if options.command == "images":
         return commands.images(options.name, options.json)
+    if options.command == "kinds":
+        return commands.kinds(options.built, options.json, options.keep_caches)
     return commands.logs(options.name, options.component, options.lines)
 
 

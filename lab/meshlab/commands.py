@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from meshlab import addons, packages, paths
+from meshlab import kinds as vendor_kinds
 from meshlab.addons.base import Addon
 from meshlab.build import builder, disk
 from meshlab.build.cache import lock
@@ -159,6 +160,15 @@ def images(name: str, as_json: bool) -> int:
     """List the images of all addons, built or not."""
     rows = image_rows(load(check_name(name)))
     print(json.dumps(rows, indent=1)) if as_json else print_images(rows)
+    return 0
+
+
+def kinds(built: bool, as_json: bool, keep_caches: bool) -> int:
+    """Get the kinds of load balancers that cannot run here, and say where they are."""
+    if not built:
+        vendor_kinds.build(keep_caches)
+    found = {name: str(path) for name, path in vendor_kinds.folders().items()}
+    print(json.dumps(found, indent=1)) if as_json else print("\n".join(f"{name:<29} {path}" for name, path in found.items()))
     return 0
 
 

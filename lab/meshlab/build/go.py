@@ -28,6 +28,10 @@ def build(program: Program, folder: Path) -> None:
         if not program.packages:
             run([go, "mod", "download", asset.module], cwd=source, env=env)
         copy_asset(asset, module_folder(go, asset.module, source, env), folder / "assets" / asset.name)
+    for name, binary in program.prints.items():
+        target = folder / "assets" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(output([folder / "bin" / binary]))
     shutil.rmtree(source)
 
 

@@ -37,6 +37,7 @@ class Program:
     variables: Mapping[str, str] = field(default_factory=dict)  # linker -X settings
     tags: str = ""
     assets: tuple[Asset, ...] = ()
+    prints: Mapping[str, str] = field(default_factory=dict)  # file among the assets -> binary that prints it
     minutes: float = 0.1  # cold, on two cores; shown to the one who waits
     disk_gb: float = 0.1  # modules and build cache while it is built
 
@@ -46,6 +47,8 @@ class Program:
         source = digest_tree(paths.GO_PROGRAMS / self.name)
         assets = [[asset.module, asset.path, asset.name] for asset in self.assets]
         said = [dict(self.packages), dict(self.links), dict(self.variables), self.tags, assets]
+        if self.prints:
+            said.append(dict(self.prints))
         return Artifact(self.name, key_of(RECIPE, source, said))
 
 

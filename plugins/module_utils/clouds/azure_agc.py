@@ -6,7 +6,8 @@
 Source: MicrosoftDocs/azure-docs, articles/application-gateway/for-containers: custom-health-probe.md (another port than the backend's is
 asked in clear), how-to-backend-mtls-gateway-api.md, api-specification-kubernetes.md (fields of the policies),
 application-gateway-for-containers-components.md of 2025-12-05 (headers), service-mesh-integration.md of 2026-04-22 (no longer called a
-preview; that page of 2025-11-15 was). Its kinds' schemas are not public, so nothing here was validated by them.
+preview; that page of 2025-11-15 was). Fields of the policies again in Microsoft's Go types: Azure/Application-Gateway-for-Containers-
+Migration-Utility 16f3beb, crds/v1. Its kinds' schemas are not public, so nothing here was validated by them.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class GkeIngress(Platform):
         minimum="GKE with VPC-native networking, which network endpoint groups need",
         standalone="yes, where plaintext is accepted; the check can go to the sidecar's status port (BackendConfig)",
         cannot=(gke.NO_NAME, gke.NO_CLIENT_CERTIFICATE, "pass TLS through"),
-        proof="read in the vendor's source",
+        proof="validated against the vendor's schema",
     )
     chain_options = (
         ChainOption("class_name", "Which load balancer: global (gce, the default), internal or regional.", (GLOBAL, INTERNAL, REGIONAL)),

@@ -61,7 +61,7 @@ class F5Cis(Limited):
         tls_to_gateway="TLSProfile reencrypt; serverSSLParams.serverName with profiles from Secrets",
         health="pool monitor: http with targetPort 15021 (members: pods), tcp (members: nodes)",
         objects=("VirtualServer", "TLSProfile", "Policy"), service_type="ClusterIP (members: pods), NodePort (members: nodes)",
-        minimum="a version whose TLSProfile has serverSSLParams.serverName, where a server name is needed",
+        minimum="CIS 2.20.4 where a server name is needed (TLSProfile's serverSSLParams.serverName)",
         cannot=("tell who the client is without an HTTP profile that inserts X-Forwarded-For", "send the mesh's certificate"),
         standalone_mtls="no: a serverSSL profile can have a client certificate, not the mesh's identity",
         proof="validated against the vendor's schema",

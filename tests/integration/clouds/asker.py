@@ -35,7 +35,8 @@ def ask(wanted: dict[str, Any]) -> dict[str, Any]:
             seen = json.loads(text)
         except ValueError:
             seen = text.decode(errors="replace")[:200]
-        return {"begin": begin, "end": time.time(), "status": response.status, "seen": seen}
+        where = response.getheader("Location") or ""
+        return {"begin": begin, "end": time.time(), "status": response.status, "seen": seen, "location": where}
     except (OSError, http.client.HTTPException) as error:
         return {"begin": begin, "end": time.time(), "status": 0, "seen": f"{type(error).__name__}: {error}"}
     finally:

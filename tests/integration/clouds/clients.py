@@ -25,6 +25,7 @@ class Answer:
     end: float
     status: int
     seen: Any
+    location: str = ""
 
     @property
     def good(self) -> bool:
@@ -44,15 +45,16 @@ class Load:
 
 @dataclass(frozen=True)
 class Clients:
-    """Everybody who asks; ``host`` is the public name."""
+    """Everybody who asks; ``host`` is the public name. ``tls``: they speak TLS; ``port``: to this port."""
 
     network: Network
     host: str
     tls: bool = False
+    port: int = PORT
 
     def _command(self, number: int, headers: dict[str, str], pause: float) -> list[str]:
         wanted = {
-            "address": self.network.address, "port": PORT, "host": self.host, "path": "/", "headers": headers, "number": number,
+            "address": self.network.address, "port": self.port, "host": self.host, "path": "/", "headers": headers, "number": number,
             "pause": pause, "tls": self.tls,
         }
         return [*self.network.outside, sys.executable, str(HERE / "asker.py"), json.dumps(wanted)]

@@ -3,35 +3,54 @@
 
 """A gateway of two pods under STRICT, and for each scenario the chain that the module makes and the stand-in that reads its objects.
 
-Only where MESHLB_CLOUDS is set, because they need Istio's gateway on the lab, and HAProxy.
+Only where MESHLB_CLOUDS is set (to 1, or names of scenarios), because they need Istio's gateway on the lab, and HAProxy.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from tests.integration.clouds.clients import Clients
 from tests.integration.clouds.network import Network, lab, network
-from tests.integration.clouds.scenarios import CERTIFICATE, HOST, KINDS, SCENARIOS, WRONG, Scenario
-from tests.integration.clouds.standin import Setting, StandIn, stand_in
-from tests.integration.clouds.translate import Seen, setting_of
+from tests.integration.clouds.scenarios import CERTIFICATE, HOST, KINDS, SCENARIOS, UNDRAINED, UNTYPED, WRONG, Scenario
+from tests.integration.clouds.seen import Seen
+from tests.integration.clouds.standin import PORT, TLS_PORT, Setting, StandIn, stand_in
+from tests.integration.clouds.translate import setting_of
 from tests.integration.support import apps
-from tests.integration.support.certificates import self_signed
-from tests.integration.support.cluster import LAB_NAME, Cluster, wait_for
+from tests.integration.support.certificates import for_names
+from tests.integration.support.cluster import LAB_NAME, Cluster, Obj, wait_for
+from tests.integration.support.definitions import install_definitions
 from tests.integration.support.modules import module
-from tests.integration.support.scenes import crd_folder, definitions
+from tests.tools.vendor_kinds import definitions, folder_of
 
 collect_ignore = [] if os.environ.get("MESHLB_CLOUDS") else ["test_standin.py", "test_strictly_valid.py"]
 NAMESPACE = NAME = "istio-ingress"
 GATEWAY = {"namespace": NAMESPACE, "name": "cloud"}
 REPLICAS = 2
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """All tests of a scenario together, so that its chain is made once; only of those that MESHLB_CLOUDS names, where it names any."""
+    order, chosen = [*SCENARIOS, *WRONG, *UNDRAINED], os.environ.get("MESHLB_CLOUDS", "").split(",")
+
+    def place(item: pytest.Item) -> int:
+        name = item.callspec.params.get("chained") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+        return order.index(name) if name in order else -1
+
+    if chosen != ["1"]:
+        left_out = [item for item in items if place(item) >= 0 and order[place(item)] not in chosen]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+    own = [number for number, item in enumerate(items) if place(item) >= 0]
+    for number, item in zip(own, sorted((items[number] for number in own), key=place), strict=True):
+        items[number] = item
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,7 @@ class Chained:
 
     scenario: Scenario
     cluster: Cluster
+    wanted: dict[str, Any]
     result: dict[str, Any]
     name: str
     setting: Setting
@@ -67,13 +87,15 @@ def beside(cluster: Cluster) -> Iterator[Network]:
 
 
 @pytest.fixture(scope="session")
-def gateway(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def gateway(cluster: Cluster) -> Iterator[None]:
     """Two pods, a certificate, and a mesh that only takes mutual TLS."""
     found = cluster.run("get", "deployment", NAME, "--namespace", NAMESPACE, check=False)
     assert not found.returncode, "Stand-ins need Istio's gateway: lab/lab up --with istio-gateway,gateway-api"
     cluster.run("scale", "deployment", NAME, "--namespace", NAMESPACE, f"--replicas={REPLICAS}")
-    folder = tmp_path_factory.mktemp("certificate")
-    data = {path.name: base64.b64encode(path.read_bytes()).decode() for path in self_signed("192.0.2.1", folder)}
+    certificate, private = for_names([HOST])
+    # It is its own authority, for load balancers that verify it.
+    files = {"tls.crt": certificate, "tls.key": private, "ca.crt": certificate}
+    data = {name: base64.b64encode(text.encode()).decode() for name, text in files.items()}
     cluster.apply(
         {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "data": data,
          "metadata": {"name": CERTIFICATE, "namespace": NAMESPACE}},
@@ -86,18 +108,28 @@ def gateway(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
     cluster.run("scale", "deployment", NAME, "--namespace", NAMESPACE, "--replicas=1")
 
 
+def untyped(group: str, version: str, kind: str, resource: str) -> Obj:
+    """A definition that says nothing of fields."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{resource}.{group}"},
+        "spec": {
+            "group": group, "scope": "Namespaced", "names": {"kind": kind, "listKind": f"{kind}List", "plural": resource},
+            "versions": [{"name": version, "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
 @pytest.fixture(scope="module")
 def kinds(cluster: Cluster) -> Iterator[set[str]]:
-    """The vendors' CustomResourceDefinitions that are here; names of their folders."""
-    wanted = {*(item.definitions for item in SCENARIOS.values()), *(folder for *dummy, folder in KINDS.values())} - {""}
-    made = {name: list(definitions(crd_folder() / name)) for name in wanted if (crd_folder() / name).is_dir()}
-    items = [item for found in made.values() for item in found]
-    if items:
-        cluster.run("apply", "--server-side", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-        cluster.run("wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{item['metadata']['name']}" for item in items))
-    yield set(made)
-    if items:
-        cluster.delete(*(f"crd/{item['metadata']['name']}" for item in items))
+    """Names of the folders of vendors' CustomResourceDefinitions that are here; they are installed, and untyped ones for the others."""
+    wanted = {*(item.definitions for item in SCENARIOS.values()), *(folder for way in KINDS.values() for folder in way.folders)} - {""}
+    found = {name: folder_of(name, get=True) for name in wanted}
+    items = [item for folder in found.values() if folder for item in definitions(folder)]
+    items += [untyped(*words) for name, ways in UNTYPED.items() if not found[name] for words in ways]
+    install_definitions(cluster, items)
+    yield {name for name, folder in found.items() if folder}
+    cluster.delete(*(f"crd/{item['metadata']['name']}" for item in items))
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +138,8 @@ def chained(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Chained]:
     """The chain of one scenario, made by the module, with a stand-in for its load balancer before it."""
-    scenario = {**SCENARIOS, **WRONG}[request.param]
-    if scenario.definitions and scenario.definitions not in kinds:
+    scenario = {**SCENARIOS, **WRONG, **UNDRAINED}[request.param]
+    if scenario.definitions not in ("", *kinds, *UNTYPED):
         pytest.skip(f"SKIPPED: the vendor's CustomResourceDefinitions ({scenario.definitions}) are not on this machine")
     tls = {"mode": "simple", "credential_name": CERTIFICATE} if scenario.tls else {"mode": "none"}
     backend = {"namespace": "apps", "service": "echo-http", "port": 80}
@@ -116,6 +148,7 @@ def chained(
         "gateway": {**GATEWAY, "tls": tls, "api": scenario.api, "create": scenario.api == "gateway_api"},
         "client_address": {"mode": scenario.client, "trusted_hops": scenario.trusted_hops},
         "hosts": [{"host": HOST, "paths": [{"path": "/", "path_type": "Prefix", "backend": backend}]}],
+        "https_redirect": bool(scenario.redirected_by),
     }
     try:
         result = module(cluster, "chained_gateway", **wanted)
@@ -124,11 +157,15 @@ def chained(
         if name != NAME:
             cluster.run("scale", "deployment", name, "--namespace", NAMESPACE, f"--replicas={REPLICAS}")
         cluster.rolled_out(NAMESPACE, f"deployment/{name}")
-        seen = Seen(cluster, lab(os.environ.get(LAB_NAME, "meshlb"))["node_ip"], NAMESPACE)
+        steps = tuple(item["message"] for item in result["findings"] if item["code"] == "MLB613")
+        seen = Seen(cluster, lab(os.environ.get(LAB_NAME, "meshlb"))["node_ip"], NAMESPACE, steps)
         setting = setting_of(seen, scenario.platform, name, result["gateway"]["port"])
+        if scenario.undrained:
+            setting = replace(setting, drains=False)
         balancer = stand_in(setting, beside, tmp_path_factory.mktemp("standin"))
         with balancer.running():
-            yield Chained(scenario, cluster, result, name, setting, balancer, Clients(beside, HOST, scenario.passes_tls))
+            clients = Clients(beside, HOST, scenario.passes_tls or scenario.https, TLS_PORT if scenario.https else PORT)
+            yield Chained(scenario, cluster, wanted, result, name, setting, balancer, clients)
     finally:
         module(cluster, "chained_gateway", state="absent", drain=0)
         cluster.rolled_out(NAMESPACE, f"deployment/{NAME}")

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Literal
 
 from tests.integration.clouds.network import Network
+from tests.integration.support.certificates import for_names
 from tests.integration.support.cluster import wait_for
 
 HERE = Path(__file__).parent
-PORT = 80
+PORT, TLS_PORT = 80, 443
 PATIENCE = 30
 INTERVAL = 0.5
 """Seconds between two checks; two in a row decide. Clouds check less often, so a gateway has longer to learn of its end there."""
@@ -46,21 +47,31 @@ class Target:
 class Setting:
     """What a platform's objects say, in a load balancer's own words.
 
-    ``forwarded``: what is done with X-Forwarded-For. ``second``: the address that follows the client's there. ``server_name``: what is sent
-    as SNI. ``proxy``: the version of the PROXY header, 0 for none; ``check_proxy``: whether checks begin with one too. ``keeps_source``:
-    connections arrive from the client's own address. ``headers``: further headers, in HAProxy's own form.
+    ``ends_tls``: it takes clients' TLS too, at port 443; ``redirects``: it sends those without TLS there. ``forwarded``: what is done with
+    X-Forwarded-For. ``ports``: its entries are address:port. ``second``: the address that follows the client's there. ``host``: what Host
+    becomes. ``server_name``: what is sent as SNI: never any, the request's host, or a name. ``authority``: whose certificates it takes for
+    that name, in PEM; empty for any. ``proxy``: the version of the PROXY header, 0 for none; ``check_proxy``: whether checks begin with one
+    too. ``drains``: whether requests under way on a target that leaves may end. ``keeps_source``: connections arrive from the client's own
+    address. ``headers``: further headers, in HAProxy's own form.
     """
 
     targets: tuple[Target, ...]
     layer: Literal["http", "tcp"] = "http"
+    ends_tls: bool = False
+    redirects: bool = False
     forwarded: Literal["append", "replace", "none"] = "append"
+    ports: bool = False
     second: str = ""
+    host: str = ""
     tls: bool = False
     http2: bool = False
-    server_name: Literal["never", "host"] = "never"
+    server_name: str = "never"
+    authority: str = ""
     proxy: Literal[0, 1, 2] = 0
-    check: Literal["http", "tcp", "none"] = "http"
+    check: Literal["http", "https", "tcp", "none"] = "http"
     check_path: str = ""
+    check_status: str = "200"
+    drains: bool = False
     check_proxy: bool = False
     keeps_source: bool = False
     headers: tuple[tuple[str, str], ...] = ()
@@ -116,6 +127,11 @@ class Proxy(StandIn):
         assert program, "There is no haproxy on the PATH: apt-get install haproxy"
         path = self.folder / "haproxy.cfg"
         path.write_text(self.configuration())
+        if self.setting.authority:
+            (self.folder / "authority.pem").write_text(self.setting.authority)
+        if self.setting.ends_tls:
+            # Clients of the tests take any certificate; which one it has is between a cloud and its customer.
+            (self.folder / "clients.pem").write_text("".join(for_names(["standin.example.test"])))
         return [program, "-db", "-f", str(path)]
 
     def configuration(self) -> str:
@@ -124,19 +140,26 @@ class Proxy(StandIn):
         lines = [
             "global", f"  stats socket {self.folder}/haproxy.sock mode 600 level admin", "defaults", f"  mode {it.layer}", "  retries 0",
             "  timeout connect 2s", "  timeout client 15s", "  timeout server 15s", f"  timeout check {int(INTERVAL * 1000)}ms",
-            "frontend clients", f"  bind {self.network.address}:{PORT}", *self._headers(), "  default_backend gateway",
+            "frontend clients", *self._listeners(), *self._headers(), "  default_backend gateway",
             "backend gateway", "  balance roundrobin", *self._checks(),
         ]
         return "\n".join([*lines, *(f"  server {self._server(item)}" for item in it.targets), ""])
+
+    def _listeners(self) -> list[str]:
+        it, lines = self.setting, [f"  bind {self.network.address}:{PORT}"]
+        lines += [f"  bind {self.network.address}:{TLS_PORT} ssl crt {self.folder}/clients.pem"] if it.ends_tls else []
+        return [*lines, *(["  http-request redirect scheme https code 301 unless { ssl_fc }"] if it.redirects else [])]
 
     def _headers(self) -> list[str]:
         it, name = self.setting, "X-Forwarded-For"
         if it.layer == "tcp":
             return []
-        added = "%[src]" + (f", {it.second}" if it.second else "")
+        added = ("%[src]:%[src_port]" if it.ports else "%[src]") + (f", {it.second}" if it.second else "")
         lines = [f"  http-request set-header {key} {value}" for key, value in it.headers]
+        lines += [f"  http-request set-header Host {it.host}"] if it.host else []
         if it.forwarded != "none":
-            lines += ["  http-request set-header X-Forwarded-Proto http"]
+            lines += [f"  http-request set-header X-Forwarded-Proto {word} if {test}"
+                      for word, test in (("https", "{ ssl_fc }"), ("http", "!{ ssl_fc }"))]  # fmt: skip
         if it.forwarded == "append":
             # What the client sent stays, in the same line and before what is added.
             lines += [f'  http-request set-var(txn.had) req.fhdr({name}) if {{ req.hdr({name}) -m found }}',
@@ -147,22 +170,28 @@ class Proxy(StandIn):
         return lines
 
     def _checks(self) -> list[str]:
-        if self.setting.check != "http":
+        it = self.setting
+        if it.check not in ("http", "https"):
             return []
         # Envoy answers HTTP/1.0 with 426; clouds check with HTTP/1.1.
-        asked = f"  http-check send meth GET uri {self.setting.check_path} ver HTTP/1.1 hdr Host check"
-        return ["  option httpchk", asked, "  http-check expect status 200"]
+        asked = f"  http-check send meth GET uri {it.check_path} ver HTTP/1.1 hdr Host {it.host or 'check'}"
+        return ["  option httpchk", asked, f"  http-check expect status {it.check_status}"]
 
     def _server(self, target: Target) -> str:
         it, words = self.setting, [target.name, f"{target.address}:{target.port}"]
         if it.tls:
-            words += ["ssl", "verify", "none", *(["alpn", "h2"] if it.http2 else [])]
-            words += ["sni", "req.hdr(host)"] if it.server_name == "host" else []
+            words += ["ssl", *(["alpn", "h2"] if it.http2 else [])]
+            named = it.server_name not in ("never", "host")
+            words += ["sni", f"str({it.server_name})"] if named else ["sni", "req.hdr(host)"] if it.server_name == "host" else []
+            verified = ["verify", "required", "ca-file", f"{self.folder}/authority.pem", "verifyhost", it.server_name]
+            words += verified if it.authority else ["verify", "none"]
+            words += ["check-ssl", *(["check-sni", it.server_name] if named else [])] if it.check == "https" else []
         if it.proxy:
             words += ["send-proxy" if it.proxy == 1 else "send-proxy-v2"]
         if it.check != "none":
             milliseconds = int(INTERVAL * 1000)
-            words += ["check", "inter", f"{milliseconds}ms", "fall", "2", "rise", "2", "on-marked-down", "shutdown-sessions"]
+            words += ["check", "inter", f"{milliseconds}ms", "fall", "2", "rise", "2"]
+            words += [] if it.drains else ["on-marked-down", "shutdown-sessions"]
             words += ["addr", target.check_address or target.address, "port", str(target.check_port or target.port)]
             words += ["check-send-proxy"] if it.check_proxy else []
         return " ".join(words)

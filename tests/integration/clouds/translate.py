@@ -11,77 +11,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
+from tests.integration.clouds.azure import azure_agc, azure_agic, azure_lb
+from tests.integration.clouds.google import gke_gateway, gke_ingress, gke_neg
+from tests.integration.clouds.seen import Seen, backend_of, checked, notes, port_of
 from tests.integration.clouds.standin import Setting, Target
-from tests.integration.support.cluster import Cluster, Obj
-
-NODE_CHECK = "/healthz"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The cluster, as a controller looks at it."""
-
-    cluster: Cluster
-    node: str
-    namespace: str
-
-    def one(self, kind: str) -> Obj:
-        """The one object of a kind in the gateway's namespace that the collection made."""
-        (found,) = self.cluster.items(kind, "--namespace", self.namespace, "--selector=app.kubernetes.io/managed-by=meshlb.istio")
-        return found
-
-    def service(self, name: str) -> Obj:
-        found: Obj = self.cluster.get("service", name, "--namespace", self.namespace)
-        return found
-
-    def pods(self, service: Obj) -> list[tuple[str, str]]:
-        """Names and addresses of a Service's pods, ready or not: whom it leaves out is what is looked at."""
-        words = ",".join(f"{key}={value}" for key, value in service["spec"]["selector"].items())
-        found = self.cluster.items("pods", "--namespace", self.namespace, f"--selector={words}")
-        return [(item["metadata"]["name"], item["status"]["podIP"]) for item in found if "deletionTimestamp" not in item["metadata"]]
-
-    def to_pods(self, service: Obj, number: int, check: int = 0) -> tuple[Target, ...]:
-        """Pods as targets, at what a Service's port leads to; ``check`` is a pod's port."""
-        port = port_of(service, number)["targetPort"]
-        return tuple(Target(name, address, port, check_port=check) for name, address in self.pods(service))
-
-    def to_nodes(self, service: Obj, number: int, check: int = 0) -> tuple[Target, ...]:
-        """Nodes as targets, at a Service's node port; ``check`` is a port of the node."""
-        return (Target("node", self.node, port_of(service, number)["nodePort"], check_port=check),)
-
-    def by_node_check(self, service: Obj, number: int, **more: Any) -> Setting:
-        """The node's own check: of kube-proxy, or with externalTrafficPolicy Local of the pods that are on the node."""
-        spec = service["spec"]
-        assert spec["type"] == "LoadBalancer" and spec["externalTrafficPolicy"] == "Local"
-        return Setting(self.to_nodes(service, number, spec["healthCheckNodePort"]), check_path=NODE_CHECK, **{"layer": "tcp", **more})
-
-
-def port_of(service: Obj, port: int | str) -> Obj:
-    """A Service's port by number or name."""
-    (found,) = (item for item in service["spec"]["ports"] if port in (item["port"], item.get("name")))
-    return dict(found)
-
-
-def checked(service: Obj, port: str, by_pods: bool) -> int:
-    """What a check's port, a number or a name of a port of the Service, means at its targets."""
-    if port.isdigit() and by_pods:
-        return int(port)
-    return int(port_of(service, int(port) if port.isdigit() else port)["targetPort" if by_pods else "nodePort"])
-
-
-def notes(obj: Obj, prefix: str) -> dict[str, str]:
-    """An object's annotations with a prefix, without it."""
-    found = obj["metadata"].get("annotations", {}).items()
-    return {key.removeprefix(prefix): value for key, value in found if key.startswith(prefix)}
-
-
-def backend_of(ingress: Obj) -> tuple[str, int]:
-    """The Service and port of an Ingress's one path."""
-    service = ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
-    return service["name"], service["port"]["number"]
+from tests.integration.support.cluster import Obj
 
 
 def aws_alb(seen: Seen) -> Setting:
@@ -119,14 +54,6 @@ def aws_nlb(seen: Seen, service: Obj, number: int) -> Setting:
                    keeps_source=keeps and not header)  # fmt: skip
 
 
-def azure_lb(seen: Seen, service: Obj, number: int) -> Setting:
-    """Service annotations of Azure's cloud controller."""
-    said = notes(service, f"service.beta.kubernetes.io/port_{number}_health-probe_")
-    assert said["protocol"] == "http" and service["spec"]["externalTrafficPolicy"] == "Local"
-    targets = seen.to_nodes(service, number, checked(service, said["port"], by_pods=False))
-    return Setting(targets, "tcp", check_path=said["request-path"], keeps_source=True)
-
-
 def digitalocean_lb(seen: Seen, service: Obj, number: int) -> Setting:
     """Service annotations of DigitalOcean's cloud controller; checks go to the node unless they are overridden."""
     said = notes(service, "service.beta.kubernetes.io/do-loadbalancer-")
@@ -153,17 +80,16 @@ def alibaba_clb(seen: Seen, service: Obj, number: int) -> Setting:
     return Setting(seen.to_pods(service, number), "tcp", check="tcp", proxy=2 if header else 0, keeps_source=not header)
 
 
-def gke_gateway(seen: Seen) -> Setting:
-    """Google's Gateway: HTTPRoute, the Service's appProtocol, HealthCheckPolicy; two entries in X-Forwarded-For, no server name."""
-    backend = seen.one("httproutes.gateway.networking.k8s.io")["spec"]["rules"][0]["backendRefs"][0]
-    service = seen.service(backend["name"])
-    config = seen.one("healthcheckpolicies.networking.gke.io")["spec"]["default"]["config"]
-    check = config["httpHealthCheck"]
-    assert config["type"] == "HTTP" and check["portSpecification"] == "USE_FIXED_PORT"
-    protocol = port_of(service, backend["port"]).get("appProtocol", "HTTP")
-    targets = seen.to_pods(service, backend["port"], check["port"])
+def oci_ingress(seen: Seen) -> Setting:
+    """Ingress annotations of Oracle's native ingress controller."""
+    ingress = seen.one("ingress")
+    said = notes(ingress, "oci-native-ingress.oraclecloud.com/")
+    name, number = backend_of(ingress)
+    by_http = said["healthcheck-protocol"] == "HTTP"
+    targets = seen.to_pods(seen.service(name), number, int(said.get("healthcheck-port", 0)))
     return Setting(
-        targets, second="192.0.2.80", tls=protocol in ("HTTPS", "HTTP2"), http2=protocol == "HTTP2", check_path=check["requestPath"],
+        targets, ends_tls="https-listener-port" in said, tls=said.get("backend-tls-enabled") == "true", check="http" if by_http else "tcp",
+        check_path=said.get("healthcheck-path", ""),
     )
 
 
@@ -203,15 +129,18 @@ def f5_cis(seen: Seen) -> Setting:
 
 BY_OBJECTS: dict[str, Callable[[Seen], Setting]] = {
     "aws_alb": aws_alb, "alibaba_alb": alibaba_alb, "gke_gateway": gke_gateway, "cloudflare_tunnel": cloudflare_tunnel,
-    "openshift_route": openshift_route, "f5_cis": f5_cis,
+    "openshift_route": openshift_route, "f5_cis": f5_cis, "gke_ingress": gke_ingress, "azure_agic": azure_agic, "azure_agc": azure_agc,
 }
 BY_SERVICE: dict[str, Callable[[Seen, Obj, int], Setting]] = {
     "aws_nlb": aws_nlb, "azure_lb": azure_lb, "digitalocean_lb": digitalocean_lb, "oci_lb": oci_lb, "alibaba_clb": alibaba_clb,
+    "gke_neg": gke_neg,
 }
 
 
 def setting_of(seen: Seen, platform: str, service: str, number: int) -> Setting:
     """What a platform's load balancer does with what is in the cluster now."""
+    if platform == "oci_lb" and seen.all("ingress"):
+        return oci_ingress(seen)
     if platform in BY_OBJECTS:
         return BY_OBJECTS[platform](seen)
     return BY_SERVICE[platform](seen, seen.service(service), number)

@@ -17,10 +17,12 @@ import pytest
 
 from tests.integration.support import rights
 from tests.integration.support.cluster import Cluster, Obj, wait_for
+from tests.integration.support.definitions import install_definitions
 from tests.integration.support.modules import module, run_module
 from tests.integration.support.objects import KINDS, differences, holds, key_of, record
-from tests.integration.support.scenes import APPS, NAMESPACE, Scene, crd_folder, definitions
+from tests.integration.support.scenes import APPS, NAMESPACE, Scene
 from tests.integration.support.unrunnable import SCENES
+from tests.tools.vendor_kinds import definitions, folder_of
 
 # Those that write what is the vendor's own, and the plan's choice; the others' objects are Istio's whatever the vendor.
 STRATEGIES = ("service_vip", "host_rewrite", "auto")
@@ -75,14 +77,12 @@ def _resource(item: Obj) -> str:
 @pytest.fixture(scope="module")
 def kinds(cluster: Cluster) -> Iterator[None]:
     """The vendors' CustomResourceDefinitions."""
-    folder = crd_folder()
-    if not folder.is_dir():
-        pytest.skip(f"SKIPPED, not validated: the vendors' CustomResourceDefinitions are not here ({folder}; MESHLB_CRDS names another)")
-    made = [item for scene in SCENES.values() for item in definitions(folder / scene.folder)]
-    # Some are too large for the annotation that plain apply keeps.
-    cluster.run("apply", "--server-side", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
-    names = [f"crd/{item['metadata']['name']}" for item in made]
-    cluster.run("wait", "--for=condition=Established", "--timeout=60s", *names)
+    folders = {scene.folder: folder_of(scene.folder, get=True) for scene in SCENES.values() if scene.folder}
+    lacking = sorted(name for name, folder in folders.items() if folder is None)
+    if lacking:
+        pytest.skip(f"SKIPPED, not validated: CustomResourceDefinitions of {', '.join(lacking)} are not here (MESHLB_CRDS names a folder)")
+    made = [item for folder in folders.values() if folder for item in definitions(folder)]
+    names = install_definitions(cluster, made)
     yield
     cluster.delete(*names)
 

@@ -3,21 +3,15 @@
 
 """Load balancers that cannot run on the lab, as objects on its API server: what carries their traffic (without pods), and routes.
 
-Their kinds come from their projects' CustomResourceDefinitions, which are no part of this project: the folder that MESHLB_CRDS names,
-else shared/crds beside the checkout.
+Their kinds come from their projects' CustomResourceDefinitions, which are no part of this project: tests/tools/vendor_kinds.py finds them.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from .cluster import ROOT, Obj
+from .cluster import Obj
 
 NAMESPACE = "schemas"  # of the load balancers; their routes are in that of the lab's applications
 APPS = "apps"
@@ -43,19 +37,6 @@ class Scene:
     @property
     def place(self) -> dict[str, str]:
         return {"namespace": NAMESPACE, "name": self.name}
-
-
-def crd_folder() -> Path:
-    """Where the CustomResourceDefinitions would be."""
-    return Path(os.environ.get("MESHLB_CRDS") or ROOT.parent / "shared" / "crds")
-
-
-def definitions(folder: Path) -> Iterator[Obj]:
-    """The CustomResourceDefinitions of one vendor."""
-    for path in sorted(folder.glob("*.y*ml")):
-        for item in yaml.safe_load_all(path.read_text(encoding="utf-8")):
-            if item and item.get("kind") == "CustomResourceDefinition":
-                yield item
 
 
 def obj(api_version: str, kind: str, name: str, where: str = APPS, annotations: dict[str, str] | None = None, **content: Any) -> Obj:

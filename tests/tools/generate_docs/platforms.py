@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.integration.clouds.scenarios import shown
+from tests.integration.clouds.scenarios import KINDS, shown, validated
 from tests.tools.stage_collection import stage
 
 from .markdown import GENERATED, bullets, cell, section, table
@@ -29,8 +30,9 @@ How it was proven:
 - **stand-in**: HAProxy, or a forwarder of packets, in a network namespace outside of the lab's cluster, set from the objects that the
   module wrote to do what the platform is documented to do, before a real Istio gateway under STRICT (`make clouds`).
   Requests arrive with the client's address, a forged X-Forwarded-For does not win, and no request fails once a gateway pod that ends has
-  left. What the cloud does beyond its documentation is not seen that way.
+  left; those under way on it end well where the objects ask for draining. What the cloud does beyond its documentation is not seen.
 """
+VALIDATED, READ = "validated against the vendor's schema", "read in the vendor's source"
 HEADINGS = ["Load balancer", "`platform`", "Standalone, plain text", "Standalone, mutual TLS", "Chained", "Proof"]
 CHAIN_HEADINGS = ["Load balancer", "Objects", "The gateway's Service", "Health check", "Client's address", "TLS to the gateway"]
 CLIENT = {
@@ -41,43 +43,50 @@ SERVER_NAME = {
     "never": "no server name is sent", "client": "the client's own server name", "host": "the host as server name",
     "settable": "a server name can be set",
 }
-HAD = [
-    ("HealthCheckPolicy, GCPBackendPolicy, GCPGatewayPolicy (`networking.gke.io`)", "GoogleCloudPlatform/gke-gateway-api fc40d60"),
-    ("LoadBalancerConfiguration, TargetGroupConfiguration (`gateway.k8s.aws`)", "kubernetes-sigs/aws-load-balancer-controller 225f445"),
-    ("AzureApplicationGatewayRewrite (`appgw.ingress.azure.io`)", "Azure/application-gateway-kubernetes-ingress f42103d"),
-    ("Route (`route.openshift.io`)", "openshift/router 4b401a8"),
-    ("VirtualServer, TLSProfile, Policy (`cis.f5.com`)", "F5Networks/k8s-bigip-ctlr 68c2c90"),
-    ("Gateway, HTTPRoute and the other kinds of the Gateway API; Istio's kinds", "their own Go modules, on the lab's API server"),
-]
-NOT_HAD = [
-    ("BackendConfig (`cloud.google.com`), FrontendConfig, ManagedCertificate (`networking.gke.io`)", "GKE installs them itself"),
-    ("HealthCheckPolicy, BackendTLSPolicy (`alb.networking.azure.io`)", "part of a chart in Microsoft's registry"),
-    ("AlbConfig (`alibabacloud.com`)", "not written by the collection, only looked for"),
-]
-SCHEMAS = """Objects are checked strictly (no field that the schema does not know) where the vendor publishes its
-CustomResourceDefinitions: by unit tests, and with `make clouds` on the lab's API server.
-They are no part of this project: tests look for them in the folder that `MESHLB_CRDS` names, else in `shared/crds` beside the checkout.
+MODULES = ("kinds", "ingress-gce")
+"""Folders below lab/go whose go.mod says which modules the definitions are from."""
+FROM = {
+    "gke-gateway": "github.com/GoogleCloudPlatform/gke-gateway-api", "gke-ingress": "k8s.io/ingress-gce",
+    "gke-managed-certs": "github.com/GoogleCloudPlatform/gke-managed-certs", "f5-cis": "github.com/F5Networks/k8s-bigip-ctlr/v2",
+    "aws-load-balancer-controller": "sigs.k8s.io/aws-load-balancer-controller", "openshift": "github.com/openshift/api",
+}
+NOT_FROM = {
+    "agic": "no version of its Go module (github.com/Azure/application-gateway-kubernetes-ingress) that has the file could be had: it is "
+            "validated where `MESHLB_CRDS` names a folder with the file in `agic`, and was with the one of f42103d",
+    "agc": "the definitions are part of a chart in Microsoft's registry, and no Go module has them; the fields were compared with "
+           "Microsoft's Go types (Azure/Application-Gateway-for-Containers-Migration-Utility, crds/v1), whose module could not be had",
+}  # fmt: skip
+MORE = [("Gateway, HTTPRoute and the other kinds of the Gateway API; Istio's kinds", "their own Go modules")]
+NOT_WRITTEN = [("AlbConfig (`alibabacloud.com`)", "not written by the collection, only looked for")]
+SCHEMAS = """Objects are checked strictly (no field that the schema does not know) where the vendor's CustomResourceDefinitions can be had:
+with `make clouds` on the lab's API server, and most of them by unit tests too.
+They are no part of this project: `lab/lab kinds` gets them from the vendors' own Go modules, and tests install them while they run. The
+folder that `MESHLB_CRDS` names goes before those.
 Annotations of Services and Ingresses have no schema: they are compared with what the controller's source reads, key by key. That is all
 that can be said of the platforms whose only objects are the gateway's own Service or an Ingress.
 """
 
 
-def page(profiles: Iterable[Any], shows: dict[str, list[str]]) -> str:
+def page(
+    profiles: Iterable[Any], shows: dict[str, list[str]], valid: Container[str] = (), versions: Mapping[str, str] | None = None
+) -> str:
     """Load balancers whose facts in chained mode are known, platforms and those in the cluster alike."""
     known = sorted((item for item in profiles if item.chain.proof), key=lambda item: str(item.title).lower())
     parts = [
-        f"# Platforms\n\n{GENERATED}\n{INTRODUCTION}\n", table(HEADINGS, [_row(item, shows) for item in known]),
+        f"# Platforms\n\n{GENERATED}\n{INTRODUCTION}\n", table(HEADINGS, [_row(item, shows, valid) for item in known]),
         section("Chained", table(CHAIN_HEADINGS, [_chain_row(item) for item in known])),
         section("Settings and limits of each", "".join(_about(item) for item in known).lstrip()),
-        section("Which kinds are validated", _kinds()),
+        section("Which kinds are validated", _kinds(versions or {})),
     ]
     return "".join(parts)
 
 
-def _row(profile: Any, shows: dict[str, list[str]]) -> list[str]:
-    facts = profile.chain
-    tried = next((shows[name] for name in (profile.id, *profile.also_called) if name in shows), [])
-    proof = facts.proof + ("; stand-in: " + "; ".join(tried) if tried else "")
+def _row(profile: Any, shows: dict[str, list[str]], valid: Container[str]) -> list[str]:
+    facts, names = profile.chain, (profile.id, *profile.also_called)
+    tried = next((shows[name] for name in names if name in shows), [])
+    # Of those outside of the cluster the tests' own lists say what was shown.
+    proof = facts.proof if not profile.outside else VALIDATED if any(name in valid for name in names) else READ
+    proof += "; stand-in: " + "; ".join(tried) if tried else ""
     inside = "yes, with a sidecar beside it or its own certificate" if not profile.outside else ""
     mtls = inside if inside and facts.standalone_mtls == "no" else facts.standalone_mtls
     return [cell(text) for text in (
@@ -124,10 +133,41 @@ def _option(option: Any) -> str:
     return f"`{option.name}`: {option.description}{choices}"
 
 
-def _kinds() -> str:
-    had = table(["Validated", "From"], [[cell(text) for text in item] for item in HAD])
-    lacking = table(["Not validated", "Why"], [[cell(text) for text in item] for item in NOT_HAD])
-    return f"{SCHEMAS}\n{had}\n{lacking}"
+def _kinds(versions: Mapping[str, str]) -> str:
+    had, lacking = dict[str, str](), dict[str, str]()
+    for way in KINDS.values():
+        for folder in way.folders:
+            names = _by_group(way.writes)
+            if folder in FROM:
+                place = f"{FROM[folder]} {versions.get(FROM[folder], '')}".rstrip()
+                had[names] = f"{had[names]}, {place}" if place not in had.get(names, place) else place
+            else:
+                lacking[names] = NOT_FROM[folder]
+    # A way that writes some of the kinds that another one writes has nothing to add.
+    rows = [item for item in had.items() if not any(item[0] != other and set(_words(item[0])) <= set(_words(other)) for other in had)]
+    first = table(["Validated", "From"], [[cell(text) for text in item] for item in [*rows, *MORE]])
+    left_out = [*lacking.items(), *NOT_WRITTEN]
+    second = table(["Not validated by `make clouds` alone", "Why"], [[cell(text) for text in item] for item in left_out])
+    return f"{SCHEMAS}\n{first}\n{second}"
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", "").split()
+
+
+def _by_group(names: Iterable[str]) -> str:
+    """Kinds (Kind.group), each group said once after its own."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        kind, dummy, group = name.partition(".")
+        groups.setdefault(group, []).append(kind)
+    return ", ".join(f"{', '.join(found)} (`{group}`)" for group, found in groups.items())
+
+
+def module_versions(root: Path) -> dict[str, str]:
+    """Versions of the modules that the lab takes definitions from."""
+    texts = [(root / "lab" / "go" / name / "go.mod").read_text() for name in MODULES]
+    return {found[1]: found[2] for text in texts for found in re.finditer(r"(?m)^(?:require|\t)\s*(\S+) (v\S+)$", text)}
 
 
 def pages(root: Path) -> dict[str, str]:
@@ -139,4 +179,4 @@ def pages(root: Path) -> dict[str, str]:
         sys.path.insert(0, tree)
     profiles = importlib.import_module(f"{UTILS}.vendors.registry").PROFILES
     platforms = importlib.import_module(f"{UTILS}.clouds.registry").PLATFORMS
-    return {"docs/platforms.md": page([*profiles, *platforms], shown())}
+    return {"docs/platforms.md": page([*profiles, *platforms], shown(), validated(), module_versions(root))}

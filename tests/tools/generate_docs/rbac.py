@@ -25,9 +25,15 @@ items:
 """
 
 
-def plural(kind: str) -> str:
-    """The resource's name of a kind, as the API's own generators make it."""
-    lowered = kind.lower()
+IRREGULAR = {"HealthCheckPolicy.alb.networking.azure.io": "healthcheckpolicy"}
+"""Resources whose projects name them otherwise (this one: Azure/Application-Gateway-for-Containers-Migration-Utility, crds/v1)."""
+
+
+def plural(item: str) -> str:
+    """The resource's name of a kind (Kind.group), as the API's own generators make it where its project says nothing else."""
+    if item in IRREGULAR:
+        return IRREGULAR[item]
+    lowered = item.partition(".")[0].lower()
     if lowered.endswith("y") and not lowered.endswith("ay"):
         return f"{lowered[:-1]}ies"
     return f"{lowered}es" if lowered.endswith("s") else f"{lowered}s"
@@ -37,8 +43,7 @@ def manifest(kinds: Iterable[str]) -> str:
     """Two ClusterRoles, one to read and one to write, with a rule per API group."""
     groups: dict[str, list[str]] = {}
     for item in kinds:
-        kind, dummy, group = item.partition(".")
-        groups.setdefault(group, []).append(plural(kind))
+        groups.setdefault(item.partition(".")[2], []).append(plural(item))
     text = HEAD
     for name, verbs in (("meshlb-vendors-read", "[list]"), ("meshlb-vendors-write", "[get, create, patch, delete]")):
         text += f"  - apiVersion: rbac.authorization.k8s.io/v1\n    kind: ClusterRole\n    metadata:\n      name: {name}\n    rules:\n"

@@ -8,6 +8,8 @@ set -uo pipefail
 needs_tools
 folders=(tests/unit)
 if [ -d lab/tests ]; then folders+=(lab/tests); else echo "  note: lab/tests is not there"; fi
+# Vendors' schemas, for the tests that validate by them; got once, and kept with what the lab builds.
+python lab/lab kinds --keep-caches >/dev/null || echo "  note: not all of the vendors' schemas could be had, so some tests are skipped"
 coverage=()
 if [ -d plugins/module_utils ]; then
     coverage=(--cov --cov-config=pyproject.toml --cov-report=term)

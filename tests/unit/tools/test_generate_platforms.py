@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.integration.clouds.scenarios import SCENARIOS, shown
+from tests.integration.clouds.scenarios import KINDS, SCENARIOS, UNTYPED, shown, validated
 from tests.tools.generate_docs import platforms
 
 FACTS: dict[str, Any] = {
@@ -94,6 +95,35 @@ SOURCES: dict[str, tuple[str, list[str]]] = {
 def test_sources_are_those_of_the_file(monkeypatch: pytest.MonkeyPatch, text: str, expected: list[str]) -> None:
     monkeypatch.setattr(sys.modules[SimpleNamespace.__module__], "__doc__", text)
     assert [line for line in lines(profile()) if line.startswith(("Source:", "Not confirmed:"))] == expected
+
+
+def test_proof_is_what_the_tests_show() -> None:
+    (row,) = [line for line in platforms.page([profile()], {}, {"other"}).splitlines() if "| `balancer`" in line]
+    assert row.endswith("| validated against the vendor's schema |")
+    (row,) = [line for line in lines(profile(outside="", proof="measured in the lab")) if "| `balancer`" in line]
+    assert row.endswith("| measured in the lab |")
+
+
+def test_facts_say_what_the_tests_show() -> None:
+    utils = "ansible_collections.meshlb.istio.plugins.module_utils"
+    found = [*import_module(f"{utils}.vendors.registry").PROFILES, *import_module(f"{utils}.clouds.registry").PLATFORMS]
+    names = {item.id: {item.id, *item.also_called} for item in found if item.outside}
+    say_so = {item.id for item in found if item.outside and item.chain.proof == platforms.VALIDATED}
+    assert say_so == {name for name, called in names.items() if called & set(validated())}
+
+
+def test_every_folder_of_definitions_has_an_origin() -> None:
+    folders = {folder for way in KINDS.values() for folder in way.folders}
+    assert folders == {*platforms.FROM, *platforms.NOT_FROM}
+    assert set(UNTYPED) == set(platforms.NOT_FROM)
+    assert {item.definitions for item in SCENARIOS.values()} - {""} <= folders
+    versions = platforms.module_versions(Path(__file__).parents[3])
+    assert set(platforms.FROM.values()) <= set(versions)
+    text = platforms.page([], {}, versions=versions)
+    names = "BackendConfig (`cloud.google.com`), FrontendConfig, ManagedCertificate (`networking.gke.io`)"
+    modules = [f"{name} {versions[name]}" for name in ("k8s.io/ingress-gce", "github.com/GoogleCloudPlatform/gke-managed-certs")]
+    assert f"| {names} | {', '.join(modules)} |" in text
+    assert text.count("VirtualServer") == 1
 
 
 def test_no_registry_no_page(tmp_path: Path) -> None:

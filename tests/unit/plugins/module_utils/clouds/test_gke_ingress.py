@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GKE Ingress: the objects, how it is found, what it answers."""
+"""GKE Ingress: the objects (validated by Google's own schemas), how it is found, what it answers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot impo
 from tests.unit.plugins.module_utils.clouds.kit import GATEWAY, HOST, annotations, found, made, node, request, target
 from tests.unit.plugins.module_utils.cluster import LIVE, Obj, backend, ingress, ingress_class, obj, path, service
 from tests.unit.plugins.module_utils.vendors.gateways import gateway_class
-from tests.unit.plugins.module_utils.vendors.kit import noted, shown
+from tests.unit.plugins.module_utils.vendors.kit import noted, shown, validated
 
 GKE = GkeIngress()
 CLASS = "kubernetes.io/ingress.class"
 FRONTEND = {"networking.gke.io/v1beta1.FrontendConfig": "chain"}
 CHECK = {"type": "HTTP", "port": 15021, "requestPath": "/healthz/ready", "checkIntervalSec": 5, "timeoutSec": 5}
+FOLDERS = {"BackendConfig": "gke-ingress", "FrontendConfig": "gke-ingress", "ManagedCertificate": "gke-managed-certs"}
 PATHS = [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "gateway", "port": {"number": 80}}}}]
 
 
@@ -63,6 +64,8 @@ def test_what_the_options_make(wanted: dict[str, Any], expected: dict[str, str],
     assert sorted(objects) == kinds
     assert annotations(objects["Ingress"]) == expected
     assert GKE.ends_tls(request(**wanted))
+    for kind in set(objects) & set(FOLDERS):
+        validated(objects[kind], FOLDERS[kind])
     if "FrontendConfig" in objects:
         redirect = {"redirectToHttps": {"enabled": True, "responseCodeName": "MOVED_PERMANENTLY_DEFAULT"}}
         assert objects["FrontendConfig"]["spec"] == (redirect if wanted.get("https_redirect") else {"sslPolicy": "modern"})

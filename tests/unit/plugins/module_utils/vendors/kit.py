@@ -3,20 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What tests of every vendor need: its switches' answers, a plan per strategy, and the vendor's own schemas.
 
-The schemas are the vendors' CustomResourceDefinitions, which are no part of this project: tests look for them in the directory
-that the environment variable MESHLB_CRDS names, else in ``shared/crds`` beside the checkout, and say that they were skipped
-where there are none.
+The schemas are the vendors' CustomResourceDefinitions, which are no part of this project: tests/tools/vendor_kinds.py says where they are
+looked for, and tests say that they were skipped where there are none.
 """
 
 from __future__ import annotations
 
-import os
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
@@ -24,6 +20,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot impo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Switch
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
 
+from tests.tools.vendor_kinds import definitions, folder_of
 from tests.unit.plugins.module_utils.cluster import EDGE, Obj, container, live, namespace, pod, port, service, workload
 from tests.unit.plugins.module_utils.planning import Run, contents, run, taken_back
 
@@ -113,41 +110,38 @@ def injected_pod(app: str) -> Obj:
     return pod(app, where=EDGE)
 
 
-def crd_folder() -> Path | None:
-    named = os.environ.get("MESHLB_CRDS")
-    root = next(parent for parent in Path(__file__).resolve().parents if (parent / "galaxy.yml").exists())
-    folder = Path(named) if named else root.parent / "shared" / "crds"
-    return folder if folder.is_dir() else None
-
-
 @cache
 def schemas(vendor: str) -> dict[tuple[str, str], Obj]:
     """Schemas by group/version and kind of a vendor's CustomResourceDefinitions."""
-    folder = crd_folder()
-    if folder is None or not (folder / vendor).is_dir():
-        pytest.skip(f"SKIPPED, not validated: the vendor's schemas ({vendor}) are not on this machine; see tests kit.py")
+    folder = folder_of(vendor)
+    if folder is None:
+        pytest.skip(f"SKIPPED, not validated: the vendor's schemas ({vendor}) are not on this machine; lab/lab kinds gets some")
     found: dict[tuple[str, str], Obj] = {}
-    for path in sorted((folder / vendor).glob("*.y*ml")):
-        for item in yaml.safe_load_all(path.read_text()):
-            if item and item.get("kind") == "CustomResourceDefinition":
-                names = item["spec"]["names"]["kind"]
-                for version in item["spec"]["versions"]:
-                    found[(f"{item['spec']['group']}/{version['name']}", names)] = version["schema"]["openAPIV3Schema"]
+    for item in definitions(folder):
+        for version in item["spec"]["versions"]:
+            found[(f"{item['spec']['group']}/{version['name']}", item["spec"]["names"]["kind"])] = version["schema"]["openAPIV3Schema"]
     return found
 
 
-def strict(schema: Any) -> Any:
-    """A structural schema as JSON Schema that refuses unknown fields, as an API server with strict validation does."""
+JUNCTORS = ("allOf", "anyOf", "oneOf", "not")
+
+
+def strict(schema: Any, known: bool = True) -> Any:
+    """A structural schema as JSON Schema that refuses unknown fields, as an API server with strict validation does.
+
+    ``known``: what it has for properties are all there are; below a junctor they are only those with more rules.
+    """
     if isinstance(schema, list):
-        return [strict(item) for item in schema]
+        return [strict(item, known) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {key: strict(value) for key, value in schema.items() if key not in ("properties", "format", "default", "description", "pattern")}
+    left_out = ("properties", "format", "default", "description", "pattern")
+    made = {key: strict(value, known and key not in JUNCTORS) for key, value in schema.items() if key not in left_out}
     if schema.get("x-kubernetes-int-or-string"):
         return {"type": ["integer", "string"]}
     if "properties" in schema:
-        made["properties"] = {key: strict(value) for key, value in schema["properties"].items()}
-        if not schema.get("x-kubernetes-preserve-unknown-fields") and "additionalProperties" not in schema:
+        made["properties"] = {key: strict(value, known) for key, value in schema["properties"].items()}
+        if known and not schema.get("x-kubernetes-preserve-unknown-fields") and "additionalProperties" not in schema:
             made["additionalProperties"] = False
     return made
 
