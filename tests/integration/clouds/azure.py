@@ -48,7 +48,7 @@ def azure_agc(seen: Seen) -> Setting:
     tls: Obj = policies[0]["spec"]["default"] if policies else {}
     assert not policies or (policies[0]["spec"]["targetRef"]["name"], tls["ports"]) == (backend["name"], [{"port": backend["port"]}])
     verify = tls.get("verify", {})
-    assert verify.get("subjectAltName") in (None, tls["sni"])
+    assert verify.get("subjectAltName") in (None, tls.get("sni"))
     return Setting(
         seen.to_pods(service, backend["port"], health["default"]["port"]), ends_tls="HTTPS" in protocols, redirects=seen.redirects(),
         tls=bool(policies), server_name=tls.get("sni", "never"), check_path=health["default"]["http"]["path"], check_status=status,

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,16 +69,17 @@ class Clients:
     @contextmanager
     def load(self, clients: int = 4, pause: float = 0.02) -> Iterator[Load]:
         """Requests while something is done."""
-        made = [
-            subprocess.Popen(self._command(0, {}, pause), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            for number in range(clients)
-        ]
         load = Load()
-        try:
-            yield load
-        finally:
-            for process in made:
-                process.terminate()
-                text = process.communicate(timeout=30)[0]
-                # The last line may have been cut off by the end.
-                load.answers.extend(Answer(**json.loads(line)) for line in text.splitlines() if line.endswith("}"))
+        with ExitStack() as stack:
+            # Files, as a pipe that nobody reads would stop those who write once it is full.
+            files = [stack.enter_context(tempfile.TemporaryFile("w+")) for number in range(clients)]
+            made = [subprocess.Popen(self._command(0, {}, pause), stdout=file, stderr=subprocess.STDOUT) for file in files]
+            try:
+                yield load
+            finally:
+                for process, file in zip(made, files, strict=True):
+                    process.terminate()
+                    process.wait(timeout=30)
+                    file.seek(0)
+                    # The last line may have been cut off by the end.
+                    load.answers.extend(Answer(**json.loads(line)) for line in file if line.endswith("}\n"))
