@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainFacts, ChainOption, ChainRequest
-from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, argument, dig, namespace_of
+from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, ObjectRef, Route, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, argument, dig, namespace_of, ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, RouteReading, Signs, Switch
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, RouteReading, Signs, Switch, Wish
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import alias_name
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_references import ReferenceChain, References, in_upstreams
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.f5_nginx_routes import (
@@ -61,9 +61,10 @@ class F5Nginx(ReferenceChain):
     )
     chain = ChainFacts(
         hops=1, forwarded_for="appended", server_name="never", ends_tls="always",
-        tls_to_gateway="annotation nginx.org/ssl-services on the Ingress",
-        objects=("Ingress", "its path's backend, redirected to a Service that stands for the gateway"),
+        tls_to_gateway="annotation nginx.org/ssl-services on the Ingress, tls.enable of a VirtualServer's upstreams",
+        objects=("Ingress or VirtualServer", "its backends, redirected to a Service that stands for the gateway"),
         standalone_mtls="yes, with a sidecar", cannot=("be relied on to send a server name to the gateway",),
+        proof="validated against the vendor's schema",
     )
     chain_options = (
         ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),
@@ -123,6 +124,17 @@ class F5Nginx(ReferenceChain):
 
     def tls_annotations(self, request: ChainRequest) -> dict[str, str]:
         return {"nginx.org/ssl-services": alias_name(request.gateway)} if request.gateway.tls else {}
+
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
+    ) -> Switch:
+        found = super().chain_switch(snapshot, load_balancer, routes, request)
+        if not request.gateway.tls:
+            return found
+        # Of a VirtualServer every upstream says for itself whether it is spoken to by TLS.
+        led = {(ref_of(wish.object), wish.path[:-1]): wish for wish in found.wishes if wish.path[:2] == ("spec", "upstreams")}
+        encrypted = (Wish(wish.object, (*wish.path[:-1], "tls", "enable"), True) for wish in led.values())
+        return replace(found, wishes=(*found.wishes, *encrypted))
 
 
 def _by_object(snapshot: Snapshot, routes: Iterable[Route]) -> Iterator[tuple[Obj, list[Route]]]:

@@ -166,8 +166,8 @@ def _group(
     return answer if answer.refusal else replace(answer, bodies=alias_bodies(routes[0].object.namespace, request, "never"))
 
 
-def _places(routes: Iterable[Route]) -> set[tuple[str, str, object]]:
-    return {(item.host, item.path, item.backend) for item in routes}
+def _places(routes: Iterable[Route]) -> set[tuple[object, ...]]:
+    return {(item.host, item.path, item.path_type, item.backend, item.canary) for item in routes}
 
 
 def _with_filter(group: Obj) -> Iterator[tuple[tuple[str | int, ...], Any]]:

@@ -104,9 +104,9 @@ def test_a_route_group_is_led_as_a_whole_or_not_at_all() -> None:
     spec = done.after.get("RouteGroup.zalando.org", APPS, "g")["spec"]  # type: ignore[index]
     assert [item.get("serviceName") for item in spec["backends"]] == [ALIAS, None, ALIAS]
     assert [item["filters"] for item in spec["routes"]] == [['setQuery("a", "b")', "xforward()"], ["xforward()"]]
-    own = {"pathRegexp": "^/x", "backends": [{"backendName": "cart"}]}
-    stays = front(group(*rules, own, backends=backends))
-    assert not any(item.chained for item in stays.plan.routes) and "MLB610" in stays.codes
+    for own in ({"pathRegexp": "^/x"}, {"path": "/b", "predicates": ['Header("x", "y")']}):
+        stays = front(group(*rules, {**own, "backends": [{"backendName": "cart"}]}, backends=backends))
+        assert not any(item.chained for item in stays.plan.routes) and "MLB610" in stays.codes
 
 
 def test_a_route_group_that_has_only_backends_gets_a_route() -> None:

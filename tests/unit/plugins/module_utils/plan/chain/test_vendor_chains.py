@@ -145,6 +145,14 @@ def test_emissary_leads_an_ingress_without_tls_alone() -> None:
     assert not any(item.chained for item in stays.plan.routes) and not any(item.object.kind == "Ingress" for item in stays.changes)
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_upstreams_of_a_virtual_server_say_themselves_that_they_speak_tls(encrypted: bool) -> None:
+    wanted = {"name": "meshlb", "namespace": GATEWAYS, **({"tls": {"mode": "simple", "credential_name": "cert"}} if encrypted else {})}
+    done = led(cluster(*F5, test_f5_nginx.server(host=PUBLIC)), "f5_nginx", gateway=wanted)
+    (upstream,) = done.after.get("VirtualServer.k8s.nginx.org", APPS, "cafe")["spec"]["upstreams"]  # type: ignore[index]
+    assert (upstream["service"], upstream["port"], upstream.get("tls")) == (ALIAS, *((443, {"enable": True}) if encrypted else (80, None)))
+
+
 def test_new_mappings_for_new_hosts() -> None:
     paths = [{"path": "/", "backend": {"namespace": APPS, "service": "shop", "port": 80}}]
     done = led(cluster(*EMISSARY), "emissary", hosts=[{"host": PUBLIC, "paths": paths}])
