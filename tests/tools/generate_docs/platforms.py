@@ -59,8 +59,8 @@ NOT_FROM = {
 MORE = [
     ("Gateway, HTTPRoute and the other kinds of the Gateway API; Istio's kinds", "their own Go modules"),
     ("VirtualServer, VirtualServerRoute (`k8s.nginx.org`)",
-     "nginx/kubernetes-ingress 0eb3072, where `MESHLB_CRDS` names a folder with the files in `f5-nginx` (`bash tests/scenarios.sh schemas`, "
-     "which also leads Ingresses of Kong and of HAProxy Technologies' controller to a gateway and back)"),
+     "nginx/kubernetes-ingress 0eb3072, where `MESHLB_CRDS` names a folder with the files in `f5-nginx` (`bash tests/scenarios.sh "
+     "schemas`, which also leads Ingresses of Kong and of HAProxy Technologies' controller to a gateway and back)"),
 ]  # fmt: skip
 NOT_WRITTEN = [("AlbConfig (`alibabacloud.com`)", "not written by the collection, only looked for")]
 SCHEMAS = """Objects are checked strictly (no field that the schema does not know) where the vendor's CustomResourceDefinitions can be had:

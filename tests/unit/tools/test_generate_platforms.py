@@ -123,7 +123,7 @@ def test_every_folder_of_definitions_has_an_origin() -> None:
     names = "BackendConfig (`cloud.google.com`), FrontendConfig, ManagedCertificate (`networking.gke.io`)"
     modules = [f"{name} {versions[name]}" for name in ("k8s.io/ingress-gce", "github.com/GoogleCloudPlatform/gke-managed-certs")]
     assert f"| {names} | {', '.join(modules)} |" in text
-    assert text.count("VirtualServer") == 1
+    assert text.count("(`cis.f5.com`)") == 1
 
 
 def test_no_registry_no_page(tmp_path: Path) -> None:
