@@ -69,11 +69,13 @@ def expected_objects(snapshot: Snapshot, given: Sequence[Any]) -> list[Obj]:
 def chain_options(params: Mapping[str, Any], snapshot: Snapshot, profile: Profile) -> Options:
     """Everything that was asked for. Raises :class:`MeshlbError` with the element that is wrong."""
     client = params.get("client_address") or {}
-    hosts = params.get("hosts")
+    hops, hosts = client.get("trusted_hops"), params.get("hosts")
+    if hops is not None and hops < 0:
+        raise MeshlbError(f"client_address.trusted_hops is {hops}.", "Give a number of entries, 0 for none.")
     carry, only, rules = _hosts(hosts, snapshot)
     return Options(
         gateway=gateway_options(params), carry=carry, only=only, hosts=rules, client=client.get("mode") or "auto",
-        trusted_hops=client.get("trusted_hops"), https_redirect=bool(params.get("https_redirect")),
+        trusted_hops=hops, https_redirect=bool(params.get("https_redirect")),
         alias=params.get("route_backend") or "auto", platform_options=platform_options(params.get("platform_options") or {}, profile),
     )
 

@@ -108,4 +108,9 @@ CHAINED: tuple[tuple[str, Severity, str, str, str], ...] = (
         "The gateway trusts X-Forwarded-For entries that the load balancer writes; who reaches the gateway by another way can forge them.",
         "Make its Service one of type ClusterIP, or let a NetworkPolicy admit the load balancer alone.",
     ),
+    (
+        "MLB621", "warning", "More is trusted than the load balancer writes",
+        "The gateway trusts X-Forwarded-For entries that proxies before the load balancer write; who gets past them can forge the address.",
+        "Let only those proxies reach the load balancer, or leave client_address.trusted_hops out.",
+    ),
 )

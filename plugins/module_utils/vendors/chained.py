@@ -72,7 +72,13 @@ class Chained:
         return ClientAddress("none", 0, "the gateway takes the load balancer for the client, as was asked for")
 
     def _about_header(self, hops: int) -> str:
-        entries = "1 entry" if hops == 1 else f"{hops} entries"
+        entries = "1 entry" if self.chain.hops == 1 else f"{self.chain.hops} entries"
+        if hops < self.chain.hops:
+            told = f"the gateway is told of {hops}, so it takes the load balancer for the client"
+            return f"{self.title} adds {entries} to X-Forwarded-For, and {told}"
+        if hops > self.chain.hops:
+            before = f"{hops - self.chain.hops} before that are trusted, as proxies before it are said to write them"
+            return f"{self.title} adds {entries} to X-Forwarded-For, and {before}"
         if self.chain.forwarded_for == "replaced":
             return f"{self.title} writes X-Forwarded-For anew ({entries} from the right are trusted), so what a client sends there is lost"
         return f"{self.title} adds {entries} to X-Forwarded-For; the gateway counts from the right and never takes what a client wrote"

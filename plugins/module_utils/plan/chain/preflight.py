@@ -68,7 +68,7 @@ def preflight(case: Case) -> list[Finding]:
         return [finding("MLB616", f"{case.state.trouble}. {case.state.remedy}")]
     rules = (
         _beyond, _not_answered, _redirect_loop, _no_server_name, _proxy_check, _unreadable_addresses, _diverted, _old_kinds, _not_merged,
-        _others, _another_way,
+        _others, _another_way, _trusts_others,
     )
     own = case.profile.chain_preflight(case.snapshot, case.request)
     # The load balancer's own come first: they say of its kinds more than that they are not there.
@@ -84,6 +84,9 @@ def _beyond(case: Case) -> Iterator[Finding]:
         yield finding("MLB617", f"{title} sends no PROXY header; choose another client_address.mode")
     if case.client.mode == "x_forwarded_for" and facts.proof and facts.forwarded_for == "absent":
         yield finding("MLB617", f"{title} writes no X-Forwarded-For; choose another client_address.mode")
+    if case.client.mode == "source_address" and facts.proof and not (facts.proxy_protocol or facts.forwarded_for == "absent"):
+        text = "opens connections of its own, so the gateway would take it for the client; choose another client_address.mode"
+        yield finding("MLB617", f"{title} {text}")
     if case.request.gateway.tls and facts.proof and not facts.tls_to_gateway:
         yield finding("MLB617", f"{title} speaks no TLS to the gateway; set gateway.tls.mode to none")
 
@@ -109,6 +112,14 @@ def _another_way(case: Case) -> Iterator[Finding]:
     if case.client.mode == "x_forwarded_for" and case.client.trusted_hops and kind != "ClusterIP" and needed == "ClusterIP":
         service = case.state.service or {}
         yield finding("MLB620", f"{ref_of(service)} is of type {kind}, which the load balancer does not need", ref_of(service))
+
+
+def _trusts_others(case: Case) -> Iterator[Finding]:
+    """Entries of X-Forwarded-For that somebody before the load balancer has to have written."""
+    more = case.client.trusted_hops - case.profile.chain.hops
+    if case.client.mode == "x_forwarded_for" and more > 0:
+        text = f"{case.client.trusted_hops} entries are trusted, and {case.profile.title} writes {case.profile.chain.hops} of them"
+        yield finding("MLB621", text)
 
 
 def _redirect_loop(case: Case) -> Iterator[Finding]:

@@ -71,7 +71,7 @@ def test_the_client_is_the_last_entry(args: tuple[str, ...], own: str | None, ex
 
 
 def test_nothing_is_added_where_nobody_asks_for_the_client() -> None:
-    assert FILTER not in notes(front(plain(), client_address={"mode": "source_address"}))
+    assert FILTER not in notes(front(plain(), client_address={"mode": "none"}))
 
 
 def test_tls_where_it_verifies_nothing() -> None:

@@ -112,6 +112,7 @@ CASES: dict[str, tuple[list[Obj], dict[str, Any], dict[str, Any], str]] = {
     "a Gateway for other hosts": ([SHOP, istio_gateway(hosts=["*.other.com"])], {}, {"gateway": OWN}, "MLB616"),
     "a Gateway for such hosts": ([SHOP, istio_gateway(hosts=["./*.example.com"])], {}, {"gateway": OWN}, ""),
     "no such port": ([SHOP], {}, {"gateway": {**OWN, "port": 8443}}, "MLB616"),
+    "its own address instead of the client's": ([SHOP], {}, {"client_address": {"mode": "source_address"}}, "MLB617"),
     "a PROXY header that it cannot send": ([SHOP], {}, {"client_address": {"mode": "proxy_protocol"}}, "MLB617"),
 }  # fmt: skip
 
@@ -138,6 +139,14 @@ def test_a_gateway_that_others_reach_is_said() -> None:
 
 
 MESH_HOPS = "defaultConfig: {gatewayTopology: {numTrustedProxies: %d}}"
+
+
+def test_what_others_write_is_said_and_never_explained_away() -> None:
+    done = chain(world(SHOP), client_address={"trusted_hops": 2})
+    assert "MLB621" in done.codes and "1 before that are trusted" in done.plan.client.why and "never" not in done.plan.client.why
+    none = chain(world(SHOP), client_address={"trusted_hops": 0})
+    assert "MLB621" not in none.codes and "takes the load balancer for the client" in none.plan.client.why
+    assert "MLB621" not in chain(world(SHOP)).codes
 
 
 def kept_by_istio(environment: list[Obj]) -> list[Obj]:
@@ -186,6 +195,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a path without a backend": ({"hosts": [{"paths": [{"path": "/"}]}]}, "hosts[0].paths[0] has no backend"),
     "a backend that does not exist": (
         {"hosts": [{"paths": [{"backend": {"namespace": APPS, "service": "x", "port": 1}}]}]}, "does not exist"),
+    "a negative number": ({"client_address": {"trusted_hops": -1}}, "trusted_hops is -1"),
     "a path of another type": (
         {"hosts": [{"paths": [{"path_type": "X", "backend": {"namespace": APPS, "service": "shop", "port": 80}}]}]}, "of type 'X'"),
     "hosts that are not there": ({"hosts": ["nobody.example.com"]}, "Not one route"),
