@@ -40,6 +40,9 @@ def gateway_options(params: Mapping[str, Any]) -> GatewayOptions:
         service=raw.get("service") or "", port=int(raw.get("port") or 0), tls=tls.get("mode") == "simple",
         credential=tls.get("credential_name") or "", server_name=tls.get("host") or "",
     )
+    if not found.tls and (found.credential or found.server_name):
+        hint = "Set gateway.tls.mode to simple, or leave them out."
+        raise MeshlbError("gateway.tls has a credential or a host, and its mode is none.", hint)
     if found.create and found.api == "istio":
         raise MeshlbError(
             "gateway.create makes a Gateway of the Gateway API, and gateway.api is istio.",
@@ -93,7 +96,12 @@ def _hosts(hosts: Any, snapshot: Snapshot) -> tuple[bool, frozenset[str], tuple[
         return True, frozenset(hosts), ()
     if not all(isinstance(item, Mapping) for item in hosts):
         raise MeshlbError("hosts mixes names and hosts with paths.", "Write all of them in one way.")
-    return False, frozenset(), tuple(_host(number, item, snapshot) for number, item in enumerate(hosts))
+    found = tuple(_host(number, item, snapshot) for number, item in enumerate(hosts))
+    names = [item.host for item in found]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise MeshlbError(f"hosts[{number}] is {name or 'any host'} once more.", "Write all paths of a host in one place.")
+    return False, frozenset(), found
 
 
 def _host(number: int, item: Mapping[str, Any], snapshot: Snapshot) -> HostRules:
@@ -103,6 +111,10 @@ def _host(number: int, item: Mapping[str, Any], snapshot: Snapshot) -> HostRules
         wrong = f"has {', '.join(unknown)}" if unknown else "has no paths"
         raise MeshlbError(f"hosts[{number}] {wrong}.", "A host has host (empty for any) and paths, each with path, path_type and backend.")
     rules = [_rule(f"hosts[{number}].paths[{place}]", entry, snapshot) for place, entry in enumerate(paths)]
+    backends: dict[tuple[str, str], object] = {}
+    for rule in rules:
+        if backends.setdefault((rule.kind, rule.path), rule.backend) != rule.backend:
+            raise MeshlbError(f"hosts[{number}] leads path {rule.path} to two backends.", "Leave one of them out.")
     host = str(item.get("host") or "").lower()
     return HostRules("" if host == "*" else host, tuple(in_order(rules)))
 

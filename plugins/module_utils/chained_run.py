@@ -43,6 +43,9 @@ _ROUTED = {"VirtualService": "hosts", "HTTPRoute": "hostnames"}
 
 def run(params: Mapping[str, Any], check_mode: bool, diff: bool, clock: Clock | None = None) -> Result:
     """Chain a load balancer to a gateway, or take chains back; raises :class:`MeshlbError` before anything is written."""
+    for name in ("drain", "wait_timeout"):
+        if int(params.get(name) or 0) < 0:
+            raise MeshlbError(f"{name} is {params[name]}.", "Give a number of seconds, 0 for none.")
     runner = _Run(params, check_mode, diff, clock or Clock())
     return runner.absent() if params["state"] == "absent" and not runner.keeps_hosts() else runner.present()
 
@@ -68,6 +71,8 @@ def planned(live: Snapshot, params: Mapping[str, Any]) -> tuple[ChainPlan, list[
     profile, load_balancer, options, chain = asked(live, params)
     if params["state"] == "absent":
         options = replace(options, without=options.only, only=_hosts_of(live, chain) - options.only)
+    if not options.carry and not options.hosts:
+        raise MeshlbError("hosts is empty, so nobody would be led to the gateway.", "Write from_load_balancer, or a list.")
     if options.carry and load_balancer is None:
         raise MeshlbError(
             f"hosts come from the load balancer's routes, and no {profile.title} was found here.",

@@ -156,6 +156,12 @@ def test_a_gateway_that_is_made_first_gets_its_address(monkeypatch: pytest.Monke
     assert addresses["endpoints"][0]["addresses"] == ["10.96.0.20"]
 
 
+@pytest.mark.parametrize("name", ["drain", "wait_timeout"])
+def test_no_time_is_negative(name: str) -> None:
+    with pytest.raises(MeshlbError, match=f"{name} is -1"):
+        chained_run.run(params(**{"drain": 1, "wait_timeout": 1, name: -1}), False, False)
+
+
 def test_nothing_is_written_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     done = Writing(monkeypatch, [world(SHOP, gateway=False)])
     with pytest.raises(MeshlbError, match="MLB616"):

@@ -185,6 +185,7 @@ def test_what_the_pods_are_told_already_is_kept() -> None:
     assert text == '{"concurrency": 2, "gatewayTopology": {"numTrustedProxies": 1}}'
 
 
+CART = {"path": "/", "backend": {"namespace": APPS, "service": "cart", "port": 80}}
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown option": ({"platform_options": {"x": 1}}, "platform_options has 'x'"),
     "a wrong choice": ({"platform_options": {"verify": "maybe"}}, "platform_options.verify"),
@@ -195,6 +196,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a path without a backend": ({"hosts": [{"paths": [{"path": "/"}]}]}, "hosts[0].paths[0] has no backend"),
     "a backend that does not exist": (
         {"hosts": [{"paths": [{"backend": {"namespace": APPS, "service": "x", "port": 1}}]}]}, "does not exist"),
+    "no hosts": ({"hosts": []}, "hosts is empty"),
+    "a host twice": ({"hosts": [*HOSTS, {**HOSTS[0], "host": PUBLIC.upper()}]}, f"hosts[1] is {PUBLIC} once more"),
+    "two backends of a path": ({"hosts": [{"host": PUBLIC, "paths": [*HOSTS[0]["paths"], CART]}]}, "leads path / to two backends"),
+    "a certificate without TLS": ({"gateway": {"tls": {"credential_name": "x"}}}, "its mode is none"),
     "a negative number": ({"client_address": {"trusted_hops": -1}}, "trusted_hops is -1"),
     "a path of another type": (
         {"hosts": [{"paths": [{"path_type": "X", "backend": {"namespace": APPS, "service": "shop", "port": 80}}]}]}, "of type 'X'"),
