@@ -25,7 +25,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import 
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, plan_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import namespaces_served
 from ansible_collections.meshlb.istio.plugins.module_utils.session import Result, Session, deliver, report, start
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import extra_kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import check_kinds, extra_kinds
 
 ESSENTIAL = (kinds.SERVICE, kinds.POD, kinds.INGRESS, kinds.INGRESS_CLASS, kinds.NAMESPACE)
 """Without these no plan can be right, so a run that may not read them stops; all others become findings."""
@@ -38,7 +38,7 @@ def reading_kinds() -> tuple[str, ...]:
 
 def run(params: Mapping[str, Any], check_mode: bool, diff: bool) -> Result:
     """Plan and write (or take back); raises :class:`MeshlbError` before anything is written."""
-    session = start(params, check_mode, reading_kinds(), config_map_namespaces)
+    session = start(params, check_mode, (*reading_kinds(), *check_kinds()), config_map_namespaces)
     live = session.snapshot
     demand(live)
     load_balancers, findings = detect(live)

@@ -76,6 +76,7 @@ class AwsAlb(Platform):
         ChainOption("group_name", "The group of Ingresses that share one ALB."),
     )
     chain_kinds = (f"LoadBalancerConfiguration.{OWN_KINDS.partition('/')[0]}", f"TargetGroupConfiguration.{OWN_KINDS.partition('/')[0]}")
+    check_kinds = (f"TargetGroupConfiguration.{OWN_KINDS.partition('/')[0]}",)
 
     def scheme_of(self, snapshot: Snapshot, route: Obj) -> Scheme:
         return "tls" if annotations_of(route).get(f"{PREFIX}/backend-protocol") == "HTTPS" else "http"

@@ -89,6 +89,7 @@ class AzureAgc(Platform):
         ChainOption("client_secret", "Secret in the gateway's namespace with the client certificate that it shows to the gateway."),
     )
     chain_kinds = (HEALTH_CHECK, BACKEND_TLS)
+    check_kinds = (HEALTH_CHECK,)
 
     def chain_front(self, request: ChainRequest) -> Front:
         check = self.health_of_gateway(request)

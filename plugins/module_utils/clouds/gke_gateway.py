@@ -75,6 +75,7 @@ class GkeGateway(Platform):
         gke.BACKEND_PROTOCOL,
     )
     chain_kinds = (HEALTH_CHECK, BACKEND_POLICY, GATEWAY_POLICY)
+    check_kinds = (HEALTH_CHECK,)
 
     def ends_tls(self, request: ChainRequest) -> bool:
         return _has_certificate(request)

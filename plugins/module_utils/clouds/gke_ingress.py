@@ -82,6 +82,7 @@ class GkeIngress(Platform):
         gke.BACKEND_PROTOCOL,
     )
     chain_kinds = (BACKEND_CONFIG, FRONTEND_CONFIG, MANAGED_CERTIFICATE)
+    check_kinds = (BACKEND_CONFIG,)
 
     def scheme_of(self, snapshot: Snapshot, route: Obj) -> Scheme:
         return "http"

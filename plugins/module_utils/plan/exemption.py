@@ -34,6 +34,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base 
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, Wish
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
 
+FRONTS = {"HTTPRoute": "gateway_api", "Ingress": "ingress", "Service": "service"}
 NAME = "port_exemption"
 """What a plan calls this way; it is no strategy, as it gives no mutual TLS."""
 
@@ -153,9 +154,10 @@ def _health(snapshot: Snapshot, profile: Profile, opening: Opening) -> tuple[Pro
     name = str(dig(opening.service, "metadata", "name"))
     target = CheckTarget(opening.namespace, name, HealthCheck("http", STATUS_PORT))
     gateway = GatewayTarget(name="", namespace=opening.namespace, service="", port=0)
-    # Who checks a Service's port by itself is told which one.
-    port = {"service_port": opening.plans[0].route.backend.port}
-    answer: Front = profile.health_check(target, ChainRequest(name=object_name(f"meshlb-{name}", 50), gateway=gateway, options=port))
+    # Who checks a Service's port by itself is told which one, and who is made of several kinds, of which.
+    route = opening.plans[0].route
+    asked = {"service_port": route.backend.port, "front": FRONTS.get(route.object.kind, "")}
+    answer: Front = profile.health_check(target, ChainRequest(name=object_name(f"meshlb-{name}", 50), gateway=gateway, options=asked))
     if answer.refusal:
         return Proposal(), [finding("MLB613", f"health check of {opening.namespace}/{name}: {answer.refusal}", ref_of(opening.service))]
     wishes, findings = [], [finding("MLB613", step) for step in answer.steps]

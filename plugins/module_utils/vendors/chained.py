@@ -38,6 +38,9 @@ class Chained:
     chain_kinds: tuple[str, ...] = ()
     """Kind keys that :meth:`chain_front` may create: read in a run of chained mode, besides those of ``kinds``."""
 
+    check_kinds: tuple[str, ...] = ()
+    """Kind keys that :meth:`health_check` may create, also for an application: standalone mode has to find them again."""
+
     def chain_front(self, request: ChainRequest) -> Front:
         """What it needs on its own side so that it sends to the gateway: a pure function of the request."""
         return Front(refusal=f"how {self.title} is given a new route to a gateway is not known")

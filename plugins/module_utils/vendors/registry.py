@@ -88,6 +88,11 @@ def named(snapshot: Snapshot, word: str) -> Profile | None:
     return next((item for item in profiles_of(snapshot) if word in (item.id, *item.also_called)), None)
 
 
+def check_kinds() -> tuple[str, ...]:
+    """Kind keys that say how a load balancer checks a Service."""
+    return tuple(sorted({kind for item in (*PROFILES, *PLATFORMS) for kind in item.check_kinds}))
+
+
 def chain_kinds() -> tuple[str, ...]:
     """Kind keys that load balancers take on their side of a chain."""
     return tuple(sorted({kind for item in (*PROFILES, *PLATFORMS) for kind in item.chain_kinds}))

@@ -9,11 +9,12 @@ import copy
 import re
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.chaining import CheckTarget, HealthCheck
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.base import Platform
 from ansible_collections.meshlb.istio.plugins.module_utils.clouds.registry import PLATFORMS
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import kind_key
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_attachment import GROUP
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import PROFILES
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import PROFILES, check_kinds
 
 from tests.unit.plugins.module_utils.clouds.kit import GATEWAY, request, target
 
@@ -36,6 +37,15 @@ def test_facts_are_complete(platform: Platform) -> None:
     assert (facts.hops > 0) == (facts.forwarded_for != "absent")
     assert len({item.name for item in platform.chain_options}) == len(platform.chain_options)
     assert all(item.description.endswith(".") for item in platform.chain_options)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS, ids=lambda item: item.id)
+@pytest.mark.parametrize("front", ["ingress", "gateway_api"])
+def test_what_checks_an_application_is_found_again(platform: Platform, front: str) -> None:
+    """Standalone mode reads the kinds that it may create, so that a second run knows them and rollback takes them away."""
+    asked = request(gateway=target(service="", namespace="apps"), front=front, service_port=80)
+    bodies = platform.health_check(CheckTarget("apps", "shop", HealthCheck("http", 15021)), asked).bodies
+    assert {kind_key(body["apiVersion"], body["kind"]) for body in bodies} <= {*platform.check_kinds} & {*check_kinds()}
 
 
 @pytest.mark.parametrize("platform", PLATFORMS, ids=lambda item: item.id)

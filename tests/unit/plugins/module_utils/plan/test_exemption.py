@@ -93,9 +93,9 @@ def test_who_can_do_more_is_named() -> None:
     assert "Azure Application Gateway for Containers can do more" in alb.mode("standalone_mtls").why
 
 
-def routed(*objects: Obj) -> Snapshot:
+def routed(*objects: Obj, controller: str = "alb.networking.azure.io/alb-controller") -> Snapshot:
     """A route of the one platform that may speak mutual TLS by itself: no sidecar can help it all the same."""
-    agc = [gateway_class("alb.networking.azure.io/alb-controller", "agc"), gateway(listener(), name="front", where=APPS, class_name="agc")]
+    agc = [gateway_class(controller, "agc"), gateway(listener(), name="front", where=APPS, class_name="agc")]
     leads = route("shop", rule(to_service("shop")), parents=[{"name": "front"}], where=APPS)
     return live(namespace(APPS), *agc, leads, service("shop"), pod("shop"), *objects)
 
@@ -116,6 +116,12 @@ def test_with_its_extension_nothing_is_certain_of_a_platform() -> None:
     assert run(snapshot).written == []
     (plan,) = run(routed(STRICT, extension), exempt=False).plan.routes
     assert plan.before.verdict == "refused"
+
+
+def test_the_check_is_of_the_kind_that_the_route_is_of() -> None:
+    done = run(routed(STRICT, controller="gateway.k8s.aws/alb"))
+    assert [item.partition(f" {APPS}/")[0] for item in done.written] == ["create TargetGroupConfiguration", "create PeerAuthentication"]
+    assert run(done.after).written == []
 
 
 def test_a_group_gets_its_check_without_being_asked_which_port() -> None:
