@@ -36,6 +36,14 @@ def answers(setting: dict[str, Any], target: dict[str, Any]) -> bool:
         return False
 
 
+def taken_out(setting: dict[str, Any]) -> list[str]:
+    """Targets that take nothing new, whatever their checks say."""
+    if not os.path.exists(setting["taken_out"]):
+        return []
+    with open(setting["taken_out"], encoding="utf-8") as file:
+        return file.read().split()
+
+
 def rules(setting: dict[str, Any], ready: list[dict[str, Any]]) -> str:
     """All of the table, for nft; where nothing is ready connections are refused."""
     match = f"ip daddr {setting['address']} tcp dport {setting['port']}"
@@ -61,6 +69,7 @@ def main(path: str) -> None:
                 seen[item["name"]] = (good, number + 1 if good == last else 1)
                 if seen[item["name"]][1] >= IN_A_ROW:
                     state[item["name"]] = good
+            state |= dict.fromkeys(taken_out(setting), False)
             ready = [item for item in targets if state[item["name"]]]
             if written != [item["name"] for item in ready]:
                 subprocess.run(["nft", "-f", "-"], input=rules(setting, ready), text=True, check=True)

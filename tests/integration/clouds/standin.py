@@ -98,6 +98,10 @@ class StandIn:
         wait_for(lambda: all(self.states().get(name) == state for name in wanted), f"{', '.join(wanted)} to be {state}", PATIENCE, 0.05)
         return time.time()
 
+    def take_out(self, name: str) -> float:
+        """Send nothing new to a target, as a controller has it once the Service's endpoints lack the pod; gives the moment."""
+        raise NotImplementedError
+
     def clean(self) -> None:
         """Take back what outlives the program."""
 
@@ -205,6 +209,10 @@ class Proxy(StandIn):
                 found[fields[1]] = state if state in ("UP", "DOWN", "no check") else "UP" if state.startswith("UP") else "DOWN"
         return found
 
+    def take_out(self, name: str) -> float:
+        self._ask(f"set server gateway/{name} state drain")
+        return time.time()
+
     def _ask(self, words: str) -> str:
         with socket.socket(socket.AF_UNIX) as connection:
             try:
@@ -224,6 +232,7 @@ class Forwarder(StandIn):
         path.write_text(json.dumps({
             "address": self.network.address, "port": PORT, "interval": INTERVAL, "targets": targets, "path": self.setting.check_path,
             "check": self.setting.check, "proxy": self.setting.check_proxy, "states": str(self.folder / "states.json"),
+            "taken_out": str(self.folder / "taken-out"),
         }))  # fmt: skip
         return [sys.executable, str(HERE / "forwarder.py"), str(path)]
 
@@ -231,6 +240,10 @@ class Forwarder(StandIn):
         path = self.folder / "states.json"
         found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         return found
+
+    def take_out(self, name: str) -> float:
+        (self.folder / "taken-out").write_text(name)
+        return self.wait_until("DOWN", name)
 
     def clean(self) -> None:
         """The rules are the namespace's, not the program's."""

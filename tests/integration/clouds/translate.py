@@ -28,7 +28,8 @@ def aws_alb(seen: Seen) -> Setting:
     assert said["healthcheck-protocol"] == "HTTP" and said["success-codes"] == "200"
     by_pods = said["target-type"] == "ip"
     targets = (seen.to_pods if by_pods else seen.to_nodes)(service, number, checked(service, said["healthcheck-port"], by_pods))
-    return Setting(targets, tls=said["backend-protocol"] == "HTTPS", check_path=said["healthcheck-path"])
+    # The controller says nothing of draining; a target group's own default is five minutes.
+    return Setting(targets, tls=said["backend-protocol"] == "HTTPS", check_path=said["healthcheck-path"], drains=True)
 
 
 def alibaba_alb(seen: Seen) -> Setting:

@@ -97,10 +97,21 @@ def plan_chain(
     case = Case(base, profile, load_balancer, options, request, state, client, lead.front, seen, bodies)
     findings = [*preflight(case), *_beside(profile, routes, options)]
     findings += (*side.findings, *lead.findings, *_about(lead), *_address_unknown(lead, state))
-    findings += (finding("MLB613", step) for step in lead.front.steps)
+    findings += (finding("MLB613", step) for step in (*lead.front.steps, *_late(profile, lead.front)))
     return ChainPlan(
         state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.wishes,
         tuple(_chained(live, base, state, load_balancer, lead, options, side.routes)), tuple(dict.fromkeys(findings)),
+    )
+
+
+def _late(profile: Profile, front: Front) -> tuple[str, ...]:
+    """What to do where the load balancer's own check does not see that a gateway pod is about to end."""
+    if front.check.kind != "tcp":
+        return ()
+    return (
+        f"{profile.title} checks that a gateway pod takes connections, which it does until its proxy ends: 5 s after the pod is told to, "
+        "by Istio's default. If its controller needs longer to take a pod out, give the gateway's pods longer in the annotation "
+        "proxy.istio.io/config (terminationDrainDuration), and a terminationGracePeriodSeconds above that.",
     )
 
 
