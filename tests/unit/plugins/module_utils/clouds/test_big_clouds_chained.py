@@ -55,6 +55,12 @@ def test_a_chain_to_a_gateway_that_is_there(platform: str, case: tuple[Obj, dict
     assert [item for item in done.findings if item.severity == "error"] == []
 
 
+@pytest.mark.parametrize(("tls", "late"), [({}, False), (TLS, True)], ids=["the status port", "the gateway's own port"])
+def test_who_cannot_see_a_pod_end_is_told_to_give_it_longer(tls: dict[str, Any], late: bool) -> None:
+    done = round_trip(world(AKS, kinds=AZURE_KINDS), **planned_for("azure_agic", AGIC, tls))
+    assert any("terminationDrainDuration" in item.message for item in done.findings if item.code == "MLB613") == late
+
+
 @pytest.mark.parametrize(("platform", "case"), CHAINS.items(), ids=CHAINS)
 def test_a_chain_to_a_gateway_that_istio_is_to_make(platform: str, case: tuple[Obj, dict[str, Any], list[str]]) -> None:
     here, options, dummy = case
