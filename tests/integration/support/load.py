@@ -13,12 +13,14 @@ from itertools import cycle, takewhile
 
 from .traffic import Answer, Entry, Target, ask, connect, exchange
 
+# Seconds between a client's requests: without it the clients take the processors that the load balancer and the run need.
+PAUSE = 0.02
 # A connection that is closed while nobody uses it; whoever sends on it at that moment gets no answer.
 CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
 
 class Load:
-    """Requests without a pause until it ends: half of the clients make a connection for each, the others keep theirs."""
+    """Requests all the time until it ends: half of the clients make a connection for each, the others keep theirs."""
 
     def __init__(self, entry: Entry, targets: Sequence[Target], together: int = 4) -> None:
         self.answers: list[Answer] = []
@@ -32,7 +34,7 @@ class Load:
 
     def _in_turn(self, first: int) -> Iterator[Target]:
         start = first % len(self._targets)
-        return takewhile(lambda target: not self._over.is_set(), cycle([*self._targets[start:], *self._targets[:start]]))
+        return takewhile(lambda target: not self._over.wait(PAUSE), cycle([*self._targets[start:], *self._targets[:start]]))
 
     def _ask(self, first: int) -> None:
         for target in self._in_turn(first):
