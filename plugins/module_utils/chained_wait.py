@@ -20,8 +20,11 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.rollout impor
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 
 INTERVAL = 1.0
-SETTLE = 4.0
-"""Seconds that proxies and load balancers get to take in what was written: neither says when it has."""
+SETTLE = 5.0
+"""Seconds that proxies and load balancers get to take in what was written: neither says when it has.
+
+Some look every few seconds alone (3.3 of them were met), and reload after that.
+"""
 _WRITTEN = "The gateway's side is written, and the load balancer was not led to it."
 
 

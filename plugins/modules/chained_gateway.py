@@ -95,7 +95,9 @@ options:
     type: list
     elements: dict
   drain:
-    description: For how many seconds the gateway stays after the load balancer was led away from it, for requests on their way.
+    description:
+      - For how many seconds the gateway stays after the load balancer was led away from it, for requests on their way.
+      - It has to be longer than the load balancer takes to notice. Some look every 3.3 seconds alone, and lost requests with O(drain=3).
     type: int
     default: 10
 seealso:

@@ -6,6 +6,7 @@
 Source: kubernetes/ingress-nginx docs/user-guide/nginx-configuration/annotations.md, internal/ingress/annotations/proxyssl/main.go,
 internal/ingress/controller/controller.go, rootfs/etc/nginx/lua/balancer.lua. nginx is reloaded first and told the endpoints of a new
 upstream after that, so that a location that names an upstream for the first time answers 503 for a moment: a keeper names both upstreams.
+It looks for changes every 3.3 seconds at most (--sync-rate-limit), so a gateway that goes 3 seconds after the switch goes too early.
 """
 
 from __future__ import annotations

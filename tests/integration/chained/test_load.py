@@ -17,8 +17,6 @@ from .page import HOST_BY_HOST, THERE_AND_BACK, note
 from .scene import EXPECTED, NEWS, all_of
 
 TURNS = int(os.environ.get("MESHLB_TURNS", "2"))
-# Seconds; the default, which the other test waits, is longer.
-DRAIN = 3
 HOSTS = sorted({target.host for target in EXPECTED})
 
 
@@ -51,8 +49,8 @@ def test_no_request_is_lost_host_by_host(chain: Chain) -> None:
         chain.reaches(alone)
         chain.run(hosts=HOSTS)
         chain.reaches(all_of("mutual_tls"))
-        chain.take_back(hosts=[host for host in HOSTS if host != NEWS.host], drain=DRAIN)
+        chain.take_back(hosts=[host for host in HOSTS if host != NEWS.host])
         chain.reaches(alone)
-        chain.take_back(drain=DRAIN)
+        chain.take_back()
         chain.reaches(all_of("plaintext"))
     unharmed(chain, load, HOST_BY_HOST)
