@@ -32,7 +32,8 @@ def accounts(cluster: Cluster) -> Iterator[None]:
     """A place for service accounts."""
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": rights.NAMESPACE}})
     yield
-    cluster.delete("namespace", rights.NAMESPACE, "--wait=false")
+    # Waited for: another session may follow at once, and would find it on its way out.
+    cluster.delete("namespace", rights.NAMESPACE)
 
 
 @pytest.fixture(scope="session")
