@@ -175,12 +175,12 @@ class EnvoyGateway(ReferenceChain):
         found = super().chain_switch(snapshot, load_balancer, wanted, request)
         if found.refusal or not wanted:
             return found
-        bodies = (*found.bodies, *envoy_gateway_chain.tls_bodies(wanted[0].object.namespace, request))
-        if self.client_address(request).trusted_hops == 0:
-            return replace(found, bodies=bodies)
-        gateways = gateways_of(snapshot, {str(load_balancer.setting("controller"))})
-        on = parents_of(object_of(snapshot, wanted[0]), gateways)
-        return replace(found, bodies=bodies, findings=tuple(envoy_gateway_chain.header_findings(snapshot, on)))
+        route = object_of(snapshot, wanted[0])
+        on = tuple(parents_of(route, gateways_of(snapshot, {str(load_balancer.setting("controller"))})))
+        tls = envoy_gateway_chain.tls_bodies(wanted[0].object.namespace, request)
+        found = replace(found, bodies=(*found.bodies, *tls, *envoy_gateway_chain.keepers(snapshot, route, on, request)))
+        trusted = self.client_address(request).trusted_hops
+        return replace(found, findings=tuple(envoy_gateway_chain.header_findings(snapshot, on))) if trusted else found
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         return envoy_gateway_chain.preflight(snapshot, request)

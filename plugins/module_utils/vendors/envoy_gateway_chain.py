@@ -7,6 +7,9 @@ Source: envoyproxy/gateway v1.9.1 internal/gatewayapi (backendtlspolicy.go: TLS 
 name and an authority; route.go: no ExternalName, headless Services by their EndpointSlices), internal/xds/translator/listener.go
 (use_remote_address appends the client to X-Forwarded-For; disableXForwardedForAppend of a ClientTrafficPolicy leaves that out).
 
+An upstream is named after its route, so only its endpoints change at the switch; but not with mergeBackends of the EnvoyProxy (1.9), where
+7 requests were answered 503 in the lab: there an HTTPRoute for requests that nobody makes keeps both upstreams as long as there is a chain.
+
 The policy is for the Service that stands for the gateway, never for the gateway's own: Istio reads BackendTLSPolicies too, and
 would have every client of that Service speak TLS.
 """
@@ -22,6 +25,9 @@ from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import ROUTES_IN, alias_bodies, alias_name
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_keepers import keeper, keeper_host
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_references import in_backend_refs
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.envoy_gateway_settings import envoy_proxy_of
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_attachment import GATEWAY, attachments
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_policies import policies_for
 
@@ -116,6 +122,23 @@ def _about_parent(snapshot: Snapshot, request: ChainRequest) -> Iterable[Finding
         own = request.gateway.namespace
         why = f"no listener of Gateway {'/'.join(key)} takes HTTPRoutes of namespace {own} for these hosts: see its allowedRoutes"
         yield finding("MLB617", why, ref_of(gateway))
+
+
+def keepers(snapshot: Snapshot, route: Obj, gateways: Iterable[Obj], request: ChainRequest) -> tuple[Obj, ...]:
+    """Where upstreams are named after Services: an HTTPRoute for a header that nobody sends, which names those before and after."""
+    if all(dig(envoy_proxy_of(snapshot, gateway), "spec", "mergeBackends") is None for gateway in gateways):
+        return ()
+    former = [{"name": item["name"], "port": item.get("port")} for dummy, item in in_backend_refs(route)]
+    named = [*former, {"name": alias_name(request.gateway), "port": request.gateway.port}]
+    header = {"name": "meshlb-istio-keeps", "value": alias_name(request.gateway)}
+    rules = [
+        {"matches": [{"path": {"type": "Exact", "value": f"/{keeper_host(route, request)}/{number}"}, "headers": [header]}],
+         "backendRefs": [item]}
+        for number, item in enumerate(named) if item not in named[:number]
+    ]  # fmt: skip
+    hosts = dig(route, "spec", "hostnames")
+    spec = {"parentRefs": dig(route, "spec", "parentRefs", default=[]), **({"hostnames": hosts} if hosts else {}), "rules": rules}
+    return (keeper(route, request, spec),)
 
 
 def header_findings(snapshot: Snapshot, gateways: Iterable[Obj]) -> Iterable[Finding]:

@@ -13,7 +13,7 @@ from tests.unit.plugins.module_utils.cluster import APPS, EDGE, PUBLIC, Obj, obj
 from tests.unit.plugins.module_utils.plan.chain.kit import GATEWAYS, Chain, refusal
 from tests.unit.plugins.module_utils.plan.chain.test_vendor_chains import ALIAS, cluster, led
 from tests.unit.plugins.module_utils.vendors.gateways import GROUP, gateway, listener, route, rule, to_service
-from tests.unit.plugins.module_utils.vendors.test_envoy_gateway import CLASS, proxy
+from tests.unit.plugins.module_utils.vendors.test_envoy_gateway import CLASS, REF, envoy_proxy, proxy
 
 EG = "envoy_gateway"
 ROUTE = route("a", rule(to_service("shop"), path="/"), rule(to_service("cart"), path="/cart"))
@@ -46,6 +46,17 @@ def test_an_http_route_is_led_as_a_whole() -> None:
     assert done.body("Service")["spec"]["clusterIP"] == "None"
     assert (done.plan.client.mode, done.plan.client.trusted_hops) == ("x_forwarded_for", 1)
     assert not any(item.object.kind == "BackendTLSPolicy" for item in done.changes)
+
+
+def test_upstreams_that_are_named_after_services_are_kept() -> None:
+    """Only then does an upstream come or go at the switch, which cost requests in the lab."""
+    own = [gateway(infrastructure={"parametersRef": REF}), ROUTE]
+    for spec, expected in (({}, 0), ({"mergeBackends": {}}, 1)):
+        done = led(cluster(proxy(), CLASS, *own, envoy_proxy(**spec)), EG)
+        made = [item.body for item in done.changes if item.object.kind == "HTTPRoute" and item.action == "create" and item.body]
+        assert len(made) == expected
+        named = [rule["backendRefs"][0]["name"] for item in made for rule in item["spec"]["rules"]]
+        assert named == (["shop", "cart", ALIAS] if expected else [])
 
 
 TRUST: dict[str, tuple[Obj, Obj, str, Obj]] = {
