@@ -167,5 +167,7 @@ def chained(
             clients = Clients(beside, HOST, scenario.passes_tls or scenario.https, TLS_PORT if scenario.https else PORT)
             yield Chained(scenario, cluster, wanted, result, name, setting, balancer, clients)
     finally:
+        # ConfigMaps are only looked for in the namespaces that are named.
+        module(cluster, "chained_gateway", state="absent", drain=0, gateway=GATEWAY)
         module(cluster, "chained_gateway", state="absent", drain=0)
         cluster.rolled_out(NAMESPACE, f"deployment/{NAME}")
