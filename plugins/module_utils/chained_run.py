@@ -25,6 +25,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.findings import FINDI
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding, LoadBalancer, ObjectRef, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import config_map_namespaces, detect
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.inventory import about_reading
+from ansible_collections.meshlb.istio.plugins.module_utils.observe.kinds import VIRTUAL_SERVICE
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import dig, namespace_of, ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
@@ -38,6 +39,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import P
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_api import KINDS
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import chain_kinds
 
+_BESIDE = (KUBERNETES_GATEWAY, ISTIO_GATEWAY, VIRTUAL_SERVICE)
+"""Kinds that are made in the gateway's namespace."""
 _ROUTED = {"VirtualService": "hosts", "HTTPRoute": "hostnames"}
 
 
@@ -94,6 +97,11 @@ def planned(live: Snapshot, params: Mapping[str, Any]) -> tuple[ChainPlan, list[
     return plan, changes, [*plan.findings, *about]
 
 
+def gateway_namespaces(live: Snapshot) -> set[str]:
+    """Namespaces of gateways for which earlier runs made something: a ConfigMap may lie beside it."""
+    return {namespace_of(item) for kind in _BESIDE for item in live.all(kind) if is_created(item, writes.PART)}
+
+
 def chains_meant(live: Snapshot, params: Mapping[str, Any]) -> Collection[str] | None:
     """The chains that are to be taken back, ``None`` for all."""
     if params.get("hosts"):
@@ -126,9 +134,8 @@ class _Run:
         return replace(session, snapshot=session.snapshot.overlay(expected)) if expected else session
 
     def _config_map_namespaces(self, snapshot: Snapshot) -> set[str]:
-        made = {namespace_of(item) for item in snapshot.all(KUBERNETES_GATEWAY) if is_created(item, writes.PART)}
         named = set() if self._takes_all_back and not self.params.get("gateway") else {gateway_options(self.params).namespace}
-        return {*config_map_namespaces(snapshot), *made, *named}
+        return {*config_map_namespaces(snapshot), *gateway_namespaces(snapshot), *named}
 
     @property
     def _takes_all_back(self) -> bool:

@@ -93,6 +93,7 @@ class ChainRequest:
     user wants, ``auto`` for the load balancer's best; ``trusted_hops`` likewise, ``None`` for what the load balancer adds itself.
     ``alias`` says how routes that are led to the gateway name it: by its ``address``, by its ``name``, or whatever suits best;
     ``addressed``: its address is known, or will be once the gateway is there.
+    ``carried``: the load balancer's own routes for these hosts are led to the gateway, so none is made beside them.
     ``options`` are ``platform_options``, checked against :attr:`vendors.base.Profile.chain_options`. ``istio_version`` may be empty.
     """
 
@@ -106,6 +107,7 @@ class ChainRequest:
     istio_version: str = ""
     alias: Literal["auto", "address", "name"] = "auto"
     addressed: bool = False
+    carried: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def option(self, name: str, default: Any = None) -> Any:

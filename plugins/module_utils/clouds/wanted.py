@@ -36,6 +36,6 @@ def certificate_missing(request: ChainRequest, certificate: object, options: str
 def taken(request: ChainRequest, routes: Iterable[tuple[Obj, str]], why: str) -> Iterator[Finding]:
     """Routes of the load balancer's own, each with its host, in whose way a new one for that host would be."""
     for obj, host in routes:
-        if host in request.hosts:
+        if host in request.hosts and not request.carried:
             do = "take the host out of it, and name it in hosts with its paths (requests fail in between)"
             yield finding("MLB617", f"{ref_of(obj)} has host {host} already, and {why}: {do}", ref_of(obj))

@@ -9,7 +9,7 @@ images/router/haproxy/conf/haproxy-config.template (4b401a8): forwarded headers,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
     ChainFacts,
@@ -36,12 +36,13 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot impo
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Facts, RouteReading, Signs
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import is_ignored, make_backend, pinned_strategy
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.limited import Limited
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.openshift_chain import FORWARDED, switch
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.plain import joined_readings
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.switches import Switch
 
 ROUTE = "Route.route.openshift.io"
 _OWNED = "ingresscontroller.operator.openshift.io/owning-ingresscontroller"
 _HOST = "host"
-_FORWARDED = "haproxy.router.openshift.io/set-forwarded-headers"
 
 
 class OpenshiftRouter(Limited):
@@ -65,12 +66,14 @@ class OpenshiftRouter(Limited):
     chain = ChainFacts(
         hops=1, forwarded_for="replaced", server_name="never", ends_tls="optional", redirects=True,
         tls_to_gateway="termination reencrypt with destinationCACertificate; passthrough leaves the client's own TLS",
-        health="TCP, only where the gateway has several pods; it sends to ready pods", objects=("Route",),
+        health="TCP, only where the gateway has several pods; it sends to ready pods",
+        objects=("Route, its Service, which becomes one that stands for the gateway",),
         cannot=("send a client certificate to the gateway", "tell a gateway behind passthrough who the client is"),
         standalone_mtls="no where its operator makes it; with a sidecar where the router is one's own",
         proof="validated against the vendor's schema",
     )
     chain_kinds = (ROUTE,)
+    switches_routes = True
     chain_options = (
         ChainOption("termination", "Where clients' TLS ends; without it edge, or reencrypt where the gateway takes TLS.", (
             "none", "edge", "reencrypt", "passthrough")),
@@ -99,6 +102,13 @@ class OpenshiftRouter(Limited):
             steps = ("Without platform_options.destination_ca the router only takes a gateway's certificate of OpenShift's service CA.",)
         routes = tuple(_route(request, termination, number, host) for number, host in enumerate(request.hosts))
         return Front(bodies=routes, check=HealthCheck("tcp", request.gateway.target_port), steps=steps)
+
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
+    ) -> Switch:
+        ref = next(iter(routes)).object
+        found = snapshot.get(ROUTE, ref.namespace, ref.name) if ref.kind == "Route" else None
+        return switch(found, request) if found else Switch(refusal=f"{ref} becomes Routes, which are not known here")
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         """A Route whose host another namespace's older one has is not admitted; in one namespace the older one keeps the path."""
@@ -195,6 +205,6 @@ def _route(request: ChainRequest, termination: str, number: int, host: str) -> O
     return {
         "apiVersion": "route.openshift.io/v1", "kind": "Route",
         # What a client wrote into X-Forwarded-For is not handed on.
-        "metadata": {"name": name, "namespace": request.gateway.namespace, "annotations": {_FORWARDED: "replace"}},
+        "metadata": {"name": name, "namespace": request.gateway.namespace, "annotations": {FORWARDED: "replace"}},
         "spec": {**spec, **({"tls": tls} if termination != "none" else {})},
     }

@@ -90,7 +90,7 @@ def plan_chain(
     client = profile.client_address(request)
     lead = _lead(base, profile, load_balancer, _selected(routes, options), options, request)
     hosts = (*lead.carried.hosts, *options.hosts)
-    request = replace(request, hosts=_named(hosts))
+    request = replace(request, hosts=_named(hosts), carried=bool(lead.wishes))
     side = gateway_side(base, profile, options, state, request, client, lead.front, hosts)
     seen = tuple(dict.fromkeys(item.host for item in hosts))
     bodies = (*side.bodies, *side.routes, *lead.helpers)

@@ -19,7 +19,16 @@ from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot impo
 from ansible_collections.meshlb.istio.plugins.module_utils.session import Session
 
 from tests.unit.plugins.module_utils.cluster import Obj, backend, ingress, obj, path
-from tests.unit.plugins.module_utils.plan.chain.kit import GATEWAYS, gateway_service, gateway_workload, kubernetes, params, world
+from tests.unit.plugins.module_utils.plan.chain.kit import (
+    GATEWAYS,
+    chain,
+    gateway_service,
+    gateway_workload,
+    istio_gateway,
+    kubernetes,
+    params,
+    world,
+)
 
 GATEWAY = ObjectRef("gateway.networking.k8s.io/v1", "Gateway", GATEWAYS, "edge")
 ROUTE = ObjectRef("gateway.networking.k8s.io/v1", "HTTPRoute", "apps", "r")
@@ -167,3 +176,12 @@ def test_nothing_is_written_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(MeshlbError, match="MLB616"):
         done.run()
     assert done.log == []
+
+
+@pytest.mark.parametrize("configured", [[], [istio_gateway("edge")]], ids=["its own Gateway", "somebody's Gateway"])
+def test_config_maps_beside_a_gateway_are_found_again(configured: list[Obj]) -> None:
+    """Whoever takes all chains back names no gateway."""
+    cluster = world(ingress("shop", path(backend("shop"))), *configured)
+    assert chained_run.gateway_namespaces(cluster) == set()
+    made = chain(cluster, gateway={"name": "edge", "namespace": GATEWAYS})
+    assert chained_run.gateway_namespaces(made.after) == {GATEWAYS}

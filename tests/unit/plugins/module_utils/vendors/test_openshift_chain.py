@@ -11,10 +11,12 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.openshift_router import OpenshiftRouter
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import named
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.switches import Switch
 
 from tests.unit.plugins.module_utils.clouds.kit import GATEWAY, HOST, request, target
-from tests.unit.plugins.module_utils.cluster import Obj, ingress_class, live, obj
-from tests.unit.plugins.module_utils.vendors.kit import data_plane, validated
+from tests.unit.plugins.module_utils.cluster import Obj, ingress_class, live, obj, service
+from tests.unit.plugins.module_utils.plan.chain.kit import chain, world
+from tests.unit.plugins.module_utils.vendors.kit import data_plane, reading, the, validated
 
 ROUTER = OpenshiftRouter()
 TLS = target(tls=True)
@@ -94,6 +96,63 @@ HELD: dict[str, tuple[Obj, bool]] = {
 @pytest.mark.parametrize(("route", "refused"), HELD.values(), ids=HELD)
 def test_a_host_that_an_older_route_has_is_refused(route: Obj, refused: bool) -> None:
     assert [item.code for item in ROUTER.chain_preflight(live(route), request())] == (["MLB617"] if refused else [])
+
+
+def switched(route: Obj, **wanted: Any) -> Switch:
+    """What leads it to the gateway, asked as a plan asks."""
+    router = data_plane("router-default", image="openshift/origin-haproxy-router:v4.0.0", where="openshift-ingress")
+    cluster = live(router, route, service("shop"))
+    (found,) = reading(cluster, ROUTER.id)[0]
+    return ROUTER.chain_switch(cluster, the(cluster, ROUTER.id), [found], request(**wanted))
+
+
+def test_a_route_is_led_to_the_gateway_by_its_own_fields() -> None:
+    answer = switched(held("apps", tls={"termination": "edge"}), https_redirect=True)
+    assert {wish.path: wish.value for wish in answer.wishes} == {
+        ("spec", "to", "name"): "gateway-ingress-gateway", ("spec", "port"): {"targetPort": "gateway"},
+        ("metadata", "annotations", "haproxy.router.openshift.io/set-forwarded-headers"): "replace",
+        ("spec", "tls", "insecureEdgeTerminationPolicy"): "Redirect",
+    }
+    assert [(body["kind"], body["metadata"]["namespace"]) for body in answer.bodies] == [("Service", "apps"), ("EndpointSlice", "apps")]
+
+
+def test_a_route_that_speaks_tls_to_the_gateway() -> None:
+    answer = switched(held("apps", tls={"termination": "edge"}), gateway=TLS, destination_ca=CA)
+    changed = {wish.path[-1]: wish.value for wish in answer.wishes if wish.path[1] == "tls"}
+    assert changed == {"termination": "reencrypt", "destinationCACertificate": CA}
+
+
+def owned(route: Obj) -> Obj:
+    route["metadata"]["ownerReferences"] = [{"kind": "Ingress", "name": "shop"}]
+    return route
+
+
+STAYS: dict[str, tuple[Obj, dict[str, Any], str]] = {
+    "made from an Ingress": (owned(held("apps")), {}, "Ingress shop"),
+    "passthrough": (held("apps", tls={"termination": "passthrough"}), {"gateway": TLS}, "passes clients' TLS through"),
+    "re-encryption before plain HTTP": (held("apps", tls={"termination": "reencrypt"}), {}, "set gateway.tls"),
+    "no TLS before TLS": (held("apps"), {"gateway": TLS}, "has no TLS"),
+    "no TLS and a redirect": (held("apps"), {"https_redirect": True}, "has no TLS"),
+}
+
+
+@pytest.mark.parametrize(("route", "wanted", "said"), STAYS.values(), ids=STAYS)
+def test_a_route_that_stays_says_why(route: Obj, wanted: dict[str, Any], said: str) -> None:
+    assert said in switched(route, **wanted).refusal
+
+
+def test_the_whole_plan_leads_it_and_makes_no_route_beside_it() -> None:
+    router = data_plane("router-default", image="openshift/origin-haproxy-router:v4.0.0", where="openshift-ingress")
+    before = held("apps", tls={"termination": "edge"})
+    done = chain(world(router, before, kinds=("Route.route.openshift.io",)), platform="openshift_route")
+    after = done.after.get("Route.route.openshift.io", "apps", "own") or {}
+    assert (after["spec"]["to"]["name"], after["spec"]["port"]) == ("meshlb-istio-ingress-gateway", {"targetPort": "gateway"})
+    assert [item.chained for item in done.plan.routes] == [True] and not [line for line in done.written if "create Route" in line]
+    validated(after, "openshift")
+
+
+def test_a_host_that_is_led_is_in_nobodys_way() -> None:
+    assert not ROUTER.chain_preflight(live(held("apps")), request(carried=True))
 
 
 def test_it_is_found_once_and_answers_to_both_names() -> None:
