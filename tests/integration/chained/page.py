@@ -13,7 +13,7 @@ from tests.integration.support.cluster import Cluster
 from tests.integration.support.load import Load
 from tests.integration.support.modules import module
 
-from .fronts import ALL
+from .fronts import FRONTS
 
 APIS = {"istio": "Istio's", "gateway_api": "Kubernetes Gateway API"}
 THERE_AND_BACK, HOST_BY_HOST = "there and back", "host by host"
@@ -53,14 +53,16 @@ def read(text: str) -> list[Row]:
 
 
 def write(path: Path, cluster: Cluster) -> None:
-    """The page, with what it was measured with."""
+    """The page, with what it was measured with. What was not measured now stays as an earlier run wrote it."""
+    earlier = read(path.read_text(encoding="utf-8")) if path.exists() else []
+    rows = {(row.front, row.api, row.what): row for row in (*earlier, *ROWS)}
     lines = [*HEAD, *(f"- {name} {version}" for name, version in _versions(cluster)), ""]
-    path.write_text("\n".join([*lines, *COLUMNS, *map(str, ROWS), ""]), encoding="utf-8")
+    path.write_text("\n".join([*lines, *COLUMNS, *(str(rows[key]) for key in sorted(rows)), ""]), encoding="utf-8")
 
 
 def _versions(cluster: Cluster) -> list[tuple[str, str]]:
     info = module(cluster, "lb_info")
-    places = {(front.namespace, front.name) for front in ALL}
+    places = {(front.namespace, front.name) for front in FRONTS.values()}
     found = {(item["title"], item["version"]) for item in info["load_balancers"] if (item["namespace"], item["name"]) in places}
     return [("Kubernetes", cluster.version), ("Istio", ", ".join(info["mesh"]["versions"])), *sorted(found)]
 
@@ -86,5 +88,5 @@ the request once more, as HTTP clients do.
 A name with a suffix is the same load balancer with another kind of route: `contour` are HTTPProxies, `skipper_groups` RouteGroups,
 `traefik_rules` one IngressRoute for several hosts, `emissary` Mappings.
 
-Measured with:
+Each row is of its last run (MESHLB_CHAINED names some load balancers). Measured with:
 """.splitlines()
