@@ -48,8 +48,9 @@ options:
     default: auto
   strict_exemption:
     description:
-      - For routes of load balancers outside of the cluster that a STRICT backend refuses, write the least exemption, which is a
-        PeerAuthentication that lets plaintext in to that workload's port alone, and the health check that goes with it.
+      - For routes of load balancers outside of the cluster (or of a platform's own ones, which can have no sidecar) that a STRICT
+        backend refuses, write the least exemption, which is a PeerAuthentication that lets plaintext in to that workload's port alone,
+        and the health check that goes with it.
       - Everybody who reaches the pods can use such a port in plaintext. Chained mode (M(meshlb.istio.chained_gateway)) needs none.
     type: bool
     default: false

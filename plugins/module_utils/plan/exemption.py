@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Load balancers outside of the cluster in standalone mode: what holds for their routes, and the least that would let them in.
+"""Load balancers outside of the mesh in standalone mode: what holds for their routes, and the least that would let them in.
 
 They have no identity in the mesh, so a workload that demands mutual TLS refuses them. The least exemption is one port of one workload:
 a PeerAuthentication with ``portLevelMtls``, which leaves the mode of all its other ports to whoever set it.
@@ -54,9 +54,11 @@ class Opening:
 
 
 def is_outside(snapshot: Snapshot, load_balancer: LoadBalancer) -> bool:
-    """Whether it is a platform outside of the cluster, of which chained mode's facts are known."""
+    """Whether it is outside of the mesh for good: outside of the cluster, or a platform's own pods, which can have no sidecar."""
     profile = profile_of(snapshot, load_balancer.vendor)
-    return bool(profile.outside) and bool(profile.chain.proof)
+    mutual = dict(load_balancer.modes).get("standalone_mtls")
+    never = profile.chain.standalone_mtls.startswith("no") and mutual is not None and not mutual.supported
+    return bool(profile.chain.proof) and (bool(profile.outside) or never)
 
 
 def about_outside(snapshot: Snapshot, plan: RoutingPlan, load_balancers: Iterable[LoadBalancer]) -> Iterator[Finding]:

@@ -62,6 +62,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown-option": ({"platform_options": {"colour": "red"}}, "colour", "It knows"),
     "unknown-platform": ({"load_balancer": None, "platform": "abacus"}, "abacus", "Known are"),
     "no-way-to-check": ({"load_balancer": None, "platform": "gke_ingress", "hosts": [FULL]}, "MLB604", "Install the kind"),
+    "kind-that-is-missing": ({"load_balancer": None, "platform": "openshift_route", "hosts": [FULL]}, "MLB607", "CustomResourceDefinition"),
     "addresses-with-ports": ({"load_balancer": None, "platform": "azure_agic", "hosts": [FULL]}, "MLB606", "client_address.mode"),
     "unknown-load-balancer": ({"load_balancer": {"namespace": "nowhere", "name": "abacus"}}, "abacus", "Found were"),
 }  # fmt: skip

@@ -23,6 +23,7 @@ from tests.unit.plugins.module_utils.cluster import (
     ingress_class,
     live,
     namespace,
+    obj,
     path,
     peer_authentication,
     pod,
@@ -31,7 +32,7 @@ from tests.unit.plugins.module_utils.cluster import (
 )
 from tests.unit.plugins.module_utils.planning import Run, contents, taken_back
 from tests.unit.plugins.module_utils.vendors.gateways import gateway, gateway_class, listener, route, rule, to_service
-from tests.unit.plugins.module_utils.vendors.kit import noted
+from tests.unit.plugins.module_utils.vendors.kit import data_plane, noted
 
 PREFIX = "alb.ingress.kubernetes.io"
 STRICT = peer_authentication("STRICT", where=APPS)
@@ -56,6 +57,17 @@ def test_what_holds_is_said() -> None:
     (told,) = (item for item in run(world(STRICT), exempt=False).findings if item.code == "MLB614")
     assert "1 are refused" in told.message and "port 8080 of the pods behind apps/shop" in told.message
     assert run(world(STRICT), exempt=False).written == []
+
+
+def test_a_platforms_own_pods_that_can_have_no_sidecar_are_outside_too() -> None:
+    router = data_plane("router-default", image="openshift/origin-haproxy-router:v4.0.0", where="openshift-ingress")
+    led = obj("route.openshift.io/v1", "Route", APPS, "shop", spec={"host": "shop.example.com", "to": {"kind": "Service", "name": "shop"}})
+    cluster = live(namespace(APPS), router, led, service("shop"), pod("shop"), STRICT)
+    (told,) = (item for item in run(cluster, exempt=False).findings if item.code == "MLB614")
+    assert "strict_exemption would open port 8080 of the pods behind apps/shop" in told.message
+    done = run(cluster)
+    assert done.written == [f"create PeerAuthentication {APPS}/meshlb-exemption-shop-8080"]
+    assert contents(taken_back(done.after)) == contents(cluster)
 
 
 def test_the_least_exemption_is_one_port_of_one_workload() -> None:
