@@ -129,6 +129,8 @@ def gateway_service(**notes: str) -> Obj:
 
 
 OLD = "service.alpha.kubernetes.io/app-protocols"
+
+
 def config(check: Obj) -> Obj:
     """Somebody's own BackendConfig."""
     return obj("cloud.google.com/v1", "BackendConfig", GATEWAY, "own", spec={"healthCheck": check} if check else {})
