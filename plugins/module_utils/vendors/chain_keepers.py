@@ -10,6 +10,7 @@ in between is answered 503. With a keeper no upstream comes or goes at the momen
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Route, replace
@@ -66,3 +67,17 @@ def with_ingress_keeper(
         for number, item in enumerate(unique)
     ]
     return replace(found, bodies=(*found.bodies, keeper(ingress, request, {"rules": rules}, notes)))
+
+
+def http_route_spec(route: Obj, request: ChainRequest, kept: Iterable[tuple[str, list[Obj]]]) -> Obj:
+    """An HTTPRoute for the same hosts, as a listener may be for these alone, and for a header that nobody sends.
+
+    ``kept``: per rule the end of its path, and the upstreams that it names.
+    """
+    header = {"name": "meshlb-istio-keeps", "value": alias_name(request.gateway)}
+    host, hosts = keeper_host(route, request), dig(route, "spec", "hostnames")
+    rules = [
+        {"matches": [{"path": {"type": "Exact", "value": f"/{host}{end}"}, "headers": [header]}], "backendRefs": upstreams}
+        for end, upstreams in kept
+    ]  # fmt: skip
+    return {"parentRefs": dig(route, "spec", "parentRefs", default=[]), **({"hostnames": hosts} if hosts else {}), "rules": rules}

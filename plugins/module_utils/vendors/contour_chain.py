@@ -20,8 +20,12 @@ from ansible_collections.meshlb.istio.plugins.module_utils.chaining import Chain
 from ansible_collections.meshlb.istio.plugins.module_utils.model import Route, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import alias_name
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_keepers import keeper, keeper_host, with_ingress_keeper
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_keepers import (
+    http_route_spec,
+    keeper,
+    keeper_host,
+    with_ingress_keeper,
+)
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_references import in_backend_refs
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.contour_proxies import OWN_CLASS
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.ingresses import CLASS_ANNOTATION
@@ -67,13 +71,9 @@ def _http_proxy(obj: Obj, both: tuple[Obj, Obj], request: ChainRequest) -> Obj:
 
 
 def _http_route(obj: Obj, both: tuple[Obj, Obj], request: ChainRequest) -> Obj:
-    """For the same hosts, as a listener may be for these alone, and for a header that nobody sends."""
+    """All Services that it names before and after."""
     named = [
         {key: value for key, value in reference.items() if key in _IDENTITY} for item in both for dummy, reference in in_backend_refs(item)
     ]
     unique = [item for number, item in enumerate(named) if item not in named[:number]]
-    header = {"name": "meshlb-istio-keeps", "value": alias_name(request.gateway)}
-    match = {"path": {"type": "Exact", "value": f"/{keeper_host(obj, request)}"}, "headers": [header]}
-    rules = [{"matches": [match], "backendRefs": unique[start : start + _MOST]} for start in range(0, len(unique), _MOST)]
-    hosts = dig(obj, "spec", "hostnames")
-    return {"parentRefs": dig(obj, "spec", "parentRefs", default=[]), **({"hostnames": hosts} if hosts else {}), "rules": rules}
+    return http_route_spec(obj, request, [("", unique[start : start + _MOST]) for start in range(0, len(unique), _MOST)])

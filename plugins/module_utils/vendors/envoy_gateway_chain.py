@@ -25,7 +25,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_ingress import ROUTES_IN, alias_bodies, alias_name
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_keepers import keeper, keeper_host
+from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_keepers import http_route_spec, keeper
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.chain_references import in_backend_refs
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.envoy_gateway_settings import envoy_proxy_of
 from ansible_collections.meshlb.istio.plugins.module_utils.vendors.gateway_attachment import GATEWAY, attachments
@@ -130,15 +130,8 @@ def keepers(snapshot: Snapshot, route: Obj, gateways: Iterable[Obj], request: Ch
         return ()
     former = [{"name": item["name"], "port": item.get("port")} for dummy, item in in_backend_refs(route)]
     named = [*former, {"name": alias_name(request.gateway), "port": request.gateway.port}]
-    header = {"name": "meshlb-istio-keeps", "value": alias_name(request.gateway)}
-    rules = [
-        {"matches": [{"path": {"type": "Exact", "value": f"/{keeper_host(route, request)}/{number}"}, "headers": [header]}],
-         "backendRefs": [item]}
-        for number, item in enumerate(named) if item not in named[:number]
-    ]  # fmt: skip
-    hosts = dig(route, "spec", "hostnames")
-    spec = {"parentRefs": dig(route, "spec", "parentRefs", default=[]), **({"hostnames": hosts} if hosts else {}), "rules": rules}
-    return (keeper(route, request, spec),)
+    unique = [(f"/{number}", [item]) for number, item in enumerate(named) if item not in named[:number]]
+    return (keeper(route, request, http_route_spec(route, request, unique)),)
 
 
 def header_findings(snapshot: Snapshot, gateways: Iterable[Obj]) -> Iterable[Finding]:
