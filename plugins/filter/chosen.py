@@ -40,7 +40,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.selection import is_named
+from ansible_collections.meshlb.istio.plugins.module_utils.detect.selection import is_named
 
 
 def chosen(load_balancers: list[dict[str, Any]], words: list[str] | str) -> list[dict[str, Any]]:

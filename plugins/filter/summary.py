@@ -46,7 +46,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.meshlb.istio.plugins.module_utils import report
+from ansible_collections.meshlb.istio.plugins.module_utils.core import tables as report
 
 
 def summary(items: Any, kind: str = "routes", proven: Any = None) -> list[str]:

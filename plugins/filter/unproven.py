@@ -41,7 +41,7 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.report import route_key
+from ansible_collections.meshlb.istio.plugins.module_utils.core.tables import route_key
 
 
 def unproven(routes: list[dict[str, Any]], proven: list[dict[str, Any]]) -> list[dict[str, Any]]:

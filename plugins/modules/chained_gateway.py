@@ -237,10 +237,10 @@ files:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.meshlb.istio.plugins.module_utils.arguments import argument_spec, module_kwargs
-from ansible_collections.meshlb.istio.plugins.module_utils.chained_arguments import chain_spec
-from ansible_collections.meshlb.istio.plugins.module_utils.chained_run import run
-from ansible_collections.meshlb.istio.plugins.module_utils.session import outcome
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained import run
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained_arguments import chain_spec
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
 
 
 def main() -> None:

@@ -134,11 +134,11 @@ findings:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.meshlb.istio.plugins.module_utils.arguments import argument_spec, module_kwargs
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import config_map_namespaces
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.inventory import describe
-from ansible_collections.meshlb.istio.plugins.module_utils.routing_run import reading_kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.session import outcome, start
+from ansible_collections.meshlb.istio.plugins.module_utils.detect.description import describe
+from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import config_map_namespaces
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.routing import reading_kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome, start
 
 
 def main() -> None:

@@ -139,9 +139,9 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.meshlb.istio.plugins.module_utils.arguments import argument_spec, module_kwargs
-from ansible_collections.meshlb.istio.plugins.module_utils.session import outcome
-from ansible_collections.meshlb.istio.plugins.module_utils.sidecar_run import run
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.sidecar import run
 
 
 def main() -> None:

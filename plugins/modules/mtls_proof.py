@@ -160,9 +160,9 @@ findings:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.meshlb.istio.plugins.module_utils.arguments import argument_spec, module_kwargs
-from ansible_collections.meshlb.istio.plugins.module_utils.proof_run import run
-from ansible_collections.meshlb.istio.plugins.module_utils.session import outcome
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.proof import run
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
 
 METHODS = ["configuration", "traffic"]
 

@@ -158,10 +158,10 @@ files:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.meshlb.istio.plugins.module_utils.arguments import argument_spec, module_kwargs
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import AUTO, NAMES
-from ansible_collections.meshlb.istio.plugins.module_utils.routing_run import run
-from ansible_collections.meshlb.istio.plugins.module_utils.session import outcome
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.routing import run
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
 
 
 def main() -> None:

@@ -15,23 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.fields import (
-    Path,
-    covers,
-    put,
-    remove,
-    resolve,
-    subtract,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
-    Obj,
-    annotations_of,
-    labels_of,
-    ref_of,
-    value_at,
-)
+from ..core.errors import MeshlbError
+from ..core.model import ABSENT
+from ..kube.objects import Obj, annotations_of, labels_of, ref_of, value_at
+from .fields import Path, covers, put, remove, resolve, subtract
 
 MANAGED_BY = ("app.kubernetes.io/managed-by", "meshlb.istio")
 REPLACED = "meshlb.istio/replaced"

@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.book import is_created, load_balancers_of
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.managers import manager_findings
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, claim, create, owned, take_back
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.widening import widened
-from ansible_collections.meshlb.istio.plugins.module_utils.chaining import Obj
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding, replace
-from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import kind_key
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.plan import ChainPlan
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import identity
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Wish
+from ..balancers.contract.chain import Obj
+from ..balancers.contract.profile import Wish
+from ..core.model import Change, Finding, replace
+from ..kube import kinds
+from ..kube.objects import kind_key
+from ..kube.snapshot import Snapshot
+from ..plan.chain.plan import ChainPlan
+from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
+from ..plan.strategies.base import identity
+from .book import is_created, load_balancers_of
+from .managers import manager_findings
+from .ownership import apply_changes, claim, create, owned, take_back
+from .widening import widened
 
 PART = "chained_gateway"
 GATEWAY, MESH, LOAD_BALANCER, LEFT_OVER = 0, 1, 2, 3

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, FieldChange
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import value_at
+from ..core.model import ABSENT, FieldChange
+from ..kube.objects import value_at
 
 Path = tuple["str | int", ...]
 

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.fields import put
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.writer import operations
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError, MissingLibrary
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Change, FieldChange, ObjectRef, replace
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import kind_key
+from ..core.errors import MeshlbError, MissingLibrary
+from ..core.model import ABSENT, Change, FieldChange, ObjectRef, replace
+from ..kube.objects import kind_key
+from .fields import put
+from .writer import operations
 
 try:
     import yaml
@@ -30,7 +30,7 @@ _CUSTOM_GROUPS = frozenset({"gateway.networking.k8s.io", "policy.networking.k8s.
 def write_output(output_dir: str, changes: Sequence[Change], check_mode: bool = False) -> tuple[bool, list[str]]:
     """Make the folder hold the changes, and nothing else of ours; gives whether it did not yet, and the files' names.
 
-    Files of others are never touched. Raises :class:`errors.MeshlbError` where one of them has a name that is needed, or
+    Files of others are never touched. Raises :class:`core.errors.MeshlbError` where one of them has a name that is needed, or
     the folder cannot be written.
     """
     if yaml is None:

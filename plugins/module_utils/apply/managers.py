@@ -8,17 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
-    Obj,
-    annotations_of,
-    dig,
-    kind_key,
-    labels_of,
-    ref_of,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ..core.findings import finding
+from ..core.model import Change, Finding
+from ..kube.objects import Obj, annotations_of, dig, kind_key, labels_of, ref_of
+from ..kube.snapshot import Snapshot
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes that can be taken back: every function gives a :class:`model.Change` and writes nothing itself.
+"""Writes that can be taken back: every function gives a :class:`core.model.Change` and writes nothing itself.
 
 A part (``service_routing``, ``lb_sidecar``) only ever touches what it wrote. Where several runs are for different load
 balancers, ``scope`` says which of them this run decides about.
@@ -13,33 +13,13 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.apply import book as books
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.fields import (
-    NoContainer,
-    Path,
-    difference,
-    is_keyed_map,
-    merge,
-    pointer,
-    put,
-    remove,
-    resolve,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Change, Finding
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
-    Obj,
-    annotations_of,
-    dig,
-    kind_key,
-    labels_of,
-    name_of,
-    namespace_of,
-    ref_of,
-    value_at,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ..core.errors import MeshlbError
+from ..core.findings import finding
+from ..core.model import ABSENT, Change, Finding
+from ..kube.objects import Obj, annotations_of, dig, kind_key, labels_of, name_of, namespace_of, ref_of, value_at
+from ..kube.snapshot import Snapshot
+from . import book as books
+from .fields import NoContainer, Path, difference, is_keyed_map, merge, pointer, put, remove, resolve
 
 Keep = Callable[[Obj], bool]
 

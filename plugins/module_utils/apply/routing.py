@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.book import is_created, load_balancers_of
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.managers import manager_findings
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import claim, create, owned, take_back
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, ref_of
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import RoutingPlan
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import identity
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.headless_twin import is_shared, widened
+from ..core.model import Change, Finding
+from ..kube.objects import Obj, ref_of
+from ..kube.snapshot import Snapshot
+from ..plan.routing import RoutingPlan
+from ..plan.strategies.base import identity
+from ..plan.strategies.headless_twin import is_shared, widened
+from .book import is_created, load_balancers_of
+from .managers import manager_findings
+from .ownership import claim, create, owned, take_back
 
 PART = "service_routing"
 # Mesh objects come first, then the load balancer is switched to them, and only then goes what nothing uses any more.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
+from ..kube.objects import Obj, dig
 
 _WORDS = frozenset({"hosts", "values"})
 """Lists of names, of which all hold."""

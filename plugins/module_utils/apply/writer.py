@@ -10,22 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any, Protocol
 
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.book import is_created
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.fields import covers, pointer
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import (
-    ApiUnreachable,
-    Conflict,
-    DryRunUnsupported,
-    MeshlbError,
-    NotFound,
-    Rejected,
-    Unauthorized,
-    WriteError,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Change, Finding, ObjectRef
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, value_at
-from ansible_collections.meshlb.istio.plugins.module_utils.parallel import attempt_all
+from ..core.errors import ApiUnreachable, Conflict, DryRunUnsupported, MeshlbError, NotFound, Rejected, Unauthorized, WriteError
+from ..core.findings import finding
+from ..core.model import ABSENT, Change, Finding, ObjectRef
+from ..core.parallel import attempt_all
+from ..kube.objects import Obj, dig, value_at
+from .book import is_created
+from .fields import covers, pointer
 
 ATTEMPTS = 5
 AGAIN = "Run again to finish the job; the same with state: absent takes back what was written."
@@ -34,7 +25,7 @@ _VOLATILE = frozenset({"resourceVersion", "generation", "managedFields"})
 
 
 class Writes(Protocol):
-    """What writing needs of a client (:class:`api.Api`)."""
+    """What writing needs of a client (:class:`kube.client.api.Api`)."""
 
     def get(self, ref: ObjectRef) -> Obj: ...
 
@@ -53,7 +44,7 @@ def write(
     """Make the changes, phases in ascending order, at most ``workers`` at a time; gives findings MLB403.
 
     ``before`` is called before each phase with its number, and may wait, or raise to end it there. Nothing is sent in
-    check mode. Raises :class:`errors.WriteError`: before anything was written where the rehearsal (a server-side dry run of every
+    check mode. Raises :class:`core.errors.WriteError`: before anything was written where the rehearsal (a server-side dry run of every
     change) finds a rejection, else with ``done``, ``failed`` and ``not_tried`` in its details.
     """
     if check_mode or not changes:

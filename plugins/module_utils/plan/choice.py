@@ -9,24 +9,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, Outcome, Route, replace
-from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import ref_of
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import fqdn
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import virtual_hosts
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import (
-    Context,
-    Proposal,
-    Strategy,
-    identity,
-    joined,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_entry import MESH_POLICY
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import STRATEGIES
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import destination_rule
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import Outcomes, attempt, in_place, served, worse
+from ..core.model import Finding, Outcome, Route, replace
+from ..istio.hosts import virtual_hosts
+from ..istio.outcome import viewer_of
+from ..istio.transport import destination_rule
+from ..kube import kinds
+from ..kube.objects import ref_of
+from ..kube.services import fqdn
+from ..kube.snapshot import Snapshot
+from .strategies.base import Context, Proposal, Strategy, identity, joined
+from .strategies.host_entry import MESH_POLICY
+from .strategies.table import STRATEGIES
+from .trial import Outcomes, attempt, in_place, served, worse
 
 Owned = Callable[[Any], bool]
 

@@ -12,27 +12,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.chaining import (
-    STATUS_PORT,
-    ChainRequest,
-    CheckTarget,
-    Front,
-    GatewayTarget,
-    HealthCheck,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Finding, LoadBalancer, RoutePlan, replace
-from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, labels_of, ref_of, selects, value_at
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.outside import able_to_more
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import endpoints, find_port
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.authn import PERMISSIVE, by_namespace, oldest_first
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import RoutingPlan
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Proposal, identity, metadata_for, object_name
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, Wish
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
+from ..balancers.contract.chain import STATUS_PORT, ChainRequest, CheckTarget, Front, GatewayTarget, HealthCheck
+from ..balancers.contract.profile import Profile, Wish
+from ..balancers.registry import profile_of
+from ..core.findings import finding
+from ..core.model import ABSENT, Finding, LoadBalancer, RoutePlan, replace
+from ..detect.outside import able_to_more
+from ..istio.authentication import PERMISSIVE, by_namespace, oldest_first
+from ..istio.outcome import predict
+from ..kube import kinds
+from ..kube.objects import Obj, dig, labels_of, ref_of, selects, value_at
+from ..kube.services import endpoints, find_port
+from ..kube.snapshot import Snapshot
+from .routing import RoutingPlan
+from .strategies.base import Proposal, identity, metadata_for, object_name
 
 FRONTS = {"HTTPRoute": "gateway_api", "Ingress": "ingress", "Service": "service"}
 NAME = "port_exemption"

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, Outcome, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.blockers import outbound_gaps
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.gateways import leads_to_gateway
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import undoes_service_routing
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import kind_key
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, fqdn, is_external_name
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.protocols import is_http
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import destination_rule, rule_tls
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import may_have_sidecar
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import sees
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
+from ..balancers.registry import profile_of
+from ..core.findings import finding
+from ..core.model import Finding, LoadBalancer, Outcome, Route
+from ..istio.blockers import outbound_gaps
+from ..istio.gateways import leads_to_gateway
+from ..istio.network import undoes_service_routing
+from ..istio.outcome import viewer_of
+from ..istio.protocols import is_http
+from ..istio.transport import destination_rule, rule_tls
+from ..istio.visibility import sees
+from ..kube.objects import kind_key
+from ..kube.services import find_port, fqdn, is_external_name
+from ..kube.snapshot import Snapshot
+from .strategies.base import Context
+from .trial import may_have_sidecar
 
 
 def plannable(context: Context, route: Route) -> bool:

@@ -9,24 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import (
-    Finding,
-    LoadBalancer,
-    Outcome,
-    Route,
-    RoutePlan,
-    replace,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.choice import choose, lost_features, outcome_with
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.remarks import about_load_balancer, about_route, plannable
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context, Proposal, Strategy
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import AUTO, BY_NAME, STRATEGIES
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import Outcomes, attempt, raw_ports, route_identity, served
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.units import units
+from ..core.findings import finding
+from ..core.model import Finding, LoadBalancer, Outcome, Route, RoutePlan, replace
+from ..detect.routes import read_routes
+from ..istio.outcome import predict
+from ..kube.snapshot import Snapshot
+from .choice import choose, lost_features, outcome_with
+from .remarks import about_load_balancer, about_route, plannable
+from .strategies.base import Context, Proposal, Strategy
+from .strategies.table import AUTO, BY_NAME, STRATEGIES
+from .trial import Outcomes, attempt, raw_ports, route_identity, served
+from .units import units
 
 
 @dataclass(frozen=True)

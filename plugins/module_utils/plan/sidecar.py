@@ -8,30 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, LoadBalancer
-from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import (
-    EXCLUDE_INBOUND_PORTS,
-    INCLUDE_INBOUND_PORTS,
-    INJECT,
-    INJECTION,
-    REVISION,
-    TLS_MODE,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
-    Obj,
-    dig,
-    kind_key,
-    label_selector_matches,
-    labels_of,
-    name_of,
-    namespace_of,
-    pod_template,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import SidecarTarget
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
+from ..balancers.contract.profile import SidecarTarget
+from ..balancers.registry import profile_of
+from ..core.errors import MeshlbError
+from ..core.model import ABSENT, LoadBalancer
+from ..istio.injection import EXCLUDE_INBOUND_PORTS, INCLUDE_INBOUND_PORTS, INJECT, INJECTION, REVISION, TLS_MODE
+from ..kube import kinds
+from ..kube.objects import Obj, dig, kind_key, label_selector_matches, labels_of, name_of, namespace_of, pod_template
+from ..kube.snapshot import Snapshot
 
 MODE = "standalone_mtls"
 CHAINED = "Chained mode (this load balancer in front of an Istio gateway) needs no sidecar."

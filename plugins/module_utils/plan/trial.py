@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Outcome, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, value_at
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import has_http_listener
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict, viewer_of
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context, Proposal, identity
+from ..core.model import LoadBalancer, Outcome, Route
+from ..detect.routes import read_routes
+from ..istio.hosts import has_http_listener
+from ..istio.outcome import predict, viewer_of
+from ..kube.objects import Obj, value_at
+from ..kube.snapshot import Snapshot
+from .strategies.base import Context, Proposal, identity
 
 Outcomes = Mapping[Route, Outcome]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
+from ..core.model import Route
 
 
 def units(routes: Iterable[Route]) -> list[tuple[Route, ...]]:

@@ -9,19 +9,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import Forbidden, MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.counters import (
-    Certificate,
-    Reading,
-    parse_certs,
-    parse_clusters,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.injection import PROXY_CONTAINER
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import PodView
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Proxy, parse_config_dump
-from ansible_collections.meshlb.istio.plugins.module_utils.parallel import attempt_all
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import Readings
+from ..core.errors import Forbidden, MeshlbError
+from ..core.parallel import attempt_all
+from ..istio.injection import PROXY_CONTAINER
+from ..istio.pods import PodView
+from ..kube.objects import Obj, dig
+from .counters import Certificate, Reading, parse_certs, parse_clusters
+from .proxy import Proxy, parse_config_dump
+from .servers import Readings
 
 CONFIGURATION = "config_dump?include_eds"
 INBOUND = "config_dump?resource=dynamic_listeners&name_regex=virtualInbound"
@@ -33,7 +28,7 @@ T = TypeVar("T")
 
 
 class Executor(Protocol):
-    """What runs a command in a container (:meth:`api.Api.exec`)."""
+    """What runs a command in a container (:meth:`kube.client.api.Api.exec`)."""
 
     def __call__(self, namespace: str, pod: str, container: str, command: list[str], timeout: float) -> str: ...
 

@@ -5,21 +5,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import read_mesh
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import dig
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import view_of
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import (
-    Endpoint,
-    by_cluster_ip,
-    endpoints,
-    find_port,
-    pods_by_ip,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.authn import effective_mode
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import Readings, ServerSide, server_side
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.targets import MOST_ADDRESSES, ready
+from ..istio.authentication import effective_mode
+from ..istio.mesh import read_mesh
+from ..istio.pods import view_of
+from ..kube import kinds
+from ..kube.objects import dig
+from ..kube.services import Endpoint, by_cluster_ip, endpoints, find_port, pods_by_ip
+from ..kube.snapshot import Snapshot
+from .servers import Readings, ServerSide, server_side
+from .targets import MOST_ADDRESSES, ready
 
 
 class Backends:

@@ -8,25 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.model import LoadBalancer, Proof, Verdict
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.capture import takes_outbound
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.counters import Certificate
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import dig, kind_key
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import PodView, view_of, workload_pods
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Endpoint, Proxy
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker, Key
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.configuration import (
-    Evaluation,
-    evaluate,
-    judge_plain,
-    others,
-    proofs,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import ServerLookup
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.targets import is_leaving
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.trace import Dialed
+from ..core.errors import MeshlbError
+from ..core.model import LoadBalancer, Proof, Verdict
+from ..istio.capture import takes_outbound
+from ..istio.pods import PodView, view_of, workload_pods
+from ..kube.objects import dig, kind_key
+from ..kube.snapshot import Snapshot
+from .asking import Asker, Key
+from .configuration import Evaluation, evaluate, judge_plain, others, proofs
+from .counters import Certificate
+from .proxy import Endpoint, Proxy
+from .servers import ServerLookup
+from .targets import is_leaving
+from .trace import Dialed
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Proof, Verdict
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Cluster, Endpoint, Proxy
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import ServerLookup, ServerSide
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.trace import BLACK_HOLE, Carrier, Dialed, trace
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.transport import PLAIN, Transport, transport_of
+from ..core.model import Proof, Verdict
+from .proxy import Cluster, Endpoint, Proxy
+from .servers import ServerLookup, ServerSide
+from .trace import BLACK_HOLE, Carrier, Dialed, trace
+from .transport import PLAIN, Transport, transport_of
 
 ORIGINAL_DESTINATION = "ORIGINAL_DST"
 WITH_ENDPOINTS = ("EDS", "STATIC", "STRICT_DNS", "LOGICAL_DNS")

@@ -13,8 +13,8 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import FilterChain, Listener, Proxy
+from ..kube.objects import Obj, dig
+from .proxy import FilterChain, Listener, Proxy
 
 RAW, TLS = "raw_buffer", "tls"
 HTTP_PROTOCOLS = ("http/1.1", "http/1.0", "h2c")

@@ -9,25 +9,16 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.counters import Reading
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Proxy
-from ansible_collections.meshlb.istio.plugins.module_utils.parallel import attempt_all
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker, Key
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.sending import Entrypoint, send
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import ServerLookup
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.targets import asked_host, asked_path
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.traffic import (
-    Answers,
-    Measurement,
-    Move,
-    Own,
-    batches,
-    difference,
-    judge_moves,
-    measure,
-)
+from ..core.errors import MeshlbError
+from ..core.model import Route
+from ..core.parallel import attempt_all
+from .asking import Asker, Key
+from .counters import Reading
+from .proxy import Proxy
+from .sending import Entrypoint, send
+from .servers import ServerLookup
+from .targets import asked_host, asked_path
+from .traffic import Answers, Measurement, Move, Own, batches, difference, judge_moves, measure
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import (
-    Finding,
-    LoadBalancer,
-    Outcome,
-    Proof,
-    Route,
-    Verdict,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.backends import Backends
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.carriers import Carriers, carriers_of
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.configuration import Evaluation, combine
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.measuring import Job, Load, measure_all
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.targets import Target, target_of
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.traffic import Measurement
+from ..core.findings import finding
+from ..core.model import Finding, LoadBalancer, Outcome, Proof, Route, Verdict
+from ..kube.snapshot import Snapshot
+from .asking import Asker
+from .backends import Backends
+from .carriers import Carriers, carriers_of
+from .configuration import Evaluation, combine
+from .measuring import Job, Load, measure_all
+from .targets import Target, target_of
+from .traffic import Measurement
 
 CONFIGURATION: Final = "configuration"
 TRAFFIC: Final = "traffic"

@@ -11,8 +11,8 @@ import ssl
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.traffic import Answers
+from ..core.errors import MeshlbError
+from .traffic import Answers
 
 PORTS = {"http": 80, "https": 443}
 
@@ -32,7 +32,7 @@ class Entrypoint:
 
 
 def parse_entrypoint(text: str) -> Entrypoint:
-    """Read ``http://10.96.0.1`` or ``https://lb.example.com:8443``. Raises :class:`errors.MeshlbError`."""
+    """Read ``http://10.96.0.1`` or ``https://lb.example.com:8443``. Raises :class:`core.errors.MeshlbError`."""
     try:
         parts = urlsplit(text)
         port = parts.port

@@ -13,17 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.capture import takes_inbound
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import PodView
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import INBOUND_PORT, Proxy
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.listeners import (
-    HTTP_PROTOCOLS,
-    ISTIO_PROTOCOLS,
-    RAW,
-    TLS,
-    Connection,
-    find_chain,
-)
+from ..istio.capture import takes_inbound
+from ..istio.pods import PodView
+from .listeners import HTTP_PROTOCOLS, ISTIO_PROTOCOLS, RAW, TLS, Connection, find_chain
+from .proxy import INBOUND_PORT, Proxy
 
 ModeOf = Callable[[dict[str, Any], int], str]
 

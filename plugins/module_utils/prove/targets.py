@@ -8,19 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import seen_address
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, name_of
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import (
-    Endpoint,
-    cluster_ips,
-    endpoints,
-    find_port,
-    is_external_name,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.trace import Dialed
+from ..core.model import Route
+from ..istio.network import seen_address
+from ..kube import kinds
+from ..kube.objects import Obj, dig, name_of
+from ..kube.services import Endpoint, cluster_ips, endpoints, find_port, is_external_name
+from ..kube.snapshot import Snapshot
+from .trace import Dialed
 
 MOST_ADDRESSES = 50
 LABEL = "meshlb-proof"

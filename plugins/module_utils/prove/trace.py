@@ -7,29 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Scheme
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import (
-    HTTP_MANAGER,
-    TCP_PROXY,
-    FilterChain,
-    Proxy,
-    join_address,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.listeners import (
-    HTTP_PROTOCOLS,
-    RAW,
-    TLS,
-    Connection,
-    find_chain,
-    find_listener,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.virtual_hosts import (
-    Destination,
-    RouteTable,
-    destinations,
-    strip_port,
-)
+from ..core.model import Scheme
+from ..kube.objects import Obj, dig
+from .listeners import HTTP_PROTOCOLS, RAW, TLS, Connection, find_chain, find_listener
+from .proxy import HTTP_MANAGER, TCP_PROXY, FilterChain, Proxy, join_address
+from .virtual_hosts import Destination, RouteTable, destinations, strip_port
 
 BLACK_HOLE = "BlackHoleCluster"
 

@@ -12,16 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Proof, Verdict
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.counters import Reading
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Endpoint, Proxy, split_address
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.configuration import (
-    ORIGINAL_DESTINATION,
-    Judgement,
-    combine,
-    judge_endpoint,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import ServerLookup
+from ..core.model import Proof, Verdict
+from .configuration import ORIGINAL_DESTINATION, Judgement, combine, judge_endpoint
+from .counters import Reading
+from .proxy import Endpoint, Proxy, split_address
+from .servers import ServerLookup
 
 PASSTHROUGH = "PassthroughCluster"
 GATEWAY_STATUSES = (502, 503, 504)

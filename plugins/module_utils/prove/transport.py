@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Cluster, Endpoint, type_of, typed_config
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.virtual_hosts import string_matches
+from ..kube.objects import Obj, dig
+from .proxy import Cluster, Endpoint, type_of, typed_config
+from .virtual_hosts import string_matches
 
 WORKLOAD_CERTIFICATE = "default"
 MESH_ROOT = "ROOTCA"

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig
+from ..kube.objects import Obj, dig
 
 _CONDITIONS = ("query_parameters", "runtime_fraction", "dynamic_metadata", "tls_context", "grpc", "cookies", "filter_state")
 

@@ -6,18 +6,7 @@
 from __future__ import annotations
 
 from .cluster import Obj
-from .scenes import (
-    NAMESPACE,
-    Scene,
-    container,
-    deployment,
-    gateway,
-    host,
-    http_route,
-    ingress,
-    ingress_class,
-    obj,
-)
+from .scenes import NAMESPACE, Scene, container, deployment, gateway, host, http_route, ingress, ingress_class, obj
 
 F5, KONG, APISIX = "k8s.nginx.org/v1", "configuration.konghq.com/v1beta1", "apisix.apache.org/v2"
 NGF, HAPROXY = "gateway.nginx.org", "ingress.v3.haproxy.org/v3"

@@ -3,7 +3,7 @@
 
 """The matrix of any load balancer: its kinds of route, each before every kind of Service port.
 
-A vendor is data: how its routes are made and where it runs (tests/integration/vendors/NAME.py). That the lab's load balancers keep
+A vendor is data: how its routes are made and where it runs (tests/integration/balancers/NAME.py). That the lab's load balancers keep
 no connection to a backend open for long is set where the lab installs them: one that is open when something changes stays as it was.
 """
 

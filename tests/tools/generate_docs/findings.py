@@ -15,7 +15,7 @@ from tests.tools.stage_collection import stage
 
 from .markdown import GENERATED, cell, section, table
 
-MODULE = "ansible_collections.meshlb.istio.plugins.module_utils.findings"
+MODULE = "ansible_collections.meshlb.istio.plugins.module_utils.core.findings"
 INTRODUCTION = (
     "What the modules say about a cluster. A code is stable: it is never given another meaning, and a retired one is not used again.\n"
 )
@@ -32,7 +32,7 @@ def page(kinds: Mapping[str, Any]) -> str:
 
 def pages(root: Path) -> dict[str, str]:
     """The page, and nothing where findings.py is not there yet."""
-    if not (root / "plugins" / "module_utils" / "findings.py").is_file():
+    if not (root / "plugins" / "module_utils" / "core" / "findings.py").is_file():
         return {}
     tree = str(stage("link", root))
     if tree not in sys.path:

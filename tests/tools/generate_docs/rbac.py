@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.tools.stage_collection import stage
 
-MODULE = "ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry"
+MODULE = "ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry"
 HEAD = """# Copyright: Contributors to the meshlb.istio project
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
@@ -56,7 +56,7 @@ def manifest(kinds: Iterable[str]) -> str:
 
 def pages(root: Path) -> dict[str, str]:
     """The manifest, and nothing where the registry is not there yet."""
-    if not (root / "plugins" / "module_utils" / "vendors" / "registry.py").is_file():
+    if not (root / "plugins" / "module_utils" / "balancers" / "registry.py").is_file():
         return {}
     tree = str(stage("link", root))
     if tree not in sys.path:

@@ -15,7 +15,7 @@ from tests.tools.stage_collection import stage
 
 from .markdown import GENERATED, cell, table
 
-MODULE = "ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry"
+MODULE = "ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry"
 INTRODUCTION = """Whatever the table says of a load balancer's own settings: `host_entry` and `headless_twin` need none, and serve every
 load balancer beside which a sidecar is possible. How each cell was proven is in the last column: **measured in the lab** (the real
 load balancer, the real mesh, the prediction compared with real requests), **validated against the vendor's schema** (what the plan
@@ -46,7 +46,7 @@ def _both(one: str, everywhere: str) -> str:
 
 def pages(root: Path) -> dict[str, str]:
     """The page, and nothing where the registry is not there yet."""
-    if not (root / "plugins" / "module_utils" / "vendors" / "registry.py").is_file():
+    if not (root / "plugins" / "module_utils" / "balancers" / "registry.py").is_file():
         return {}
     tree = str(stage("link", root))
     if tree not in sys.path:

@@ -106,7 +106,7 @@ def test_proof_is_what_the_tests_show() -> None:
 
 def test_facts_say_what_the_tests_show() -> None:
     utils = "ansible_collections.meshlb.istio.plugins.module_utils"
-    found = [*import_module(f"{utils}.vendors.registry").PROFILES, *import_module(f"{utils}.clouds.registry").PLATFORMS]
+    found = [*import_module(f"{utils}.balancers.registry").PROFILES, *import_module(f"{utils}.balancers.cloud_registry").PLATFORMS]
     names = {item.id: {item.id, *item.also_called} for item in found if item.outside}
     say_so = {item.id for item in found if item.outside and item.chain.proof == platforms.VALIDATED}
     assert say_so == {name for name, called in names.items() if called & set(validated())}

@@ -22,23 +22,17 @@ HOME, HOST = "/ro" + "ot/project/x", "pypi" + ".org"
 @pytest.mark.parametrize(
     ("rule", "name", "content", "expected"),
     [
-        (python.size, "plugins/a.py", "a = 1\n" * 300, 0),
-        (python.size, "plugins/a.py", "a = 1\n" * 301, 1),
+        (python.size, "plugins/a.py", "a = 1\n" * 500, 0),
+        (python.size, "plugins/a.py", "a = 1\n" * 501, 1),
         (python.exits, "plugins/modules/a.py", "module.exit_json()\n", 0),
         (python.exits, "plugins/module_utils/a.py", "module.fail_json(msg='')\n", 1),
         (python.exits, "plugins/module_utils/a.py", "# fail_json is for modules\n", 0),
         (python.purity, "plugins/module_utils/plan/a.py", "import dataclasses\n", 0),
         (python.purity, "plugins/module_utils/plan/deep/a.py", "def f():\n    from kubernetes import client\n", 1),
-        (python.purity, "plugins/module_utils/model.py", "import ansible.module_utils.basic\n", 1),
-        (python.purity, "plugins/module_utils/model.py", "from ansible_collections.meshlb.istio.plugins import x\n", 0),
+        (python.purity, "plugins/module_utils/core/model.py", "import ansible.module_utils.basic\n", 1),
+        (python.purity, "plugins/module_utils/core/model.py", "from ansible_collections.meshlb.istio.plugins import x\n", 0),
         (python.purity, "plugins/module_utils/plan/a.py", "from ansible_collections.kubernetes.core import x\n", 1),
         (python.purity, "plugins/module_utils/apply/a.py", "import kubernetes\n", 0),
-        (python.vendor_names, "plugins/module_utils/plan/a.py", "if vendor == 'traefik':\n    pass\n", 1),
-        (python.vendor_names, "plugins/module_utils/plan/a.py", "why = 'traefik reads it'\n", 0),
-        (python.vendor_names, "plugins/module_utils/vendors/a.py", "ID = 'traefik'\n", 0),
-        (python.vendor_names, "plugins/modules/a.py", "DOCUMENTATION = 'kong'\n", 0),
-        (python.vendor_names, "plugins/modules/a.py", "WANTED = ['kong']\n", 1),
-        (python.vendor_names, "plugins/module_utils/observe/a.py", "def f():\n    'kong'\n", 0),
         (text.licences, "plugins/a.py", HEAD, 0),
         (text.licences, "plugins/a.py", "a = 1\n", 1),
         (text.licences, "lab/run", "#!/usr/bin/env bash\n", 1),
@@ -56,6 +50,27 @@ def test_rule(tmp_path: Path, rule: Rule, name: str, content: str, expected: int
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")
     assert len(list(rule(Repository(tmp_path, [name])))) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("plugins/module_utils/plan/a.py", "if vendor == 'traefik':\n    pass\n", 1),
+        ("plugins/module_utils/plan/a.py", "why = 'traefik reads it'\n", 0),
+        ("plugins/module_utils/plan/a.py", "if vendor == 'nobody':\n    pass\n", 0),
+        ("plugins/module_utils/balancers/kong/a.py", "ID = 'kong'\n", 0),
+        ("plugins/modules/a.py", "DOCUMENTATION = 'kong'\n", 0),
+        ("plugins/modules/a.py", "WANTED = ['kong']\n", 1),
+        ("plugins/module_utils/kube/a.py", "def f():\n    'kong'\n", 0),
+        ("plugins/module_utils/kube/a.py", "KIT = 'kit'\n", 0),
+    ],
+)
+def test_only_its_folder_names_a_load_balancer(tmp_path: Path, name: str, content: str, expected: int) -> None:
+    folders = [f"plugins/module_utils/balancers/{item}/profile.py" for item in ("traefik", "kong", "kit")]
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    assert len(list(python.vendor_names(Repository(tmp_path, [*folders, name])))) == expected
 
 
 SPEC = "argument_specs:\n  main:\n    options:\n      {name}:\n        type: str\n        required: {required}\n"

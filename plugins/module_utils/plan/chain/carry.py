@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, is_external_name
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.paths import PathRule, in_order, path_rule
+from ...core.model import Backend, Route
+from ...kube import kinds
+from ...kube.services import find_port, is_external_name
+from ...kube.snapshot import Snapshot
+from .paths import PathRule, in_order, path_rule
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ClientAddress
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import mesh_config
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, dig, ref_of
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ...balancers.contract.chain import ClientAddress
+from ...core.findings import finding
+from ...core.model import Finding
+from ...istio.mesh import mesh_config
+from ...kube.objects import Obj, dig, ref_of
+from ...kube.snapshot import Snapshot
 
 ANNOTATION = "proxy.istio.io/config"
 HOPS, PROXY = "numTrustedProxies", "proxyProtocol"

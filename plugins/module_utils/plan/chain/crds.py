@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, annotations_of, dig
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.wishes import is_older
+from ...balancers.kit.wishes import is_older
+from ...kube.objects import Obj, annotations_of, dig
+from ...kube.snapshot import Snapshot
 
 DEFINITION = "CustomResourceDefinition.apiextensions.k8s.io"
 BUNDLE = "gateway.networking.k8s.io/bundle-version"

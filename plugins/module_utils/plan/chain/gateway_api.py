@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.chaining import GatewayTarget, Obj, ServiceNeeds
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.carry import HostRules
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import GatewayOptions
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.paths import PathRule, gateway_match, needs_expressions
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import ROUTES_IN, object_name
+from ...balancers.contract.chain import GatewayTarget, Obj, ServiceNeeds
+from ..strategies.base import ROUTES_IN, object_name
+from .carry import HostRules
+from .options import GatewayOptions
+from .paths import PathRule, gateway_match, needs_expressions
 
 GROUP = "gateway.networking.k8s.io"
 VERSION = f"{GROUP}/v1"

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ansible_collections.meshlb.istio.plugins.module_utils.chaining import GatewayTarget, Obj
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import CLUSTER_DOMAIN
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.carry import HostRules
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import GatewayOptions
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.paths import PathRule, istio_matches
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import ROUTES_IN, object_name
+from ...balancers.contract.chain import GatewayTarget, Obj
+from ...core.model import Backend
+from ...kube.services import CLUSTER_DOMAIN
+from ..strategies.base import ROUTES_IN, object_name
+from .carry import HostRules
+from .options import GatewayOptions
+from .paths import PathRule, istio_matches
 
 VERSION = "networking.istio.io/v1"
 ANY_HOST = "*"

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ansible_collections.meshlb.istio.plugins.module_utils.chaining import Api
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.carry import HostRules
+from ...balancers.contract.chain import Api
+from .carry import HostRules
 
 FROM_LOAD_BALANCER = "from_load_balancer"
 DEFAULT_NAME = "meshlb"

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend
+from ...core.model import Backend
 
 PathKind = Literal["exact", "prefix", "begins", "any"]
 _OWN_TYPES = ("ImplementationSpecific", "PathPrefix")

@@ -9,21 +9,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, ClientAddress, Front, Obj
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend, Finding, LoadBalancer, ObjectRef, Outcome, Route, replace
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import read_mesh
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import kind_key, ref_of, value_at
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.carry import Carried, HostRules, carry, sent_host
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import Options
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.preflight import Case, preflight
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.sides import Side, gateway_side
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.target import GatewayState, gateway_state
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.verdict import through_gateway
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import identity
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, Wish
+from ...balancers.contract.chain import ChainRequest, ClientAddress, Front, Obj
+from ...balancers.contract.profile import Profile, Wish
+from ...core.findings import finding
+from ...core.model import Backend, Finding, LoadBalancer, ObjectRef, Outcome, Route, replace
+from ...istio.mesh import read_mesh
+from ...istio.outcome import predict
+from ...kube.objects import kind_key, ref_of, value_at
+from ...kube.snapshot import Snapshot
+from ..strategies.base import identity
+from .carry import Carried, HostRules, carry, sent_host
+from .options import Options
+from .preflight import Case, preflight
+from .sides import Side, gateway_side
+from .target import GatewayState, gateway_state
+from .verdict import through_gateway
 
 _ADDRESSES = {"EndpointSlice": "endpoints", "Endpoints": "subsets"}
 _LOST = {"affinity": "its session affinity", "balancing": "its balancing", "retries": "its retries"}

@@ -8,31 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, ClientAddress, Front, Obj
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.capture import takes_outbound
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import read_mesh
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
-    dig,
-    kind_key,
-    labels_of,
-    name_of,
-    namespace_of,
-    pod_template,
-    ref_of,
-    selects,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import CLUSTER_DOMAIN
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.crds import old_kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import Options
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.target import ISTIO_GATEWAY, GatewayState
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import has_http_listener, http_destination
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import host_matches, outbound_policy
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.wishes import is_older
+from ...balancers.contract.chain import ChainRequest, ClientAddress, Front, Obj
+from ...balancers.contract.profile import Profile
+from ...balancers.kit.wishes import is_older
+from ...core.findings import finding
+from ...core.model import Finding, LoadBalancer
+from ...istio.capture import takes_outbound
+from ...istio.hosts import has_http_listener, http_destination
+from ...istio.mesh import read_mesh
+from ...istio.outcome import viewer_of
+from ...istio.visibility import host_matches, outbound_policy
+from ...kube.objects import dig, kind_key, labels_of, name_of, namespace_of, pod_template, ref_of, selects
+from ...kube.services import CLUSTER_DOMAIN
+from ...kube.snapshot import Snapshot
+from .crds import old_kinds
+from .options import Options
+from .target import ISTIO_GATEWAY, GatewayState
 
 STATUS_PORT_PROXY = "ENVOY_STATUS_PORT_ENABLE_PROXY_PROTOCOL"
 

@@ -9,23 +9,17 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ChainRequest, ClientAddress, Front, Obj, ServiceNeeds
-from ansible_collections.meshlb.istio.plugins.module_utils.findings import finding
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Finding
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
-    containers_of,
-    dig,
-    pod_template,
-    ref_of,
-    value_at,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain import gateway_api, istio_api
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.carry import HostRules
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.client import ANNOTATION, wanted_annotation
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import Options
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.target import GatewayState, takes_routes_from
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Profile, Wish
+from ...balancers.contract.chain import ChainRequest, ClientAddress, Front, Obj, ServiceNeeds
+from ...balancers.contract.profile import Profile, Wish
+from ...core.findings import finding
+from ...core.model import ABSENT, Finding
+from ...kube.objects import containers_of, dig, pod_template, ref_of, value_at
+from ...kube.snapshot import Snapshot
+from . import gateway_api, istio_api
+from .carry import HostRules
+from .client import ANNOTATION, wanted_annotation
+from .options import Options
+from .target import GatewayState, takes_routes_from
 
 _RANK = {"ClusterIP": 0, "NodePort": 1, "LoadBalancer": 2}
 

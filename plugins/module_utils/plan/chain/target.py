@@ -7,22 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.chaining import STATUS_PORT, STATUS_PORT_NAME, GatewayTarget
-from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import (
-    Obj,
-    annotations_of,
-    dig,
-    label_selector_matches,
-    labels_of,
-    name_of,
-    namespace_of,
-    pod_template,
-    selects,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import cluster_ips, find_port, target_port
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import GatewayOptions
+from ...balancers.contract.chain import STATUS_PORT, STATUS_PORT_NAME, GatewayTarget
+from ...kube import kinds
+from ...kube.objects import Obj, annotations_of, dig, label_selector_matches, labels_of, name_of, namespace_of, pod_template, selects
+from ...kube.services import cluster_ips, find_port, target_port
+from ...kube.snapshot import Snapshot
+from .options import GatewayOptions
 
 ISTIO_GATEWAY = "Gateway.networking.istio.io"
 KUBERNETES_GATEWAY = "Gateway.gateway.networking.k8s.io"

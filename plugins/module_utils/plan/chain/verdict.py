@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend, Outcome
-from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import labels_of, namespace_of, pod_template
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import endpoints, find_port, fqdn, is_headless
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.target import GatewayState
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.transport import to_endpoints
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import Viewer, sees
+from ...core.model import Backend, Outcome
+from ...istio.transport import to_endpoints
+from ...istio.visibility import Viewer, sees
+from ...kube import kinds
+from ...kube.objects import labels_of, namespace_of, pod_template
+from ...kube.services import endpoints, find_port, fqdn, is_headless
+from ...kube.snapshot import Snapshot
+from .target import GatewayState
 
 
 def through_gateway(snapshot: Snapshot, state: GatewayState, backend: Backend) -> Outcome:

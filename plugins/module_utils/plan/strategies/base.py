@@ -11,14 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Finding, LoadBalancer, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, kind_key
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import Endpoint, endpoints, find_port
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.units import switches
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Wish
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
+from ...balancers.contract.profile import Wish
+from ...balancers.registry import profile_of
+from ...core.model import Finding, LoadBalancer, Route
+from ...kube import kinds
+from ...kube.objects import Obj, kind_key
+from ...kube.services import Endpoint, endpoints, find_port
+from ...kube.snapshot import Snapshot
+from ..units import switches
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Context, Proposal, Strategy
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_entry import MESH_POLICY
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.base import Wish
-from ansible_collections.meshlb.istio.plugins.module_utils.vendors.registry import profile_of
+from ...balancers.contract.profile import Wish
+from ...balancers.registry import profile_of
+from ...core.model import Route
+from ...kube.objects import Obj
+from .base import Context, Proposal, Strategy
+from .host_entry import MESH_POLICY
 
 
 class CertsOnly(Strategy):

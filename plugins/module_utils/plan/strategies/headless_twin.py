@@ -13,22 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import EITHER_ADDRESS, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.network import seen_address
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, annotations_of, dig
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port, fqdn
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import (
-    Context,
-    Proposal,
-    Strategy,
-    metadata_for,
-    object_name,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_entry import (
-    MESH_POLICY,
-    without_mutual_tls,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.visibility import EXPORT_TO
+from ...core.model import EITHER_ADDRESS, Route
+from ...istio.network import seen_address
+from ...istio.visibility import EXPORT_TO
+from ...kube.objects import Obj, annotations_of, dig
+from ...kube.services import find_port, fqdn
+from .base import Context, Proposal, Strategy, metadata_for, object_name
+from .host_entry import MESH_POLICY, without_mutual_tls
 
 
 class HeadlessTwin(Strategy):

@@ -7,23 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, ref_of
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import find_port
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import claims_host
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.protocols import is_http
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import (
-    Context,
-    Proposal,
-    Strategy,
-    joined,
-    metadata_for,
-    object_name,
-    switched,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_entry import breaks_raw_ports
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.service_routing import BALANCING
+from ...core.model import Route
+from ...istio.hosts import claims_host
+from ...istio.outcome import viewer_of
+from ...istio.protocols import is_http
+from ...kube.objects import Obj, ref_of
+from ...kube.services import find_port
+from .base import Context, Proposal, Strategy, joined, metadata_for, object_name, switched
+from .host_entry import breaks_raw_ports
+from .service_routing import BALANCING
 
 
 class HostAlias(Strategy):

@@ -7,20 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.mesh import read_mesh
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import Obj, ref_of
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.services import Endpoint
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.authn import effective_mode
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.hosts import claims_host
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import viewer_of
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import (
-    Context,
-    Proposal,
-    Strategy,
-    metadata_for,
-    object_name,
-)
+from ...core.model import Route
+from ...istio.authentication import effective_mode
+from ...istio.hosts import claims_host
+from ...istio.mesh import read_mesh
+from ...istio.outcome import viewer_of
+from ...kube.objects import Obj, ref_of
+from ...kube.services import Endpoint
+from .base import Context, Proposal, Strategy, metadata_for, object_name
 
 MESH_POLICY = "mesh_policy"
 

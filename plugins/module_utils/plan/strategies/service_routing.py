@@ -7,13 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Route
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import (
-    Context,
-    Proposal,
-    Strategy,
-    switched,
-)
+from ...core.model import Route
+from .base import Context, Proposal, Strategy, switched
 
 BALANCING = frozenset({"affinity", "balancing", "retries", "health_checks"})
 

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Strategy
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.certs_only import CertsOnly
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.headless_twin import HeadlessTwin
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_alias import HostAlias
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.host_entry import HostEntry
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.service_routing import HostRewrite, ServiceVip
+from .base import Strategy
+from .certs_only import CertsOnly
+from .headless_twin import HeadlessTwin
+from .host_alias import HostAlias
+from .host_entry import HostEntry
+from .service_routing import HostRewrite, ServiceVip
 
 AUTO = "auto"
 STRATEGIES: tuple[Strategy, ...] = (ServiceVip(), HeadlessTwin(), HostEntry(), HostAlias(), HostRewrite(), CertsOnly())

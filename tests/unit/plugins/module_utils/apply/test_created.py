@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply import book, ownership
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Change
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, Change
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 Obj = dict[str, Any]
 PART = "service_routing"

@@ -12,9 +12,9 @@ import pytest
 import yaml
 from ansible_collections.meshlb.istio.plugins.module_utils.apply import ownership
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.files import HEADER, KUSTOMIZATION, render, write_output
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Change, FieldChange, ObjectRef
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, Change, FieldChange, ObjectRef
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 INGRESS = ObjectRef("networking.k8s.io/v1", "Ingress", "web", "shop")
 DEPLOYMENT = ObjectRef("apps/v1", "Deployment", "edge", "lb")

@@ -10,11 +10,11 @@ import itertools
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, original
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import PART, is_owned, routing_changes
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import detect
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, plan_routes
 
-from tests.unit.plugins.module_utils.cluster import (
+from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
     NGINX,
     PUBLIC,
@@ -32,7 +32,7 @@ from tests.unit.plugins.module_utils.cluster import (
     port,
     service,
 )
-from tests.unit.plugins.module_utils.planning import contents, run, taken_back
+from tests.unit.plugins.module_utils.support.planning import contents, run, taken_back
 
 STRATEGIES = ("service_vip", "host_entry", "headless_twin", "host_alias", "host_rewrite", "auto")
 INGRESS = ("Ingress.networking.k8s.io", APPS, "shop")

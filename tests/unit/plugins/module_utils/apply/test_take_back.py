@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply import book, ownership
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.apply.test_created import service
 from tests.unit.plugins.module_utils.apply.test_ownership import LB, PART, A, B, Obj, claimed, ingress

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.widening import widened
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Change
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import dig
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import dig
 
-from tests.unit.plugins.module_utils.cluster import APPS, backend, ingress, path
 from tests.unit.plugins.module_utils.plan.chain.kit import GATEWAYS, Chain, chain, kubernetes, world
+from tests.unit.plugins.module_utils.support.cluster import APPS, backend, ingress, path
 
 ONE, OTHER = "one.example.com", "other.example.com"
 ROUTES = (

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply import ownership
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.writer import operations, write
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import ApiUnreachable, Unauthorized, WriteError
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, Change, FieldChange, replace
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.objects import ref_of
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import ApiUnreachable, Unauthorized, WriteError
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, Change, FieldChange, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import ref_of
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
-from tests.unit.plugins.module_utils.fake_api import Answer, FakeApi, Request, obj, serving, status
+from tests.unit.plugins.module_utils.support.fake_api import Answer, FakeApi, Request, obj, serving, status
 
 PART = "service_routing"
 A = ("metadata", "annotations", "a")

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, original
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import PART, is_owned, routing_changes
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import detect
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.exemption import about_outside, with_exemptions
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, plan_routes
 
-from tests.unit.plugins.module_utils.cluster import (
+from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, listener, route, rule, to_service
+from tests.unit.plugins.module_utils.balancers.support import data_plane, noted
+from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
     Obj,
     backend,
@@ -30,9 +32,7 @@ from tests.unit.plugins.module_utils.cluster import (
     service,
     workload,
 )
-from tests.unit.plugins.module_utils.planning import Run, contents, taken_back
-from tests.unit.plugins.module_utils.vendors.gateways import gateway, gateway_class, listener, route, rule, to_service
-from tests.unit.plugins.module_utils.vendors.kit import data_plane, noted
+from tests.unit.plugins.module_utils.support.planning import Run, contents, taken_back
 
 PREFIX = "alb.ingress.kubernetes.io"
 STRICT = peer_authentication("STRICT", where=APPS)

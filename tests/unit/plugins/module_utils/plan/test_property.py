@@ -9,14 +9,14 @@ import random
 from functools import cache
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.detect import detect
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.matching import predict
+from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
+from ansible_collections.meshlb.istio.plugins.module_utils.detect.routes import read_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.outcome import predict
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import NAMES
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import route_identity, served, worse
 
-from tests.unit.plugins.module_utils.cluster import (
+from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
     Obj,
     annotated,
@@ -35,7 +35,7 @@ from tests.unit.plugins.module_utils.cluster import (
     to,
     virtual_service,
 )
-from tests.unit.plugins.module_utils.planning import Run, contents, run, taken_back
+from tests.unit.plugins.module_utils.support.planning import Run, contents, run, taken_back
 
 SERVICES = ("shop", "cart", "pay")
 HOSTS = ("shop.example.com", "api.example.com", "*.example.com", "")

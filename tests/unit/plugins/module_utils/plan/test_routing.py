@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.plugins.module_utils.cluster import (
+from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
     EDGE,
     PUBLIC,
@@ -33,7 +33,7 @@ from tests.unit.plugins.module_utils.cluster import (
     to,
     virtual_service,
 )
-from tests.unit.plugins.module_utils.planning import Run, run
+from tests.unit.plugins.module_utils.support.planning import Run, run
 
 FQDN = "shop.apps.svc.cluster.local"
 

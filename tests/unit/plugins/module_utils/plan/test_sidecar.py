@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.model import ABSENT, LoadBalancer, Mode, ObjectRef, replace
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, LoadBalancer, Mode, ObjectRef, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.sidecar import desired_fields, workload_of
 
 Obj = dict[str, Any]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import object_name
 
-from tests.unit.plugins.module_utils.cluster import (
+from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
     EDGE,
     NGINX,
@@ -29,7 +29,7 @@ from tests.unit.plugins.module_utils.cluster import (
     to,
     virtual_service,
 )
-from tests.unit.plugins.module_utils.planning import Run, run
+from tests.unit.plugins.module_utils.support.planning import Run, run
 
 PORTS: dict[str, tuple[Obj, int, str]] = {
     "http 80": (port(), 80, ""),

@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend, ObjectRef, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.routes import read_routes
-from ansible_collections.meshlb.istio.plugins.module_utils.plan import matching, routing, trial
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Backend, ObjectRef, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.detect.routes import read_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.istio import outcome as matching
+from ansible_collections.meshlb.istio.plugins.module_utils.plan import routing, trial
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import STRATEGIES
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.units import units
 
-from tests.unit.plugins.module_utils.cluster import (
+from tests.unit.plugins.module_utils.support.cluster import (
     Obj,
     backend,
     cluster,
@@ -27,7 +28,7 @@ from tests.unit.plugins.module_utils.cluster import (
     routes,
     service,
 )
-from tests.unit.plugins.module_utils.planning import run
+from tests.unit.plugins.module_utils.support.planning import run
 
 
 def route(name: str, **more: Any) -> Route:

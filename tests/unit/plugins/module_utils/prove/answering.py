@@ -9,8 +9,8 @@ import json
 from collections import Counter
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Outcome
+from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Outcome
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options, Proven, prove
 

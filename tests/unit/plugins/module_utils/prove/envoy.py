@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Proxy, parse_config_dump
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.proxy import Proxy, parse_config_dump
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import ServerLookup, ServerSide
 
 Obj = dict[str, Any]

@@ -7,14 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.model import (
-    Backend,
-    LoadBalancer,
-    ObjectRef,
-    Route,
-    Upstream,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Backend, LoadBalancer, ObjectRef, Route, Upstream
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 VIP = "10.96.0.5"
 WORKLOAD = ObjectRef("apps/v1", "Deployment", "lb", "nginx")

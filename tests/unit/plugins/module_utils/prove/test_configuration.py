@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Verdict
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Verdict
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.configuration import combine, evaluate, proofs
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import ServerSide
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.trace import Dialed

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import parse_config_dump
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.listeners import Connection, find_chain, find_listener
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.proxy import parse_config_dump
 
 from tests.unit.plugins.module_utils.prove import envoy
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.counters import parse_certs, parse_clusters
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import view_of
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Proxy, parse_config_dump
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.pods import view_of
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.configuration import evaluate
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.counters import parse_certs, parse_clusters
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.proxy import Proxy, parse_config_dump
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import Readings, ServerSide, server_side
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.trace import Dialed
 

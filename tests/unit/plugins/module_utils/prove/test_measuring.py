@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.model import replace
+from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import replace
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.measuring import Load
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.sending import Entrypoint

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import Forbidden, MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Outcome, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import Forbidden, MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Outcome, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options, prove
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.sending import Entrypoint, parse_entrypoint, send
 
 

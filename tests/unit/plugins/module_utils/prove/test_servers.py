@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.capture import takes_inbound, takes_outbound
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.pods import PodView, view_of
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Proxy
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.capture import takes_inbound, takes_outbound
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.pods import PodView, view_of
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.proxy import Proxy
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import Readings, server_side
 
 from tests.unit.plugins.module_utils.prove import envoy

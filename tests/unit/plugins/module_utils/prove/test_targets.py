@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Backend
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Backend
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.targets import asked_host, asked_path, sent_path, target_of
 
 from tests.unit.plugins.module_utils.prove.small_cluster import VIP, pod, route, service, snapshot

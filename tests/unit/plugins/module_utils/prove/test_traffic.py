@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Verdict
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.proxy import Endpoint
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Verdict
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.configuration import Judgement
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.proxy import Endpoint
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.traffic import (
     Answers,
     Measurement,

@@ -10,14 +10,14 @@ from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.chain import chain_removal
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes
-from ansible_collections.meshlb.istio.plugins.module_utils.chained_run import chains_meant, planned
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.model import Change, Finding
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.plan import ChainedRoute, ChainPlan
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained import chains_meant, planned
 
-from tests.unit.plugins.module_utils.cluster import INJECTOR, LIVE, Obj, edge, namespace, obj, pod, port, service, workload
-from tests.unit.plugins.module_utils.planning import contents
+from tests.unit.plugins.module_utils.support.cluster import INJECTOR, LIVE, Obj, edge, namespace, obj, pod, port, service, workload
+from tests.unit.plugins.module_utils.support.planning import contents
 
 GATEWAYS = "istio-ingress"
 ADDRESS = "10.96.0.20"

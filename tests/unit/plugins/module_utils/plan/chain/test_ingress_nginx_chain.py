@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.chained_run import remaining_hosts
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained import remaining_hosts
 
-from tests.unit.plugins.module_utils.cluster import APPS, NGINX, PUBLIC, Obj, backend, ingress, path, peer_authentication
 from tests.unit.plugins.module_utils.plan.chain.kit import (
     ADDRESS,
     GATEWAYS,
@@ -22,7 +21,8 @@ from tests.unit.plugins.module_utils.plan.chain.kit import (
     taken_back,
     world,
 )
-from tests.unit.plugins.module_utils.planning import contents
+from tests.unit.plugins.module_utils.support.cluster import APPS, NGINX, PUBLIC, Obj, backend, ingress, path, peer_authentication
+from tests.unit.plugins.module_utils.support.planning import contents
 
 SHOP = ingress("shop", path(backend("shop")), path(backend("cart"), "/cart", "Exact"), path(backend("cart"), "/basket"))
 ALIAS = f"meshlb-{GATEWAYS}-gateway"

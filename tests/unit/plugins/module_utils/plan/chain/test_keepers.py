@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.plugins.module_utils.cluster import APPS, Obj, backend, ingress, namespace, path, pod, service
+from tests.unit.plugins.module_utils.balancers import gateways
+from tests.unit.plugins.module_utils.balancers.contour import test_profile as test_contour
 from tests.unit.plugins.module_utils.plan.chain.kit import world
 from tests.unit.plugins.module_utils.plan.chain.test_vendor_chains import ALIAS, CONTOUR, EMISSARY, cluster, led
-from tests.unit.plugins.module_utils.vendors import gateways, test_contour
+from tests.unit.plugins.module_utils.support.cluster import APPS, Obj, backend, ingress, namespace, path, pod, service
 
 CLASS, OWN = "kubernetes.io/ingress.class", "projectcontour.io/ingress.class"
 TO_GATEWAY = {"name": ALIAS, "port": 80}

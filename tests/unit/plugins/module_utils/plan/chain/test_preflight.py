@@ -8,9 +8,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 
-from tests.unit.plugins.module_utils.cluster import (
+from tests.unit.plugins.module_utils.plan.chain.kit import (
+    CRD,
+    GATEWAY_KINDS,
+    GATEWAYS,
+    chain,
+    gateway_service,
+    gateway_workload,
+    istio_gateway,
+    kubernetes,
+    refusal,
+    world,
+)
+from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
     EDGE,
     PUBLIC,
@@ -27,18 +39,6 @@ from tests.unit.plugins.module_utils.cluster import (
     to,
     virtual_service,
     workload,
-)
-from tests.unit.plugins.module_utils.plan.chain.kit import (
-    CRD,
-    GATEWAY_KINDS,
-    GATEWAYS,
-    chain,
-    gateway_service,
-    gateway_workload,
-    istio_gateway,
-    kubernetes,
-    refusal,
-    world,
 )
 
 SHOP = ingress("shop", path(backend("shop")))

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.unit.plugins.module_utils.cluster import APPS, PUBLIC, Obj
+from tests.unit.plugins.module_utils.balancers import gateways
+from tests.unit.plugins.module_utils.balancers.contour import test_profile as test_contour
+from tests.unit.plugins.module_utils.balancers.f5_nginx import test_profile as test_f5_nginx
+from tests.unit.plugins.module_utils.balancers.traefik.cluster import entry, ingress_route
 from tests.unit.plugins.module_utils.plan.chain.kit import chain
 from tests.unit.plugins.module_utils.plan.chain.test_vendor_chains import ALIAS, CONTOUR, F5, TRAEFIK, cluster, led
-from tests.unit.plugins.module_utils.vendors import gateways, test_contour, test_f5_nginx
-from tests.unit.plugins.module_utils.vendors.traefik_cluster import entry, ingress_route
+from tests.unit.plugins.module_utils.support.cluster import APPS, PUBLIC, Obj
 
 NEWS = "news.example.com"
 SHOP_RULE, NEWS_RULE = (f"Host(`{PUBLIC}`)", [entry("shop")]), (f"Host(`{NEWS}`)", [entry("cart")])

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.plugins.module_utils.cluster import backend, ingress, path
 from tests.unit.plugins.module_utils.plan.chain.kit import GATEWAYS, chain, kubernetes, refusal, world
+from tests.unit.plugins.module_utils.support.cluster import backend, ingress, path
 
 ONE, OTHER = "one.example.com", "other.example.com"
 ROUTES = (

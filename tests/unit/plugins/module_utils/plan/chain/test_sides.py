@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.chaining import ServiceNeeds
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import ServiceNeeds
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.sides import _service_wishes
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.target import GatewayState, GatewayTarget
 
-from tests.unit.plugins.module_utils.cluster import port, service
+from tests.unit.plugins.module_utils.support.cluster import port, service
 
 KEY = "example.com/neg"
 TARGET = GatewayTarget("gw", "edge")

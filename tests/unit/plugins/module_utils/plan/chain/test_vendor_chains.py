@@ -9,9 +9,27 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.observe.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
-from tests.unit.plugins.module_utils.cluster import (
+from tests.unit.plugins.module_utils.balancers.contour import test_profile as test_contour
+from tests.unit.plugins.module_utils.balancers.emissary import support as emissaries
+from tests.unit.plugins.module_utils.balancers.f5_nginx import test_profile as test_f5_nginx
+from tests.unit.plugins.module_utils.balancers.haproxy_ingress import support as haproxy_ingress_kit
+from tests.unit.plugins.module_utils.balancers.haproxytech import test_profile as test_haproxytech
+from tests.unit.plugins.module_utils.balancers.kong import test_profile as kong
+from tests.unit.plugins.module_utils.balancers.traefik import cluster as traefik_cluster
+from tests.unit.plugins.module_utils.plan.chain.kit import (
+    GATEWAY_KINDS,
+    GATEWAYS,
+    ISTIO_KINDS,
+    Chain,
+    backends,
+    gateway_service,
+    gateway_workload,
+    refusal,
+    round_trip,
+)
+from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
     EDGE,
     INJECTOR,
@@ -24,27 +42,7 @@ from tests.unit.plugins.module_utils.cluster import (
     namespace,
     path,
 )
-from tests.unit.plugins.module_utils.plan.chain.kit import (
-    GATEWAY_KINDS,
-    GATEWAYS,
-    ISTIO_KINDS,
-    Chain,
-    backends,
-    gateway_service,
-    gateway_workload,
-    refusal,
-    round_trip,
-)
-from tests.unit.plugins.module_utils.planning import run
-from tests.unit.plugins.module_utils.vendors import (
-    emissaries,
-    haproxy_ingress_kit,
-    test_contour,
-    test_f5_nginx,
-    test_haproxytech,
-    traefik_cluster,
-)
-from tests.unit.plugins.module_utils.vendors import test_kong as kong
+from tests.unit.plugins.module_utils.support.planning import run
 
 ALIAS = f"meshlb-{GATEWAYS}-gateway"
 NAME = f"gw.{GATEWAYS}.svc.cluster.local"

@@ -1,0 +1,31 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cilium's Ingress and Gateway API: an Envoy on every node, on the host's network, that no sidecar can stand beside.
+
+Source: cilium/cilium operator/pkg/ingress, operator/pkg/gateway-api and Documentation/network/servicemesh. What Cilium does as a
+CNI is another thing: istio/network.py reads that.
+"""
+
+from __future__ import annotations
+
+from ..contract.profile import Facts
+from ..kit.gateway.routes import KINDS
+from ..kit.limited import Limited
+
+
+class Cilium(Limited):
+    """Cilium's load balancer; its classes stand for it."""
+
+    id = "cilium"
+    title = "Cilium"
+    placement = "node"
+    class_controllers = ("cilium.io/ingress-controller",)
+    gateway_controllers = ("io.cilium/gateway-controller",)
+    kinds = KINDS
+    outside = "its traffic leaves from an Envoy on every node, on the host's network, where no sidecar can be: use chained mode"
+    why_not = "Cilium's Envoy sends to pod addresses, and no sidecar sees that"
+    facts = Facts(
+        routes=("Ingress", "HTTPRoute, GRPCRoute, TLSRoute"), versions="1.18",
+        remark="chained mode only; Cilium's own L7 policies do not see into mutual TLS",
+    )

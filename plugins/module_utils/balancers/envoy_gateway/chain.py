@@ -1,0 +1,147 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Envoy Gateway in front of an Istio gateway: its HTTPRoutes name the Service that stands for the gateway.
+
+Source: envoyproxy/gateway v1.9.1 internal/gatewayapi (backendtlspolicy.go: TLS to a Service is a BackendTLSPolicy alone, which always has a
+name and an authority; route.go: no ExternalName, headless Services by their EndpointSlices), internal/xds/translator/listener.go
+(use_remote_address appends the client to X-Forwarded-For; disableXForwardedForAppend of a ClientTrafficPolicy leaves that out).
+
+An upstream is named after its route, so only its endpoints change at the switch; but not with mergeBackends of the EnvoyProxy (1.9), where
+7 requests were answered 503 in the lab: there an HTTPRoute for requests that nobody makes keeps both upstreams as long as there is a chain.
+
+The policy is for the Service that stands for the gateway, never for the gateway's own: Istio reads BackendTLSPolicies too, and
+would have every client of that Service speak TLS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...core.findings import finding
+from ...core.model import Finding
+from ...kube.objects import Obj, dig, ref_of
+from ...kube.snapshot import Snapshot
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, Front
+from ..kit.chain.ingress import ROUTES_IN, alias_bodies, alias_name
+from ..kit.chain.keepers import http_route_spec, keeper
+from ..kit.chain.references import in_backend_refs
+from ..kit.cloud.bodies import GATEWAY_API, metadata
+from ..kit.gateway.attachment import GATEWAY, attachments
+from ..kit.gateway.policies import policies_for
+from .settings import envoy_proxy_of
+
+CLIENT_TRAFFIC_POLICY = "ClientTrafficPolicy.gateway.envoyproxy.io"
+FACTS = ChainFacts(
+    hops=1, forwarded_for="appended", server_name="settable", ends_tls="always",
+    tls_to_gateway="BackendTLSPolicy for the Service that stands for the gateway: server name and CA",
+    objects=("HTTPRoute", "its backends, redirected to a Service that stands for the gateway", "BackendTLSPolicy"),
+    standalone_mtls="yes, with a sidecar", minimum="1.6 for TLS to the gateway (BackendTLSPolicy v1)",
+    cannot=(
+        "send no server name in TLS to the gateway, or leave its certificate unverified",
+        "keep its balancing, health checks or retries per pod of the backend",
+    ),
+    proof="measured in the lab",
+)
+OPTIONS = (
+    ChainOption("gateway", "The Gateway (namespace/name) that new HTTPRoutes attach to, where hosts are written and not carried over."),
+    ChainOption("server_name", "Name in the gateway's certificate, which is sent as server name, where gateway.tls.host names none."),
+    ChainOption("ca_config_map", "ConfigMap (ca.crt) with the CA of the gateway's certificate, in every namespace of routes."),
+    ChainOption("ca_secret", "Secret (ca.crt) with that CA, in every namespace of routes. Without both the system's CAs count."),
+)
+
+
+def tls_bodies(namespace: str, request: ChainRequest) -> tuple[Obj, ...]:
+    """What makes it speak TLS to the Service that stands for the gateway in a namespace."""
+    if not request.gateway.tls:
+        return ()
+    name = alias_name(request.gateway)
+    authorities = [
+        {"group": "", "kind": kind, "name": str(request.option(option))}
+        for kind, option in (("ConfigMap", "ca_config_map"), ("Secret", "ca_secret")) if request.option(option)
+    ]
+    trust: Obj = {"caCertificateRefs": authorities} if authorities else {"wellKnownCACertificates": "System"}
+    return ({
+        "apiVersion": GATEWAY_API, "kind": "BackendTLSPolicy", "metadata": metadata(name, namespace, {ROUTES_IN: namespace}),
+        "spec": {"targetRefs": [{"group": "", "kind": "Service", "name": name}], "validation": {"hostname": _name(request), **trust}},
+    },)
+
+
+def _name(request: ChainRequest) -> str:
+    return request.gateway.server_name or str(request.option("server_name") or "")
+
+
+def front(request: ChainRequest) -> Front:
+    """An HTTPRoute beside the gateway, on a Gateway of somebody else."""
+    if len(_parent(request)) != 2:
+        return Front(refusal="which of its Gateways takes the new HTTPRoute is not said: give platform_options.gateway (namespace/name)")
+    route = _route(request)
+    if not request.gateway.tls:
+        return Front(bodies=(route,))
+    own = request.gateway.namespace
+    return Front(bodies=(*alias_bodies(own, request, "never"), *tls_bodies(own, request), route))
+
+
+def _parent(request: ChainRequest) -> list[str]:
+    return [word for word in str(request.option("gateway") or "").split("/") if word]
+
+
+def _route(request: ChainRequest) -> Obj:
+    gateway, (namespace, name) = request.gateway, _parent(request)
+    service = alias_name(gateway) if gateway.tls else gateway.service
+    rule = {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": [{"name": service, "port": gateway.port}]}
+    hosts = {"hostnames": list(request.hosts)} if request.hosts else {}
+    return {
+        "apiVersion": GATEWAY_API, "kind": "HTTPRoute", "metadata": metadata(request.name, gateway.namespace),
+        "spec": {"parentRefs": [{"namespace": namespace, "name": name}], **hosts, "rules": [rule]},
+    }
+
+
+def preflight(snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
+    """What it cannot do, and whether the Gateway that was named takes a new route."""
+    found: list[Finding] = []
+    if request.alias == "name":
+        found.append(finding("MLB617", "Envoy Gateway takes no Service of type ExternalName as a backend: leave route_backend out"))
+    if request.gateway.tls and not _name(request):
+        why = (
+            "Envoy Gateway verifies the gateway's certificate, and no name to look for in it is given: set gateway.tls.host, or "
+            "platform_options.server_name where the gateway is to answer any name"
+        )
+        found.append(finding("MLB617", why))
+    return (*found, *_about_parent(snapshot, request))
+
+
+def _about_parent(snapshot: Snapshot, request: ChainRequest) -> Iterable[Finding]:
+    if len(_parent(request)) != 2 or not snapshot.source.live:
+        return
+    key = (_parent(request)[0], _parent(request)[1])
+    gateway = snapshot.get(GATEWAY, *key)
+    if gateway is None:
+        yield finding("MLB617", f"there is no Gateway {'/'.join(key)} for the new HTTPRoute: correct platform_options.gateway")
+    elif not any(attachments(snapshot, _route(request), {key: gateway})):
+        own = request.gateway.namespace
+        why = f"no listener of Gateway {'/'.join(key)} takes HTTPRoutes of namespace {own} for these hosts: see its allowedRoutes"
+        yield finding("MLB617", why, ref_of(gateway))
+
+
+def keepers(snapshot: Snapshot, route: Obj, gateways: Iterable[Obj], request: ChainRequest) -> tuple[Obj, ...]:
+    """Where upstreams are named after Services: an HTTPRoute for a header that nobody sends, which names those before and after."""
+    if all(dig(envoy_proxy_of(snapshot, gateway), "spec", "mergeBackends") is None for gateway in gateways):
+        return ()
+    former = [{"name": item["name"], "port": item.get("port")} for dummy, item in in_backend_refs(route)]
+    named = [*former, {"name": alias_name(request.gateway), "port": request.gateway.port}]
+    unique = [(f"/{number}", [item]) for number, item in enumerate(named) if item not in named[:number]]
+    return (keeper(route, request, http_route_spec(route, request, unique)),)
+
+
+def header_findings(snapshot: Snapshot, gateways: Iterable[Obj]) -> Iterable[Finding]:
+    """Policies by which a Gateway leaves the client out of X-Forwarded-For, so that what a client forged would be believed."""
+    for gateway in gateways:
+        sections = [None, *(str(item.get("name")) for item in dig(gateway, "spec", "listeners", default=[]))]
+        for policy in (item for section in sections for item in policies_for(snapshot, CLIENT_TRAFFIC_POLICY, gateway, section)):
+            if dig(policy, "spec", "clientIPDetection", "xForwardedFor", "disableXForwardedForAppend"):
+                why = (
+                    f"{ref_of(policy)} has disableXForwardedForAppend, so Envoy Gateway writes no client into X-Forwarded-For: take "
+                    "that out, or set client_address.trusted_hops to 0"
+                )
+                yield finding("MLB617", why, ref_of(policy))

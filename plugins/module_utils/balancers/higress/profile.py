@@ -1,0 +1,39 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Higress (alibaba/higress): a fork of Istio's gateway with a control plane of its own, in which a second sidecar cannot work.
+
+Source: helm/core/templates/_pod.tpl (user 1337, ``sidecar.istio.io/inject: "false"``), pkg/ingress/kube.
+"""
+
+from __future__ import annotations
+
+from ..contract.profile import Facts, Signs
+from ..kit.gateway.routes import KINDS
+from ..kit.limited import Limited
+
+_WHY = (
+    "Higress' pods run Istio's own proxy as user or group 1337 under another control plane, and traffic of that user is never captured: "
+    "use chained mode"
+)
+
+
+class Higress(Limited):
+    """Higress' gateway."""
+
+    id = "higress"
+    title = "Higress"
+    class_controllers = ("higress.io/higress-controller",)
+    gateway_controllers = ("higress.io/gateway-controller",)
+    class_names = ("higress",)
+    kinds = KINDS
+    signs = Signs(
+        images=("higress/gateway",),
+        labels=(frozenset({("app", "higress-gateway")}),),
+    )
+    forbids_injection = _WHY
+    why_not = "Higress has no setting for Service routing"
+    facts = Facts(
+        routes=("Ingress", "HTTPRoute, GRPCRoute, TCPRoute, TLSRoute"), host="annotation upstream-vhost, of no use without Service routing",
+        remark="chained mode only", versions="2.1",
+    )

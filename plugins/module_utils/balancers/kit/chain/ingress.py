@@ -1,0 +1,165 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Leading Ingresses to a gateway: the object stays, and per path one field names another Service, which stands for the gateway.
+
+An Ingress can only name Services of its own namespace, so each such namespace gets one (an "alias"): by address, a headless
+Service without a selector whose EndpointSlice holds the address of the gateway's Service; or by name, one of type
+ExternalName. By address needs neither a DNS lookup nor a flag of the controller, and is hidden from the mesh, which
+knows that address already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from ....core.model import LoadBalancer, Route, replace
+from ....kube import kinds
+from ....kube.objects import Obj, dig
+from ....kube.services import CLUSTER_DOMAIN
+from ....kube.snapshot import Snapshot
+from ...contract.chain import ChainRequest, Front, GatewayTarget
+from ...contract.chained import Chained
+from ...contract.switches import Switch, Wish
+from ..cloud.bodies import ingress
+from ..ingresses import entries, make_backend
+from ..wishes import Wishes
+
+Path = tuple["str | int", ...]
+Names = Literal["never", "also", "rather"]
+ROUTES_IN = "meshlb.istio/routes-in"
+EXPORT_TO, NOBODY = "networking.istio.io/exportTo", "~"
+PORT_NAME = "gateway"
+
+
+def alias_name(gateway: GatewayTarget) -> str:
+    """The name of the Service that stands for a gateway in other namespaces."""
+    return f"{gateway.name}-{gateway.namespace}"[:46].replace(".", "-").rstrip("-") + "-gateway"
+
+
+def by_address(request: ChainRequest, names: Names) -> bool:
+    """Whether an alias holds the gateway's address; ``names``: whether the controller follows ExternalName Services."""
+    suits = names == "never" or (names == "also" and request.addressed)
+    return request.alias == "address" or (request.alias == "auto" and suits)
+
+
+def alias_bodies(namespace: str, request: ChainRequest, names: Names, notes: dict[str, str] | None = None) -> tuple[Obj, ...]:
+    """The objects that stand for the gateway in a namespace; ``notes`` are annotations of the Service."""
+    gateway = request.gateway
+    name = alias_name(gateway)
+    notes = {ROUTES_IN: namespace, EXPORT_TO: NOBODY, **(notes or {})}
+    port: Obj = {"name": PORT_NAME, "port": gateway.port, "protocol": "TCP", "targetPort": gateway.port}
+    service: Obj = {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace, "annotations": notes},
+    }
+    if not by_address(request, names):
+        target = f"{gateway.service}.{gateway.namespace}.svc.{CLUSTER_DOMAIN}"
+        return ({**service, "spec": {"type": "ExternalName", "externalName": target, "ports": [port]}},)
+    listed = [{"addresses": [gateway.address], "conditions": {"ready": True}}] if gateway.address else []
+    addresses = {
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {
+            "name": name, "namespace": namespace, "annotations": {ROUTES_IN: namespace},
+            "labels": {"kubernetes.io/service-name": name, "endpointslice.kubernetes.io/managed-by": "meshlb.istio"},
+        },
+        "addressType": "IPv6" if ":" in gateway.address else "IPv4", "endpoints": listed,
+        "ports": [{"name": PORT_NAME, "port": gateway.port, "protocol": "TCP"}],
+    }
+    return ({**service, "spec": {"clusterIP": "None", "ports": [port]}}, addresses)
+
+
+def redirected(
+    snapshot: Snapshot, routes: Iterable[Route], request: ChainRequest, names: Names, notes: dict[str, str] | None = None
+) -> Switch:
+    """The switch for Ingresses: per path one field, and the aliases that these name."""
+    value = {"name": alias_name(request.gateway), "port": {"number": request.gateway.port}}
+    wishes: dict[tuple[str, str, Path], Wish] = {}
+    namespaces: set[str] = set()
+    for route in routes:
+        ref = route.object
+        found = snapshot.get(kinds.INGRESS, ref.namespace, ref.name) if ref.kind == "Ingress" else None
+        places = backend_paths(snapshot, found, route) if found else []
+        if found is None or not places:
+            return Switch(refusal=f"{route.object} has no field that leads {route.host or '*'}{route.path} to a Service")
+        for place in places:
+            wishes[(route.object.namespace, route.object.name, place)] = Wish(found, place, value)
+        namespaces.add(route.object.namespace)
+    bodies = [body for namespace in sorted(namespaces) for body in alias_bodies(namespace, request, names, notes)]
+    return Switch(tuple(wishes.values()), bodies=tuple(bodies))
+
+
+def backend_paths(snapshot: Snapshot, obj: Obj, route: Route) -> list[Path]:
+    """Where an Ingress names the Service of a route."""
+    found: list[Path] = []
+    for number, rule in enumerate(dig(obj, "spec", "rules", default=[])):
+        for place, entry in enumerate(dig(rule, "http", "paths", default=[])):
+            # Profiles read a path in the load balancer's own sense: without its mark of an expression, and with another type.
+            path = str(entry.get("path") or "/")
+            if str(rule.get("host", "")) == route.host and path in (route.path, f"/~{route.path}") and _names(
+                snapshot, entry.get("backend"), route
+            ):
+                found.append(("spec", "rules", number, "http", "paths", place, "backend", "service"))
+    if not found and route.path == "/" and _names(snapshot, dig(obj, "spec", "defaultBackend"), route):
+        found.append(("spec", "defaultBackend", "service"))
+    return found
+
+
+def _names(snapshot: Snapshot, backend: Obj | None, route: Route) -> bool:
+    service = dig(backend, "service", default={})
+    port = service.get("port") or {}
+    reference = port.get("number") or str(port.get("name") or 0)
+    return bool(service) and make_backend(snapshot, route.object.namespace, str(service.get("name", "")), reference) == route.backend
+
+
+class IngressChain(Chained):
+    """What load balancers that serve Ingresses have in common in chained mode; their files say what differs."""
+
+    switches_routes = True
+    begins_with = True
+    follows_names: Names = "also"
+    """Whether it follows Services of type ExternalName: only those where it still reads Endpoints, which nobody makes of slices."""
+
+    def tls_annotations(self, request: ChainRequest) -> dict[str, str]:
+        """Annotations of an Ingress for TLS to the gateway."""
+        return {}
+
+    def alias_annotations(self, request: ChainRequest) -> dict[str, str]:
+        """Annotations of the Service that stands for the gateway."""
+        return {}
+
+    def chain_front(self, request: ChainRequest) -> Front:
+        if request.gateway.tls and self.alias_annotations(request):
+            return Front(refusal="TLS to the gateway is an annotation of the gateway's own Service here, which a new Ingress would share")
+        return new_ingress(request, self.tls_annotations(request))
+
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
+    ) -> Switch:
+        wanted = list(routes)
+        found = redirected(snapshot, wanted, request, self.follows_names, self.alias_annotations(request))
+        if found.refusal or not wanted:
+            return found
+        ref = wanted[0].object
+        return with_annotations(found, snapshot.get(kinds.INGRESS, ref.namespace, ref.name) or {}, wanted, self.tls_annotations(request))
+
+
+def with_annotations(found: Switch, ingress_object: Obj, routes: list[Route], needed: dict[str, str]) -> Switch:
+    """The switch, and annotations that hold for an Ingress as a whole: refused where some of its paths stay."""
+    if not needed:
+        return found
+    if len({(item.host, item.path) for item in routes}) < len({(item.host, item.path) for item in entries(ingress_object)}):
+        return Switch(refusal="TLS to the gateway is switched for an Ingress as a whole, and some of its paths stay with their backends")
+    wishes = Wishes()
+    for key, value in needed.items():
+        wishes.annotate(ingress_object, key, value)
+    answer = wishes.switch()
+    return answer if answer.refusal else replace(found, wishes=(*found.wishes, *answer.wishes))
+
+
+def new_ingress(request: ChainRequest, annotations: dict[str, str] | None = None) -> Front:
+    """The usual front: an Ingress beside the gateway."""
+    name = str(request.option("class_name") or (request.classes[0] if request.classes else ""))
+    if not name:
+        return Front(refusal="no IngressClass of this load balancer was found: give platform_options.class_name")
+    return Front(bodies=(ingress(request, name, annotations or {}, tls_secret=str(request.option("tls_secret", ""))),))

@@ -1,0 +1,110 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Leading routes of a vendor's own kind to a gateway: every reference to a Service in the object names the one that stands for it.
+
+A rule of such an object is led as a whole or not at all, as its hosts and paths share references; so is the whole object where references
+stand outside of its rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from ....core.model import LoadBalancer, Route
+from ....kube.objects import Obj, dig, value_at
+from ....kube.snapshot import Snapshot
+from ...contract.chain import ChainRequest
+from ...contract.profile import Profile
+from ...contract.switches import Switch, Wish
+from ..wishes import object_of
+from .ingress import IngressChain, alias_bodies, alias_name
+
+Path = tuple["str | int", ...]
+Find = Callable[[Obj], Iterator[tuple[Path, dict[str, Any]]]]
+"""What in an object names a Service: where it stands, and the map that holds the name and the port."""
+
+References = Mapping[str, tuple[Find, str]]
+
+
+class ReferenceChain(IngressChain, Profile):
+    """A load balancer with kinds of its own whose objects name Services."""
+
+    references: ClassVar[References] = {}
+    """Per kind of its own, besides HTTPRoute: where its objects name Services, and by which key (the port is always ``port``)."""
+
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
+    ) -> Switch:
+        wanted = list(routes)
+        references = {"HTTPRoute": (in_backend_refs, "name"), **self.references}
+        if not wanted or wanted[0].object.kind not in references:
+            return super().chain_switch(snapshot, load_balancer, wanted, request)
+        find, name = references[wanted[0].object.kind]
+        obj, ref = object_of(snapshot, wanted[0]), wanted[0].object
+        if len(dig(obj, "spec", "parentRefs", default=[])) > 1:
+            return Switch(refusal=f"{ref} is for several Gateways, and only one of them is to send to the gateway")
+        places = list(find(obj))
+        led = self._led(snapshot, load_balancer, obj, dict.fromkeys(_rule_of(path) for path, dummy in places), wanted)
+        if led is None:
+            return Switch(refusal=f"a rule of {ref} is led to the gateway as a whole, and some of its routes stay with their backends")
+        wishes = []
+        for path, reference in places:
+            if _rule_of(path) not in led:
+                continue
+            if reference.get("namespace") not in (None, ref.namespace) or reference.get("kind") not in (None, "Service"):
+                return Switch(refusal=f"{ref} names something else than a Service of its namespace")
+            wishes.append(Wish(obj, (*path, name), alias_name(request.gateway)))
+            wishes.append(Wish(obj, (*path, "port"), request.gateway.port))
+        if not wishes:
+            return Switch(refusal=f"{ref} names no Service itself")
+        bodies = alias_bodies(ref.namespace, request, self.follows_names, self.alias_annotations(request))
+        return Switch(tuple(wishes), bodies=bodies)
+
+    def _led(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, rules: Iterable[Path], wanted: list[Route]
+    ) -> set[Path] | None:
+        """The rules of which all routes are wanted; ``None`` where of one only some are."""
+        own, asked = frozenset({wanted[0].object}), _places(wanted)
+        if asked == _places(self.routes(snapshot, load_balancer, own).routes):
+            return set(rules)
+        made = {rule: _places(self.routes(snapshot.overlay([_alone(obj, rule)]), load_balancer, own).routes) for rule in rules}
+        led = {rule for rule, found in made.items() if found and found <= asked}
+        reached = {place for rule in led for place in made[rule]}
+        in_part = any(rule not in led and not found.isdisjoint(asked) for rule, found in made.items())
+        return None if in_part or reached != asked else led
+
+
+def _places(routes: Iterable[Route]) -> set[tuple[object, ...]]:
+    return {(item.host, item.path, item.path_type, item.backend, item.canary) for item in routes}
+
+
+def _rule_of(path: Path) -> Path:
+    """The rule that a reference stands in; empty where it stands outside of all."""
+    return path[:3] if path[1] in ("routes", "rules") else ()
+
+
+def _alone(obj: Obj, rule: Path) -> Obj:
+    """The object with this rule as its only one."""
+    return {**obj, "spec": {**obj["spec"], rule[1]: [value_at(obj, rule)]}} if rule else obj
+
+
+def in_routes(obj: Obj) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """``spec.routes[].services[]``, as several kinds have it."""
+    for number, rule in enumerate(dig(obj, "spec", "routes", default=[])):
+        for place, reference in enumerate(rule.get("services") or []):
+            yield ("spec", "routes", number, "services", place), reference
+
+
+def in_backend_refs(obj: Obj) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """``spec.rules[].backendRefs[]`` of the Gateway API."""
+    for number, rule in enumerate(dig(obj, "spec", "rules", default=[])):
+        for place, reference in enumerate(rule.get("backendRefs") or []):
+            yield ("spec", "rules", number, "backendRefs", place), reference
+
+
+def in_upstreams(obj: Obj) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """``spec.upstreams[]``."""
+    for number, reference in enumerate(dig(obj, "spec", "upstreams", default=[])):
+        yield ("spec", "upstreams", number), reference

@@ -1,0 +1,90 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Setting the Host of Gateway API routes: the standard's own way (URLRewrite of a rule), for every vendor that follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ....core.model import Backend, ObjectRef, Route
+from ....kube.objects import Obj, dig, kind_key, namespace_of
+from ....kube.snapshot import Snapshot
+from ...contract.profile import Switch
+from ..wishes import Wishes, mesh_name
+from .routes import host_set_by
+
+Named = Callable[[Backend], str]
+_Target = tuple[str, str, int]
+_STREAMS = ("TCPRoute", "TLSRoute")
+
+
+def service_name(backend: Backend) -> str:
+    """The name by which the mesh knows a Service."""
+    return mesh_name(backend.namespace, backend.service)
+
+
+def rewrite_hosts(
+    snapshot: Snapshot, routes: Iterable[Route], named: Named = service_name, *, per_backend: bool = False
+) -> Switch:
+    """The filters that make every rule behind these routes send its backend's name as Host.
+
+    Of a rule only the list of its filters is written, so that whoever shifts weights or edits other rules meanwhile is not
+    in the way. A stream has no Host and is left as it is. Refused for what has no such filter, and for a rule with several
+    backends: it sends all of them one Host, and on ports that are declared HTTP the Host decides, so one backend would get
+    every request. An implementation that applies the filters of a backendRef (``per_backend``) can send each of them its own.
+    """
+    wanted: dict[ObjectRef, set[_Target]] = {}
+    for route in routes:
+        wanted.setdefault(route.object, set()).add((route.backend.namespace, route.backend.service, route.backend.port))
+    wishes = Wishes()
+    for ref in sorted(wanted):
+        if ref.kind in _STREAMS:
+            continue
+        if ref.kind != "HTTPRoute":
+            wishes.refuse(f"{ref.kind} has no filter that rewrites the Host")
+            continue
+        obj = snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) or {}
+        for number, rule in _rules_to(obj, wanted[ref]):
+            if len(rule["backendRefs"]) > 1 and not per_backend:
+                wishes.refuse(f"rule {number + 1} of {ref} has several backends, and one Host would lead to one of them only")
+            for position, reference in enumerate(rule["backendRefs"]):
+                if _target(obj, reference) in wanted[ref]:
+                    _rewrite(wishes, obj, (number, position), named(Backend(*_target(obj, reference))))
+    return wishes.switch()
+
+
+def _rewrite(wishes: Wishes, obj: Obj, place: tuple[int, int], host: str) -> None:
+    """Set the Host of one backend: by its rule's filters where it is the rule's only one, else by its own."""
+    rule = obj["spec"]["rules"][place[0]]
+    reference = rule["backendRefs"][place[1]]
+    present = host_set_by(reference.get("filters")) or host_set_by(rule.get("filters"))
+    if present and present != host:
+        wishes.conflict(obj, f"rule {place[0] + 1} sends Host {present}, the plan needs {host}")
+    elif not present and len(rule["backendRefs"]) == 1:
+        wishes.write(obj, ("spec", "rules", place[0], "filters"), with_hostname(rule.get("filters") or [], host))
+    elif not present:
+        path = ("spec", "rules", place[0], "backendRefs", place[1], "filters")
+        wishes.write(obj, path, with_hostname(reference.get("filters") or [], host))
+
+
+def _rules_to(obj: Obj, backends: set[_Target]) -> Iterator[tuple[int, Obj]]:
+    for number, rule in enumerate(dig(obj, "spec", "rules", default=[])):
+        if any(_target(obj, item) in backends for item in rule.get("backendRefs") or []):
+            yield number, rule
+
+
+def _target(obj: Obj, reference: Obj) -> _Target:
+    return (
+        str(reference.get("namespace") or namespace_of(obj)), str(reference.get("name") or ""), int(reference.get("port") or 0),
+    )
+
+
+def with_hostname(filters: list[Obj], host: str) -> list[Obj]:
+    """The filters with the hostname in their URLRewrite; a rule may have one of these only, so one that is there is kept."""
+    kept = [dict(item) for item in filters]
+    for item in kept:
+        if item.get("type") == "URLRewrite":
+            item["urlRewrite"] = {**(item.get("urlRewrite") or {}), "hostname": host}
+            return kept
+    return [*kept, {"type": "URLRewrite", "urlRewrite": {"hostname": host}}]

@@ -1,0 +1,104 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ingress routes, read for every vendor alike: a vendor says which Ingresses are its own, and how it reaches each backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ...core.findings import finding
+from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Upstream
+from ...kube import kinds
+from ...kube.objects import Obj, dig, name_of, namespace_of
+from ...kube.snapshot import Snapshot
+from ..contract.profile import Profile, RouteReading
+from .gateway.routes import Treatment
+from .ingresses import Entry, class_of, entries, ingress_ref, is_ignored, make_backend, pinned_strategy, resource_backends
+
+Decide = Callable[[Obj, Entry], Treatment]
+Served = Callable[[Obj], bool]
+
+_UNKNOWN = Treatment(settable=False, why_not_settable="nothing is known about this load balancer's settings")
+
+
+def classes_of_controller(profile: Profile, snapshot: Snapshot) -> tuple[str, ...]:
+    """Names of the IngressClasses whose controller is the profile's."""
+    return tuple(sorted(
+        name_of(item) for item in snapshot.all(kinds.INGRESS_CLASS)
+        if profile.claims_controller(str(dig(item, "spec", "controller", default="")))
+    ))
+
+
+def of_classes(load_balancer: LoadBalancer) -> Served:
+    """The usual rule: the class by name, else by annotation, is one of the load balancer's."""
+
+    def served(ingress: Obj) -> bool:
+        name, annotation = class_of(ingress)
+        return (name or annotation) in load_balancer.classes
+
+    return served
+
+
+def annotation_first(classes: Iterable[str], *, without_class: bool = False) -> Served:
+    """The rule of controllers that look at the annotation before the field, and at names alone."""
+    names = frozenset(classes)
+
+    def served(ingress: Obj) -> bool:
+        name, annotation = class_of(ingress)
+        found = annotation or name
+        return found in names if found else without_class
+
+    return served
+
+
+def plain_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None) -> RouteReading:
+    """Routes of all Ingresses of the load balancer's classes, about which nothing more is known."""
+    return read_ingresses(snapshot, load_balancer, lambda ingress, entry: _UNKNOWN, only)
+
+
+def read_ingresses(
+    snapshot: Snapshot, load_balancer: LoadBalancer, decide: Decide, only: frozenset[ObjectRef] | None = None,
+    served: Served | None = None,
+) -> RouteReading:
+    """Routes of the Ingresses that are ``served``; ``decide`` says how each backend is reached."""
+    ours = served or of_classes(load_balancer)
+    routes: list[Route] = []
+    findings: list[Finding] = []
+    for ingress in _asked(snapshot, only):
+        if not ours(ingress):
+            continue
+        routes += (_route(snapshot, load_balancer, ingress, entry, decide(ingress, entry)) for entry in entries(ingress))
+        if resource_backends(ingress):
+            message = f"{resource_backends(ingress)} backend(s) are resources, not Services"
+            findings.append(finding("MLB208", message, ingress_ref(ingress)))
+    return RouteReading(tuple(routes), tuple(findings))
+
+
+def _asked(snapshot: Snapshot, only: frozenset[ObjectRef] | None) -> Iterator[Obj]:
+    if only is None:
+        yield from snapshot.all(kinds.INGRESS)
+        return
+    for ref in sorted(only):
+        found = snapshot.get(kinds.INGRESS, ref.namespace, ref.name) if ref.kind == "Ingress" else None
+        if found is not None:
+            yield found
+
+
+def _route(snapshot: Snapshot, load_balancer: LoadBalancer, ingress: Obj, entry: Entry, treatment: Treatment) -> Route:
+    ref = ingress_ref(ingress)
+    return Route(
+        load_balancer=load_balancer.key, object=ref, host=entry.host, path=entry.path, path_type=entry.path_type,
+        backend=make_backend(snapshot, namespace_of(ingress), entry.service, entry.reference),
+        upstream=Upstream(treatment.address, treatment.host or "", treatment.scheme or "http"),
+        upstream_group=treatment.group or f"{ref.namespace}-{entry.service}-{entry.reference}",
+        features=tuple(sorted(treatment.features)), settable=treatment.settable, why_not_settable=treatment.why_not_settable,
+        ignored=is_ignored(ingress), pinned_strategy=pinned_strategy(snapshot, ingress),
+    )
+
+
+def joined_readings(*readings: RouteReading) -> RouteReading:
+    """Several kinds of routes of one load balancer."""
+    return RouteReading(
+        tuple(route for item in readings for route in item.routes), tuple(remark for item in readings for remark in item.findings)
+    )

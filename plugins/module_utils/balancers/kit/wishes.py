@@ -1,0 +1,86 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gathering the fields of a switch, for every vendor: what is set already is left, and a user's own value is never overwritten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ...core.findings import finding
+from ...core.model import ABSENT, Finding, Route
+from ...kube.objects import Obj, kind_key, ref_of, value_at
+from ...kube.services import CLUSTER_DOMAIN
+from ...kube.snapshot import Snapshot
+from ..contract.profile import Switch, Wish
+
+Path = tuple["str | int", ...]
+Same = Callable[[Any, Any], bool]
+
+
+def _equal(present: Any, wanted: Any) -> bool:
+    return bool(present == wanted)
+
+
+class Wishes:
+    """The answer to "set this for these routes", field by field; one refusal or conflict makes the whole answer a refusal."""
+
+    def __init__(self) -> None:
+        self._wishes: dict[tuple[Any, Path], Wish] = {}
+        self._conflicts: list[Finding] = []
+        self._refusal = ""
+
+    def want(self, obj: Obj, path: Path, value: Any, same: Same = _equal) -> None:
+        """Set a field; one that is there must mean the same."""
+        present = value_at(obj, path)
+        if present is ABSENT:
+            self.write(obj, path, value)
+        elif not same(present, value):
+            self.conflict(obj, f"{'.'.join(map(str, path[-2:]))} is {present!r}, the plan needs {value!r}")
+
+    def annotate(self, obj: Obj, key: str, value: str, same: Same = _equal) -> None:
+        """Set an annotation; the empty string is a value."""
+        present = value_at(obj, ("metadata", "annotations", key))
+        if present is ABSENT:
+            self.write(obj, ("metadata", "annotations", key), value)
+        elif not same(present, value):
+            self.conflict(obj, f"{key} is {present!r}, the plan needs {value!r}")
+
+    def write(self, obj: Obj, path: Path, value: Any) -> None:
+        """Set a field whatever is there: for values that are made out of what is there."""
+        self._wishes.setdefault((ref_of(obj), path), Wish(obj, path, value))
+
+    def conflict(self, obj: Obj, message: str) -> None:
+        """A user's own value is in the way."""
+        found = finding("MLB203", message, ref_of(obj))
+        if found not in self._conflicts:
+            self._conflicts.append(found)
+
+    def refuse(self, reason: str) -> None:
+        """The vendor cannot do this; the first reason counts."""
+        self._refusal = self._refusal or reason
+
+    def switch(self) -> Switch:
+        if self._conflicts:
+            first = self._conflicts[0]
+            return Switch(refusal=f"{first.object}: {first.message}", findings=tuple(self._conflicts))
+        return Switch(refusal=self._refusal) if self._refusal else Switch(tuple(self._wishes.values()))
+
+
+def object_of(snapshot: Snapshot, route: Route) -> Obj:
+    """The object that a route was read from, empty where it is gone."""
+    ref = route.object
+    return snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) or {}
+
+
+def mesh_name(namespace: str, service: str) -> str:
+    """The name by which the mesh knows a Service."""
+    return f"{service}.{namespace}.svc.{CLUSTER_DOMAIN}"
+
+
+def is_older(version: str, *than: int) -> bool:
+    """Whether a version is known and lower than ``than``; a word (``latest``) or nothing tells nothing."""
+    numbers = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
+    return bool(numbers) and tuple(int(item or 0) for item in numbers.groups()) < than if numbers else False

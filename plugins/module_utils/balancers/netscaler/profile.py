@@ -1,0 +1,27 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""NetScaler (once Citrix ADC): CPX, which runs in the cluster, and appliances outside, which a controller configures.
+
+Source: netscaler/netscaler-k8s-ingress-controller deployment/ (manifests) and docs; no setting for Service routing was found.
+"""
+
+from __future__ import annotations
+
+from ..contract.profile import Facts, Signs
+from ..kit.limited import Limited
+
+
+class Netscaler(Limited):
+    """A NetScaler CPX, or the classes of an appliance."""
+
+    id = "netscaler"
+    title = "NetScaler"
+    class_controllers = ("citrix.com/ingress-controller",)
+    signs = Signs(images=("netscaler-cpx", "citrix-k8s-cpx-ingress", "cpx-ingress"))
+    controller_signs = Signs(
+        images=("netscaler-k8s-ingress-controller", "citrix-k8s-ingress-controller"), variables=(frozenset({"NS_IP", "NS_USER"}),)
+    )
+    outside = "its traffic leaves from a NetScaler outside the cluster, where no sidecar can be: use chained mode"
+    why_not = "no setting for Service routing is known of NetScaler"
+    facts = Facts(remark="a CPX with a sidecar was never tried; appliances: chained mode only", versions="controller 4.1")

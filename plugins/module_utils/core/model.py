@@ -1,0 +1,249 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What exists: the values that the four rooms (observe, plan, apply, prove) hand to each other.
+
+Everything here is a frozen dataclass without behaviour that could touch a network, a clock or Ansible.
+``to_result`` methods give exactly what modules return, so that a result's shape is written in one place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from .values import ABSENT, Absent, Action, Change, FieldChange, Finding, ObjectRef, Proof, Severity, change_sides
+
+__all__ = [
+    "ABSENT",
+    "Absent",
+    "Action",
+    "Address",
+    "Backend",
+    "Change",
+    "EITHER_ADDRESS",
+    "FieldChange",
+    "Finding",
+    "LoadBalancer",
+    "Mode",
+    "ObjectRef",
+    "Outcome",
+    "Proof",
+    "Route",
+    "RoutePlan",
+    "Scheme",
+    "Severity",
+    "SidecarState",
+    "Upstream",
+    "VERDICTS",
+    "Verdict",
+    "change_sides",
+    "replace",
+]
+
+Verdict = Literal["mutual_tls", "plaintext", "refused", "mixed", "unknown"]
+EITHER_ADDRESS = "either_address"
+"""Feature of a route of which nobody knows whether pods or the Service are dialled: a strategy for one of them is a guess."""
+VERDICTS: tuple[Verdict, ...] = ("mutual_tls", "plaintext", "refused", "mixed", "unknown")
+
+Address = Literal["cluster_ip", "pod_ips", "host_name", "external"]
+Scheme = Literal["http", "tls", "tcp", "mutual_tls"]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The Service port that a route names.
+
+    ``port`` is the Service's port number, 0 where the reference could not be resolved;
+    ``protocol`` is what Istio reads from the port (:func:`istio.protocols.port_protocol`).
+    """
+
+    namespace: str
+    service: str
+    port: int = 0
+    port_name: str = ""
+    protocol: str = "unknown"
+
+    def to_result(self) -> dict[str, Any]:
+        return {
+            "namespace": self.namespace,
+            "service": self.service,
+            "port": self.port,
+            "protocol": self.protocol,
+        }
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """How a load balancer reaches a backend: the facts on which its sidecar decides.
+
+    ``address``: ``cluster_ip`` (the Service's address), ``pod_ips``, ``host_name`` (a name that it resolves
+    itself) or ``external``. ``host``: the Host header it sends, empty for the client's own. ``scheme``: ``http`` in
+    clear, ``tls`` when the load balancer (or the client, passed through) speaks TLS to the backend, ``mutual_tls`` when it does so
+    with the mesh's own certificate and verifies the backend's against the mesh's root, ``tcp`` otherwise.
+    """
+
+    address: Address = "pod_ips"
+    host: str = ""
+    scheme: Scheme = "http"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One (host, path) of a load balancer and the Service port it leads to.
+
+    ``upstream_group`` is equal for routes that share one upstream inside the load balancer; ``features`` names what
+    is in use on the route and would be lost by some strategies (``affinity``, ``canary``, ``weights``,
+    ``balancing``); ``settable`` is false where the load balancer has no switch for this route.
+    """
+
+    load_balancer: tuple[str, str]
+    object: ObjectRef
+    host: str
+    path: str
+    backend: Backend
+    upstream: Upstream = field(default_factory=Upstream)
+    path_type: str = "Prefix"
+    upstream_group: str = ""
+    features: tuple[str, ...] = ()
+    canary: bool = False
+    rewrites_path: bool = False
+    settable: bool = True
+    why_not_settable: str = ""
+    ignored: bool = False
+    pinned_strategy: str = ""
+
+    @property
+    def sort_key(self) -> tuple[Any, ...]:
+        return (self.load_balancer, self.host, self.path, self.path_type, self.object, self.backend.service, self.backend.port)
+
+    @property
+    def load_balancer_name(self) -> str:
+        return f"{self.load_balancer[0]}/{self.load_balancer[1]}"
+
+    def to_result(self) -> dict[str, Any]:
+        return {
+            "load_balancer": self.load_balancer_name,
+            "object": self.object.to_result(),
+            "host": self.host,
+            "path": self.path,
+            "backend": self.backend.to_result(),
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A verdict and the sentence that explains it; ``cluster`` is the Envoy cluster that is (or would be) used."""
+
+    verdict: Verdict
+    why: str
+    cluster: str = ""
+    misrouted_to: str = ""
+
+
+@dataclass(frozen=True)
+class RoutePlan:
+    """What the plan says about one route: as it is, and as it will be with ``strategy``."""
+
+    route: Route
+    before: Outcome
+    after: Outcome
+    strategy: str = "none"
+
+    def to_result(self) -> dict[str, Any]:
+        return {
+            **self.route.to_result(),
+            "before": {"verdict": self.before.verdict, "why": self.before.why},
+            "after": {"verdict": self.after.verdict, "strategy": self.strategy, "why": self.after.why},
+        }
+
+
+@dataclass(frozen=True)
+class SidecarState:
+    """``injected``: ``True``/``False`` as seen in running pods, ``"predicted"`` when read from manifests."""
+
+    injected: bool | str = False
+    inbound_capture: str = "all"
+
+    @property
+    def present(self) -> bool:
+        return bool(self.injected)
+
+    def to_result(self) -> dict[str, Any]:
+        return {"injected": self.injected, "inbound_capture": self.inbound_capture if self.present else "none"}
+
+
+@dataclass(frozen=True)
+class Mode:
+    """Whether a load balancer can be run in one of the page's modes, and if not, what stands in the way."""
+
+    supported: bool
+    why: str
+    blockers: tuple[str, ...] = ()
+
+    def to_result(self) -> dict[str, Any]:
+        return {"supported": self.supported, "why": self.why, "blockers": list(self.blockers)}
+
+
+@dataclass(frozen=True)
+class LoadBalancer:
+    """One load balancer: a workload that carries traffic, or a class where none is in the cluster.
+
+    ``settings`` is the vendor file's own notebook (its ConfigMap's name and the like): nobody else reads it.
+    """
+
+    name: str
+    namespace: str
+    vendor: str
+    title: str
+    placement: Literal["in_cluster", "node", "cloud", "external"] = "in_cluster"
+    version: str = ""
+    workload: ObjectRef | None = None
+    classes: tuple[str, ...] = ()
+    confidence: Literal["certain", "likely", "possible"] = "certain"
+    evidence: tuple[str, ...] = ()
+    sidecar: SidecarState = field(default_factory=SidecarState)
+    modes: tuple[tuple[str, Mode], ...] = ()
+    pod_labels: tuple[tuple[str, str], ...] = ()
+    pod_annotations: tuple[tuple[str, str], ...] = ()
+    service_account: str = "default"
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.namespace, self.name)
+
+    @property
+    def label(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    def mode(self, name: str) -> Mode:
+        return dict(self.modes)[name]
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        return dict(self.settings).get(name, default)
+
+    def to_result(self, routes: tuple[Route, ...] = ()) -> dict[str, Any]:
+        workload = self.workload
+        return {
+            "name": self.name,
+            "namespace": self.namespace,
+            "vendor": self.vendor,
+            "title": self.title,
+            "placement": self.placement,
+            "version": self.version,
+            "workload": (
+                {"kind": workload.kind, "name": workload.name, "namespace": workload.namespace} if workload else {}
+            ),
+            "classes": list(self.classes),
+            "confidence": self.confidence,
+            "evidence": list(self.evidence),
+            "sidecar": self.sidecar.to_result(),
+            "modes": {name: mode.to_result() for name, mode in self.modes},
+            "routes": [_route_summary(route) for route in sorted(routes, key=lambda item: item.sort_key)],
+        }
+
+
+def _route_summary(route: Route) -> dict[str, Any]:
+    whole = route.to_result()
+    return {key: whole[key] for key in ("object", "host", "path", "backend")}

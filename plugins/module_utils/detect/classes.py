@@ -1,0 +1,118 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""IngressClasses that no known workload serves: what can still be said, and which workload seems to be behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..balancers.contract.profile import Profile
+from ..balancers.kit.ingresses import class_of
+from ..balancers.registry import UNKNOWN, profiles_of
+from ..core.findings import finding
+from ..core.model import Finding, LoadBalancer, Mode, ObjectRef
+from ..istio.pods import by_namespace
+from ..kube import kinds
+from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template, selects
+from ..kube.services import cluster_ips
+from ..kube.snapshot import Snapshot
+
+_ISTIO_CONTROLLERS = frozenset({"istio.io/ingress-controller"})
+_INSTANCE_LABELS = ("app.kubernetes.io/instance", "app.kubernetes.io/name")
+
+
+def unserved_classes(snapshot: Snapshot, served: set[str]) -> Iterator[Obj]:
+    """IngressClasses that no recognised load balancer serves; Istio's own is none."""
+    for item in snapshot.all(kinds.INGRESS_CLASS):
+        if name_of(item) not in served and controller_of(item) not in _ISTIO_CONTROLLERS:
+            yield item
+
+
+def controller_of(ingress_class: Obj) -> str:
+    return str(dig(ingress_class, "spec", "controller", default=""))
+
+
+def owner_of(snapshot: Snapshot, ingress_class: Obj) -> Profile | None:
+    """The profile whose controller an IngressClass names."""
+    return next((item for item in profiles_of(snapshot) if item.claims_controller(controller_of(ingress_class))), None)
+
+
+def workload_behind(snapshot: Snapshot, ingress_class: Obj, taken: set[ObjectRef]) -> tuple[Obj, str] | None:
+    """The workload that seems to serve a class, and by what: its Service's address in Ingresses' status, else chart labels."""
+    for service, evidence in _services_in_status(snapshot, ingress_class):
+        selector = dig(service, "spec", "selector", default={})
+        for kind in kinds.WORKLOADS:
+            for workload in snapshot.lookup(kind, by_namespace, namespace_of(service)):
+                if selects(selector, labels_of(pod_template(workload))) and not _is_taken(workload, taken):
+                    return workload, evidence
+    wanted = {key: value for key, value in labels_of(ingress_class).items() if key in _INSTANCE_LABELS}
+    if len(wanted) == len(_INSTANCE_LABELS):
+        found = [
+            workload for kind in kinds.WORKLOADS for workload in snapshot.all(kind)
+            if selects(wanted, labels_of(workload)) and not _is_taken(workload, taken)
+        ]
+        if len(found) == 1:
+            label = f"{found[0].get('kind')} {name_of(found[0])}"
+            return found[0], f"IngressClass {name_of(ingress_class)} and {label} carry one release's labels"
+    return None
+
+
+def _services_in_status(snapshot: Snapshot, ingress_class: Obj) -> Iterator[tuple[Obj, str]]:
+    addresses: dict[str, str] = {}
+    for ingress in snapshot.all(kinds.INGRESS):
+        if name_of(ingress_class) in class_of(ingress):
+            for item in dig(ingress, "status", "loadBalancer", "ingress", default=[]):
+                addresses.setdefault(str(item.get("ip") or item.get("hostname") or ""), f"{namespace_of(ingress)}/{name_of(ingress)}")
+    addresses.pop("", None)
+    if not addresses:
+        return
+    for service in snapshot.all(kinds.SERVICE):
+        for address in _addresses_of(service):
+            if address in addresses:
+                evidence = f"the status of Ingress {addresses[address]} names {address}, Service {namespace_of(service)}/{name_of(service)}"
+                yield service, evidence
+
+
+def _addresses_of(service: Obj) -> Iterator[str]:
+    yield from cluster_ips(service)
+    yield from (str(item) for item in dig(service, "spec", "externalIPs", default=[]))
+    for item in dig(service, "status", "loadBalancer", "ingress", default=[]):
+        yield str(item.get("ip") or item.get("hostname") or "")
+
+
+def _is_taken(workload: Obj, taken: set[ObjectRef]) -> bool:
+    own = (workload.get("kind"), namespace_of(workload), name_of(workload))
+    return any((item.kind, item.namespace, item.name) == own for item in taken)
+
+
+def without_workload(ingress_class: Obj) -> LoadBalancer:
+    """The load balancer of a class behind which no workload was found: it may be outside the cluster."""
+    reason = "nothing is known of the workload behind this class"
+    return LoadBalancer(
+        name=name_of(ingress_class), namespace="", vendor=UNKNOWN.id, title=UNKNOWN.title, placement="external",
+        classes=(name_of(ingress_class),), confidence="possible",
+        evidence=(f"IngressClass {name_of(ingress_class)} has controller {controller_of(ingress_class)}",),
+        modes=(
+            ("standalone_plaintext", Mode(True, "it reaches backends that accept plaintext")),
+            ("standalone_mtls", Mode(False, reason, (reason,))),
+            ("chained", Mode(True, UNKNOWN.about_chaining())),
+        ),
+    )
+
+
+def about_unknown(snapshot: Snapshot, item: LoadBalancer) -> Iterator[Finding]:
+    """Why the load balancer of a class is not known, per class."""
+    for name in item.classes:
+        found = snapshot.get(kinds.INGRESS_CLASS, "", name) or {}
+        controller, ref = controller_of(found), ObjectRef("networking.k8s.io/v1", "IngressClass", "", name)
+        owner = owner_of(snapshot, found)
+        if owner is not None:
+            yield finding(
+                "MLB106", f"IngressClass {name} names {owner.title}'s controller {controller!r}, but no workload of it was found; "
+                "another controller may claim that name", ref,
+            )
+            continue
+        behind = f"; {item.label} seems to be behind it" if item.workload else ""
+        assumed = ", and its routes are taken to go to pod addresses: let a proof by traffic confirm it" if item.workload else ""
+        yield finding("MLB102", f"IngressClass {name} names controller {controller!r}, which no profile knows{behind}{assumed}", ref)

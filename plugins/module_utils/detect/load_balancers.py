@@ -1,0 +1,141 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding the load balancers in a snapshot: evidence before names, each workload at most one, none of them twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..balancers.contract.profile import Profile, Recognition
+from ..balancers.registry import UNKNOWN, profile_of, profiles_of
+from ..core.findings import finding
+from ..core.model import Finding, LoadBalancer, Mode, ObjectRef, replace
+from ..istio.blockers import injection_blockers
+from ..istio.injection import sidecar_state
+from ..istio.mesh import config_map_namespaces as mesh_namespaces
+from ..istio.network import about_network
+from ..istio.network import config_map_namespaces as network_namespaces
+from ..istio.pods import workload_pods
+from ..kube import kinds
+from ..kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, pod_template, ref_of
+from ..kube.snapshot import Snapshot
+from .classes import about_unknown, owner_of, unserved_classes, without_workload, workload_behind
+from .outside import outside
+
+_CONFIDENCE = {"possible": 0, "likely": 1, "certain": 2}
+
+
+def detect(snapshot: Snapshot) -> tuple[list[LoadBalancer], list[Finding]]:
+    """Return the load balancers (sorted by namespace and name) and what is remarkable about them."""
+    found = [_load_balancer(snapshot, *match) for match in recognised(snapshot)]
+    found += list(outside(snapshot, found))
+    found += list(_unknown(snapshot, found))
+    found.sort(key=lambda item: item.key)
+    findings = [*_conflicts(found), *about_network(snapshot)]
+    for item in found:
+        findings += profile_of(snapshot, item.vendor).notices(snapshot, item)
+        if item.vendor == UNKNOWN.id:
+            findings += about_unknown(snapshot, item)
+    return found, findings
+
+
+def recognised(snapshot: Snapshot) -> Iterator[tuple[Obj, Profile, Recognition]]:
+    """Workloads that are a known vendor's data plane."""
+    for kind in kinds.WORKLOADS:
+        for workload in snapshot.all(kind):
+            best: tuple[Profile, Recognition] | None = None
+            for profile in profiles_of(snapshot):
+                match = profile.recognise(workload)
+                if match is not None and (best is None or _strength(match) > _strength(best[1])):
+                    best = (profile, match)
+            if best is not None:
+                yield (workload, *best)
+
+
+def config_map_namespaces(snapshot: Snapshot) -> set[str]:
+    """Namespaces whose ConfigMaps a reading needs: the mesh's, the network's, and those of the load balancers recognised."""
+    wanted = {*mesh_namespaces(snapshot), *network_namespaces(snapshot)}
+    for workload, profile, match in recognised(snapshot):
+        wanted.update(profile.config_map_namespaces(workload, match.container))
+    return wanted
+
+
+def _strength(match: Recognition) -> tuple[int, int]:
+    return (_CONFIDENCE[match.confidence], len(match.evidence))
+
+
+def _load_balancer(snapshot: Snapshot, workload: Obj, profile: Profile, match: Recognition) -> LoadBalancer:
+    template, namespace = pod_template(workload), namespace_of(workload)
+    pods = workload_pods(snapshot, workload)
+    shown = pods[0] if pods else template
+    on_host = bool(dig(template, "spec", "hostNetwork", default=False))
+    made = LoadBalancer(
+        name=name_of(workload),
+        namespace=namespace,
+        vendor=profile.id,
+        title=profile.title,
+        placement="node" if on_host else profile.placement,
+        version=match.version,
+        workload=ref_of(workload),
+        confidence=match.confidence,
+        evidence=match.evidence,
+        sidecar=sidecar_state(snapshot, namespace, template, pods),
+        pod_labels=tuple(sorted(labels_of(shown).items())),
+        pod_annotations=tuple(sorted(annotations_of(shown).items())),
+        service_account=str(dig(template, "spec", "serviceAccountName", default="default")),
+        settings=tuple(sorted(profile.settings(snapshot, workload, match.container).items())),
+    )
+    blockers = injection_blockers(snapshot, namespace, template) + profile.blockers(snapshot, workload)
+    classes = profile.classes(snapshot, made)
+    evidence = made.evidence + tuple(_class_evidence(snapshot, classes))
+    return replace(made, classes=classes, evidence=evidence, modes=_modes(blockers, profile))
+
+
+def _class_evidence(snapshot: Snapshot, classes: tuple[str, ...]) -> Iterator[str]:
+    for name in classes:
+        found = snapshot.get(kinds.INGRESS_CLASS, "", name)
+        if found:
+            yield f"IngressClass {name} has controller {dig(found, 'spec', 'controller')}"
+
+
+def _modes(blockers: tuple[str, ...], profile: Profile) -> tuple[tuple[str, Mode], ...]:
+    mtls = Mode(False, "a sidecar is not possible: " + blockers[0], blockers) if blockers else Mode(
+        True, "a sidecar beside it can speak mutual TLS with the backends"
+    )
+    return (
+        ("standalone_plaintext", Mode(True, "it reaches backends that accept plaintext (PERMISSIVE, or without a sidecar)")),
+        ("standalone_mtls", mtls),
+        ("chained", Mode(True, profile.about_chaining())),
+    )
+
+
+def _unknown(snapshot: Snapshot, found: list[LoadBalancer]) -> Iterator[LoadBalancer]:
+    """What is behind the classes that nothing known serves; several classes may belong to one workload."""
+    taken = {item.workload for item in found if item.workload}
+    made: dict[ObjectRef, LoadBalancer] = {}
+    for item in unserved_classes(snapshot, {name for other in found for name in other.classes}):
+        # A class of a known vendor without that vendor's workload is not guessed at: somebody else may claim its name.
+        behind = None if owner_of(snapshot, item) else workload_behind(snapshot, item, taken)
+        if behind is None:
+            yield without_workload(item)
+            continue
+        workload, evidence = behind
+        earlier = made.get(ref_of(workload))
+        classes = (*(earlier.classes if earlier else ()), name_of(item))
+        match = Recognition("possible", (evidence,), {})
+        made[ref_of(workload)] = replace(_load_balancer(snapshot, workload, UNKNOWN, match), classes=classes)
+    yield from made.values()
+
+
+def _conflicts(found: Iterable[LoadBalancer]) -> Iterator[Finding]:
+    by_class: dict[str, list[LoadBalancer]] = {}
+    for item in found:
+        for name in item.classes:
+            by_class.setdefault(name, []).append(item)
+    for name, sharing in sorted(by_class.items()):
+        if len(sharing) < 2:
+            continue
+        ref = ObjectRef("networking.k8s.io/v1", "IngressClass", "", name)
+        code = "MLB104" if len({item.vendor for item in sharing}) > 1 else "MLB109"
+        yield finding(code, f"class {name} is served by " + ", ".join(item.label for item in sharing), ref)

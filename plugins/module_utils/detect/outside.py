@@ -1,0 +1,102 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load balancers whose traffic leaves from no workload of the cluster: their classes, or their controller, stand for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..balancers.contract.profile import Confidence, Profile, Recognition, Trace, recognise_container
+from ..balancers.kit.gateway.attachment import GATEWAY_CLASS
+from ..balancers.registry import profiles_of
+from ..core.model import LoadBalancer, Mode
+from ..kube import kinds
+from ..kube.objects import Obj, containers_of, dig, name_of, namespace_of, pod_template
+from ..kube.snapshot import Snapshot
+
+
+def outside(snapshot: Snapshot, found: Iterable[LoadBalancer]) -> Iterator[LoadBalancer]:
+    """One load balancer per profile of this sort that the cluster tells of, and whose workload was not found in it."""
+    recognised = list(found)
+    served = {name for item in recognised for name in item.classes}
+    for profile in profiles_of(snapshot):
+        if not profile.outside:
+            continue
+        here = any(item.vendor == profile.id for item in recognised)
+        classes = [item for item in _classes(snapshot, profile) if name_of(item) not in served]
+        controllers = [] if here else list(_controllers(snapshot, profile))
+        traces = () if here else profile.traces(snapshot)
+        if classes or controllers or traces:
+            yield _made(profile, classes, controllers, traces, able_to_more(snapshot))
+
+
+def _classes(snapshot: Snapshot, profile: Profile) -> Iterator[Obj]:
+    for item in snapshot.all(kinds.INGRESS_CLASS):
+        if profile.claims_controller(str(dig(item, "spec", "controller", default=""))):
+            yield item
+    for item in snapshot.all(GATEWAY_CLASS):
+        if dig(item, "spec", "controllerName") in profile.gateway_controllers:
+            yield item
+
+
+def _controllers(snapshot: Snapshot, profile: Profile) -> Iterator[tuple[Obj, Recognition]]:
+    if profile.controller_signs is None:
+        return
+    for kind in kinds.WORKLOADS:
+        for workload in snapshot.all(kind):
+            template = pod_template(workload)
+            for container in containers_of(template):
+                match = recognise_container(profile.controller_signs, container, template)
+                if match is not None:
+                    yield workload, match
+
+
+def able_to_more(snapshot: Snapshot) -> str:
+    """The platforms outside of the cluster that can speak the mesh's mutual TLS all the same."""
+    return " and ".join(item.title for item in profiles_of(snapshot) if item.outside and _speaks_mutual_tls(item))
+
+
+def _speaks_mutual_tls(profile: Profile) -> bool:
+    return bool(profile.chain.proof) and profile.chain.standalone_mtls.startswith("yes")
+
+
+def _made(
+    profile: Profile, classes: list[Obj], controllers: list[tuple[Obj, Recognition]], traces: tuple[Trace, ...], more: str
+) -> LoadBalancer:
+    names = sorted({name_of(item) for item in classes})
+    first = controllers[0] if controllers else None
+    evidence = [f"{item.get('kind')} {name_of(item)} has controller {_controller_of(item)}" for item in classes]
+    evidence += [text for dummy, match in controllers for text in match.evidence] + [item.text for item in traces]
+    sure: list[Confidence] = ["certain"] if first else ["likely"] if classes else []
+    return LoadBalancer(
+        name=names[0] if names else name_of(first[0]) if first else profile.id,
+        namespace="" if names or not first else namespace_of(first[0]),
+        vendor=profile.id, title=profile.title, placement="external" if profile.placement == "in_cluster" else profile.placement,
+        version=first[1].version if first else "", classes=tuple(names),
+        confidence=max([*sure, *(item.confidence for item in traces)], key=_RANK.index),
+        evidence=tuple(dict.fromkeys(evidence)), modes=_modes(profile, more),
+    )
+
+
+_STRICT = "a STRICT workload refuses it, unless strict_exemption of service_routing opens that workload's one port to everybody's plaintext"
+_RANK: list[Confidence] = ["possible", "likely", "certain"]
+
+
+def _modes(profile: Profile, more: str) -> tuple[tuple[str, Mode], ...]:
+    facts = profile.chain
+    known = bool(facts.proof)
+    own = _speaks_mutual_tls(profile)
+    without = f"a sidecar is not possible: {profile.outside}; of load balancers outside of the cluster {more} can do more"
+    return (
+        ("standalone_plaintext", Mode(
+            not (known and facts.standalone.startswith("no")),
+            f"{facts.standalone}; {_STRICT}" if known else "it reaches backends that accept plaintext",
+        )),
+        ("standalone_mtls", Mode(own, facts.standalone_mtls if own else without, () if own else (profile.outside,))),
+        ("chained", Mode(True, profile.about_chaining(), facts.cannot)),
+    )
+
+
+def _controller_of(item: Obj) -> str:
+    return str(dig(item, "spec", "controller", default="") or dig(item, "spec", "controllerName", default=""))

@@ -1,0 +1,25 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading the routes of load balancers through their profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..balancers.registry import profile_of
+from ..core.model import Finding, LoadBalancer, ObjectRef, Route
+from ..kube.snapshot import Snapshot
+
+
+def read_routes(
+    snapshot: Snapshot, load_balancers: Iterable[LoadBalancer], only: frozenset[ObjectRef] | None = None
+) -> tuple[list[Route], list[Finding]]:
+    """All routes, sorted, and what is remarkable about them; ``only`` limits the reading to these objects."""
+    routes: list[Route] = []
+    findings: list[Finding] = []
+    for item in load_balancers:
+        reading = profile_of(snapshot, item.vendor).routes(snapshot, item, only)
+        routes += reading.routes
+        findings += reading.findings
+    return sorted(routes, key=lambda route: route.sort_key), findings

@@ -1,0 +1,76 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Effective PeerAuthentication: does a pod's port accept plaintext, mutual TLS, or both?
+
+Source: istio/istio pilot/pkg/model/authentication.go (MergePeerAuthentication): workload beats namespace beats mesh; within
+one level the oldest policy counts; a port's mode beats its policy's mode; UNSET inherits.
+"""
+
+from __future__ import annotations
+
+from ..kube.kinds import PEER_AUTHENTICATION
+from ..kube.objects import Obj, created_at, dig, labels_of, name_of, namespace_of, selects
+from ..kube.snapshot import Snapshot
+from .mesh import MESH_DEPENDS, root_namespace
+
+PERMISSIVE = "PERMISSIVE"
+_DEPENDS = (PEER_AUTHENTICATION, *MESH_DEPENDS)
+
+
+def by_namespace(policy: Obj) -> tuple[str, ...]:
+    """Index of PeerAuthentications by namespace."""
+    return (namespace_of(policy),)
+
+
+def effective_mode(snapshot: Snapshot, pod: Obj, port: int) -> str:
+    """Return ``STRICT``, ``PERMISSIVE`` or ``DISABLE`` for one port (the pod's own number) of a pod (or pod template)."""
+    namespace, labels = namespace_of(pod), labels_of(pod)
+    key = ("effective_mode", namespace, port, tuple(labels.items()))
+    return snapshot.cached(key, lambda view: _effective_mode(view, namespace, labels, port), _DEPENDS)
+
+
+def _effective_mode(snapshot: Snapshot, namespace: str, labels: dict[str, str], port: int) -> str:
+    policies = oldest_first(snapshot.lookup(PEER_AUTHENTICATION, by_namespace, namespace))
+    # Policies of the root namespace are the mesh's: one with a selector is for nobody, not even for pods there.
+    if namespace == root_namespace(snapshot):
+        policies = []
+    own = [item for item in policies if selects(dig(item, "spec", "selector", "matchLabels"), labels)]
+    if own:
+        mode = _mode(dig(own[0], "spec", "portLevelMtls", str(port))) or _port_mode(own[0], port)
+        mode = mode or _mode(dig(own[0], "spec", "mtls"))
+        if mode:
+            return mode
+    return namespace_mode(snapshot, namespace)
+
+
+def namespace_mode(snapshot: Snapshot, namespace: str) -> str:
+    """Return the mode that namespace-wide and mesh-wide policies give, which is what automatic mutual TLS looks at first."""
+    return snapshot.cached(("namespace_mode", namespace), lambda view: _namespace_mode(view, namespace), _DEPENDS)
+
+
+def _namespace_mode(snapshot: Snapshot, namespace: str) -> str:
+    for scope in (namespace, root_namespace(snapshot)):
+        for policy in oldest_first(snapshot.lookup(PEER_AUTHENTICATION, by_namespace, scope)):
+            if dig(policy, "spec", "selector", "matchLabels"):
+                continue
+            mode = _mode(dig(policy, "spec", "mtls"))
+            if mode:
+                return mode
+            break
+    return PERMISSIVE
+
+
+def oldest_first(policies: list[Obj]) -> list[Obj]:
+    """Policies in the order in which Istio looks at them."""
+    return sorted(policies, key=lambda item: (created_at(item), name_of(item), namespace_of(item)))
+
+
+def _port_mode(policy: Obj, port: int) -> str:
+    # Port keys are numbers in the API's Go types, so a YAML parser may hand them over as integers.
+    return _mode(dig(policy, "spec", "portLevelMtls", default={}).get(port))
+
+
+def _mode(mtls: Obj | None) -> str:
+    mode = str((mtls or {}).get("mode") or "UNSET")
+    return "" if mode == "UNSET" else mode

@@ -1,0 +1,65 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps a workload from getting a sidecar that captures its traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..kube import kinds
+from ..kube.objects import Obj, annotations_of, containers_of, dig, labels_of, name_of
+from ..kube.snapshot import Snapshot
+from .injection import EXCLUDE_OUTBOUND_PORTS, EXCLUDE_OUTBOUND_RANGES, INCLUDE_OUTBOUND_RANGES, NEVER_INJECTED
+from .mesh import AMBIENT_LABEL, injects, read_mesh
+
+PROXY_USER = 1337
+"""User and group of Istio's proxy; traffic of other processes that run as it is not captured either."""
+
+
+def injection_blockers(snapshot: Snapshot, namespace: str, template: Obj) -> tuple[str, ...]:
+    """Sentences that each say why a sidecar is impossible or would not help; empty where nothing stands in the way."""
+    return tuple(_blockers(snapshot, namespace, template))
+
+
+def _blockers(snapshot: Snapshot, namespace: str, template: Obj) -> Iterator[str]:
+    if not read_mesh(snapshot).installed:
+        yield "Istio is not installed"
+    elif snapshot.source.live and not injectors(snapshot) and snapshot.readable(kinds.WEBHOOK):
+        yield "no sidecar injector is registered (no MutatingWebhookConfiguration of Istio)"
+    if dig(template, "spec", "hostNetwork", default=False):
+        yield "it runs on the host's network (hostNetwork: true), where pods are never injected"
+    if namespace in NEVER_INJECTED:
+        yield f"the injector leaves namespace {namespace} out"
+    user = next(_proxy_users(template), "")
+    if user:
+        yield f"{user} runs as user or group {PROXY_USER}, whose traffic is never captured"
+    own = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
+    if own.get(AMBIENT_LABEL) == "ambient":
+        yield f"namespace {namespace} is enrolled in ambient mode"
+
+
+def _proxy_users(template: Obj) -> Iterator[str]:
+    for source, context in [("the pod", dig(template, "spec", "securityContext", default={}))] + [
+        (f"container {item.get('name')}", item.get("securityContext") or {})
+        for item in containers_of(template) if item.get("name") != "istio-proxy"
+    ]:
+        if PROXY_USER in (context.get("runAsUser"), context.get("runAsGroup")):
+            yield source
+
+
+def outbound_gaps(template: Obj, own: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
+    """Annotations that keep outbound traffic away from a sidecar that is there; ``own`` are those that the vendor needs."""
+    needed, found = set(own), []
+    annotations = {key: value for key, value in annotations_of(template).items() if (key, value) not in needed}
+    if annotations.get(INCLUDE_OUTBOUND_RANGES, "*") != "*":
+        found.append(f"{INCLUDE_OUTBOUND_RANGES}: \"{annotations[INCLUDE_OUTBOUND_RANGES]}\"")
+    for key in (EXCLUDE_OUTBOUND_RANGES, EXCLUDE_OUTBOUND_PORTS):
+        if annotations.get(key):
+            found.append(f"{key}: \"{annotations[key]}\"")
+    return tuple(found)
+
+
+def injectors(snapshot: Snapshot) -> list[str]:
+    """Names of the webhook configurations that inject sidecars."""
+    return sorted(name_of(item) for item in snapshot.all(kinds.WEBHOOK) if injects(item))

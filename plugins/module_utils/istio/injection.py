@@ -1,0 +1,80 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sidecars: which pods have one, which would get one, and what it captures.
+
+Source: istio/istio pkg/kube/inject/inject.go (injectRequired) and the webhook selectors of the istiod chart.
+"""
+
+from __future__ import annotations
+
+from ..core.model import SidecarState
+from ..kube import kinds
+from ..kube.objects import Obj, annotations_of, containers_of, dig, labels_of
+from ..kube.snapshot import Snapshot
+
+INJECT = "sidecar.istio.io/inject"
+INJECTION = "istio-injection"
+REVISION = "istio.io/rev"
+STATUS = "sidecar.istio.io/status"
+TLS_MODE = "security.istio.io/tlsMode"
+INCLUDE_INBOUND_PORTS = "traffic.sidecar.istio.io/includeInboundPorts"
+EXCLUDE_INBOUND_PORTS = "traffic.sidecar.istio.io/excludeInboundPorts"
+INCLUDE_OUTBOUND_RANGES = "traffic.sidecar.istio.io/includeOutboundIPRanges"
+EXCLUDE_OUTBOUND_RANGES = "traffic.sidecar.istio.io/excludeOutboundIPRanges"
+EXCLUDE_OUTBOUND_PORTS = "traffic.sidecar.istio.io/excludeOutboundPorts"
+PROXY_CONTAINER = "istio-proxy"
+NEVER_INJECTED = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
+
+
+def has_proxy(pod: Obj) -> bool:
+    """Whether a pod (or a template that somebody injected by hand) runs Istio's proxy beside another container."""
+    names = [item.get("name") for item in containers_of(pod)]
+    return PROXY_CONTAINER in names and len(names) > 1
+
+
+def predicts_injection(snapshot: Snapshot, namespace: str, template: Obj) -> tuple[bool, str]:
+    """Whether a new pod of this template would be injected, and the sentence that says why."""
+    if dig(template, "spec", "hostNetwork", default=False):
+        return False, "pods on the host's network are never injected"
+    if namespace in NEVER_INJECTED:
+        return False, f"the injector leaves namespace {namespace} out"
+    own = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
+    wanted = labels_of(template).get(INJECT)
+    if own.get(INJECTION) == "disabled":
+        return False, f"namespace {namespace} is labelled {INJECTION}=disabled"
+    # Any other value is none: the namespace decides.
+    if wanted in ("true", "false"):
+        return wanted == "true", f"the pod is labelled {INJECT}={wanted}"
+    if wanted is None and annotations_of(template).get(INJECT) == "false":
+        return False, f"the pod is annotated {INJECT}: \"false\""
+    if own.get(INJECTION) == "enabled":
+        return True, f"namespace {namespace} is labelled {INJECTION}=enabled"
+    revision = own.get(REVISION) or labels_of(template).get(REVISION)
+    if revision:
+        return True, f"{REVISION}={revision} is set"
+    return False, f"neither the pod nor namespace {namespace} asks for injection"
+
+
+def inbound_capture(template: Obj) -> str:
+    """``none``, ``some`` or ``all`` of the pod's inbound ports are taken by the sidecar. The empty string is a value."""
+    annotations = annotations_of(template)
+    included = annotations.get(INCLUDE_INBOUND_PORTS)
+    if included == "":
+        return "none"
+    if included in (None, "*"):
+        return "some" if annotations.get(EXCLUDE_INBOUND_PORTS) else "all"
+    return "some"
+
+
+def sidecar_state(snapshot: Snapshot, namespace: str, template: Obj, pods: list[Obj]) -> SidecarState:
+    """State of a workload: from its running pods where there are any, else predicted from its template.
+
+    Pods that are leaving count no more: they get no new requests, though a load balancer's may take minutes to drain.
+    """
+    staying = [pod for pod in pods if not dig(pod, "metadata", "deletionTimestamp")]
+    if staying:
+        injected: bool | str = all(has_proxy(pod) for pod in staying)
+        return SidecarState(injected, inbound_capture(staying[0]))
+    predicted, dummy = predicts_injection(snapshot, namespace, template)
+    return SidecarState("predicted" if predicted or has_proxy(template) else False, inbound_capture(template))

@@ -1,0 +1,116 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading Services: ports, addresses, and the endpoints behind a port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..istio.pods import PodView, container_port, pods_selected, view_of
+from . import kinds
+from .objects import Obj, dig, labels_of, name_of, namespace_of
+from .snapshot import Snapshot
+
+CLUSTER_DOMAIN = "cluster.local"
+NO_SELECTOR = ("", "")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One address behind a Service port; ``pod`` is ``None`` where the address belongs to no known pod."""
+
+    ip: str
+    port: int
+    pod: PodView | None = None
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Identity: the pod where there is one (manifests have no addresses), else the address."""
+        return (self.pod.namespace, self.pod.name, self.port) if self.pod else ("", self.ip, self.port)
+
+
+def fqdn(service: Obj) -> str:
+    """The Service's name in the mesh's registry."""
+    return f"{name_of(service)}.{namespace_of(service)}.svc.{CLUSTER_DOMAIN}"
+
+
+def is_headless(service: Obj) -> bool:
+    return str(dig(service, "spec", "clusterIP", default="")) == "None"
+
+
+def is_external_name(service: Obj) -> bool:
+    return str(dig(service, "spec", "type", default="")) == "ExternalName"
+
+
+def cluster_ips(service: Obj) -> list[str]:
+    """Addresses of a Service; a manifest has none, and counts as getting one (``""``) unless it is headless."""
+    if is_headless(service) or is_external_name(service):
+        return []
+    found = dig(service, "spec", "clusterIPs", default=[]) or [dig(service, "spec", "clusterIP", default="")]
+    return [str(item) for item in found]
+
+
+def find_port(service: Obj, reference: int | str) -> Obj | None:
+    """The entry of ``spec.ports`` that a route names by number or by name; of TCP and UDP with one number it is TCP."""
+    ports = sorted(dig(service, "spec", "ports", default=[]), key=lambda item: item.get("protocol") == "UDP")
+    for port in ports:
+        if port.get("port") == reference or (port.get("name") == reference and reference != ""):
+            return dict(port)
+    if isinstance(reference, str) and reference.isdigit():
+        return find_port(service, int(reference))
+    return None
+
+
+def by_cluster_ip(service: Obj) -> Iterator[str]:
+    """Index of Services by address."""
+    yield from (item for item in cluster_ips(service) if item)
+
+
+def headless_by_port(service: Obj) -> Iterator[tuple[str, int, tuple[str, str]]]:
+    """Index of headless Services by namespace, port number and the first pair of the selector, which its pods must have."""
+    if is_headless(service):
+        selector = dig(service, "spec", "selector", default={})
+        for port in dig(service, "spec", "ports", default=[]):
+            yield (namespace_of(service), int(port.get("port", 0)), min(selector.items()) if selector else NO_SELECTOR)
+
+
+def slices_by_service(item: Obj) -> Iterator[tuple[str, str]]:
+    """Index of EndpointSlices by (namespace, Service name)."""
+    name = labels_of(item).get("kubernetes.io/service-name")
+    if name:
+        yield (namespace_of(item), name)
+
+
+def pods_by_ip(pod: Obj) -> Iterator[str]:
+    """Index of Pods by address."""
+    for item in dig(pod, "status", "podIPs", default=[]) or [{"ip": dig(pod, "status", "podIP", default="")}]:
+        if item.get("ip") and dig(pod, "status", "phase") not in ("Succeeded", "Failed"):
+            yield str(item["ip"])
+
+
+def target_port(port: Obj) -> int | str:
+    """Number or name of the port that pods listen on; the Service's own number where nothing is said."""
+    return port.get("targetPort") or port.get("port") or 0
+
+
+def endpoints(snapshot: Snapshot, service: Obj, port: Obj) -> tuple[Endpoint, ...]:
+    """Endpoints of one Service port: by its selector, or by its EndpointSlices where it has none."""
+    selector = dig(service, "spec", "selector", default={})
+    if selector:
+        pods = pods_selected(snapshot, namespace_of(service), selector)
+        found = ((pod, container_port(pod.pod, target_port(port))) for pod in pods)
+        return tuple(Endpoint(pod.ip, number, pod) for pod, number in found if number)
+    return tuple(_sliced(snapshot, service, port))
+
+
+def _sliced(snapshot: Snapshot, service: Obj, port: Obj) -> Iterator[Endpoint]:
+    key = (namespace_of(service), name_of(service))
+    for item in snapshot.lookup(kinds.ENDPOINT_SLICE, slices_by_service, key):
+        numbers = [entry.get("port") for entry in item.get("ports") or [] if (entry.get("name") or "") == port.get("name", "")]
+        for entry in item.get("endpoints") or []:
+            for address in entry.get("addresses") or []:
+                pods: list[Any] = snapshot.lookup(kinds.POD, pods_by_ip, address)
+                yield Endpoint(str(address), int((numbers or [0])[0] or 0), view_of(pods[0]) if pods else None)

@@ -1,0 +1,155 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The snapshot: everything that was read, once, with indexes that are built when first asked for.
+
+A snapshot is not changed after it was filled. :meth:`Snapshot.overlay` gives a view in which some objects are replaced,
+added or gone; it costs as much as what changes, which is what lets the planner try out strategies by the dozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from .objects import Obj, kind_key, name_of, namespace_of
+
+T = TypeVar("T")
+Key = tuple[str, str]
+Indexer = Callable[[Obj], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the objects come from. ``live`` is false for a folder of manifests.
+
+    ``available`` holds the kind keys that the API serves (empty for manifests: every kind counts as available), and
+    ``denied`` those that may not be read, with the API's sentence. ``profiles`` are the load balancer profiles that the
+    user gave along with what is to be read; only ``balancers.registry`` looks at them.
+    """
+
+    live: bool = True
+    server: str = ""
+    version: str = ""
+    available: frozenset[str] = frozenset()
+    denied: dict[str, str] = field(default_factory=dict)
+    profiles: tuple[Any, ...] = ()
+
+
+class Snapshot:
+    """Objects by kind key (see :func:`objects.kind_key`) and by (namespace, name)."""
+
+    def __init__(self, objects: Iterable[Obj] = (), source: Source | None = None) -> None:
+        self.source = source or Source()
+        self._kinds: dict[str, dict[Key, Obj]] = {}
+        self._indexes: dict[tuple[str, Indexer], dict[Any, list[Obj]]] = {}
+        self._memo: dict[Hashable, Any] = {}
+        for obj in objects:
+            kind = kind_key(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
+            self._kinds.setdefault(kind, {})[(namespace_of(obj), name_of(obj))] = obj
+
+    def with_profiles(self, profiles: tuple[Any, ...]) -> Snapshot:
+        """The same snapshot, read with the user's own profiles."""
+        if profiles:
+            self.source = replace(self.source, profiles=profiles)
+        return self
+
+    def all(self, kind: str) -> list[Obj]:
+        """All objects of a kind, in the order in which they were read."""
+        return list(self._kinds.get(kind, {}).values())
+
+    def get(self, kind: str, namespace: str, name: str) -> Obj | None:
+        """One object, or ``None``."""
+        return self._kinds.get(kind, {}).get((namespace, name))
+
+    def count(self, kind: str) -> int:
+        return len(self._kinds.get(kind, {}))
+
+    def kinds(self) -> list[str]:
+        return sorted(self._kinds)
+
+    def lookup(self, kind: str, indexer: Indexer, key: Any) -> list[Obj]:
+        """Objects for which ``key`` is among the keys that ``indexer`` (a module-level function) gives."""
+        index = self._indexes.get((kind, indexer))
+        if index is None:
+            index = {}
+            for obj in self._kinds.get(kind, {}).values():
+                for item in indexer(obj):
+                    index.setdefault(item, []).append(obj)
+            self._indexes[(kind, indexer)] = index
+        return index.get(key, [])
+
+    def each(self, kind: str, indexer: Indexer, key: Any) -> Iterator[Obj]:
+        """What :meth:`lookup` gives, one by one: for asking whether there is any among very many."""
+        return iter(self.lookup(kind, indexer, key))
+
+    def cached(self, key: Hashable, compute: Callable[[Snapshot], T], kinds: tuple[str, ...]) -> T:
+        """Compute something once per snapshot; ``kinds`` are those that it depends on, so that a view can share it."""
+        if key not in self._memo:
+            self._memo[key] = compute(self)
+        found: T = self._memo[key]
+        return found
+
+    def serves(self, kind: str) -> bool:
+        """Whether the API has this kind at all."""
+        return not self.source.live or kind in self.source.available
+
+    def readable(self, kind: str) -> bool:
+        """Whether objects of this kind could be read; an absent kind is readable (there are none)."""
+        return kind not in self.source.denied
+
+    def overlay(self, put: Iterable[Obj] = (), gone: Iterable[tuple[str, str, str]] = ()) -> Snapshot:
+        """A view with some objects put in place (by kind, namespace, name) and others gone (kind key, namespace, name)."""
+        return _Overlay(self, put, gone)
+
+
+class _Overlay(Snapshot):
+    """A view on another snapshot; overlays of overlays work but cost a step each."""
+
+    def __init__(self, base: Snapshot, put: Iterable[Obj], gone: Iterable[tuple[str, str, str]]) -> None:
+        super().__init__(put, base.source)
+        self._base = base
+        self._gone: dict[str, set[Key]] = {}
+        for kind, namespace, name in gone:
+            self._gone.setdefault(kind, set()).add((namespace, name))
+        self._changed = frozenset({*self._kinds, *self._gone})
+
+    def _hides(self, kind: str, obj: Obj) -> bool:
+        key = (namespace_of(obj), name_of(obj))
+        return key in self._kinds.get(kind, {}) or key in self._gone.get(kind, set())
+
+    def _visible(self, kind: str, objects: Iterable[Obj]) -> Iterator[Obj]:
+        if kind not in self._changed:
+            return iter(objects)
+        return (obj for obj in objects if not self._hides(kind, obj))
+
+    def all(self, kind: str) -> list[Obj]:
+        return [*self._visible(kind, self._base.all(kind)), *super().all(kind)]
+
+    def get(self, kind: str, namespace: str, name: str) -> Obj | None:
+        own = super().get(kind, namespace, name)
+        if own is not None or (namespace, name) in self._gone.get(kind, set()):
+            return own
+        return self._base.get(kind, namespace, name)
+
+    def count(self, kind: str) -> int:
+        return len(self.all(kind))
+
+    def cached(self, key: Hashable, compute: Callable[[Snapshot], T], kinds: tuple[str, ...]) -> T:
+        if not self._changed.isdisjoint(kinds):
+            return super().cached(key, compute, kinds)
+        return self._base.cached(key, compute, kinds)
+
+    def kinds(self) -> list[str]:
+        return sorted({*super().kinds(), *self._base.kinds()})
+
+    def each(self, kind: str, indexer: Indexer, key: Any) -> Iterator[Obj]:
+        yield from self._visible(kind, self._base.each(kind, indexer, key))
+        yield from super().lookup(kind, indexer, key)
+
+    def lookup(self, kind: str, indexer: Indexer, key: Any) -> list[Obj]:
+        found = self._base.lookup(kind, indexer, key)
+        if kind not in self._changed:
+            return found
+        return [*self._visible(kind, found), *super().lookup(kind, indexer, key)]

@@ -1,0 +1,100 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run that is limited to some namespaces decides about what serves their routes, wherever that lies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes
+from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
+from ansible_collections.meshlb.istio.plugins.module_utils.runs import routing as routing_run
+
+from tests.unit.plugins.module_utils.support.cluster import EDGE, container, obj, pod, port, workload
+
+Obj = dict[str, Any]
+
+
+def shop(where: str, host: str) -> list[Obj]:
+    backend = {"service": {"name": "shop", "port": {"number": 80}}}
+    rule = {"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
+    return [
+        obj("v1", "Service", where, "shop", spec={"selector": {"app": "shop"}, "clusterIP": "10.9.0.9", "ports": [port()]}),
+        pod("shop", where=where),
+        obj("networking.k8s.io/v1", "Ingress", where, "shop", spec={"ingressClassName": "nginx", "rules": [rule]}),
+    ]
+
+
+def cluster() -> Snapshot:
+    controller = container("controller", command=["/nginx-ingress-controller"], args=["--controller-class=k8s.io/ingress-nginx"])
+    return Snapshot([
+        workload("edge", where=EDGE, containers=[controller], pod_labels={"sidecar.istio.io/inject": "true"},
+                 annotations={"traffic.sidecar.istio.io/includeInboundPorts": ""}),
+        obj("networking.k8s.io/v1", "IngressClass", "", "nginx", spec={"controller": "k8s.io/ingress-nginx"}),
+        *shop("one", "one.example.com"), *shop("two", "two.example.com"),
+    ], Source(live=False))
+
+
+def params(**more: Any) -> Obj:
+    return {"strategy": "host_entry", "preserve_host": True, "label_selector": "", "load_balancers": [], **more}
+
+
+def present(snapshot: Snapshot, namespaces: list[str], **more: Any) -> Any:
+    found, dummy = detect(snapshot)
+    return routing_run._present(snapshot, found, found, params(**more), namespaces)[1]
+
+
+def made(changes: Any) -> list[str]:
+    return sorted({f"{item.action} {item.object.name}" for item in changes})
+
+
+@pytest.mark.parametrize(("namespaces", "expected"), [
+    ([], ["create meshlb-entry-one.example.com", "create meshlb-entry-two.example.com"]),
+    (["one"], ["create meshlb-entry-one.example.com"]),
+])
+def test_entries_are_made_for_the_chosen_namespaces(namespaces: list[str], expected: list[str]) -> None:
+    assert made(present(cluster(), namespaces)) == expected
+
+
+def test_taking_back_one_namespace_leaves_the_others() -> None:
+    snapshot = cluster()
+    after = apply_changes(snapshot, present(snapshot, []))
+    found, dummy = detect(after)
+    plans, changes, dummy = routing_run._absent(after, found, params(), ["one"])
+    assert made(changes) == ["delete meshlb-entry-one.example.com"]
+    assert {plan.route.host: plan.after.verdict for plan in plans} == {"one.example.com": "plaintext"}
+
+
+def test_another_strategy_for_one_namespace_replaces_what_served_it() -> None:
+    snapshot = cluster()
+    after = apply_changes(snapshot, present(snapshot, []))
+    changes = present(after, ["one"], strategy="headless_twin")
+    assert made(changes) == ["create shop-meshlb", "delete meshlb-entry-one.example.com"]
+
+
+def test_a_label_selector_takes_nothing_back() -> None:
+    snapshot = cluster()
+    after = apply_changes(snapshot, present(snapshot, []))
+    assert made(present(after, [], label_selector="no=such")) == []
+
+
+def test_a_run_for_one_load_balancer_does_not_break_another_of_its_namespace() -> None:
+    more = container("controller", command=["/nginx-ingress-controller"], args=["--controller-class=example.com/second"])
+    rule = {"host": "one.example.com", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {
+        "service": {"name": "shop", "port": {"number": 80}}}}]}}
+    snapshot = Snapshot([
+        *(item for kind in cluster().kinds() for item in cluster().all(kind)),
+        workload("second", where=EDGE, containers=[more], pod_labels={"sidecar.istio.io/inject": "true"}),
+        obj("networking.k8s.io/v1", "IngressClass", "", "second", spec={"controller": "example.com/second"}),
+        obj("networking.k8s.io/v1", "Ingress", "two", "other", spec={"ingressClassName": "second", "rules": [rule]}),
+    ], Source(live=False))
+    found, dummy = detect(snapshot)
+    first = [item for item in found if item.name == "edge"]
+    changes = routing_run._present(snapshot, found, first, params(), [])[1]
+    rule_body = next(item.body for item in changes if item.object.kind == "DestinationRule" and "one" in item.object.name)
+    names = rule_body["spec"]["trafficPolicy"]["tls"]["subjectAltNames"]
+    # The other load balancer's route of the same host leads to namespace two, and goes through the same entry.
+    assert [name.split("/")[4] for name in names] == ["one", "two"]

@@ -1,0 +1,83 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run of the routing plan for tests: plan, write (over the snapshot), and run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, original, take_back
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import PART, is_owned, routing_changes
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding, Route, RoutePlan
+from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, RoutingPlan, plan_routes
+
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of the routing module would do, and the cluster as it is afterwards."""
+
+    plan: RoutingPlan
+    changes: list[Change]
+    findings: list[Finding]
+    after: Snapshot
+
+    def route(self, name: str = "", path: str | None = None, host: str | None = None) -> RoutePlan:
+        """The one route that fits, by the name of its object, its path and its host."""
+        (found,) = (
+            item for item in self.plan.routes
+            if name in ("", item.route.object.name) and path in (None, item.route.path) and host in (None, item.route.host)
+        )
+        return found
+
+    @property
+    def strategies(self) -> dict[str, str]:
+        """Strategy per object's name (of several routes the last one's)."""
+        return {item.route.object.name: item.strategy for item in self.plan.routes}
+
+    @property
+    def verdicts(self) -> set[str]:
+        return {item.after.verdict for item in self.plan.routes}
+
+    @property
+    def written(self) -> list[str]:
+        """Action, kind and name of every change."""
+        return [f"{item.action} {item.object.kind} {item.object.namespace}/{item.object.name}" for item in self.changes]
+
+    @property
+    def codes(self) -> list[str]:
+        return sorted({item.code for item in (*self.plan.findings, *self.findings)})
+
+    def body(self, kind: str) -> Obj:
+        """What is created of a kind (one object)."""
+        (found,) = (item.body for item in self.changes if item.object.kind == kind and item.body)
+        return found
+
+
+def run(
+    snapshot: Snapshot, strategy: str = "auto", *, preserve_host: bool = True, selected: Callable[[Route], bool] = lambda route: True
+) -> Run:
+    balancers = detect(snapshot)[0]
+    options = Options(strategy, preserve_host, selected)
+    plan = plan_routes(snapshot, original(snapshot, PART), balancers, options, is_owned)
+    changes, findings = routing_changes(snapshot, plan, {item.label for item in balancers}, lambda obj: True)
+    return Run(plan, changes, findings, apply_changes(snapshot, changes))
+
+
+def taken_back(snapshot: Snapshot) -> Snapshot:
+    return apply_changes(snapshot, take_back(snapshot, PART)[0])
+
+
+def contents(snapshot: Snapshot) -> dict[tuple[str, str, str], Obj]:
+    """Every object by its identity."""
+    found = {}
+    for kind in snapshot.kinds():
+        for item in snapshot.all(kind):
+            found[(kind, item["metadata"].get("namespace", ""), item["metadata"]["name"])] = item
+    return found
