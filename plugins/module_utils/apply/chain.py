@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from ..balancers.contract.chain import Obj
-from ..balancers.contract.profile import Wish
+from ..balancers.contract.profile import FieldPatch
 from ..core.model import Change, Finding, replace
 from ..kube import kinds
 from ..kube.objects import kind_key
@@ -60,8 +60,8 @@ def chain_changes(live: Snapshot, plan: ChainPlan, chain: str) -> tuple[list[Cha
                 seen = apply_changes(seen, [change]) if change else seen
                 changes += [change] if change else []
                 findings += about
-    for phase, why, wishes in _changed(plan):
-        for key, fields in _by_object(wishes).items():
+    for phase, why, patches in _changed(plan):
+        for key, fields in _by_object(patches).items():
             wanted.add(key)
             obj = live.get(*key)
             change = claim(obj, PART, fields, [chain], why, phase, [chain]) if obj is not None else None
@@ -89,15 +89,15 @@ def _created(plan: ChainPlan) -> Iterable[tuple[int, str, Iterable[Obj]]]:
     yield LOAD_BALANCER, f"leads the load balancer to gateway {name}", plan.front
 
 
-def _changed(plan: ChainPlan) -> Iterable[tuple[int, str, Iterable[Wish]]]:
-    yield GATEWAY, "makes the gateway fit for the load balancer before it", plan.gateway.wishes
+def _changed(plan: ChainPlan) -> Iterable[tuple[int, str, Iterable[FieldPatch]]]:
+    yield GATEWAY, "makes the gateway fit for the load balancer before it", plan.gateway.patches
     yield LOAD_BALANCER, f"leads its requests to gateway {plan.state.target.namespace}/{plan.state.target.name}", plan.switch
 
 
-def _by_object(wishes: Iterable[Wish]) -> dict[Key, dict[tuple[str | int, ...], Any]]:
+def _by_object(patches: Iterable[FieldPatch]) -> dict[Key, dict[tuple[str | int, ...], Any]]:
     found: dict[Key, dict[tuple[str | int, ...], Any]] = {}
-    for wish in wishes:
-        found.setdefault(identity(wish.object), {})[wish.path] = wish.value
+    for patch in patches:
+        found.setdefault(identity(patch.object), {})[patch.path] = patch.value
     return dict(sorted(found.items()))
 
 

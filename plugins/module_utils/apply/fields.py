@@ -124,7 +124,7 @@ def covers(live: Any, wanted: Any) -> bool:
 
 
 def merge(live: Any, wanted: Any, last: Any) -> Any:
-    """A three-way merge: ``live`` with ``wanted`` in place, and without what only ``last`` (our earlier wish) had."""
+    """A three-way merge: ``live`` with ``wanted`` in place, and without what only ``last`` (our earlier patch) had."""
     if isinstance(live, dict) and isinstance(wanted, dict):
         earlier = last if isinstance(last, dict) else {}
         result = {key: value for key, value in live.items() if key in wanted or key not in earlier}

@@ -68,9 +68,9 @@ def _patched(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple
     desired: dict[Key, dict[tuple[str | int, ...], Any]] = {}
     for_whom: dict[Key, set[str]] = {}
     for proposal, names in plan.proposals:
-        for wish in proposal.wishes:
-            key = identity(wish.object)
-            desired.setdefault(key, {})[wish.path] = wish.value
+        for patch in proposal.patches:
+            key = identity(patch.object)
+            desired.setdefault(key, {})[patch.path] = patch.value
             for_whom.setdefault(key, set()).update(names)
     changes = []
     for key, fields in sorted(desired.items()):

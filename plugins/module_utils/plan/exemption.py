@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..balancers.contract.chain import STATUS_PORT, ChainRequest, CheckTarget, Front, GatewayTarget, HealthCheck
-from ..balancers.contract.profile import Profile, Wish
+from ..balancers.contract.chain import STATUS_PORT, ChainRequest, CheckTarget, GatewayTarget, HealthCheck, LoadBalancerSide
+from ..balancers.contract.profile import FieldPatch, Profile
 from ..balancers.registry import profile_of
 from ..core.findings import finding
 from ..core.model import ABSENT, Finding, LoadBalancer, RoutePlan, replace
@@ -102,7 +102,7 @@ def with_exemptions(snapshot: Snapshot, plan: RoutingPlan, load_balancers: Seque
     for opening in openings(snapshot, refused):
         policy = _policy(snapshot, opening)
         names = tuple(sorted({entry.route.load_balancer_name for entry in opening.plans}))
-        proposal = Proposal((policy,), ()) if isinstance(policy, Wish) else Proposal((), (policy,))
+        proposal = Proposal((policy,), ()) if isinstance(policy, FieldPatch) else Proposal((), (policy,))
         put.append(_applied(policy))
         proposals.append((proposal, names))
         findings.append(finding("MLB615", f"{opening.label} would take plaintext of everybody, for {', '.join(names)}"))
@@ -115,13 +115,13 @@ def with_exemptions(snapshot: Snapshot, plan: RoutingPlan, load_balancers: Seque
     return RoutingPlan(routes, tuple(proposals), tuple(findings))
 
 
-def _policy(snapshot: Snapshot, opening: Opening) -> Wish | Obj:
+def _policy(snapshot: Snapshot, opening: Opening) -> FieldPatch | Obj:
     """The field of the policy that decides about these pods already, or a policy of their own."""
     selector = dig(opening.service, "spec", "selector", default={})
     for item in oldest_first(snapshot.lookup(kinds.PEER_AUTHENTICATION, by_namespace, opening.namespace)):
         own = dig(item, "spec", "selector", "matchLabels", default={})
         if own and selects(own, {**selector, **_labels(snapshot, opening)}):
-            return Wish(item, ("spec", "portLevelMtls", str(opening.port)), {"mode": PERMISSIVE})
+            return FieldPatch(item, ("spec", "portLevelMtls", str(opening.port)), {"mode": PERMISSIVE})
     name = object_name(f"meshlb-exemption-{dig(opening.service, 'metadata', 'name')}-{opening.port}")
     return {
         "apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication",
@@ -136,8 +136,8 @@ def _labels(snapshot: Snapshot, opening: Opening) -> dict[str, str]:
     return labels_of(pods[0]) if pods else {}
 
 
-def _applied(policy: Wish | Obj) -> Obj:
-    if not isinstance(policy, Wish):
+def _applied(policy: FieldPatch | Obj) -> Obj:
+    if not isinstance(policy, FieldPatch):
         return policy
     spec = dict(policy.object["spec"])
     spec["portLevelMtls"] = {**(spec.get("portLevelMtls") or {}), str(policy.path[-1]): policy.value}
@@ -152,18 +152,20 @@ def _health(snapshot: Snapshot, profile: Profile, opening: Opening) -> tuple[Pro
     # Who checks a Service's port by itself is told which one, and who is made of several kinds, of which.
     route = opening.plans[0].route
     asked = {"service_port": route.backend.port, "front": FRONTS.get(route.object.kind, "")}
-    answer: Front = profile.health_check(target, ChainRequest(name=object_name(f"meshlb-{name}", 50), gateway=gateway, options=asked))
+    answer: LoadBalancerSide = profile.health_check(
+        target, ChainRequest(name=object_name(f"meshlb-{name}", 50), gateway=gateway, options=asked)
+    )
     if answer.refusal:
         return Proposal(), [finding("MLB613", f"health check of {opening.namespace}/{name}: {answer.refusal}", ref_of(opening.service))]
-    wishes, findings = [], [finding("MLB613", step) for step in answer.steps]
+    patches, findings = [], [finding("MLB613", step) for step in answer.steps]
     for key, value in answer.service.annotations:
         present = value_at(opening.service, ("metadata", "annotations", key))
         if present is ABSENT:
-            wishes.append(Wish(opening.service, ("metadata", "annotations", key), value))
+            patches.append(FieldPatch(opening.service, ("metadata", "annotations", key), value))
         elif present != value:
             findings.append(finding("MLB203", f"{key} is {present!r}, the health check needs {value!r}", ref_of(opening.service)))
     bodies = {identity(body): body for body in answer.bodies}
-    return Proposal(tuple(wishes), tuple(bodies.values())), findings
+    return Proposal(tuple(patches), tuple(bodies.values())), findings
 
 
 def _again(after: Snapshot, by_key: dict[tuple[str, str], LoadBalancer], entry: RoutePlan) -> RoutePlan:

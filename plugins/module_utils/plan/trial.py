@@ -58,7 +58,7 @@ def raw_ports(context: Context) -> frozenset[tuple[str, int]]:
 def attempt(context: Context, proposal: Proposal) -> Outcomes:
     """Outcome per route of the unit if the proposal were carried out and every load balancer had its sidecar."""
     view = laid_over(context.snapshot, proposal)
-    by_identity = _read_again(context, view) if proposal.wishes else {}
+    by_identity = _read_again(context, view) if proposal.patches else {}
     outcomes = {}
     for route in context.routes:
         load_balancer = context.load_balancers[route.load_balancer]
@@ -82,8 +82,8 @@ def route_identity(route: Route) -> tuple[Any, ...]:
 def laid_over(snapshot: Snapshot, proposal: Proposal) -> Snapshot:
     """The snapshot as it would be with a proposal carried out (without bookkeeping)."""
     patched: dict[int, Obj] = {}
-    for wish in proposal.wishes:
-        patched[id(wish.object)] = with_value(patched.get(id(wish.object), wish.object), wish.path, wish.value)
+    for patch in proposal.patches:
+        patched[id(patch.object)] = with_value(patched.get(id(patch.object), patch.object), patch.path, patch.value)
     return snapshot.overlay([*patched.values(), *proposal.bodies])
 
 
@@ -105,8 +105,8 @@ def in_place(live: Snapshot, proposal: Proposal, is_owned: Any) -> bool:
     """Whether the cluster already has everything that a proposal asks for (so that a run would keep it)."""
     if not proposal.size:
         return False
-    for wish in proposal.wishes:
-        found = live.get(*identity(wish.object))
-        if found is None or value_at(found, wish.path) != wish.value:
+    for patch in proposal.patches:
+        found = live.get(*identity(patch.object))
+        if found is None or value_at(found, patch.path) != patch.value:
             return False
     return all(is_owned(live.get(*identity(body))) for body in proposal.bodies)

@@ -20,7 +20,9 @@ BALANCERS = f"{MODULE_UTILS}balancers/"
 # Folders below balancers/ that belong to all of them.
 SHARED = frozenset({"contract", "kit", "unknown", "custom"})
 BLIND = (
-    *(f"{MODULE_UTILS}{layer}/*.py" for layer in ("core", "kube", "istio", "detect", "plan", "apply", "prove", "runs")), "plugins/modules/*.py",
+    *(
+        f"{MODULE_UTILS}{layer}/*.py" for layer in ("core", "kube", "istio", "detect", "plan", "apply", "prove", "runs")
+    ), "plugins/modules/*.py",
 )
 # What a module says to its users may name a vendor; what it decides may not.
 DOCUMENTS = frozenset({"DOCUMENTATION", "EXAMPLES", "RETURN"})

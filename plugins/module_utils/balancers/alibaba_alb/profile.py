@@ -17,7 +17,7 @@ import json
 from ...core.model import Scheme
 from ...kube.objects import annotations_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, Front, HealthCheck, Obj, ServiceNeeds
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, Obj, ServiceNeeds
 from ..kit.cloud.bodies import ingress
 from ..kit.cloud.platform import Platform, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
@@ -68,7 +68,7 @@ class AlibabaAlb(Platform):
     def ends_tls(self, request: ChainRequest) -> bool:
         return bool(request.option("tls_secret")) or word(request, "discover_certificate") == "true"
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         https, managed = self.ends_tls(request), _managed(request)
         refusal = refused([
             "https_redirect needs an HTTPS listener: give platform_options.tls_secret or discover_certificate"
@@ -95,20 +95,22 @@ class AlibabaAlb(Platform):
             body["spec"]["tls"] = [{"hosts": list(request.hosts)}]
         forwarded = ("Leave XForwardedForEnabled on and set XForwardedForProtoEnabled in the listeners of the class's AlbConfig, "
                      "so that the gateway learns that the client used HTTPS.",)  # fmt: skip
-        return Front(
+        return LoadBalancerSide(
             bodies=(body,), check=check, steps=forwarded if https else (),
             service=ServiceNeeds("ClusterIP", ((BACKEND_TYPE, "eni"),)) if by_pods else ServiceNeeds(
                 "NodePort", fields=((("externalTrafficPolicy",), "Local"),)
             ),
         )
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         port = pod_port(target.check.port)
         check, annotations = self._check(port, target.check.path, request)
         if check.kind != "http":
-            return Front(refusal="only the managed controller, with pods as targets, can check another port than that of the backend")
+            return LoadBalancerSide(
+                refusal="only the managed controller, with pods as targets, can check another port than that of the backend"
+            )
         text = ", ".join(f"{key}: {value!r}" for key, value in annotations.items())
-        return Front(check=check, steps=(f"Set on the Ingress that leads to {target.namespace}/{target.service}: {text}.",))
+        return LoadBalancerSide(check=check, steps=(f"Set on the Ingress that leads to {target.namespace}/{target.service}: {text}.",))
 
     def _check(self, port: int, path: str, request: ChainRequest) -> tuple[HealthCheck, dict[str, str]]:
         """The check and the Ingress annotations for it; none where it could not reach the pod's status port."""

@@ -14,7 +14,7 @@ and whether they begin with a PROXY header (so the gateway is made to understand
 from __future__ import annotations
 
 from ..alibaba_alb.profile import BACKEND_TYPE, NODES
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, ClientAddress, Front, HealthCheck, ServiceNeeds
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, ClientAddress, HealthCheck, LoadBalancerSide, ServiceNeeds
 from ..kit.cloud.platform import STATUS_UNDERSTANDS_PROXY, Platform, plain_port_for_https, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.cloud.wanted import word
@@ -63,7 +63,7 @@ class AlibabaClb(Platform):
             return ClientAddress("proxy_protocol", 0, f"{self.title} puts a PROXY header (version 2) before every connection")
         return ClientAddress("source_address", 0, "servers of a layer 4 listener see the client's connection itself")
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         mode, certificate = self.client_address(request).mode, str(request.option("certificate_id", ""))
         refusal = refused([
             plain_port_for_https(request) if certificate else "",
@@ -92,23 +92,25 @@ class AlibabaClb(Platform):
         fields = ((("loadBalancerClass",), NETWORK_CLASS),) if _network(request) else ()
         local = () if _by_pods(request) else ((("externalTrafficPolicy",), "Local"),)
         service = ServiceNeeds("LoadBalancer", (*own.items(), *health.service.annotations), (*fields, *local))
-        return Front(service=service, check=check, environment=STATUS_UNDERSTANDS_PROXY if check.proxy_header else ())
+        return LoadBalancerSide(service=service, check=check, environment=STATUS_UNDERSTANDS_PROXY if check.proxy_header else ())
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         switch = {} if _network(request) else {"health-check-switch": "on"}
         if not _by_pods(request) or word(request, "check", "tcp") == "tcp":
             backends = {BACKEND_TYPE: "eni"} if _by_pods(request) else {}
             wanted = {"health-check-flag": "on", **switch, "health-check-type": "tcp", **backends}
-            return Front(service=_noted(wanted), check=HealthCheck("tcp", request.gateway.target_port) if backends else HealthCheck("node"))
+            return LoadBalancerSide(
+                service=_noted(wanted), check=HealthCheck("tcp", request.gateway.target_port) if backends else HealthCheck("node")
+            )
         port = pod_port(target.check.port)
         if not port:
-            return Front(refusal=f"it checks a port's number, and {target.check.port} is a name")
+            return LoadBalancerSide(refusal=f"it checks a port's number, and {target.check.port} is a name")
         wanted = {
             "health-check-flag": "on", **switch, "health-check-type": "http", "health-check-uri": target.check.path,
             "health-check-connect-port": str(port), "health-check-httpcode": "http_2xx",
         }
         noted = _noted({**wanted, BACKEND_TYPE: "eni"})
-        return Front(service=noted, check=HealthCheck("http", port, target.check.path))
+        return LoadBalancerSide(service=noted, check=HealthCheck("http", port, target.check.path))
 
 
 def _noted(wanted: dict[str, str]) -> ServiceNeeds:

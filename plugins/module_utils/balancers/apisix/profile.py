@@ -18,17 +18,17 @@ from ...istio.pods import by_namespace
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Facts, Profile, RouteReading, Signs, Switch
+from ..contract.profile import Facts, PatchSet, Profile, RouteReading, Signs
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
-from ..kit.gateway.routes import Place, Treatment, read_gateway_routes
+from ..kit.gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingresses import Entry, class_of
+from ..kit.patches import PatchBuilder, mesh_name, object_of
 from ..kit.plain import joined_readings, read_ingresses
-from ..kit.wishes import Wishes, mesh_name, object_of
 from .routes import KINDS, PLUGIN_CONFIG, REWRITE, Backend, apisix_routes, http_backends, plugin_host, stream_backends, upstream_settings
 
 CONTROLLER = "apisix.apache.org/apisix-ingress-controller"
 _ONLY_PODS = "only an ApisixRoute can name the Service (resolveGranularity); an Ingress or a Gateway API route always goes to pod addresses"
-_PODS = Treatment(settable=False, why_not_settable=_ONLY_PODS)
+_PODS = BackendHandling(settable=False, why_not_settable=_ONLY_PODS)
 
 
 class Apisix(Profile):
@@ -71,10 +71,10 @@ class Apisix(Profile):
             name, annotation = class_of(obj)
             return _serves(snapshot, load_balancer, annotation or name)
 
-        def of_entry(ingress: Obj, entry: Entry) -> Treatment:
+        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
             return _PODS
 
-        def of_place(place: Place) -> Treatment:
+        def of_place(place: AttachPoint) -> BackendHandling:
             return _PODS
 
         plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
@@ -82,25 +82,25 @@ class Apisix(Profile):
         own = apisix_routes(snapshot, load_balancer, lambda name: _serves(snapshot, load_balancer, name), only)
         return joined_readings(own, plain, gateway)
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes = Wishes()
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches = PatchBuilder()
         for route in routes:
             obj = object_of(snapshot, route)
             for item in _backends_of(snapshot, obj, route):
                 if _is_headless(snapshot, item):
                     # The controller only looks for an empty address, so "None" would become a host to dial.
-                    wishes.refuse(f"Service {item.service} is headless, and resolveGranularity: service needs an address")
-                _name_service(wishes, obj, item)
-        return wishes.switch()
+                    patches.refuse(f"Service {item.service} is headless, and resolveGranularity: service needs an address")
+                _name_service(patches, obj, item)
+        return patches.switch()
 
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes = Wishes()
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches = PatchBuilder()
         for route in routes:
             obj = object_of(snapshot, route)
             for item in _backends_of(snapshot, obj, route):
                 if not item.stream:
-                    _send_host(wishes, snapshot, obj, item)
-        return wishes.switch()
+                    _send_host(patches, snapshot, obj, item)
+        return patches.switch()
 
 
 def _backends_of(snapshot: Snapshot, obj: Obj, route: Route) -> list[Backend]:
@@ -110,34 +110,34 @@ def _backends_of(snapshot: Snapshot, obj: Obj, route: Route) -> list[Backend]:
     return [item for item in everything if (item.service, item.port) == wanted and item.stream == (route.upstream.scheme == "tcp")]
 
 
-def _name_service(wishes: Wishes, obj: Obj, item: Backend) -> None:
+def _name_service(patches: PatchBuilder, obj: Obj, item: Backend) -> None:
     path = (*item.where, "resolveGranularity")
     if item.stream and item.granularity in ("", "endpoint"):
         # The API server fills the default in for streams, so it says nothing about what somebody wants.
-        wishes.write(obj, path, "service")
+        patches.write(obj, path, "service")
     else:
-        wishes.want(obj, path, "service")
+        patches.want(obj, path, "service")
 
 
-def _send_host(wishes: Wishes, snapshot: Snapshot, obj: Obj, item: Backend) -> None:
+def _send_host(patches: PatchBuilder, snapshot: Snapshot, obj: Obj, item: Backend) -> None:
     found = upstream_settings(snapshot, namespace_of(obj), item.service, item.port)
     name = mesh_name(namespace_of(obj), item.service)
     if found is not None:
         upstream, where, settings = found
         if settings.get("passHost") == "rewrite":
             if settings.get("upstreamHost") != name:
-                wishes.conflict(upstream, f"passHost is 'rewrite' to {settings.get('upstreamHost')!r}, the plan needs 'node'")
+                patches.conflict(upstream, f"passHost is 'rewrite' to {settings.get('upstreamHost')!r}, the plan needs 'node'")
         else:
-            wishes.want(upstream, (*where, "passHost"), "node")
+            patches.want(upstream, (*where, "passHost"), "node")
         return
     rule = dig(obj, *item.rule, default={})
     if len({backend.get("serviceName") for backend in rule.get("backends") or []}) > 1:
-        wishes.refuse(f"rule {rule.get('name')} has several Services, and each needs an ApisixUpstream of its name for its own Host")
+        patches.refuse(f"rule {rule.get('name')} has several Services, and each needs an ApisixUpstream of its name for its own Host")
         return
-    _rewrite(wishes, snapshot, obj, item, name)
+    _rewrite(patches, snapshot, obj, item, name)
 
 
-def _rewrite(wishes: Wishes, snapshot: Snapshot, obj: Obj, item: Backend, name: str) -> None:
+def _rewrite(patches: PatchBuilder, snapshot: Snapshot, obj: Obj, item: Backend, name: str) -> None:
     rule = dig(obj, *item.rule, default={})
     present = plugin_host(rule)
     if present == name:
@@ -147,14 +147,14 @@ def _rewrite(wishes: Wishes, snapshot: Snapshot, obj: Obj, item: Backend, name: 
     shared_in = str(rule.get("plugin_config_namespace") or namespace_of(obj))
     shared = snapshot.get(PLUGIN_CONFIG, shared_in, str(rule.get("plugin_config_name", "")))
     if present or (own is not None and plugins[own].get("enable") is False):
-        wishes.conflict(obj, f"plugin {REWRITE} of rule {rule.get('name')} sends Host {present!r}, the plan needs {name!r}")
+        patches.conflict(obj, f"plugin {REWRITE} of rule {rule.get('name')} sends Host {present!r}, the plan needs {name!r}")
     elif own is None and any(plugin.get("name") == REWRITE for plugin in dig(shared, "spec", "plugins", default=[])):
-        wishes.refuse(f"rule {rule.get('name')} takes {REWRITE} from an ApisixPluginConfig, which one of its own would replace")
+        patches.refuse(f"rule {rule.get('name')} takes {REWRITE} from an ApisixPluginConfig, which one of its own would replace")
     else:
         base: Obj = plugins.pop(own) if own is not None else {"name": REWRITE, "enable": True}
         merged = {**base, "config": {**(base.get("config") or {}), "host": name}}
         plugins.insert(len(plugins) if own is None else own, merged)
-        wishes.write(obj, (*item.rule, "plugins"), plugins)
+        patches.write(obj, (*item.rule, "plugins"), plugins)
 
 
 def _is_headless(snapshot: Snapshot, item: Backend) -> bool:

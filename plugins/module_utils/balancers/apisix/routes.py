@@ -18,7 +18,7 @@ from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.profile import RouteReading
 from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
-from ..kit.wishes import mesh_name
+from ..kit.patches import mesh_name
 
 ROUTE = "ApisixRoute.apisix.apache.org"
 UPSTREAM = "ApisixUpstream.apisix.apache.org"

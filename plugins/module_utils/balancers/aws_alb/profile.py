@@ -14,7 +14,7 @@ import json
 from ...core.model import Scheme
 from ...kube.objects import annotations_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, Front, Obj, ServiceNeeds
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, LoadBalancerSide, Obj, ServiceNeeds
 from ..kit.cloud.bodies import gateway, http_route, ingress, listener, metadata, redirect_route
 from ..kit.cloud.platform import Platform, refused
 from ..kit.cloud.signs import PlatformSigns
@@ -66,7 +66,7 @@ class AwsAlb(Platform):
     def scheme_of(self, snapshot: Snapshot, route: Obj) -> Scheme:
         return "tls" if annotations_of(route).get(f"{PREFIX}/backend-protocol") == "HTTPS" else "http"
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         certain = bool(request.option("certificate_arn"))
         refusal = refused([
             "https_redirect needs an HTTPS listener: give platform_options.certificate_arn"
@@ -77,23 +77,25 @@ class AwsAlb(Platform):
         check = self.health_of_gateway(request)
         of_gateways = request.option("front") == "gateway_api"
         bodies = self._gateway(request) if of_gateways else (self._ingress(request, check.service.annotations),)
-        return Front(
+        return LoadBalancerSide(
             bodies=(*bodies, *check.bodies) if of_gateways else bodies, check=check.check,
             service=ServiceNeeds("NodePort" if _target_type(request) == "instance" else "ClusterIP"),
         )
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         port = target.check.port
         if isinstance(port, int) and _target_type(request) == "instance":
-            return Front(refusal="targets are nodes, so the check needs the name of a port of the Service, not a pod's port number")
+            return LoadBalancerSide(
+                refusal="targets are nodes, so the check needs the name of a port of the Service, not a pod's port number"
+            )
         if request.option("front") == "gateway_api":
-            return Front(bodies=(_target_group(target, request),), check=target.check)
+            return LoadBalancerSide(bodies=(_target_group(target, request),), check=target.check)
         annotations = {
             f"{PREFIX}/healthcheck-protocol": "HTTP", f"{PREFIX}/healthcheck-port": str(port),
             f"{PREFIX}/healthcheck-path": target.check.path, f"{PREFIX}/success-codes": "200",
         }
         # The controller reads these from the Service as well as from the Ingress.
-        return Front(service=ServiceNeeds(annotations=tuple(annotations.items())), check=target.check)
+        return LoadBalancerSide(service=ServiceNeeds(annotations=tuple(annotations.items())), check=target.check)
 
     def _ingress(self, request: ChainRequest, health: tuple[tuple[str, str], ...]) -> Obj:
         certificate = str(request.option("certificate_arn", ""))

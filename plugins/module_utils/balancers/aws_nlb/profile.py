@@ -16,7 +16,7 @@ from ...core.model import Finding
 from ...kube import kinds
 from ...kube.objects import dig, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, Front, HealthCheck, ServiceNeeds
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServiceNeeds
 from ..kit.cloud.platform import STATUS_UNDERSTANDS_PROXY, Platform, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.cloud.wanted import given, word
@@ -66,7 +66,7 @@ class AwsNlb(Platform):
         ChainOption("ssl_policy", "The security policy of its TLS side."),
     )
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         mode, certificate = self.client_address(request).mode, request.option("certificate_arn")
         check = self.health_of_gateway(request)
         refusal = refused([
@@ -79,13 +79,13 @@ class AwsNlb(Platform):
             return refusal
         headers = mode == "proxy_protocol"
         by_status = check.check.kind == "http"
-        return Front(
+        return LoadBalancerSide(
             service=ServiceNeeds("LoadBalancer", (*_annotations(request, mode), *check.service.annotations), _fields(request, mode)),
             check=HealthCheck(check.check.kind, check.check.port, check.check.path, proxy_header=headers),
             environment=STATUS_UNDERSTANDS_PROXY if headers and by_status else (),
         )
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         # Pods are asked by number, which both controllers understand; nodes by the name of the Service's port, behind which is a node port.
         by_pods = _target_type(request) == "ip"
         port = (pod_port(target.check.port) if by_pods else 0) or target.check.port
@@ -93,12 +93,14 @@ class AwsNlb(Platform):
             annotations = {"protocol": "tcp", "port": "traffic-port"}
             check = HealthCheck("tcp", request.gateway.target_port, "")
         elif isinstance(port, int) and not by_pods:
-            return Front(refusal="targets are nodes, so the check needs the name of a port of the Service, not a pod's port number")
+            return LoadBalancerSide(
+                refusal="targets are nodes, so the check needs the name of a port of the Service, not a pod's port number"
+            )
         else:
             annotations = {"protocol": "http", "port": str(port), "path": target.check.path, "success-codes": "200"}
             check = HealthCheck("http", port, target.check.path)
         notes = tuple((f"{PREFIX}-healthcheck-{key}", value) for key, value in annotations.items())
-        return Front(service=ServiceNeeds("LoadBalancer", notes), check=check)
+        return LoadBalancerSide(service=ServiceNeeds("LoadBalancer", notes), check=check)
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         service = snapshot.get(kinds.SERVICE, request.gateway.namespace, request.gateway.service)

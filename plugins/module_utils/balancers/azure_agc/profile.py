@@ -19,7 +19,7 @@ from ...core.model import Finding, LoadBalancer, Route
 from ...kube import kinds
 from ...kube.objects import labels_of, name_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, Front, HealthCheck, Obj, ServiceNeeds
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, Obj, ServiceNeeds
 from ..kit.cloud.bodies import gateway, http_route, listener, metadata, redirect_route
 from ..kit.cloud.platform import Platform, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
@@ -76,7 +76,7 @@ class AzureAgc(Platform):
     chain_kinds = (HEALTH_CHECK, BACKEND_TLS)
     check_kinds = (HEALTH_CHECK,)
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         check = self.health_of_gateway(request)
         refusal = refused([
             certificate_missing(request, self.ends_tls(request), "tls_secret"), check.refusal, _no_place(request),
@@ -92,18 +92,18 @@ class AzureAgc(Platform):
         redirect = (redirect_route(request, "http"),) if request.https_redirect else ()
         tls = (_backend_tls(request),) if request.gateway.tls else ()
         bodies = (self._gateway(request, listeners), http_route(request, serving), *redirect, *check.bodies, *tls)
-        return Front(bodies=bodies, service=ServiceNeeds("ClusterIP"), check=check.check)
+        return LoadBalancerSide(bodies=bodies, service=ServiceNeeds("ClusterIP"), check=check.check)
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         port = pod_port(target.check.port)
         if not port:
-            return Front(refusal=NO_POD_PORT)
+            return LoadBalancerSide(refusal=NO_POD_PORT)
         default = {
             "interval": "5s", "timeout": "3s", "healthyThreshold": 1, "unhealthyThreshold": 3, "port": port, "useTLS": False,
             "http": {"path": target.check.path, "match": {"statusCodes": [{"start": 200, "end": 200}]}},
         }
         body = _policy("HealthCheckPolicy", request.name, target.namespace, target.service, default)
-        return Front(bodies=(body,), service=ServiceNeeds("ClusterIP"), check=HealthCheck("http", port, target.check.path))
+        return LoadBalancerSide(bodies=(body,), service=ServiceNeeds("ClusterIP"), check=HealthCheck("http", port, target.check.path))
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         return tuple(_preflight(snapshot, request))

@@ -18,7 +18,17 @@ from ...core.model import Finding, Scheme
 from ...kube import kinds
 from ...kube.objects import annotations_of, dig
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, ClientAddress, Front, HealthCheck, Obj, ServiceNeeds
+from ..contract.chain import (
+    ChainFacts,
+    ChainOption,
+    ChainRequest,
+    CheckTarget,
+    ClientAddress,
+    HealthCheck,
+    LoadBalancerSide,
+    Obj,
+    ServiceNeeds,
+)
 from ..kit.cloud.bodies import ingress, metadata
 from ..kit.cloud.platform import Platform, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns, owns_ingress
@@ -82,7 +92,7 @@ class AzureAgic(Platform):
             return found
         return replace(found, why=f"{self.title} adds the client with a port, and a rewrite rule takes the port away again; {found.why}")
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         check = self._check(CheckTarget(request.gateway.namespace, request.gateway.service, HealthCheck(
             "http", pod_port(request.gateway.status_port))), request)  # fmt: skip
         unnamed = not request.hosts or any(host.startswith("*") for host in request.hosts)
@@ -98,21 +108,21 @@ class AzureAgic(Platform):
         confirmed = word(request, "forwarded_for_rewritten") == "true"
         rewrite = _rewrite(request) if rewritten and confirmed else ()
         annotations = {**_common(request), **check, **_rule_set(request, rewritten=rewritten and confirmed)}
-        return Front(
+        return LoadBalancerSide(
             bodies=(*rewrite, *self._ingresses(request, annotations)), service=ServiceNeeds("ClusterIP"),
             check=HealthCheck("tcp", request.gateway.target_port, "") if request.gateway.tls else HealthCheck(
                 "http", pod_port(request.gateway.status_port)),
             steps=(CONFIRM,) if rewritten and not confirmed else (),
         )  # fmt: skip
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         port = pod_port(target.check.port)
         if not port:
-            return Front(refusal=NO_POD_PORT)
+            return LoadBalancerSide(refusal=NO_POD_PORT)
         wanted = {"health-probe-port": str(port), "health-probe-path": target.check.path, "health-probe-status-codes": "200"}
         text = ", ".join(f"{PREFIX}/{key}: {value!r}" for key, value in wanted.items())
         step = f"Set on the Ingress that leads to {target.namespace}/{target.service}: {text}."
-        return Front(check=HealthCheck("http", port, target.check.path), steps=(step,))
+        return LoadBalancerSide(check=HealthCheck("http", port, target.check.path), steps=(step,))
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         own = [item for item in snapshot.all(kinds.INGRESS) if owns_ingress(snapshot, self.signs_outside, item, request.classes)]

@@ -15,7 +15,16 @@ from ...core.model import Finding
 from ...kube import kinds
 from ...kube.objects import dig, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import STATUS_PORT, STATUS_PORT_NAME, ChainFacts, ChainOption, ChainRequest, CheckTarget, Front, ServiceNeeds
+from ..contract.chain import (
+    STATUS_PORT,
+    STATUS_PORT_NAME,
+    ChainFacts,
+    ChainOption,
+    ChainRequest,
+    CheckTarget,
+    LoadBalancerSide,
+    ServiceNeeds,
+)
 from ..kit.cloud.platform import Platform, refused
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.cloud.wanted import given, word
@@ -57,7 +66,7 @@ class AzureLb(Platform):
         ChainOption("dns_label", "The label of its public name."),
     )
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         mode = self.client_address(request).mode
         check = self.health_of_gateway(request)
         refusal = refused([
@@ -70,9 +79,9 @@ class AzureLb(Platform):
         fields = ((("externalTrafficPolicy",), "Local"),) if mode == "source_address" else ()
         hidden = ((f"{PREFIX}/port_{STATUS_PORT}_no_lb_rule", "true"),) if request.gateway.status_port == STATUS_PORT_NAME else ()
         annotations = (*_annotations(request), *check.service.annotations, *hidden)
-        return Front(service=ServiceNeeds("LoadBalancer", annotations, fields), check=check.check)
+        return LoadBalancerSide(service=ServiceNeeds("LoadBalancer", annotations, fields), check=check.check)
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         of_gateway = target.service == request.gateway.service and target.namespace == request.gateway.namespace
         number = request.gateway.port if of_gateway else request.option("service_port")
         refusal = refused([
@@ -82,7 +91,7 @@ class AzureLb(Platform):
             return refusal
         wanted = {"port": str(target.check.port), "protocol": "http", "request-path": target.check.path}
         notes = tuple((f"{PREFIX}/port_{number}_health-probe_{key}", value) for key, value in wanted.items())
-        return Front(service=ServiceNeeds("LoadBalancer", notes), check=target.check)
+        return LoadBalancerSide(service=ServiceNeeds("LoadBalancer", notes), check=target.check)
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         service = snapshot.get(kinds.SERVICE, request.gateway.namespace, request.gateway.service)

@@ -15,8 +15,8 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route
 from ...kube.objects import Obj, annotations_of, argument, namespace_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Facts, Profile, RouteReading, Signs, Switch
-from ..kit.gateway.routes import Treatment
+from ..contract.profile import Facts, PatchSet, Profile, RouteReading, Signs
+from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import Entry, entries, ingress_ref
 from ..kit.plain import annotation_first, joined_readings, read_ingresses
 
@@ -65,14 +65,14 @@ class Caddy(Profile):
 
         return joined_readings(read_ingresses(snapshot, load_balancer, _treatment, only, served), RouteReading((), tuple(findings)))
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        return Switch()
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        return PatchSet()
 
 
-def _treatment(ingress: Obj, entry: Entry) -> Treatment:
+def _treatment(ingress: Obj, entry: Entry) -> BackendHandling:
     tls = annotations_of(ingress).get(_PROTOCOL, "").lower() == "https"
     group = f"Ingress-{namespace_of(ingress)}-{ingress['metadata']['name']}-{entry.host}-{entry.path}"
-    return Treatment("cluster_ip", group=group, scheme="tls" if tls else "http")
+    return BackendHandling("cluster_ip", group=group, scheme="tls" if tls else "http")
 
 
 def _named_ports(ingress: Obj) -> list[Finding]:

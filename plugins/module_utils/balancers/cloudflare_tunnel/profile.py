@@ -21,7 +21,17 @@ from ...istio.pods import workload_pods
 from ...kube import kinds
 from ...kube.objects import containers_of, dig, namespace_of, pod_template, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, Front, HealthCheck, Obj, ServerName, ServiceNeeds
+from ..contract.chain import (
+    ChainFacts,
+    ChainOption,
+    ChainRequest,
+    CheckTarget,
+    HealthCheck,
+    LoadBalancerSide,
+    Obj,
+    ServerName,
+    ServiceNeeds,
+)
 from ..contract.profile import Signs, recognise_container
 from ..kit.cloud.bodies import metadata
 from ..kit.cloud.platform import Platform, refused
@@ -58,7 +68,7 @@ class CloudflareTunnel(Platform):
     def server_name(self, request: ChainRequest) -> ServerName:
         return "settable" if request.gateway.server_name else "host"
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         refusal = refused([
             "it sends no PROXY header: use client_address.mode x_forwarded_for" if request.client == "proxy_protocol" else "",
             "connections come from the cloudflared pods: use client_address.mode x_forwarded_for"
@@ -84,10 +94,10 @@ class CloudflareTunnel(Platform):
             steps.append("Turn on Always Use HTTPS for the hosts at Cloudflare, so that the redirect needs no way through the tunnel.")
         if request.gateway.tls and not request.option("ca_pool"):
             steps.append("cloudflared does not verify the gateway's certificate (noTLSVerify) unless platform_options.ca_pool is given.")
-        return Front(bodies=(body,), check=HealthCheck("none"), service=ServiceNeeds(), steps=tuple(steps))
+        return LoadBalancerSide(bodies=(body,), check=HealthCheck("none"), service=ServiceNeeds(), steps=tuple(steps))
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
-        return Front(refusal="cloudflared checks nothing: it asks the Service's address and tries again")
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
+        return LoadBalancerSide(refusal="cloudflared checks nothing: it asks the Service's address and tries again")
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         if request.gateway.tls:

@@ -20,11 +20,11 @@ from ...core.model import Route, replace
 from ...kube.objects import Obj, dig
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest
-from ..contract.switches import Switch
-from ..kit.chain.keepers import http_route_spec, keeper, keeper_host, with_ingress_keeper
+from ..contract.switches import PatchSet
 from ..kit.chain.references import in_backend_refs
+from ..kit.chain.upstream_holders import holder, holder_host, http_route_spec, with_ingress_holder
 from ..kit.ingresses import CLASS_ANNOTATION
-from ..kit.wishes import object_of
+from ..kit.patches import object_of
 from .proxies import OWN_CLASS
 
 _CLASSES = (CLASS_ANNOTATION, OWN_CLASS)
@@ -33,25 +33,25 @@ _IDENTITY = ("group", "kind", "name", "namespace", "port")
 _MOST = 16
 
 
-def with_keeper(found: Switch, snapshot: Snapshot, routes: list[Route], request: ChainRequest) -> Switch:
-    """The switch of one object, and its keeper."""
+def with_holder(found: PatchSet, snapshot: Snapshot, routes: list[Route], request: ChainRequest) -> PatchSet:
+    """The switch of one object, and its holder."""
     if found.refusal or not routes:
         return found
     if routes[0].object.kind == "Ingress":
-        return with_ingress_keeper(found, snapshot, routes, request, _CLASSES)
+        return with_ingress_holder(found, snapshot, routes, request, _CLASSES)
     obj = object_of(snapshot, routes[0])
     both = (obj, _switched(obj, found))
     spec = _http_route(obj, both, request) if obj["kind"] == "HTTPRoute" else _http_proxy(obj, both, request)
-    return replace(found, bodies=(*found.bodies, keeper(obj, request, spec, _CLASSES)))
+    return replace(found, bodies=(*found.bodies, holder(obj, request, spec, _CLASSES)))
 
 
-def _switched(obj: Obj, found: Switch) -> Obj:
+def _switched(obj: Obj, found: PatchSet) -> Obj:
     changed = deepcopy(obj)
-    for wish in found.wishes:
+    for patch in found.patches:
         node: Any = changed
-        for step in wish.path[:-1]:
+        for step in patch.path[:-1]:
             node = node[step]
-        node[wish.path[-1]] = wish.value
+        node[patch.path[-1]] = patch.value
     return changed
 
 
@@ -62,7 +62,7 @@ def _http_proxy(obj: Obj, both: tuple[Obj, Obj], request: ChainRequest) -> Obj:
     ]
     unique = [rule for number, rule in enumerate(rules) if rule not in rules[:number]]
     routes = [{"conditions": [{"prefix": f"/{number}"}], **rule} for number, rule in enumerate(unique)]
-    return {"virtualhost": {"fqdn": keeper_host(obj, request)}, "routes": routes}
+    return {"virtualhost": {"fqdn": holder_host(obj, request)}, "routes": routes}
 
 
 def _http_route(obj: Obj, both: tuple[Obj, Obj], request: ChainRequest) -> Obj:

@@ -21,10 +21,10 @@ from ...kube import kinds
 from ...kube.objects import Obj, argument, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest
-from ..contract.profile import Facts, Recognition, RouteReading, SidecarTarget, Signs, Switch, programs_of, recognise_container
+from ..contract.profile import Facts, PatchSet, Recognition, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
 from ..kit.chain.references import ReferenceChain, References, in_routes
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
-from ..kit.gateway.routes import Place, Treatment, read_gateway_routes
+from ..kit.gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingresses import Entry
 from ..kit.plain import joined_readings, read_ingresses
 from . import chain as contour_chain
@@ -33,7 +33,7 @@ from .proxies import HTTP_PROXY, NO_SWITCH, class_named, http_proxies
 GATEWAY_CONTROLLER = "projectcontour.io/gateway-controller"
 _OWNER = "projectcontour.io/owning-gateway-name"
 _XDS_PORT = "8001"
-_POD_IPS = Treatment(settable=False, why_not_settable=NO_SWITCH)
+_POD_IPS = BackendHandling(settable=False, why_not_settable=NO_SWITCH)
 
 
 class Contour(ReferenceChain):
@@ -106,7 +106,7 @@ class Contour(ReferenceChain):
         def serves(item: Obj) -> bool:
             return not gateway or (name_of(item), namespace_of(item)) == (gateway, home)
 
-        def of_place(place: Place) -> Treatment:
+        def of_place(place: AttachPoint) -> BackendHandling:
             return _POD_IPS
 
         through_gateway = read_gateway_routes(snapshot, load_balancer, {GATEWAY_CONTROLLER}, of_place, only, serves)
@@ -117,7 +117,7 @@ class Contour(ReferenceChain):
             named = class_named(obj)
             return named in load_balancer.classes or (not named and not load_balancer.setting("class_names"))
 
-        def of_entry(ingress: Obj, entry: Entry) -> Treatment:
+        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
             return _POD_IPS
 
         plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
@@ -125,9 +125,9 @@ class Contour(ReferenceChain):
 
     def chain_switch(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
-    ) -> Switch:
+    ) -> PatchSet:
         wanted = list(routes)
-        return contour_chain.with_keeper(super().chain_switch(snapshot, load_balancer, wanted, request), snapshot, wanted, request)
+        return contour_chain.with_holder(super().chain_switch(snapshot, load_balancer, wanted, request), snapshot, wanted, request)
 
     def alias_annotations(self, request: ChainRequest) -> dict[str, str]:
         return {"projectcontour.io/upstream-protocol.tls": str(request.gateway.port)} if request.gateway.tls else {}

@@ -144,7 +144,7 @@ class ServiceNeeds:
 
 
 @dataclass(frozen=True)
-class Front:
+class LoadBalancerSide:
     """The load balancer's side of a chain: a pure answer to a :class:`ChainRequest`.
 
     ``bodies`` are objects to create. ``environment`` is for the gateway's proxy. ``steps`` are sentences: what somebody has

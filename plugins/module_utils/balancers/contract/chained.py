@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from ...core.model import Finding, LoadBalancer, Route
 from ...kube.snapshot import Snapshot
-from .chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, ClientAddress, Front, ServerName
-from .switches import Switch
+from .chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, ClientAddress, LoadBalancerSide, ServerName
+from .switches import PatchSet
 
 
 class Chained:
@@ -33,18 +33,18 @@ class Chained:
     check_kinds: tuple[str, ...] = ()
     """Kind keys that :meth:`health_check` may create, also for an application: standalone mode has to find them again."""
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         """What it needs on its own side so that it sends to the gateway: a pure function of the request."""
-        return Front(refusal=f"how {self.title} is given a new route to a gateway is not known")
+        return LoadBalancerSide(refusal=f"how {self.title} is given a new route to a gateway is not known")
 
     def chain_switch(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
-    ) -> Switch:
+    ) -> PatchSet:
         """Fields (and helper objects) that lead routes of one object to the gateway, so that each can be taken back alone.
 
         Bodies are made with the mesh's side, before any of the fields is set, and go after all of them were given back.
         """
-        return Switch(refusal=f"{self.title} has no way that is known to lead its routes to a gateway one by one")
+        return PatchSet(refusal=f"{self.title} has no way that is known to lead its routes to a gateway one by one")
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         """What else the cluster shows to fail with this load balancer: findings of severity error refuse the run."""
@@ -95,6 +95,6 @@ class Chained:
         by_whom = "" if self.chain.proof else "; chained_gateway does not know how to lead it there: write its routes by hand"
         return f"it can send to an Istio gateway, which speaks mutual TLS with the backends{by_whom}"
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         """What makes it check these pods that way: objects, annotations of the Service, or the reason why it cannot."""
-        return Front(check=target.check)
+        return LoadBalancerSide(check=target.check)

@@ -18,10 +18,10 @@ from ...core.model import Finding, LoadBalancer, ObjectRef, Route
 from ...kube.objects import Obj, containers_of, image_name, pod_template
 from ...kube.snapshot import Snapshot
 from .chained import Chained
-from .switches import Switch, Trace, Wish
+from .switches import FieldPatch, PatchSet, Trace
 
 __all__ = [
-    "Confidence", "Facts", "Profile", "Recognition", "RouteReading", "SidecarTarget", "Signs", "Switch", "Trace", "Wish",
+    "Confidence", "Facts", "Profile", "Recognition", "RouteReading", "SidecarTarget", "Signs", "PatchSet", "Trace", "FieldPatch",
     "programs_of", "recognise_container", "words_of",
 ]
 
@@ -170,17 +170,17 @@ class Profile(Chained, ABC):
     ) -> RouteReading:
         """Read its routes; ``only`` limits the reading to routes of these objects (the planner tries things out)."""
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         """Fields that make it send these routes to the Service's address."""
-        return Switch(refusal=f"{self.title} has no setting for Service routing")
+        return PatchSet(refusal=f"{self.title} has no setting for Service routing")
 
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         """Fields that make it send the Service's name as Host."""
-        return Switch(refusal=f"{self.title} has no setting that rewrites the Host")
+        return PatchSet(refusal=f"{self.title} has no setting that rewrites the Host")
 
-    def set_certificates(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+    def set_certificates(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         """Fields and objects that make it speak mutual TLS itself, with the mesh's certificate, and verify the backend's."""
-        return Switch(refusal=f"{self.title} is not known to speak the mesh's mutual TLS itself and verify the backend's certificate")
+        return PatchSet(refusal=f"{self.title} is not known to speak the mesh's mutual TLS itself and verify the backend's certificate")
 
 
 _RANK = {"possible": 0, "likely": 1, "certain": 2}

@@ -13,7 +13,7 @@ from ...kube.objects import Obj
 
 
 @dataclass(frozen=True)
-class Wish:
+class FieldPatch:
     """A field that a strategy wants set on an object that exists."""
 
     object: Obj
@@ -22,10 +22,10 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Switch:
+class PatchSet:
     """Answer to "set this for these routes": the fields to write and objects to make, or the reason why it cannot be done."""
 
-    wishes: tuple[Wish, ...] = ()
+    patches: tuple[FieldPatch, ...] = ()
     refusal: str = ""
     findings: tuple[Finding, ...] = ()
     bodies: tuple[Obj, ...] = ()

@@ -18,7 +18,7 @@ from ...core.values import ABSENT
 from ...kube import kinds
 from ...kube.objects import Obj, kind_key, namespace_of, ref_of, value_at
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Profile, RouteReading, Signs, Switch, Wish
+from ..contract.profile import FieldPatch, PatchSet, Profile, RouteReading, Signs
 from ..kit.ingresses import class_of, entries, is_ignored, make_backend, pinned_strategy
 from ..kit.plain import classes_of_controller
 from .fields import RouteSource, Setting, read_profile
@@ -49,14 +49,14 @@ class CustomProfile(Profile):
                     found += _routes(snapshot, load_balancer, source, obj)
         return RouteReading(tuple(found))
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         return self._set(snapshot, routes, "service_routing", super().set_service_routing(snapshot, load_balancer, ()))
 
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         return self._set(snapshot, routes, "host", super().set_host(snapshot, load_balancer, ()))
 
-    def _set(self, snapshot: Snapshot, routes: Iterable[Route], what: str, otherwise: Switch) -> Switch:
-        wishes: dict[tuple[ObjectRef, tuple[str | int, ...]], Wish] = {}
+    def _set(self, snapshot: Snapshot, routes: Iterable[Route], what: str, otherwise: PatchSet) -> PatchSet:
+        patches: dict[tuple[ObjectRef, tuple[str | int, ...]], FieldPatch] = {}
         for route in routes:
             settings: tuple[Setting, ...] = getattr(self._source(route), what)
             if not settings:
@@ -67,10 +67,10 @@ class CustomProfile(Profile):
                 if present is not ABSENT and present != wanted:
                     where = "/".join(str(step) for step in setting.path)
                     remark = finding("MLB203", f"{where} is {present!r}, the plan needs {wanted!r}", ref_of(obj))
-                    return Switch(refusal=f"{ref_of(obj)}: {remark.message}", findings=(remark,))
+                    return PatchSet(refusal=f"{ref_of(obj)}: {remark.message}", findings=(remark,))
                 if present is ABSENT:
-                    wishes[(ref_of(obj), setting.path)] = Wish(obj, setting.path, wanted)
-        return Switch(tuple(wishes.values()))
+                    patches[(ref_of(obj), setting.path)] = FieldPatch(obj, setting.path, wanted)
+        return PatchSet(tuple(patches.values()))
 
     def _source(self, route: Route) -> RouteSource:
         key = kind_key(route.object.api_version, route.object.kind)

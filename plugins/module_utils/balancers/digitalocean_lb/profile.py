@@ -20,8 +20,8 @@ from ..contract.chain import (
     ChainRequest,
     CheckTarget,
     ClientAddress,
-    Front,
     HealthCheck,
+    LoadBalancerSide,
     ServiceNeeds,
 )
 from ..kit.cloud.platform import STATUS_UNDERSTANDS_PROXY, Platform, plain_port_for_https, refused
@@ -72,7 +72,7 @@ class DigitaloceanLb(Platform):
             return ClientAddress("proxy_protocol", 0, f"{self.title} puts a PROXY header (version 1) before every connection")
         return ClientAddress("source_address", 0, "a network load balancer and externalTrafficPolicy Local keep the client's address")
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         mode, certificate, regional = self.client_address(request).mode, self.ends_tls(request), _regional(request)
         refusal = refused([
             "only a regional load balancer ends TLS: set platform_options.type to REGIONAL" if certificate and not regional else "",
@@ -100,11 +100,11 @@ class DigitaloceanLb(Platform):
         if check.kind == "http" and mode == "proxy_protocol":
             check = HealthCheck("http", check.port, check.path, proxy_header=True)
         service = ServiceNeeds("LoadBalancer", (*own.items(), *health.service.annotations), (LOCAL,))
-        return Front(service=service, check=check, environment=STATUS_UNDERSTANDS_PROXY if check.proxy_header else ())
+        return LoadBalancerSide(service=service, check=check, environment=STATUS_UNDERSTANDS_PROXY if check.proxy_header else ())
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         if word(request, "check", "node") == "node":
-            return Front(service=ServiceNeeds("LoadBalancer", fields=(LOCAL,)), check=HealthCheck("node"))
+            return LoadBalancerSide(service=ServiceNeeds("LoadBalancer", fields=(LOCAL,)), check=HealthCheck("node"))
         port = STATUS_PORT if isinstance(target.check.port, str) else target.check.port
         wanted = {
             "override-health-check": "true", "healthcheck-port": str(port), "healthcheck-path": target.check.path,
@@ -113,7 +113,7 @@ class DigitaloceanLb(Platform):
         notes = tuple((f"{PREFIX}{key}", value) for key, value in wanted.items())
         step = f"The check goes to the node port for port {port} of {target.namespace}/{target.service}: that Service has to have the port."
         check = HealthCheck("http", port, target.check.path)
-        return Front(service=ServiceNeeds("LoadBalancer", notes, (LOCAL,)), check=check, steps=(step,))
+        return LoadBalancerSide(service=ServiceNeeds("LoadBalancer", notes, (LOCAL,)), check=check, steps=(step,))
 
 
 def _regional(request: ChainRequest) -> bool:

@@ -18,8 +18,8 @@ from ...core.model import ABSENT, Finding, Route
 from ...kube.objects import Obj, name_of, ref_of
 from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainRequest, Front
-from ..contract.switches import Switch, Wish
+from ..contract.chain import ChainRequest, LoadBalancerSide
+from ..contract.switches import FieldPatch, PatchSet
 from ..kit.chain.ingress import ROUTES_IN
 from ..kit.ingresses import IGNORE
 from .objects import GROUP, TLS_CONTEXT, Declared, Reader
@@ -33,24 +33,26 @@ def address(request: ChainRequest) -> str:
     return f"{'https' if gateway.tls else 'http'}://{gateway.service}.{gateway.namespace}.svc.{CLUSTER_DOMAIN}:{gateway.port}"
 
 
-def switch(reader: Reader, routes: list[Route], request: ChainRequest) -> Switch:
+def switch(reader: Reader, routes: list[Route], request: ChainRequest) -> PatchSet:
     """Lead Mappings to the gateway: one field of each, and one more for TLS."""
-    wishes: dict[tuple[str, str], Wish] = {}
+    patches: dict[tuple[str, str], FieldPatch] = {}
     bodies: list[Obj] = []
     context = request.option("tls_context")
     for item in reader.declared(frozenset(route.object for route in routes)):
         if item.origin != "object" or item.is_tcp:
-            return Switch(refusal=f"{item.kind} {item.namespace}/{item.name} is no object of its own, or carries no HTTP")
+            return PatchSet(refusal=f"{item.kind} {item.namespace}/{item.name} is no object of its own, or carries no HTTP")
         if item.spec.get("tls") and (not request.gateway.tls or item.spec["tls"] != context):
-            return Switch(refusal=f"tls of {item.kind} {item.namespace}/{item.name} is {item.spec['tls']!r}, which is not for the gateway")
-        wishes[(str(item.ref), "service")] = Wish(item.owner, ("spec", "service"), address(request))
+            return PatchSet(
+                refusal=f"tls of {item.kind} {item.namespace}/{item.name} is {item.spec['tls']!r}, which is not for the gateway"
+            )
+        patches[(str(item.ref), "service")] = FieldPatch(item.owner, ("spec", "service"), address(request))
         if context and request.gateway.tls and item.spec.get("tls", ABSENT) is ABSENT:
-            wishes[(str(item.ref), "tls")] = Wish(item.owner, ("spec", "tls"), str(context))
-        bodies += _keepers(item, {str(wish.path[-1]): wish.value for wish in wishes.values() if wish.object is item.owner})
-    return Switch(tuple(wishes.values()), bodies=tuple(bodies))
+            patches[(str(item.ref), "tls")] = FieldPatch(item.owner, ("spec", "tls"), str(context))
+        bodies += _holders(item, {str(patch.path[-1]): patch.value for patch in patches.values() if patch.object is item.owner})
+    return PatchSet(tuple(patches.values()), bodies=tuple(bodies))
 
 
-def _keepers(item: Declared, changed: Obj) -> list[Obj]:
+def _holders(item: Declared, changed: Obj) -> list[Obj]:
     """Two Mappings like this one, with its upstream as it is and as it will be."""
     kept = {key: value for key, value in item.spec.items() if key not in _ABOUT_REQUESTS}
     upstreams: tuple[tuple[str, Obj], ...] = (("before", {}), ("after", changed))
@@ -66,7 +68,7 @@ def _keepers(item: Declared, changed: Obj) -> list[Obj]:
     return found
 
 
-def front(request: ChainRequest) -> Front:
+def front(request: ChainRequest) -> LoadBalancerSide:
     """A Mapping per host, beside the gateway."""
     context, identity = request.option("tls_context"), request.option("ambassador_id")
     bodies: list[Obj] = []
@@ -79,7 +81,7 @@ def front(request: ChainRequest) -> Front:
         name = f"{request.name}-{number}" if number else request.name
         metadata = {"name": name, "namespace": request.gateway.namespace}
         bodies.append({"apiVersion": f"{GROUP}/v3alpha1", "kind": "Mapping", "metadata": metadata, "spec": spec})
-    return Front(bodies=tuple(bodies))
+    return LoadBalancerSide(bodies=tuple(bodies))
 
 
 def preflight(snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:

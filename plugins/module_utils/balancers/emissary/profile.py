@@ -16,10 +16,10 @@ from ...core.model import Finding, LoadBalancer, ObjectRef, Route
 from ...istio.injection import INCLUDE_OUTBOUND_RANGES
 from ...kube.objects import Obj, dig, namespace_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, Front, ServerName
-from ..contract.profile import Facts, Profile, Recognition, RouteReading, Signs, Switch, Wish, programs_of
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, LoadBalancerSide, ServerName
+from ..contract.profile import Facts, FieldPatch, PatchSet, Profile, Recognition, RouteReading, Signs, programs_of
 from ..kit.chain.ingress import IngressChain
-from ..kit.chain.keepers import with_ingress_keeper
+from ..kit.chain.upstream_holders import with_ingress_holder
 from ..kit.ingresses import CLASS_ANNOTATION
 from ..kit.plain import classes_of_controller
 from . import chain as emissary_chain
@@ -98,33 +98,33 @@ class Emissary(IngressChain, Profile):
         reader = Reader(snapshot, load_balancer)
         return MappingRoutes(reader, Settings(reader)).read(only)
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         return _switch(snapshot, load_balancer, routes, _resolver)
 
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         return _switch(snapshot, load_balancer, routes, _host)
 
-    def set_certificates(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+    def set_certificates(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         missing = _not_ready(load_balancer)
         if missing:
-            return Switch(refusal=missing)
+            return PatchSet(refusal=missing)
         answer = _switch(snapshot, load_balancer, routes, _certificates)
         if answer.refusal:
             return answer
-        return Switch(answer.wishes, bodies=(_context(load_balancer),))
+        return PatchSet(answer.patches, bodies=(_context(load_balancer),))
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         return emissary_chain.front(request)
 
     def chain_switch(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
-    ) -> Switch:
+    ) -> PatchSet:
         wanted = list(routes)
         if wanted and wanted[0].object.kind == "Ingress":
             if request.gateway.tls:
-                return Switch(refusal="TLS to the gateway is said by a Mapping (service: https://...), and an Ingress has no word for it")
+                return PatchSet(refusal="TLS to the gateway is said by a Mapping (service: https://...), and an Ingress has no word for it")
             found = super().chain_switch(snapshot, load_balancer, wanted, request)
-            return with_ingress_keeper(found, snapshot, wanted, request, (CLASS_ANNOTATION, ID_ANNOTATION))
+            return with_ingress_holder(found, snapshot, wanted, request, (CLASS_ANNOTATION, ID_ANNOTATION))
         return emissary_chain.switch(Reader(snapshot, load_balancer), wanted, request)
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
@@ -134,11 +134,11 @@ class Emissary(IngressChain, Profile):
         return "settable" if request.option("tls_context") else "never"
 
 
-def _switch(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], ask: Ask) -> Switch:
+def _switch(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], ask: Ask) -> PatchSet:
     """Ask for every Mapping once; the first user's own setting that stands against it refuses all."""
     reader = Reader(snapshot, load_balancer)
     settings, wanted = Settings(reader), {route.object: route for route in routes if route.settable}
-    wishes: list[Wish] = []
+    patches: list[FieldPatch] = []
     conflicts: list[Finding] = []
     for item in reader.declared(frozenset(wanted)):
         if item.origin != "object":
@@ -146,10 +146,10 @@ def _switch(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Ro
         fields, conflict = ask(settings, item, wanted[item.ref])
         if conflict:
             conflicts.append(finding("MLB203", conflict, item.ref))
-        wishes += [Wish(item.owner, ("spec", *path), value) for path, value in fields.items()]
+        patches += [FieldPatch(item.owner, ("spec", *path), value) for path, value in fields.items()]
     if conflicts:
-        return Switch(refusal=f"{conflicts[0].object}: {conflicts[0].message}", findings=tuple(conflicts))
-    return Switch(tuple(wishes))
+        return PatchSet(refusal=f"{conflicts[0].object}: {conflicts[0].message}", findings=tuple(conflicts))
+    return PatchSet(tuple(patches))
 
 
 def _resolver(settings: Settings, item: Declared, route: Route) -> tuple[dict[tuple[str, ...], Any], str]:

@@ -22,10 +22,10 @@ from ...core.findings import finding
 from ...core.model import Finding
 from ...kube.objects import Obj, dig, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, Front
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, LoadBalancerSide
 from ..kit.chain.ingress import ROUTES_IN, alias_bodies, alias_name
-from ..kit.chain.keepers import http_route_spec, keeper
 from ..kit.chain.references import in_backend_refs
+from ..kit.chain.upstream_holders import holder, http_route_spec
 from ..kit.cloud.bodies import GATEWAY_API, metadata
 from ..kit.gateway.attachment import GATEWAY, attachments
 from ..kit.gateway.policies import policies_for
@@ -71,15 +71,17 @@ def _name(request: ChainRequest) -> str:
     return request.gateway.server_name or str(request.option("server_name") or "")
 
 
-def front(request: ChainRequest) -> Front:
+def front(request: ChainRequest) -> LoadBalancerSide:
     """An HTTPRoute beside the gateway, on a Gateway of somebody else."""
     if len(_parent(request)) != 2:
-        return Front(refusal="which of its Gateways takes the new HTTPRoute is not said: give platform_options.gateway (namespace/name)")
+        return LoadBalancerSide(
+            refusal="which of its Gateways takes the new HTTPRoute is not said: give platform_options.gateway (namespace/name)"
+        )
     route = _route(request)
     if not request.gateway.tls:
-        return Front(bodies=(route,))
+        return LoadBalancerSide(bodies=(route,))
     own = request.gateway.namespace
-    return Front(bodies=(*alias_bodies(own, request, "never"), *tls_bodies(own, request), route))
+    return LoadBalancerSide(bodies=(*alias_bodies(own, request, "never"), *tls_bodies(own, request), route))
 
 
 def _parent(request: ChainRequest) -> list[str]:
@@ -124,14 +126,14 @@ def _about_parent(snapshot: Snapshot, request: ChainRequest) -> Iterable[Finding
         yield finding("MLB617", why, ref_of(gateway))
 
 
-def keepers(snapshot: Snapshot, route: Obj, gateways: Iterable[Obj], request: ChainRequest) -> tuple[Obj, ...]:
+def holders(snapshot: Snapshot, route: Obj, gateways: Iterable[Obj], request: ChainRequest) -> tuple[Obj, ...]:
     """Where upstreams are named after Services: an HTTPRoute for a header that nobody sends, which names those before and after."""
     if all(dig(envoy_proxy_of(snapshot, gateway), "spec", "mergeBackends") is None for gateway in gateways):
         return ()
     former = [{"name": item["name"], "port": item.get("port")} for dummy, item in in_backend_refs(route)]
     named = [*former, {"name": alias_name(request.gateway), "port": request.gateway.port}]
     unique = [(f"/{number}", [item]) for number, item in enumerate(named) if item not in named[:number]]
-    return (keeper(route, request, http_route_spec(route, request, unique)),)
+    return (holder(route, request, http_route_spec(route, request, unique)),)
 
 
 def header_findings(snapshot: Snapshot, gateways: Iterable[Obj]) -> Iterable[Finding]:

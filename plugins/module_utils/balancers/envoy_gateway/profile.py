@@ -21,14 +21,14 @@ from ...istio.pods import by_namespace
 from ...kube import kinds
 from ...kube.objects import Obj, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainRequest, Front, ServerName
-from ..contract.profile import Facts, Recognition, RouteReading, SidecarTarget, Signs, Switch, programs_of, recognise_container
+from ..contract.chain import ChainRequest, LoadBalancerSide, ServerName
+from ..contract.profile import Facts, PatchSet, Recognition, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
 from ..kit.chain.references import ReferenceChain
 from ..kit.gateway.hosts import rewrite_hosts
 from ..kit.gateway.policies import BACKEND_TLS_POLICY, speaks_tls
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
-from ..kit.gateway.routes import Place, Treatment, gateways_of, read_gateway_routes
-from ..kit.wishes import Wishes, is_older, object_of
+from ..kit.gateway.routes import AttachPoint, BackendHandling, gateways_of, read_gateway_routes
+from ..kit.patches import PatchBuilder, is_older, object_of
 from . import chain as envoy_gateway_chain
 from .settings import BACKEND_TRAFFIC_POLICY, ENVOY_PROXY, Precedence, envoy_proxy_of, gateway_of_workload, parents_of
 
@@ -114,12 +114,12 @@ class EnvoyGateway(ReferenceChain):
 
         order = _precedence(snapshot, load_balancer)
 
-        def of_place(place: Place) -> Treatment:
+        def of_place(place: AttachPoint) -> BackendHandling:
             where = (place.route, place.gateway, place.rule)
             holder = order.deciding(*where)
             # What one object decides for several routes is planned as one.
             group = f"{holder['kind']}-{namespace_of(holder)}-{name_of(holder)}" if holder else ""
-            return Treatment(
+            return BackendHandling(
                 "cluster_ip" if order.is_routed(*where) else "pod_ips",
                 group=group, features=tuple(_features(order.policy_of(*where))),
                 scheme="tls" if speaks_tls(snapshot, place.namespace, place.service) else None,
@@ -127,25 +127,25 @@ class EnvoyGateway(ReferenceChain):
 
         return read_gateway_routes(snapshot, load_balancer, controllers, of_place, only, serves)
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes, order = Wishes(), _precedence(snapshot, load_balancer)
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches, order = PatchBuilder(), _precedence(snapshot, load_balancer)
         gateways = gateways_of(snapshot, {str(load_balancer.setting("controller"))})
         for route in routes:
             obj = object_of(snapshot, route)
             for gateway in parents_of(obj, gateways):
                 for number in range(len(dig(obj, "spec", "rules", default=[]))):
-                    _switch(wishes, order, obj, gateway, number)
-        return wishes.switch()
+                    _switch(patches, order, obj, gateway, number)
+        return patches.switch()
 
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         return rewrite_hosts(snapshot, routes)
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         return envoy_gateway_chain.front(request)
 
     def chain_switch(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
-    ) -> Switch:
+    ) -> PatchSet:
         wanted = list(routes)
         found = super().chain_switch(snapshot, load_balancer, wanted, request)
         if found.refusal or not wanted:
@@ -153,7 +153,7 @@ class EnvoyGateway(ReferenceChain):
         route = object_of(snapshot, wanted[0])
         on = tuple(parents_of(route, gateways_of(snapshot, {str(load_balancer.setting("controller"))})))
         tls = envoy_gateway_chain.tls_bodies(wanted[0].object.namespace, request)
-        found = replace(found, bodies=(*found.bodies, *tls, *envoy_gateway_chain.keepers(snapshot, route, on, request)))
+        found = replace(found, bodies=(*found.bodies, *tls, *envoy_gateway_chain.holders(snapshot, route, on, request)))
         trusted = self.client_address(request).trusted_hops
         return replace(found, findings=tuple(envoy_gateway_chain.header_findings(snapshot, on))) if trusted else found
 
@@ -169,14 +169,14 @@ def _precedence(snapshot: Snapshot, load_balancer: LoadBalancer) -> Precedence:
     return Precedence(snapshot, not is_older(load_balancer.version, 1, 7, 0))
 
 
-def _switch(wishes: Wishes, order: Precedence, route: Obj, gateway: Obj, rule: int) -> None:
+def _switch(patches: PatchBuilder, order: Precedence, route: Obj, gateway: Obj, rule: int) -> None:
     if order.is_routed(route, gateway, rule):
         return
     holder = order.deciding(route, gateway, rule)
     if holder is None:
-        wishes.refuse(f"routingType has nowhere to be set for Gateway {namespace_of(gateway)}/{name_of(gateway)}: {_REMEDY}")
+        patches.refuse(f"routingType has nowhere to be set for Gateway {namespace_of(gateway)}/{name_of(gateway)}: {_REMEDY}")
     else:
-        wishes.want(holder, ("spec", "routingType"), "Service")
+        patches.want(holder, ("spec", "routingType"), "Service")
 
 
 def _features(policy: Obj | None) -> Iterator[str]:

@@ -16,7 +16,17 @@ from collections.abc import Iterator
 from ...core.model import LoadBalancer, ObjectRef, Route, Upstream
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, ClientAddress, Front, HealthCheck, ServerName, ServiceNeeds
+from ..contract.chain import (
+    ChainFacts,
+    ChainOption,
+    ChainRequest,
+    CheckTarget,
+    ClientAddress,
+    HealthCheck,
+    LoadBalancerSide,
+    ServerName,
+    ServiceNeeds,
+)
 from ..contract.profile import Facts, RouteReading, Signs
 from ..kit.cloud.bodies import metadata
 from ..kit.cloud.platform import pod_port
@@ -81,10 +91,10 @@ class F5Cis(Limited):
             return ClientAddress("none", 0, why)
         return super().client_address(request)
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         refusal = _refusal(request, self.client_address(request).mode)
         if refusal:
-            return Front(refusal=refusal)
+            return LoadBalancerSide(refusal=refusal)
         check, monitor = _monitor(request, HealthCheck(port=pod_port(request.gateway.status_port)))
         pool: Obj = {"path": "/", "service": request.gateway.service, "servicePort": request.gateway.port, "monitors": [monitor]}
         termination = _termination(request)
@@ -104,13 +114,13 @@ class F5Cis(Limited):
             bodies.append(_body(request, "TLSProfile", {"tls": _tls(request, termination), **hosts}))
         if request.option("http_profile"):
             bodies.append(_body(request, "Policy", {"profiles": {"http": str(request.option("http_profile"))}}))
-        return Front(bodies=tuple(bodies), check=check, service=ServiceNeeds("ClusterIP" if _by_pods(request) else "NodePort"))
+        return LoadBalancerSide(bodies=tuple(bodies), check=check, service=ServiceNeeds("ClusterIP" if _by_pods(request) else "NodePort"))
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         check, monitor = _monitor(request, HealthCheck("http", pod_port(target.check.port), target.check.path))
         if check.kind != "http":
-            return Front(refusal="pool members are nodes, where a pod's port number means nothing")
-        return Front(check=check, steps=(f"Give the pool of {target.namespace}/{target.service} the monitor {monitor}.",))
+            return LoadBalancerSide(refusal="pool members are nodes, where a pod's port number means nothing")
+        return LoadBalancerSide(check=check, steps=(f"Give the pool of {target.namespace}/{target.service} the monitor {monitor}.",))
 
     def routes(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None

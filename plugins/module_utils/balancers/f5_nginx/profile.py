@@ -17,11 +17,11 @@ from ...core.model import LoadBalancer, ObjectRef, Route, replace
 from ...kube.objects import Obj, argument, dig, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest
-from ..contract.profile import Facts, RouteReading, Signs, Switch, Wish
+from ..contract.profile import Facts, FieldPatch, PatchSet, RouteReading, Signs
 from ..kit.chain.ingress import alias_name
 from ..kit.chain.references import ReferenceChain, References, in_upstreams
+from ..kit.patches import PatchBuilder, is_older, mesh_name, object_of
 from ..kit.plain import classes_of_controller, joined_readings, read_ingresses
-from ..kit.wishes import Wishes, is_older, mesh_name, object_of
 from .routes import KINDS, USE_CLUSTER_IP, Step, custom_routes, ingress_treatment, is_served, steps, upstreams_of
 
 _SINCE = (3, 5, 0)
@@ -90,42 +90,42 @@ class F5Nginx(ReferenceChain):
             return plain
         return joined_readings(plain, custom_routes(snapshot, load_balancer, only))
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes = Wishes()
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches = PatchBuilder()
         for obj, own in _by_object(snapshot, routes):
             if obj["kind"] == "Ingress":
                 if is_older(load_balancer.version, *_SINCE):
-                    wishes.refuse(f"use-cluster-ip of an Ingress came with 3.5.0, and this is {load_balancer.version}")
-                wishes.annotate(obj, USE_CLUSTER_IP, "true", lambda present, wanted: _is_true(present))
+                    patches.refuse(f"use-cluster-ip of an Ingress came with 3.5.0, and this is {load_balancer.version}")
+                patches.annotate(obj, USE_CLUSTER_IP, "true", lambda present, wanted: _is_true(present))
             else:
-                _use_cluster_ip(wishes, obj, {(item.backend.namespace, item.backend.service, item.backend.port) for item in own})
-        return wishes.switch()
+                _use_cluster_ip(patches, obj, {(item.backend.namespace, item.backend.service, item.backend.port) for item in own})
+        return patches.switch()
 
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes = Wishes()
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches = PatchBuilder()
         for obj, own in _by_object(snapshot, routes):
             if obj["kind"] == "Ingress":
-                wishes.refuse(_NO_HOST)
+                patches.refuse(_NO_HOST)
                 continue
             backends = {(item.backend.namespace, item.backend.service, item.backend.port) for item in own}
             for step in steps(obj):
                 if step.backend in backends:
-                    _send_host(wishes, obj, step)
-        return wishes.switch()
+                    _send_host(patches, obj, step)
+        return patches.switch()
 
     def tls_annotations(self, request: ChainRequest) -> dict[str, str]:
         return {"nginx.org/ssl-services": alias_name(request.gateway)} if request.gateway.tls else {}
 
     def chain_switch(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
-    ) -> Switch:
+    ) -> PatchSet:
         found = super().chain_switch(snapshot, load_balancer, routes, request)
         if not request.gateway.tls:
             return found
         # Of a VirtualServer every upstream says for itself whether it is spoken to by TLS.
-        led = {(ref_of(wish.object), wish.path[:-1]): wish for wish in found.wishes if wish.path[:2] == ("spec", "upstreams")}
-        encrypted = (Wish(wish.object, (*wish.path[:-1], "tls", "enable"), True) for wish in led.values())
-        return replace(found, wishes=(*found.wishes, *encrypted))
+        led = {(ref_of(patch.object), patch.path[:-1]): patch for patch in found.patches if patch.path[:2] == ("spec", "upstreams")}
+        encrypted = (FieldPatch(patch.object, (*patch.path[:-1], "tls", "enable"), True) for patch in led.values())
+        return replace(found, patches=(*found.patches, *encrypted))
 
 
 def _by_object(snapshot: Snapshot, routes: Iterable[Route]) -> Iterator[tuple[Obj, list[Route]]]:
@@ -141,27 +141,27 @@ def _is_true(present: Any) -> bool:
     return bool(present == "true")
 
 
-def _use_cluster_ip(wishes: Wishes, obj: Obj, backends: set[tuple[str, str, int]]) -> None:
+def _use_cluster_ip(patches: PatchBuilder, obj: Obj, backends: set[tuple[str, str, int]]) -> None:
     for number, upstream in enumerate(dig(obj, "spec", "upstreams", default=[])):
         found = upstreams_of(obj).get(str(upstream.get("name", "")))
         if found is None or found.backend not in backends:
             continue
         if upstream.get("subselector"):
-            wishes.refuse(f"upstream {upstream.get('name')} of {obj['kind']} {namespace_of(obj)}/{dig(obj, 'metadata', 'name')} "
+            patches.refuse(f"upstream {upstream.get('name')} of {obj['kind']} {namespace_of(obj)}/{dig(obj, 'metadata', 'name')} "
                           "selects pods itself (subselector), which excludes use-cluster-ip")
-        wishes.want(obj, ("spec", "upstreams", number, "use-cluster-ip"), True)
+        patches.want(obj, ("spec", "upstreams", number, "use-cluster-ip"), True)
 
 
-def _send_host(wishes: Wishes, obj: Obj, step: Step) -> None:
+def _send_host(patches: PatchBuilder, obj: Obj, step: Step) -> None:
     """An action has one of pass and proxy, and only proxy can set headers, so a plain pass becomes a proxy."""
     namespace, service, dummy = step.backend
     wanted = mesh_name(namespace, service)
     if step.host is not None:
         if step.host != wanted:
-            wishes.conflict(obj, f"the action for {step.path} sends Host {step.host!r}, the plan needs {wanted!r}")
+            patches.conflict(obj, f"the action for {step.path} sends Host {step.host!r}, the plan needs {wanted!r}")
         return
     proxy = dict(step.action.get("proxy") or {"upstream": step.action.get("pass")})
     headers = dict(proxy.get("requestHeaders") or {})
     headers["set"] = [*(headers.get("set") or []), {"name": "Host", "value": wanted}]
     rest = {key: value for key, value in step.action.items() if key not in ("pass", "proxy")}
-    wishes.write(obj, step.where, {**rest, "proxy": {**proxy, "requestHeaders": headers}})
+    patches.write(obj, step.where, {**rest, "proxy": {**proxy, "requestHeaders": headers}})

@@ -29,7 +29,7 @@ from ...kube.objects import (
 )
 from ...kube.snapshot import Snapshot
 from ..contract.profile import RouteReading
-from ..kit.gateway.routes import Treatment
+from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import Entry, class_of, is_ignored, make_backend, pinned_strategy
 
 VIRTUAL_SERVER = "VirtualServer.k8s.nginx.org"
@@ -95,11 +95,11 @@ def _watches(snapshot: Snapshot, load_balancer: LoadBalancer, namespace: str) ->
     return selector_text_matches(selector, {"kubernetes.io/metadata.name": namespace, **labels})
 
 
-def ingress_treatment(ingress: Obj, entry: Entry) -> Treatment:
+def ingress_treatment(ingress: Obj, entry: Entry) -> BackendHandling:
     """An Ingress' own annotation decides for it alone (a minion's for the minion); upstreams are not shared between Ingresses."""
     annotations = annotations_of(ingress)
     tls = entry.service in [item.strip() for item in annotations.get("nginx.org/ssl-services", "").split(",")]
-    return Treatment(
+    return BackendHandling(
         address="cluster_ip" if annotations.get(USE_CLUSTER_IP) == "true" else "pod_ips",
         group=f"Ingress-{namespace_of(ingress)}-{name_of(ingress)}-{entry.host}-{entry.service}-{entry.reference}",
         features=tuple(sorted({feature for key, feature in _INGRESS_FEATURES.items() if annotations.get(key)})),

@@ -13,7 +13,7 @@ from __future__ import annotations
 from ...core.findings import finding
 from ...core.model import Finding
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, Front, HealthCheck, Obj, ServiceNeeds
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, Obj, ServiceNeeds
 from ..gke import shared as gke
 from ..kit.cloud.bodies import gateway, http_route, listener, metadata, redirect_route
 from ..kit.cloud.platform import Platform, pod_port, refused
@@ -65,7 +65,7 @@ class GkeGateway(Platform):
     def ends_tls(self, request: ChainRequest) -> bool:
         return _has_certificate(request)
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         refusal = refused([certificate_missing(request, _has_certificate(request), CERTIFICATES)])
         check = self.health_of_gateway(request)
         if refusal is not None or check.refusal:
@@ -77,18 +77,18 @@ class GkeGateway(Platform):
         # What Istio makes itself of a Gateway has appProtocol in small letters, so it is said again; a chart's port has none.
         says = request.gateway.tls or request.gateway.api == "gateway_api"
         needs = ServiceNeeds("ClusterIP", app_protocol=gke.backend_protocol(request) if says else "")
-        return Front(bodies=(*routes, *check.bodies, _backend_policy(request), *_ssl(request)), service=needs, check=check.check)
+        return LoadBalancerSide(bodies=(*routes, *check.bodies, _backend_policy(request), *_ssl(request)), service=needs, check=check.check)
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         port = pod_port(target.check.port)
         if not port:
-            return Front(refusal=NO_POD_PORT)
+            return LoadBalancerSide(refusal=NO_POD_PORT)
         check = {"port": port, "portSpecification": "USE_FIXED_PORT", "requestPath": target.check.path}
         default = {
             "checkIntervalSec": gke.INTERVAL, "timeoutSec": gke.TIMEOUT, "config": {"type": "HTTP", "httpHealthCheck": check},
         }
         body = _policy("HealthCheckPolicy", request.name, target.namespace, default, target.service)
-        return Front(bodies=(body,), service=ServiceNeeds("ClusterIP"), check=HealthCheck("http", port, target.check.path))
+        return LoadBalancerSide(bodies=(body,), service=ServiceNeeds("ClusterIP"), check=HealthCheck("http", port, target.check.path))
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         if snapshot.serves(HEALTH_CHECK):

@@ -18,7 +18,17 @@ from ...core.model import Finding, Scheme
 from ...kube import kinds
 from ...kube.objects import annotations_of, dig, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import STATUS_PATH, ChainFacts, ChainOption, ChainRequest, CheckTarget, Front, HealthCheck, Obj, ServiceNeeds
+from ..contract.chain import (
+    STATUS_PATH,
+    ChainFacts,
+    ChainOption,
+    ChainRequest,
+    CheckTarget,
+    HealthCheck,
+    LoadBalancerSide,
+    Obj,
+    ServiceNeeds,
+)
 from ..gke import shared as gke
 from ..kit.cloud.bodies import ingress, metadata
 from ..kit.cloud.platform import Platform, pod_port, refused
@@ -80,7 +90,7 @@ class GkeIngress(Platform):
     def ends_tls(self, request: ChainRequest) -> bool:
         return _has_certificate(request)
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         refusal = refused(_reasons(request))
         check = self.health_of_gateway(request)
         if refusal is not None or check.refusal:
@@ -89,17 +99,17 @@ class GkeIngress(Platform):
         if request.gateway.tls:
             annotations[APP_PROTOCOLS] = gke.compact({request.gateway.port_name: gke.backend_protocol(request)})
         bodies = (*check.bodies, *_front_config(request), *_certificate(request), _ingress(request))
-        return Front(bodies=bodies, service=ServiceNeeds("ClusterIP", tuple(annotations.items())), check=check.check)
+        return LoadBalancerSide(bodies=bodies, service=ServiceNeeds("ClusterIP", tuple(annotations.items())), check=check.check)
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         port = pod_port(target.check.port)
         if not port:
-            return Front(refusal=NO_POD_PORT)
+            return LoadBalancerSide(refusal=NO_POD_PORT)
         grouped, check = (gke.NEG, gke.compact({"ingress": True})), HealthCheck("http", port, target.check.path)
         if _own_config(request, target.service):
-            return Front(service=ServiceNeeds("ClusterIP", (grouped,)), check=check)
+            return LoadBalancerSide(service=ServiceNeeds("ClusterIP", (grouped,)), check=check)
         configured = (CONFIGURED, json.dumps({"default": request.name}))
-        return Front(
+        return LoadBalancerSide(
             bodies=(_backend_config(target, request, port),), service=ServiceNeeds("ClusterIP", (grouped, configured)), check=check,
         )
 

@@ -17,7 +17,7 @@ from ...core.model import LoadBalancer, ObjectRef
 from ...kube import kinds
 from ...kube.objects import annotations_of, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, Front, HealthCheck, Obj, ServiceNeeds
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, Obj, ServiceNeeds
 from ..contract.profile import RouteReading, Trace
 from ..gke import shared as gke
 from ..kit.cloud.platform import Platform, pod_port
@@ -52,7 +52,7 @@ class GkeNeg(Platform):
         gke.BACKEND_PROTOCOL,
     )
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         check = self.health_of_gateway(request)
         if check.refusal:
             return check
@@ -69,14 +69,14 @@ class GkeNeg(Platform):
             "--max-rate-per-endpoint=100.",
             f"Lead {' and '.join(request.hosts) or 'all hosts'} to backend service {name} in the load balancer's URL map.",
         )
-        return Front(service=check.service, check=check.check, steps=steps)
+        return LoadBalancerSide(service=check.service, check=check.check, steps=steps)
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         port = pod_port(target.check.port)
         of_gateway = target.service == request.gateway.service and target.namespace == request.gateway.namespace
         number = request.gateway.port if of_gateway else request.option("service_port")
         if not port or not number:
-            return Front(refusal=NO_POD_PORT if not port else NO_SERVICE_PORT)
+            return LoadBalancerSide(refusal=NO_POD_PORT if not port else NO_SERVICE_PORT)
         group = gke.compact({"exposed_ports": {str(number): {"name": _group(request)}}})
         step = (
             f"Make the health check: gcloud compute health-checks create http {_group(request)} --global --port={port} "
@@ -84,7 +84,7 @@ class GkeNeg(Platform):
         )
         # An application's Service is only known by the group that it has.
         notes = ((gke.NEG, group),) if of_gateway else ()
-        return Front(service=ServiceNeeds("ClusterIP", notes), check=HealthCheck("http", port, target.check.path), steps=(step,))
+        return LoadBalancerSide(service=ServiceNeeds("ClusterIP", notes), check=HealthCheck("http", port, target.check.path), steps=(step,))
 
     def traces(self, snapshot: Snapshot) -> tuple[Trace, ...]:
         found = [f"{ref_of(item)} keeps a network endpoint group for port {', '.join(ports)}" for item, ports in _exposed(snapshot)]

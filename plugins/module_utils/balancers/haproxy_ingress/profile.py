@@ -19,11 +19,11 @@ from ...kube import kinds
 from ...kube.objects import Obj, argument, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest, ServerName
-from ..contract.profile import Facts, Recognition, RouteReading, Signs, Switch
+from ..contract.profile import Facts, PatchSet, Recognition, RouteReading, Signs
 from ..kit.chain.references import ReferenceChain
-from ..kit.gateway.routes import KINDS, Place, Treatment, read_gateway_routes
+from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
+from ..kit.patches import PatchBuilder, is_older, mesh_name, object_of
 from ..kit.streams import tcp_services
-from ..kit.wishes import Wishes, is_older, mesh_name, object_of
 from .keys import HEADERS, SERVICE_UPSTREAM, SET_HEADERS, TRUE, host_in, with_host
 from .routes import Reader, sharing
 
@@ -115,24 +115,24 @@ class HaproxyIngress(ReferenceChain):
         streams = (route for route in tcp_services(snapshot, load_balancer, listed) if only is None or route.object in only)
         return RouteReading((*own.routes, *attached.routes, *streams), (*own.findings, *attached.findings))
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes, reader = Wishes(), Reader(snapshot, load_balancer)
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches, reader = PatchBuilder(), Reader(snapshot, load_balancer)
         for route in routes:
             refusal = _too_old(load_balancer, 0, 8)
             if refusal:
-                wishes.refuse(refusal)
+                patches.refuse(refusal)
             said = reader.noted(object_of(snapshot, route)).get(SERVICE_UPSTREAM, "true")
             if said not in TRUE:
                 # The Service's annotation would silence it.
-                wishes.conflict(object_of(snapshot, route), f"{SERVICE_UPSTREAM} is {said!r}, the plan needs 'true'")
-            _annotate(wishes, reader, route, SERVICE_UPSTREAM, "true")
-        return wishes.switch()
+                patches.conflict(object_of(snapshot, route), f"{SERVICE_UPSTREAM} is {said!r}, the plan needs 'true'")
+            _annotate(patches, reader, route, SERVICE_UPSTREAM, "true")
+        return patches.switch()
 
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes, reader = Wishes(), Reader(snapshot, load_balancer)
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches, reader = PatchBuilder(), Reader(snapshot, load_balancer)
         refusal = _too_old(load_balancer, 0, 11)
         if refusal:
-            wishes.refuse(refusal)
+            patches.refuse(refusal)
         wanted_for = list(routes)
         reader.read(frozenset(ref for route in wanted_for for ref in sharing(snapshot, route)))
         for route in wanted_for:
@@ -141,11 +141,11 @@ class HaproxyIngress(ReferenceChain):
                 continue
             wanted, sent = mesh_name(route.backend.namespace, route.backend.service), route.upstream.host
             if sent and sent not in (wanted, f"{route.backend.service}.{route.backend.namespace}"):
-                wishes.conflict(service, f"a header sets the Host {sent}, the plan needs {wanted}")
+                patches.conflict(service, f"a header sets the Host {sent}, the plan needs {wanted}")
             elif not sent:
                 key, lines = reader.headers_of(route)
-                wishes.write(service, ("metadata", "annotations", f"{reader.prefixes[0]}/{key}"), with_host(lines, wanted))
-        return wishes.switch()
+                patches.write(service, ("metadata", "annotations", f"{reader.prefixes[0]}/{key}"), with_host(lines, wanted))
+        return patches.switch()
 
     def server_name(self, request: ChainRequest) -> ServerName:
         return "settable" if request.gateway.server_name else "never"
@@ -157,27 +157,27 @@ class HaproxyIngress(ReferenceChain):
         return {f"{_GROUP}/secure-backends": "true", **({f"{_GROUP}/secure-sni": name} if name else {})}
 
 
-def _annotate(wishes: Wishes, reader: Reader, route: Route, key: str, value: str) -> None:
+def _annotate(patches: PatchBuilder, reader: Reader, route: Route, key: str, value: str) -> None:
     """Annotate the Service behind a route; under another prefix the same key counts."""
     service = reader.snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service)
     if service is None:
         return
     present = reader.noted(service).get(key)
     if present is None:
-        wishes.annotate(service, f"{reader.prefixes[0]}/{key}", value)
+        patches.annotate(service, f"{reader.prefixes[0]}/{key}", value)
     elif present not in TRUE:
-        wishes.conflict(service, f"{key} is {present!r}, the plan needs {value!r}")
+        patches.conflict(service, f"{key} is {present!r}, the plan needs {value!r}")
 
 
 def _gateway_routes(reader: Reader, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Gateway API routes: always endpoints; of a Service's keys they take all but service-upstream."""
     snapshot, load_balancer = reader.snapshot, reader.load_balancer
 
-    def decide(place: Place) -> Treatment:
+    def decide(place: AttachPoint) -> BackendHandling:
         keys = reader.noted(snapshot.get(kinds.SERVICE, place.namespace, place.service))
         named = "" if is_older(load_balancer.version, 0, 17) else keys.get(SET_HEADERS, reader.config.get(SET_HEADERS, ""))
         lines = named or keys.get(HEADERS, reader.config.get(HEADERS, ""))
-        return Treatment(
+        return BackendHandling(
             host=host_in(lines, place.namespace, place.service) or _set_by_filters(place),
             features=("affinity",) if keys.get("affinity", reader.config.get("affinity")) == "cookie" else (),
             settable=False, why_not_settable="HAProxy Ingress sends Gateway API routes to pod addresses, whatever service-upstream says",
@@ -195,7 +195,7 @@ def _served(load_balancer: LoadBalancer, attached: RouteReading) -> RouteReading
     return RouteReading(findings=tuple(dict.fromkeys(finding("MLB220", why, route.object) for route in attached.routes)))
 
 
-def _set_by_filters(place: Place) -> str:
+def _set_by_filters(place: AttachPoint) -> str:
     """It knows RequestHeaderModifier, but neither URLRewrite nor filters of a backend."""
     rule = place.route["spec"]["rules"][place.rule]
     headers = (

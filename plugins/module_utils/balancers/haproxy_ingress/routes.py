@@ -32,7 +32,7 @@ from ..kit.ingresses import (
     pinned_strategy,
     resource_backends,
 )
-from ..kit.wishes import is_older
+from ..kit.patches import is_older
 from .keys import HEADERS, SERVICE_UPSTREAM, SET_HEADERS, TRUE, host_in, service_port, target_of
 
 _TLS = frozenset({"h1-ssl", "https", "h2-ssl", "grpcs", "fcgi-ssl"})

@@ -20,7 +20,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest
 from ..contract.profile import Facts, RouteReading, Signs
 from ..kit.chain.references import ReferenceChain
-from ..kit.gateway.routes import KINDS, Place, Treatment, read_gateway_routes
+from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingresses import Entry, class_of, ingress_ref
 from ..kit.plain import joined_readings, read_ingresses
 from ..kit.streams import fixed_route, tcp_services
@@ -144,14 +144,14 @@ class _Reader:
                     return annotations[f"{prefix}/{key}"]
         return str(self.config.get(key, ""))
 
-    def decide(self, ingress: Obj, entry: Entry) -> Treatment:
+    def decide(self, ingress: Obj, entry: Entry) -> BackendHandling:
         service = self.snapshot.get(kinds.SERVICE, namespace_of(ingress), entry.service) or {}
         scheme = self._scheme(service, ingress)
         if scheme == "tls":
             self.findings.append(finding("MLB209", f"TLS is spoken to {entry.service} past the sidecar", ingress_ref(ingress)))
         balanced = self.value("load-balance", service, ingress)
         affinity = self.value("cookie-persistence", service)
-        return Treatment(
+        return BackendHandling(
             # HAProxy fills in what stands in %[...] when the request is there.
             host=self.value("set-host", ingress).replace("%[", "$["),
             group=f"{namespace_of(ingress)}-{entry.service}-{entry.reference}",
@@ -189,8 +189,8 @@ class _Reader:
                 yield fixed_route(self.snapshot, self.load_balancer, ref_of(obj), f"tcp:{item.get('name')}", target, "tcp")
 
 
-def _to_pods(place: Place) -> Treatment:
-    return Treatment(settable=False, why_not_settable=_WHY_NOT)
+def _to_pods(place: AttachPoint) -> BackendHandling:
+    return BackendHandling(settable=False, why_not_settable=_WHY_NOT)
 
 
 def _expand(text: str, namespace: str) -> str:

@@ -5,7 +5,7 @@
 
 Source: kubernetes/ingress-nginx docs/user-guide/nginx-configuration/annotations.md, internal/ingress/annotations/proxyssl/main.go,
 internal/ingress/controller/controller.go, rootfs/etc/nginx/lua/balancer.lua. nginx is reloaded first and told the endpoints of a new
-upstream after that, so that a location that names an upstream for the first time answers 503 for a moment: a keeper names both upstreams.
+upstream after that, so that a location that names an upstream for the first time answers 503 for a moment: a holder names both upstreams.
 It looks for changes every 3.3 seconds at most (--sync-rate-limit), so a gateway that goes 3 seconds after the switch goes too early.
 """
 
@@ -16,10 +16,10 @@ from collections.abc import Iterable
 from ...core.model import LoadBalancer, Route
 from ...kube import kinds
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, Front
-from ..contract.switches import Switch
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, LoadBalancerSide
+from ..contract.switches import PatchSet
 from ..kit.chain.ingress import new_ingress, redirected, with_annotations
-from ..kit.chain.keepers import with_ingress_keeper
+from ..kit.chain.upstream_holders import with_ingress_holder
 
 SECRET = "proxy_ssl_secret"
 
@@ -52,7 +52,7 @@ def annotations_for(request: ChainRequest) -> dict[str, str]:
     return found
 
 
-def front(request: ChainRequest, prefix: str) -> Front:
+def front(request: ChainRequest, prefix: str) -> LoadBalancerSide:
     """A new Ingress with what its connection to the gateway needs."""
     wanted = annotations_for(request)
     if request.https_redirect:
@@ -60,7 +60,7 @@ def front(request: ChainRequest, prefix: str) -> Front:
     return new_ingress(request, {f"{prefix}/{key}": value for key, value in wanted.items()})
 
 
-def switch(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest) -> Switch:
+def switch(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest) -> PatchSet:
     """Lead the routes of one Ingress to the gateway."""
     wanted = list(routes)
     found = redirected(snapshot, wanted, request, "never" if load_balancer.setting("no_external_names") else "also")
@@ -71,4 +71,4 @@ def switch(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Rou
     prefix = load_balancer.setting("prefix")
     needed = {**annotations_for(request), **({"force-ssl-redirect": "true"} if request.https_redirect else {})}
     answer = with_annotations(found, ingress, wanted, {f"{prefix}/{key}": value for key, value in needed.items()})
-    return with_ingress_keeper(answer, snapshot, wanted, request)
+    return with_ingress_holder(answer, snapshot, wanted, request)

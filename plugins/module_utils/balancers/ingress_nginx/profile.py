@@ -16,8 +16,8 @@ from ...core.model import Finding, LoadBalancer, ObjectRef, Route
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, argument, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainRequest, Front, ServerName
-from ..contract.profile import Facts, Profile, RouteReading, Signs, Switch, Wish
+from ..contract.chain import ChainRequest, LoadBalancerSide, ServerName
+from ..contract.profile import Facts, FieldPatch, PatchSet, Profile, RouteReading, Signs
 from . import chain as ingress_nginx_chain
 from .routes import IngressRoutes, stream_routes, switched_on, to_bool
 
@@ -110,10 +110,10 @@ class IngressNginx(Profile):
             streams = tuple(route for route in streams if route.object in only)
         return RouteReading((*reading.routes, *streams), reading.findings)
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         return self._annotate(snapshot, load_balancer, routes, "service-upstream", lambda dummy: "true")
 
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         # upstream-vhost belongs to a location, and a canary Ingress has none of its own.
         main = [route for route in routes if not route.canary]
         services: dict[ObjectRef, set[str]] = {}
@@ -128,33 +128,33 @@ class IngressNginx(Profile):
 
         return self._annotate(snapshot, load_balancer, main, "upstream-vhost", value)
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         return ingress_nginx_chain.front(request, "nginx.ingress.kubernetes.io")
 
     def chain_switch(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
-    ) -> Switch:
+    ) -> PatchSet:
         return ingress_nginx_chain.switch(snapshot, load_balancer, routes, request)
 
     def server_name(self, request: ChainRequest) -> ServerName:
         return "settable" if request.option(ingress_nginx_chain.SECRET) and request.gateway.server_name else "never"
 
-    def _annotate(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], key: str, value: Any) -> Switch:
+    def _annotate(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], key: str, value: Any) -> PatchSet:
         annotation = f"{load_balancer.setting('prefix')}/{key}"
-        wishes: dict[ObjectRef, Wish] = {}
+        patches: dict[ObjectRef, FieldPatch] = {}
         conflicts: list[Finding] = []
         for route in routes:
-            if route.object.kind != "Ingress" or route.object in wishes:
+            if route.object.kind != "Ingress" or route.object in patches:
                 continue
             ingress = snapshot.get(kinds.INGRESS, route.object.namespace, route.object.name) or {}
             wanted, present = value(route), annotations_of(ingress).get(annotation)
             if present is not None and not _same(present, wanted):
                 conflicts.append(finding("MLB203", f"{annotation} is {present!r}, the plan needs {wanted!r}", route.object))
             elif present is None:
-                wishes[route.object] = Wish(ingress, ("metadata", "annotations", annotation), wanted)
+                patches[route.object] = FieldPatch(ingress, ("metadata", "annotations", annotation), wanted)
         if conflicts:
-            return Switch(refusal=f"{conflicts[0].object}: {conflicts[0].message}", findings=tuple(conflicts))
-        return Switch(tuple(wishes.values()))
+            return PatchSet(refusal=f"{conflicts[0].object}: {conflicts[0].message}", findings=tuple(conflicts))
+        return PatchSet(tuple(patches.values()))
 
 
 def _same(present: str, wanted: str) -> bool:

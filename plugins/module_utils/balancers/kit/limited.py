@@ -9,7 +9,7 @@ from ...core.model import LoadBalancer, ObjectRef
 from ...kube.objects import Obj, name_of
 from ...kube.snapshot import Snapshot
 from ..contract.profile import Profile, RouteReading
-from .gateway.routes import Place, Treatment, read_gateway_routes
+from .gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
 from .ingresses import Entry, class_of
 from .plain import classes_of_controller, joined_readings, read_ingresses
 
@@ -29,13 +29,13 @@ class Limited(Profile):
     def routes(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
     ) -> RouteReading:
-        treatment = Treatment(settable=False, why_not_settable=self.why_not)
+        treatment = BackendHandling(settable=False, why_not_settable=self.why_not)
         wanted = dict(load_balancer.pod_labels).get(self.gateway_label, "")
 
-        def of_entry(ingress: Obj, entry: Entry) -> Treatment:
+        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
             return treatment
 
-        def of_place(place: Place) -> Treatment:
+        def of_place(place: AttachPoint) -> BackendHandling:
             return treatment
 
         def served(ingress: Obj) -> bool:

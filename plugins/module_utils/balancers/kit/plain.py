@@ -13,13 +13,13 @@ from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
 from ..contract.profile import Profile, RouteReading
-from .gateway.routes import Treatment
+from .gateway.routes import BackendHandling
 from .ingresses import Entry, class_of, entries, ingress_ref, is_ignored, make_backend, pinned_strategy, resource_backends
 
-Decide = Callable[[Obj, Entry], Treatment]
+Decide = Callable[[Obj, Entry], BackendHandling]
 Served = Callable[[Obj], bool]
 
-_UNKNOWN = Treatment(settable=False, why_not_settable="nothing is known about this load balancer's settings")
+_UNKNOWN = BackendHandling(settable=False, why_not_settable="nothing is known about this load balancer's settings")
 
 
 def classes_of_controller(profile: Profile, snapshot: Snapshot) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def _asked(snapshot: Snapshot, only: frozenset[ObjectRef] | None) -> Iterator[Ob
             yield found
 
 
-def _route(snapshot: Snapshot, load_balancer: LoadBalancer, ingress: Obj, entry: Entry, treatment: Treatment) -> Route:
+def _route(snapshot: Snapshot, load_balancer: LoadBalancer, ingress: Obj, entry: Entry, treatment: BackendHandling) -> Route:
     ref = ingress_ref(ingress)
     return Route(
         load_balancer=load_balancer.key, object=ref, host=entry.host, path=entry.path, path_type=entry.path_type,

@@ -18,14 +18,14 @@ from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, argument, containers_of, dig, image_name, name_of, namespace_of, pod_template, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest
-from ..contract.profile import Facts, RouteReading, Signs, Switch
+from ..contract.profile import Facts, PatchSet, RouteReading, Signs
 from ..kit.chain.references import ReferenceChain
 from ..kit.gateway.hosts import rewrite_hosts
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
-from ..kit.gateway.routes import Place, Treatment, read_gateway_routes
+from ..kit.gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingresses import CLASS_ANNOTATION, Entry, is_ignored, make_backend, pinned_strategy
+from ..kit.patches import PatchBuilder, is_older, mesh_name, object_of
 from ..kit.plain import joined_readings, of_classes, read_ingresses
-from ..kit.wishes import Wishes, is_older, mesh_name, object_of
 
 CONTROLLER = "ingress-controllers.konghq.com/kong"
 GATEWAY_CONTROLLER = "konghq.com/kic-gateway-controller"
@@ -91,40 +91,40 @@ class Kong(ReferenceChain):
         rewriting = replace(plain, routes=tuple(reader.with_path(route) for route in plain.routes))
         return joined_readings(rewriting, gateway, RouteReading(tuple(reader.tcp_routes(only))))
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes = Wishes()
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches = PatchBuilder()
         if not class_wide(snapshot, load_balancer):
             for route in routes:
                 service = snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service)
                 if service is not None:
-                    wishes.annotate(service, SERVICE_UPSTREAM, "true")
-        return wishes.switch()
+                    patches.annotate(service, SERVICE_UPSTREAM, "true")
+        return patches.switch()
 
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes, http = Wishes(), []
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches, http = PatchBuilder(), []
         for route in routes:
             if route.object.kind == "Ingress":
-                wishes.annotate(object_of(snapshot, route), PRESERVE_HOST, "false", lambda present, wanted: str(present).lower() == wanted)
-                _check_host_header(wishes, snapshot, route)
+                patches.annotate(object_of(snapshot, route), PRESERVE_HOST, "false", lambda present, wanted: str(present).lower() == wanted)
+                _check_host_header(patches, snapshot, route)
             elif route.object.kind == "HTTPRoute" and is_older(str(load_balancer.setting("controller_version")), 3, 2, 0):
-                wishes.refuse("URLRewrite hostname of an HTTPRoute came with 3.2 of the ingress controller")
+                patches.refuse("URLRewrite hostname of an HTTPRoute came with 3.2 of the ingress controller")
             elif route.object.kind != "TCPIngress":
                 http.append(route)
-        own, standard = wishes.switch(), rewrite_hosts(snapshot, http)
+        own, standard = patches.switch(), rewrite_hosts(snapshot, http)
         refusal = own.refusal or standard.refusal
-        return Switch(() if refusal else (*own.wishes, *standard.wishes), refusal, (*own.findings, *standard.findings))
+        return PatchSet(() if refusal else (*own.patches, *standard.patches), refusal, (*own.findings, *standard.findings))
 
     def alias_annotations(self, request: ChainRequest) -> dict[str, str]:
         return {"konghq.com/protocol": "https"} if request.gateway.tls else {}
 
 
-def _check_host_header(wishes: Wishes, snapshot: Snapshot, route: Route) -> None:
+def _check_host_header(patches: PatchBuilder, snapshot: Snapshot, route: Route) -> None:
     """The Service may say which Host is sent where the client's is not kept; then it must be the Service's own name."""
     service = snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service) or {}
     present = annotations_of(service).get(HOST_HEADER, "")
     name = mesh_name(route.backend.namespace, route.backend.service)
     if present and present.partition(":")[0] not in (name, name.removesuffix(".svc.cluster.local"), name.removesuffix(".cluster.local")):
-        wishes.conflict(service, f"{HOST_HEADER} is {present!r}, the plan needs {name!r}")
+        patches.conflict(service, f"{HOST_HEADER} is {present!r}, the plan needs {name!r}")
 
 
 def class_wide(snapshot: Snapshot, load_balancer: LoadBalancer) -> bool:
@@ -157,18 +157,18 @@ class _Reader:
         service = self.snapshot.get(kinds.SERVICE, namespace, name) or {}
         return self.class_wide or annotations_of(service).get(SERVICE_UPSTREAM) == "true", service
 
-    def of_place(self, place: Place) -> Treatment:
+    def of_place(self, place: AttachPoint) -> BackendHandling:
         routed, service = self.of_service(place.namespace, place.service)
-        return Treatment("cluster_ip" if routed else "pod_ips", features=_features(service), scheme=_scheme(service))
+        return BackendHandling("cluster_ip" if routed else "pod_ips", features=_features(service), scheme=_scheme(service))
 
-    def of_entry(self, ingress: Obj, entry: Entry) -> Treatment:
+    def of_entry(self, ingress: Obj, entry: Entry) -> BackendHandling:
         routed, service = self.of_service(namespace_of(ingress), entry.service)
         host = ""
         if annotations_of(ingress).get(PRESERVE_HOST, "").lower() == "false":
             # Kong then sends the name of the target: the Service's name, or a pod's address.
             target = f"{entry.service}.{namespace_of(ingress)}.svc" if routed else "$pod_address"
             host = annotations_of(service).get(HOST_HEADER) or target
-        return Treatment("cluster_ip" if routed else "pod_ips", host, features=_features(service), scheme=_scheme(service) or "http")
+        return BackendHandling("cluster_ip" if routed else "pod_ips", host, features=_features(service), scheme=_scheme(service) or "http")
 
     def with_path(self, route: Route) -> Route:
         annotations = annotations_of(object_of(self.snapshot, route))

@@ -16,12 +16,12 @@ from typing import Any
 from ...core.model import LoadBalancer, ObjectRef, Route
 from ...kube.objects import Obj, containers_of, created_at, dig, image_name, labels_of, name_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Facts, Profile, Recognition, RouteReading, SidecarTarget, Signs, Switch, programs_of, recognise_container
+from ..contract.profile import Facts, PatchSet, Profile, Recognition, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
 from ..kit.gateway.attachment import by_namespace
 from ..kit.gateway.hosts import rewrite_hosts
 from ..kit.gateway.policies import BACKEND_TLS_POLICY, speaks_tls
-from ..kit.gateway.routes import GATEWAY, GATEWAY_CLASS, KINDS, Place, Treatment, gateways_of, read_gateway_routes
-from ..kit.wishes import Wishes, is_older
+from ..kit.gateway.routes import GATEWAY, GATEWAY_CLASS, KINDS, AttachPoint, BackendHandling, gateways_of, read_gateway_routes
+from ..kit.patches import PatchBuilder, is_older
 
 NGINX_PROXY = "NginxProxy.gateway.nginx.org"
 POLICY = "UpstreamSettingsPolicy.gateway.nginx.org"
@@ -76,20 +76,20 @@ class NginxGatewayFabric(Profile):
         def serves(gateway: Obj) -> bool:
             return not wanted or (namespace_of(gateway), name_of(gateway)) == (load_balancer.namespace, wanted)
 
-        def of_place(place: Place) -> Treatment:
+        def of_place(place: AttachPoint) -> BackendHandling:
             if place.route["kind"] in ("TCPRoute", "TLSRoute"):
-                return Treatment(settable=False, why_not_settable="useClusterIP does not hold for TCP and TLS routes")
+                return BackendHandling(settable=False, why_not_settable="useClusterIP does not hold for TCP and TLS routes")
             holder, routed = deciding(snapshot, place.gateway, place.namespace, place.service)
             group = f"{holder['kind']}-{namespace_of(holder)}-{name_of(holder)}" if holder else ""
-            return Treatment(
+            return BackendHandling(
                 "cluster_ip" if routed else "pod_ips", group=group, features=_features(holder),
                 scheme="tls" if speaks_tls(snapshot, place.namespace, place.service) else None,
             )
 
         return read_gateway_routes(snapshot, load_balancer, self.gateway_controllers, of_place, only, serves)
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes = Wishes()
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches = PatchBuilder()
         gateways = gateways_of(snapshot, self.gateway_controllers)
         name = load_balancer.setting("gateway")
         own = [item for key, item in sorted(gateways.items()) if not name or key == (load_balancer.namespace, name)]
@@ -99,14 +99,14 @@ class NginxGatewayFabric(Profile):
                 if routed:
                     continue
                 if is_older(load_balancer.version, 2, 7, 0):
-                    wishes.refuse(f"useClusterIP comes after 2.6.7, and this is {load_balancer.version}")
+                    patches.refuse(f"useClusterIP comes after 2.6.7, and this is {load_balancer.version}")
                 elif holder is None:
-                    wishes.refuse(f"useClusterIP has nowhere to be set: {_REMEDY}")
+                    patches.refuse(f"useClusterIP has nowhere to be set: {_REMEDY}")
                 else:
-                    wishes.want(holder, ("spec", "useClusterIP"), True)
-        return wishes.switch()
+                    patches.want(holder, ("spec", "useClusterIP"), True)
+        return patches.switch()
 
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         return rewrite_hosts(snapshot, routes)
 
 

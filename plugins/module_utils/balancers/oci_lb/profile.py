@@ -12,7 +12,17 @@ backends speak (so they are of TCP unless http is asked for: Envoy answers HTTP/
 
 from __future__ import annotations
 
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, ClientAddress, Front, HealthCheck, ServerName, ServiceNeeds
+from ..contract.chain import (
+    ChainFacts,
+    ChainOption,
+    ChainRequest,
+    CheckTarget,
+    ClientAddress,
+    HealthCheck,
+    LoadBalancerSide,
+    ServerName,
+    ServiceNeeds,
+)
 from ..kit.cloud.bodies import ingress
 from ..kit.cloud.platform import Platform, plain_port_for_https, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
@@ -72,7 +82,7 @@ class OciLb(Platform):
             return ClientAddress("source_address", 0, "it keeps the client's address, and so do nodes with externalTrafficPolicy Local")
         return ClientAddress("proxy_protocol", 0, f"{self.title} puts a PROXY header (version 2) before every connection")
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         mode, network = self.client_address(request).mode, _network(request)
         http = _reads_http(request)
         refusal = refused([
@@ -86,16 +96,18 @@ class OciLb(Platform):
             return refusal
         return self._by_ingress(request) if _from_ingress(request) else self._by_service(request, mode)
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> Front:
+    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
         if not _from_ingress(request):
-            return Front(service=ServiceNeeds("LoadBalancer", fields=(LOCAL,)), check=HealthCheck("node"))
+            return LoadBalancerSide(service=ServiceNeeds("LoadBalancer", fields=(LOCAL,)), check=HealthCheck("node"))
         check, notes = _native_check(target.check, request)
         if check.kind == "node":
-            return Front(refusal="it sends to nodes, where a pod's port number means nothing: set platform_options.targets to pods")
+            return LoadBalancerSide(
+                refusal="it sends to nodes, where a pod's port number means nothing: set platform_options.targets to pods"
+            )
         text = ", ".join(f"{key}: {value!r}" for key, value in notes.items())
-        return Front(check=check, steps=(f"Set on the Ingress that leads to {target.namespace}/{target.service}: {text}.",))
+        return LoadBalancerSide(check=check, steps=(f"Set on the Ingress that leads to {target.namespace}/{target.service}: {text}.",))
 
-    def _by_service(self, request: ChainRequest, mode: str) -> Front:
+    def _by_service(self, request: ChainRequest, mode: str) -> LoadBalancerSide:
         secret, backend = request.option("tls_secret", ""), request.option("backend_secret", "")
         refusal = refused([
             "it ends TLS, so TLS to the gateway is a new one: give platform_options.backend_secret, which says whom it trusts"
@@ -115,9 +127,9 @@ class OciLb(Platform):
                       f"{PREFIX}tls-backendset-secret": backend, f"{PREFIX}backend-protocol": "HTTP" if secret else "",
                       f"{PREFIX}connection-proxy-protocol-version": "2" if mode == "proxy_protocol" else ""}  # fmt: skip
         notes = tuple((key, str(value)) for key, value in wanted.items() if value)
-        return Front(service=ServiceNeeds("LoadBalancer", notes, (LOCAL,)), check=HealthCheck("node"))
+        return LoadBalancerSide(service=ServiceNeeds("LoadBalancer", notes, (LOCAL,)), check=HealthCheck("node"))
 
-    def _by_ingress(self, request: ChainRequest) -> Front:
+    def _by_ingress(self, request: ChainRequest) -> LoadBalancerSide:
         secret, by_pods = str(request.option("tls_secret", "")), _by_pods(request)
         refusal = refused([
             "it is not known to speak TLS to backends without a Secret of its own: give platform_options.tls_secret"
@@ -131,7 +143,9 @@ class OciLb(Platform):
         if secret:
             notes[f"{NATIVE_PREFIX}backend-tls-enabled"] = "true" if request.gateway.tls else "false"
         body = ingress(request, self.class_for(request, "native-ic-ingress-class"), {**notes, **health}, tls_secret=secret)
-        return Front(bodies=(body,), check=check, service=ServiceNeeds() if by_pods else ServiceNeeds("NodePort", fields=(LOCAL,)))
+        return LoadBalancerSide(
+            bodies=(body,), check=check, service=ServiceNeeds() if by_pods else ServiceNeeds("NodePort", fields=(LOCAL,))
+        )
 
 
 def _native_check(check: HealthCheck, request: ChainRequest) -> tuple[HealthCheck, Notes]:

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from ...kube.objects import Obj, dig, namespace_of, ref_of, value_at
 from ..contract.chain import ChainRequest
-from ..contract.switches import Switch, Wish
+from ..contract.switches import FieldPatch, PatchSet
 from ..kit.chain.ingress import PORT_NAME, alias_bodies, alias_name
 
 FORWARDED = "haproxy.router.openshift.io/set-forwarded-headers"
 
 
-def switch(route: Obj, request: ChainRequest) -> Switch:
+def switch(route: Obj, request: ChainRequest) -> PatchSet:
     """The fields of one Route, and what stands for the gateway in its namespace."""
     termination = str(dig(route, "spec", "tls", "termination", default="none"))
     refusal = _refusal(route, request, termination)
     if refusal:
-        return Switch(refusal=f"{ref_of(route)} {refusal}")
+        return PatchSet(refusal=f"{ref_of(route)} {refusal}")
     wanted: list[tuple[tuple[str, ...], object]] = [
         (("spec", "to", "name"), alias_name(request.gateway)), (("spec", "port"), {"targetPort": PORT_NAME}),
         # What a client wrote into X-Forwarded-For is not handed on.
@@ -34,8 +34,8 @@ def switch(route: Obj, request: ChainRequest) -> Switch:
             wanted.append((("spec", "tls", "destinationCACertificate"), str(request.option("destination_ca"))))
     if request.https_redirect:
         wanted.append((("spec", "tls", "insecureEdgeTerminationPolicy"), "Redirect"))
-    wishes = tuple(Wish(route, path, value) for path, value in wanted if value_at(route, path) != value)
-    return Switch(wishes, bodies=alias_bodies(namespace_of(route), request, "never"))
+    patches = tuple(FieldPatch(route, path, value) for path, value in wanted if value_at(route, path) != value)
+    return PatchSet(patches, bodies=alias_bodies(namespace_of(route), request, "never"))
 
 
 def _refusal(route: Obj, request: ChainRequest, termination: str) -> str:

@@ -15,9 +15,9 @@ from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstr
 from ...kube import kinds
 from ...kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, ClientAddress, Front, HealthCheck, ServerName
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, ClientAddress, HealthCheck, LoadBalancerSide, ServerName
 from ..contract.profile import Facts, RouteReading, Signs
-from ..contract.switches import Switch
+from ..contract.switches import PatchSet
 from ..kit.cloud.wanted import taken, word
 from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
 from ..kit.limited import Limited
@@ -75,24 +75,24 @@ class OpenshiftRouter(Limited):
             return ClientAddress("none", 0, "passthrough brings no X-Forwarded-For and no PROXY header: the gateway sees the router")
         return super().client_address(request)
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         """One Route per host, since a Route has one."""
         termination, mode = _termination(request), self.client_address(request).mode
         refusal = _refusal(request, termination, mode)
         if refusal:
-            return Front(refusal=refusal)
+            return LoadBalancerSide(refusal=refusal)
         steps: tuple[str, ...] = ()
         if termination == "reencrypt" and not request.option("destination_ca"):
             steps = ("Without platform_options.destination_ca the router only takes a gateway's certificate of OpenShift's service CA.",)
         routes = tuple(_route(request, termination, number, host) for number, host in enumerate(request.hosts))
-        return Front(bodies=routes, check=HealthCheck("tcp", request.gateway.target_port), steps=steps)
+        return LoadBalancerSide(bodies=routes, check=HealthCheck("tcp", request.gateway.target_port), steps=steps)
 
     def chain_switch(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
-    ) -> Switch:
+    ) -> PatchSet:
         ref = next(iter(routes)).object
         found = snapshot.get(ROUTE, ref.namespace, ref.name) if ref.kind == "Route" else None
-        return switch(found, request) if found else Switch(refusal=f"{ref} becomes Routes, which are not known here")
+        return switch(found, request) if found else PatchSet(refusal=f"{ref} becomes Routes, which are not known here")
 
     def chain_preflight(self, snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         """A Route whose host another namespace's older one has is not admitted; in one namespace the older one keeps the path."""

@@ -17,12 +17,12 @@ from ...core.model import LoadBalancer, ObjectRef, Route, Scheme
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, argument, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Facts, Profile, RouteReading, Signs, Switch
+from ..contract.profile import Facts, PatchSet, Profile, RouteReading, Signs
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
-from ..kit.gateway.routes import Place, Treatment, read_gateway_routes
+from ..kit.gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingresses import CLASS_ANNOTATION, Entry
+from ..kit.patches import PatchBuilder, mesh_name, object_of
 from ..kit.plain import joined_readings, of_classes, read_ingresses
-from ..kit.wishes import Wishes, mesh_name, object_of
 
 CONTROLLER = "pomerium.io/ingress-controller"
 _REWRITES = ("preserve_host_header", "host_rewrite", "host_rewrite_header", "host_path_regex_rewrite_pattern")
@@ -80,23 +80,23 @@ class Pomerium(Profile):
                 return by_class(ingress)
             return any(_is_default(snapshot.get(kinds.INGRESS_CLASS, "", name) or {}) for name in load_balancer.classes)
 
-        def of_entry(ingress: Obj, entry: Entry) -> Treatment:
+        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
             return _treatment(ingress, entry, str(load_balancer.setting("prefix")))
 
         plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
         gateway = read_gateway_routes(snapshot, load_balancer, {str(load_balancer.setting("gateway_controller"))}, _of_place, only)
         return joined_readings(plain, gateway)
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes = Wishes()
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches = PatchBuilder()
         for route in routes:
             if route.object.kind == "Ingress":
                 key = f"{load_balancer.setting('prefix')}/service_proxy_upstream"
-                wishes.annotate(object_of(snapshot, route), key, "true", lambda present, wanted: _is_set(present))
-        return wishes.switch()
+                patches.annotate(object_of(snapshot, route), key, "true", lambda present, wanted: _is_set(present))
+        return patches.switch()
 
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes = Wishes()
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches = PatchBuilder()
         for route in routes:
             obj = object_of(snapshot, route)
             for name in _REWRITES if route.object.kind == "Ingress" else ():
@@ -104,19 +104,19 @@ class Pomerium(Profile):
                 present = annotations_of(obj).get(key)
                 own = present == mesh_name(route.backend.namespace, route.backend.service)
                 if present not in (None, "false") and not own:
-                    wishes.conflict(obj, f"{key} is {present!r}, and the plan needs the upstream's own name")
+                    patches.conflict(obj, f"{key} is {present!r}, and the plan needs the upstream's own name")
             if route.object.kind != "Ingress" and route.upstream.host.partition(":")[0] != _name_of(route):
-                wishes.conflict(obj, f"it sends Host {route.upstream.host!r}, and the plan needs the upstream's own name")
-        return wishes.switch()
+                patches.conflict(obj, f"it sends Host {route.upstream.host!r}, and the plan needs the upstream's own name")
+        return patches.switch()
 
 
 def _name_of(route: Route) -> str:
     return mesh_name(route.backend.namespace, route.backend.service)
 
 
-def _of_place(place: Place) -> Treatment:
+def _of_place(place: AttachPoint) -> BackendHandling:
     # Without a filter that says otherwise, the Host is the name in the upstream's address.
-    return Treatment("cluster_ip", place.host or mesh_name(place.namespace, place.service))
+    return BackendHandling("cluster_ip", place.host or mesh_name(place.namespace, place.service))
 
 
 def _is_default(ingress_class: Obj) -> bool:
@@ -127,13 +127,13 @@ def _is_set(value: str | None) -> bool:
     return str(value).lower() == "true"
 
 
-def _treatment(ingress: Obj, entry: Entry, prefix: str) -> Treatment:
+def _treatment(ingress: Obj, entry: Entry, prefix: str) -> BackendHandling:
     noted = {key.partition("/")[2]: value for key, value in annotations_of(ingress).items() if key.partition("/")[0] == prefix}
     routed = _is_set(noted.get("service_proxy_upstream"))
     scheme: Scheme = "tls" if _is_set(noted.get("secure_upstream")) else "http"
     if any(_is_set(noted.get(key)) for key in _STREAMS):
         scheme = "tcp"
-    return Treatment(
+    return BackendHandling(
         "cluster_ip" if routed else "pod_ips", _host(noted, mesh_name(namespace_of(ingress), entry.service) if routed else "$pod_address"),
         group=f"Ingress-{namespace_of(ingress)}-{name_of(ingress)}-{entry.host}-{entry.path}",
         features=("balancing",) if noted.get("lb_config") else (), scheme=scheme,

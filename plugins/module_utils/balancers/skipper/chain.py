@@ -19,10 +19,10 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, Route, replace
 from ...kube.objects import Obj, annotations_of, argument, dig, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, Front
-from ..contract.switches import Switch
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, LoadBalancerSide
+from ..contract.switches import PatchSet
 from ..kit.chain.ingress import PORT_NAME, alias_bodies, alias_name, new_ingress, redirected, with_annotations
-from ..kit.wishes import Wishes, object_of
+from ..kit.patches import PatchBuilder, object_of
 
 FILTER, PROTOCOL = "zalando.org/skipper-filter", "zalando.org/skipper-backend-protocol"
 _PATH_MODE = "zalando.org/skipper-ingress-path-mode"
@@ -79,7 +79,7 @@ def in_its_words(load_balancer: LoadBalancer, ingress: Obj, route: Route) -> Rou
     return replace(route, path_type=kind, rewrites_path=changed)
 
 
-def front(request: ChainRequest, *, adds_client: bool) -> Front:
+def front(request: ChainRequest, *, adds_client: bool) -> LoadBalancerSide:
     """A new Ingress."""
     notes = {FILTER: " -> ".join([_KEEP_HOST, *([_FORWARDED] if adds_client else [])])}
     if not request.gateway.tls:
@@ -104,14 +104,14 @@ def preflight(request: ChainRequest) -> tuple[Finding, ...]:
 def switch(
     snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], group_routes: Iterable[Route], request: ChainRequest, *,
     adds_client: bool,
-) -> Switch:
+) -> PatchSet:
     """Lead routes of one object to the gateway; ``group_routes`` are all of a RouteGroup."""
     wanted = list(routes)
     if not wanted:
-        return Switch()
+        return PatchSet()
     obj = object_of(snapshot, wanted[0])
     if request.gateway.tls and not load_balancer.setting("insecure"):
-        return Switch(refusal=_INSECURE, findings=(finding("MLB617", _INSECURE, load_balancer.workload),))
+        return PatchSet(refusal=_INSECURE, findings=(finding("MLB617", _INSECURE, load_balancer.workload),))
     needs_filter = adds_client and not load_balancer.setting("adds_client")
     if wanted[0].object.kind == "RouteGroup":
         found = _group(obj, wanted, list(group_routes), request, needs_filter=needs_filter)
@@ -122,7 +122,7 @@ def switch(
     return replace(found, bodies=tuple(_as_endpoints(body) for body in found.bodies))
 
 
-def _ingress(snapshot: Snapshot, ingress: Obj, routes: list[Route], request: ChainRequest, *, needs_filter: bool) -> Switch:
+def _ingress(snapshot: Snapshot, ingress: Obj, routes: list[Route], request: ChainRequest, *, needs_filter: bool) -> PatchSet:
     found = redirected(snapshot, routes, request, "never")
     if found.refusal:
         return found
@@ -131,9 +131,9 @@ def _ingress(snapshot: Snapshot, ingress: Obj, routes: list[Route], request: Cha
     own = annotations_of(ingress).get(FILTER, "")
     if found.refusal or not needs_filter or _adds_last(own):
         return found
-    wishes = Wishes()
-    wishes.write(ingress, ("metadata", "annotations", FILTER), f"{own} -> {_FORWARDED}" if own.strip() else _FORWARDED)
-    return replace(found, wishes=(*found.wishes, *wishes.switch().wishes))
+    patches = PatchBuilder()
+    patches.write(ingress, ("metadata", "annotations", FILTER), f"{own} -> {_FORWARDED}" if own.strip() else _FORWARDED)
+    return replace(found, patches=(*found.patches, *patches.switch().patches))
 
 
 def _adds_last(filters: str) -> bool:
@@ -143,19 +143,19 @@ def _adds_last(filters: str) -> bool:
 
 def _group(
     group: Obj, routes: list[Route], everything: list[Route], request: ChainRequest, *, needs_filter: bool
-) -> Switch:
+) -> PatchSet:
     if len(_places(routes)) < len(_places(everything)):
-        return Switch(refusal=f"{ref_of(group)} is led to the gateway as a whole, and some of its routes stay with their backends")
-    wishes = Wishes()
+        return PatchSet(refusal=f"{ref_of(group)} is led to the gateway as a whole, and some of its routes stay with their backends")
+    patches = PatchBuilder()
     for number, backend in enumerate(dig(group, "spec", "backends", default=[])):
         if backend.get("type") == "service":
-            wishes.write(group, ("spec", "backends", number, "serviceName"), alias_name(request.gateway))
-            wishes.write(group, ("spec", "backends", number, "servicePort"), request.gateway.port)
+            patches.write(group, ("spec", "backends", number, "serviceName"), alias_name(request.gateway))
+            patches.write(group, ("spec", "backends", number, "servicePort"), request.gateway.port)
     if request.gateway.tls:
-        wishes.annotate(group, PROTOCOL, "https")
+        patches.annotate(group, PROTOCOL, "https")
     for path, value in _with_filter(group) if needs_filter else ():
-        wishes.write(group, path, value)
-    answer = wishes.switch()
+        patches.write(group, path, value)
+    answer = patches.switch()
     return answer if answer.refusal else replace(answer, bodies=alias_bodies(routes[0].object.namespace, request, "never"))
 
 

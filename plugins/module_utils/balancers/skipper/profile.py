@@ -20,13 +20,13 @@ from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, argument, dig, name_of, namespace_of, pod_template, ref_of
 from ...kube.services import find_port, target_port
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainRequest, Front
-from ..contract.profile import Facts, Profile, Recognition, RouteReading, Signs, Switch, programs_of, words_of
+from ..contract.chain import ChainRequest, LoadBalancerSide
+from ..contract.profile import Facts, PatchSet, Profile, Recognition, RouteReading, Signs, programs_of, words_of
 from ..kit.chain.ingress import IngressChain
-from ..kit.gateway.routes import Treatment
+from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import CLASS_ANNOTATION, Entry, class_of, ingress_ref, is_ignored, make_backend, pinned_strategy
+from ..kit.patches import mesh_name, object_of
 from ..kit.plain import joined_readings, read_ingresses
-from ..kit.wishes import mesh_name, object_of
 from . import chain as skipper_chain
 from .chain import FILTER, PROTOCOL, is_on
 
@@ -92,7 +92,7 @@ class Skipper(IngressChain, Profile):
     ) -> RouteReading:
         findings: list[Finding] = []
 
-        def of_entry(ingress: Obj, entry: Entry) -> Treatment:
+        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
             if not load_balancer.setting("force_service"):
                 return _to_pods(load_balancer, ingress)
             number = _dialled(snapshot, namespace_of(ingress), entry)
@@ -112,12 +112,12 @@ class Skipper(IngressChain, Profile):
         )
         return joined_readings(plain, RouteReading(tuple(dict.fromkeys(groups)), tuple(findings)))
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         return skipper_chain.front(request, adds_client=self._adds_client(request))
 
     def chain_switch(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
-    ) -> Switch:
+    ) -> PatchSet:
         wanted = list(routes)
         everything = self.routes(snapshot, load_balancer, frozenset(route.object for route in wanted)).routes
         return skipper_chain.switch(
@@ -165,17 +165,17 @@ def _host(load_balancer: LoadBalancer, filters: str, address: str) -> str:
     return literal[-1] if literal else "" if keeps else address
 
 
-def _to_pods(load_balancer: LoadBalancer, ingress: Obj) -> Treatment:
+def _to_pods(load_balancer: LoadBalancer, ingress: Obj) -> BackendHandling:
     annotations = annotations_of(ingress)
-    return Treatment(
+    return BackendHandling(
         "pod_ips", _host(load_balancer, annotations.get(FILTER, ""), "$pod_address"), features=_balanced(annotations.get(_ALGORITHM, "")),
         scheme="tls" if annotations.get(PROTOCOL) == "https" else "http", settable=False, why_not_settable=_WHY,
     )
 
 
-def _to_service(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, address: Address) -> Treatment:
+def _to_service(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, address: Address) -> BackendHandling:
     name = mesh_name(namespace_of(ingress), entry.service)
-    return Treatment(
+    return BackendHandling(
         address, _host(load_balancer, annotations_of(ingress).get(FILTER, ""), name), settable=False, why_not_settable=_WHY,
     )
 

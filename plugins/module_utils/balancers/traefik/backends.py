@@ -19,7 +19,7 @@ from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.services import find_port, fqdn, is_external_name, is_headless
 from ...kube.snapshot import Snapshot
 from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
-from ..kit.wishes import is_older
+from ..kit.patches import is_older
 
 POD_ADDRESS = "<pod address>"
 """Stands for the Host where the address of the chosen pod is sent: it names nothing that a mesh knows."""

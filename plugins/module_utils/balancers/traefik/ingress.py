@@ -17,7 +17,7 @@ from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, selector_text_matches
 from ...kube.snapshot import Snapshot
 from ..kit.ingresses import CLASS_ANNOTATION, Entry, class_of, entries, resource_backends
-from ..kit.wishes import Wishes, is_older, mesh_name
+from ..kit.patches import PatchBuilder, is_older, mesh_name
 from .backends import Reached, Routers, Taken, host_and_path, named_middlewares
 from .static import INGRESS, NGINX, is_on, is_true
 
@@ -228,19 +228,19 @@ def same_bool(present: str, wanted: str) -> bool:
     return present == wanted or (is_true(present) if wanted == "true" else present in ("0", "f", "F", "FALSE", "False"))
 
 
-def annotate_service(wishes: Wishes, snapshot: Snapshot, route: Route, key: str, value: str) -> None:
+def annotate_service(patches: PatchBuilder, snapshot: Snapshot, route: Route, key: str, value: str) -> None:
     """Set an annotation of the Service behind a route; the same key in other letters counts."""
     service = snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service)
     if service is None:
         return
     written = next((item for item in annotations_of(service) if item.lower() == key), key)
-    wishes.annotate(service, written, value, same_bool)
+    patches.annotate(service, written, value, same_bool)
 
 
-def set_nginx_host(wishes: Wishes, load_balancer: LoadBalancer, routes: Iterable[tuple[Route, Obj]]) -> None:
+def set_nginx_host(patches: PatchBuilder, load_balancer: LoadBalancer, routes: Iterable[tuple[Route, Obj]]) -> None:
     """upstream-vhost on the Ingresses that decide."""
     if not has_canaries(load_balancer):
-        wishes.refuse(f"Traefik {load_balancer.version} does not know upstream-vhost; 3.7 does")
+        patches.refuse(f"Traefik {load_balancer.version} does not know upstream-vhost; 3.7 does")
         return
     main = [(route, ingress) for route, ingress in routes if not route.canary]
     services: dict[ObjectRef, set[str]] = {}
@@ -249,4 +249,4 @@ def set_nginx_host(wishes: Wishes, load_balancer: LoadBalancer, routes: Iterable
     for route, ingress in main:
         several = len(services[route.object]) > 1
         value = "$service_name.$namespace.svc.cluster.local" if several else mesh_name(route.backend.namespace, route.backend.service)
-        wishes.annotate(ingress, f"{NGINX_PREFIX}upstream-vhost", value)
+        patches.annotate(ingress, f"{NGINX_PREFIX}upstream-vhost", value)

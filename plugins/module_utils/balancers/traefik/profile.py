@@ -19,11 +19,11 @@ from ...kube.objects import Obj, annotations_of, containers_of, dig, name_of, na
 from ...kube.services import is_headless
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest, ServerName
-from ..contract.profile import Facts, Recognition, RouteReading, Signs, Switch
+from ..contract.profile import Facts, PatchSet, Recognition, RouteReading, Signs
 from ..kit.chain.references import ReferenceChain, References, in_routes
 from ..kit.gateway.hosts import rewrite_hosts
-from ..kit.gateway.routes import KINDS, Place, Treatment, read_gateway_routes, speaks_tls
-from ..kit.wishes import Wishes, is_older, mesh_name, object_of
+from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes, speaks_tls
+from ..kit.patches import PatchBuilder, is_older, mesh_name, object_of
 from . import crd
 from . import ingress as ingresses
 from .backends import POD_ADDRESS, Routers, own_host, scheme_of, too_old
@@ -110,24 +110,24 @@ class Traefik(ReferenceChain):
         attached = _gateway_routes(snapshot, load_balancer, only)
         return RouteReading((*routers.routes, *attached.routes), (*routers.findings, *attached.findings))
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes = Wishes()
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches = PatchBuilder()
         for route in routes:
             obj = object_of(snapshot, route)
             if route.object.group == crd.GROUP:
                 for leaf in _leaves(snapshot, load_balancer, obj, route):
-                    wishes.want(leaf.owner, (*leaf.path, "nativeLB"), True)
+                    patches.want(leaf.owner, (*leaf.path, "nativeLB"), True)
             elif route.object.kind != "Ingress":
-                ingresses.annotate_service(wishes, snapshot, route, GATEWAY_NATIVE, "true")
+                ingresses.annotate_service(patches, snapshot, route, GATEWAY_NATIVE, "true")
             elif ingresses.is_own(snapshot, load_balancer, obj):
-                ingresses.annotate_service(wishes, snapshot, route, ingresses.NATIVE, "true")
+                ingresses.annotate_service(patches, snapshot, route, ingresses.NATIVE, "true")
             elif not route.canary:
                 # A canary's addresses are chosen by the settings of its main Ingress.
-                wishes.annotate(obj, f"{ingresses.NGINX_PREFIX}service-upstream", "true", ingresses.same_bool)
-        return wishes.switch()
+                patches.annotate(obj, f"{ingresses.NGINX_PREFIX}service-upstream", "true", ingresses.same_bool)
+        return patches.switch()
 
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes = Wishes()
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches = PatchBuilder()
         nginx: list[tuple[Route, Obj]] = []
         attached: list[Route] = []
         for route in routes:
@@ -135,16 +135,16 @@ class Traefik(ReferenceChain):
             if route.object.kind == "Ingress" and not ingresses.is_own(snapshot, load_balancer, obj):
                 nginx.append((route, obj))
             elif route.object.kind in ("Ingress", "IngressRoute"):
-                _drop_clients_host(wishes, snapshot, load_balancer, route, obj)
+                _drop_clients_host(patches, snapshot, load_balancer, route, obj)
             elif route.upstream.scheme == "http":
                 attached.append(route)
         if nginx:
-            ingresses.set_nginx_host(wishes, load_balancer, nginx)
+            ingresses.set_nginx_host(patches, load_balancer, nginx)
         answer = rewrite_hosts(snapshot, attached, per_backend=not is_older(load_balancer.version, 3, 7))
-        own = wishes.switch()
+        own = patches.switch()
         if own.refusal or answer.refusal:
-            return Switch(refusal=own.refusal or answer.refusal, findings=(*own.findings, *answer.findings))
-        return Switch((*own.wishes, *answer.wishes))
+            return PatchSet(refusal=own.refusal or answer.refusal, findings=(*own.findings, *answer.findings))
+        return PatchSet((*own.patches, *answer.patches))
 
     def server_name(self, request: ChainRequest) -> ServerName:
         return "settable" if request.option("servers_transport") else "never"
@@ -160,20 +160,20 @@ def _by_options(container: Obj) -> Recognition:
     return Recognition("likely", (f"container {container.get('name')} is told {told(container)}",), container)
 
 
-def _drop_clients_host(wishes: Wishes, snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, obj: Obj) -> None:
+def _drop_clients_host(patches: PatchBuilder, snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, obj: Obj) -> None:
     """Have it send the Service's address as Host; a Host that a middleware sets is the user's, and would be lost."""
     service = snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service) or {}
     sent = route.upstream.host
     if sent == mesh_name(route.backend.namespace, route.backend.service) != own_host(service):
         return
     if sent not in ("", own_host(service), POD_ADDRESS):
-        wishes.conflict(obj, f"a middleware makes the Host {sent}, the plan needs the Service's address")
+        patches.conflict(obj, f"a middleware makes the Host {sent}, the plan needs the Service's address")
     elif route.object.kind == "Ingress":
-        ingresses.annotate_service(wishes, snapshot, route, ingresses.PASSES_HOST, "false")
+        ingresses.annotate_service(patches, snapshot, route, ingresses.PASSES_HOST, "false")
     else:
         for leaf in _leaves(snapshot, load_balancer, obj, route):
             if value_at(leaf.owner, (*leaf.path, "passHostHeader")) is not False:
-                wishes.want(leaf.owner, (*leaf.path, "passHostHeader"), False)
+                patches.want(leaf.owner, (*leaf.path, "passHostHeader"), False)
 
 
 def _leaves(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, route: Route) -> list[crd.Leaf]:
@@ -195,7 +195,7 @@ def _gateway_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: froze
         return RouteReading()
     by_default = is_true(options.get(f"{GATEWAY}.nativelbbydefault"))
 
-    def decide(place: Place) -> Treatment:
+    def decide(place: AttachPoint) -> BackendHandling:
         service = snapshot.get(kinds.SERVICE, place.namespace, place.service) or {}
         told = ingresses.lowered(annotations_of(service), "traefik.io/service.").get("nativelb")
         headless, native = bool(service) and is_headless(service), by_default if told is None else is_true(told)
@@ -203,7 +203,7 @@ def _gateway_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: froze
         port: Obj = next((item for item in dig(service, "spec", "ports", default=[]) if item.get("port") == place.port), {})
         given = str(port.get("appProtocol") or "").lower()
         by_kind = place.route["kind"] in ("TCPRoute", "TLSRoute") or speaks_tls(snapshot, place.namespace, place.service, place.port)
-        return Treatment(
+        return BackendHandling(
             "cluster_ip" if native else "pod_ips",
             group=f"gateway-{place.namespace}-{place.service}",
             scheme=None if by_kind else scheme_of(port, _SCHEMES.get(given, given)),

@@ -17,11 +17,11 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
 from ...kube.objects import Obj, annotations_of, dig, labels_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Facts, Profile, RouteReading, Signs, Switch
-from ..kit.gateway.routes import Treatment
+from ..contract.profile import Facts, PatchSet, Profile, RouteReading, Signs
+from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import Entry, is_ignored, make_backend, pinned_strategy
+from ..kit.patches import PatchBuilder, mesh_name, object_of
 from ..kit.plain import joined_readings, read_ingresses
-from ..kit.wishes import Wishes, mesh_name, object_of
 
 DEFINITION = "ApiDefinition.tyk.tyk.io"
 _TEMPLATE = "tyk.io/template"
@@ -52,26 +52,26 @@ class Tyk(Profile):
     def routes(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
     ) -> RouteReading:
-        def of_entry(ingress: Obj, entry: Entry) -> Treatment:
+        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
             template = _template(snapshot, ingress)
             host = "" if keeps_host(template) else mesh_name(namespace_of(ingress), entry.service)
             group = f"Ingress-{namespace_of(ingress)}-{ingress['metadata']['name']}-{entry.host}-{entry.path}"
-            return Treatment("cluster_ip", host, group=group)
+            return BackendHandling("cluster_ip", host, group=group)
 
         plain = read_ingresses(snapshot, load_balancer, of_entry, only)
         return joined_readings(plain, _definitions(snapshot, load_balancer, only))
 
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        return Switch()
+    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        return PatchSet()
 
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> Switch:
-        wishes = Wishes()
+    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        patches = PatchBuilder()
         for route in routes:
             obj = object_of(snapshot, route)
             held = obj if route.object.kind == "ApiDefinition" else _template(snapshot, obj)
             if keeps_host(held):
-                wishes.conflict(held or obj, "preserve_host_header is True, the plan needs the target's own name")
-        return wishes.switch()
+                patches.conflict(held or obj, "preserve_host_header is True, the plan needs the target's own name")
+        return patches.switch()
 
 
 def keeps_host(definition: Obj | None) -> bool:

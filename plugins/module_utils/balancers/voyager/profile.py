@@ -15,7 +15,7 @@ from ...core.model import LoadBalancer, ObjectRef, Route
 from ...kube.objects import Obj, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.profile import Facts, RouteReading, Signs
-from ..kit.gateway.routes import Treatment
+from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import Entry, class_of, entries, is_ignored, make_backend, pinned_strategy
 from ..kit.limited import Limited
 from ..kit.plain import joined_readings, read_ingresses
@@ -47,8 +47,8 @@ class Voyager(Limited):
         def ours(obj: Obj) -> bool:
             return (namespace_of(obj), f"voyager-{name_of(obj)}") == load_balancer.key
 
-        def of_entry(ingress: Obj, entry: Entry) -> Treatment:
-            return Treatment(settable=False, why_not_settable=self.why_not)
+        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
+            return BackendHandling(settable=False, why_not_settable=self.why_not)
 
         def served(ingress: Obj) -> bool:
             return ours(ingress) and bool(set(class_of(ingress)) & set(load_balancer.classes))

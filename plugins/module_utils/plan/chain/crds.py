@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ...balancers.kit.wishes import is_older
+from ...balancers.kit.patches import is_older
 from ...kube.objects import Obj, annotations_of, dig
 from ...kube.snapshot import Snapshot
 

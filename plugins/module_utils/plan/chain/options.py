@@ -46,7 +46,7 @@ class GatewayOptions:
 
 @dataclass(frozen=True)
 class Options:
-    """One run's wishes.
+    """One run's patches.
 
     ``carry``: whose hosts come from the load balancer's own routes (``only`` names them, all where it is empty); else ``hosts`` says
     them. ``without``: hosts that are to be taken back. ``alias``: how redirected routes name the gateway.

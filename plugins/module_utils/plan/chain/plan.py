@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan of a chain: from the cluster, the load balancer and the user's wishes to everything that is written on both sides. Pure."""
+"""The plan of a chain: from the cluster, the load balancer and the user's patches to everything that is written on both sides. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...balancers.contract.chain import ChainRequest, ClientAddress, Front, Obj
-from ...balancers.contract.profile import Profile, Wish
+from ...balancers.contract.chain import ChainRequest, ClientAddress, LoadBalancerSide, Obj
+from ...balancers.contract.profile import FieldPatch, Profile
 from ...core.findings import finding
 from ...core.model import Backend, Finding, LoadBalancer, ObjectRef, Outcome, Route, replace
 from ...istio.mesh import read_mesh
@@ -61,7 +61,7 @@ class ChainPlan:
     mesh: tuple[Obj, ...] = ()
     helpers: tuple[Obj, ...] = ()
     front: tuple[Obj, ...] = ()
-    switch: tuple[Wish, ...] = ()
+    switch: tuple[FieldPatch, ...] = ()
     routes: tuple[ChainedRoute, ...] = ()
     findings: tuple[Finding, ...] = ()
 
@@ -75,8 +75,8 @@ class _Lead:
     """The load balancer's side: new objects, or fields of those that are there."""
 
     carried: Carried
-    front: Front = Front()
-    wishes: tuple[Wish, ...] = ()
+    front: LoadBalancerSide = LoadBalancerSide()
+    patches: tuple[FieldPatch, ...] = ()
     helpers: tuple[Obj, ...] = ()
     findings: tuple[Finding, ...] = ()
 
@@ -90,7 +90,7 @@ def plan_chain(
     client = profile.client_address(request)
     lead = _lead(base, profile, load_balancer, _selected(routes, options), options, request)
     hosts = (*lead.carried.hosts, *options.hosts)
-    request = replace(request, hosts=_named(hosts), carried=bool(lead.wishes))
+    request = replace(request, hosts=_named(hosts), carried=bool(lead.patches))
     side = gateway_side(base, profile, options, state, request, client, lead.front, hosts)
     seen = tuple(dict.fromkeys(item.host for item in hosts))
     bodies = (*side.bodies, *side.routes, *lead.helpers)
@@ -99,12 +99,12 @@ def plan_chain(
     findings += (*side.findings, *lead.findings, *_about(lead), *_address_unknown(lead, state))
     findings += (finding("MLB613", step) for step in (*lead.front.steps, *_late(profile, lead.front)))
     return ChainPlan(
-        state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.wishes,
+        state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.patches,
         tuple(_chained(live, base, state, load_balancer, lead, options, side.routes)), tuple(dict.fromkeys(findings)),
     )
 
 
-def _late(profile: Profile, front: Front) -> tuple[str, ...]:
+def _late(profile: Profile, front: LoadBalancerSide) -> tuple[str, ...]:
     """What to do where the load balancer's own check does not see that a gateway pod is about to end."""
     if front.check.kind != "tcp":
         return ()
@@ -147,11 +147,11 @@ def _lead(
     base: Snapshot, profile: Profile, load_balancer: LoadBalancer | None, routes: list[Route], options: Options, request: ChainRequest
 ) -> _Lead:
     if not options.carry or load_balancer is None:
-        front = profile.chain_front(request) if options.hosts else Front()
+        front = profile.chain_front(request) if options.hosts else LoadBalancerSide()
         return _Lead(Carried(), front)
     carried = carry(base, routes, begins_with=profile.begins_with)
     refusals = dict(carried.refusals)
-    wishes: list[Wish] = []
+    patches: list[FieldPatch] = []
     helpers: dict[tuple[str, str, str], Obj] = {}
     findings: list[Finding] = []
     for ref in dict.fromkeys(route.object for route in carried.routes):
@@ -161,14 +161,14 @@ def _lead(
         if answer.refusal:
             refusals.update(dict.fromkeys(own, answer.refusal))
             continue
-        wishes += answer.wishes
+        patches += answer.patches
         helpers.update({identity(body): body for body in answer.bodies})
     if carried.routes and not profile.switches_routes:
         front = profile.chain_front(replace(request, hosts=_named(carried.hosts)))
         if not front.refusal:
             return _Lead(carried, front, (), (), (finding("MLB618", f"{profile.title}: {next(iter(refusals.values()), '')}"),))
     rest = carry(base, [route for route in carried.routes if route not in refusals], begins_with=profile.begins_with)
-    return _Lead(replace(rest, refusals=refusals), Front(), tuple(wishes), tuple(helpers.values()), tuple(findings))
+    return _Lead(replace(rest, refusals=refusals), LoadBalancerSide(), tuple(patches), tuple(helpers.values()), tuple(findings))
 
 
 def _beside(profile: Profile, routes: Iterable[Route], options: Options) -> Iterable[Finding]:
@@ -228,8 +228,8 @@ def _in_place(live: Snapshot, lead: _Lead, route: Route) -> bool:
     """Whether every field that leads the route's object to the gateway is set already."""
     ref = route.object
     current = live.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name)
-    own = [wish for wish in lead.wishes if ref_of(wish.object) == ref]
-    return current is not None and bool(own) and all(value_at(current, wish.path) == wish.value for wish in own)
+    own = [patch for patch in lead.patches if ref_of(patch.object) == ref]
+    return current is not None and bool(own) and all(value_at(current, patch.path) == patch.value for patch in own)
 
 
 def _exists(live: Snapshot, body: Obj) -> bool:

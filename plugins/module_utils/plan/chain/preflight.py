@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ...balancers.contract.chain import ChainRequest, ClientAddress, Front, Obj
+from ...balancers.contract.chain import ChainRequest, ClientAddress, LoadBalancerSide, Obj
 from ...balancers.contract.profile import Profile
-from ...balancers.kit.wishes import is_older
+from ...balancers.kit.patches import is_older
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer
 from ...istio.capture import takes_outbound
@@ -39,7 +39,7 @@ class Case:
     request: ChainRequest
     state: GatewayState
     client: ClientAddress
-    front: Front
+    front: LoadBalancerSide
     hosts: tuple[str, ...] = ()
     bodies: tuple[Obj, ...] = ()
 

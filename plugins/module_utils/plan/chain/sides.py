@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ...balancers.contract.chain import ChainRequest, ClientAddress, Front, Obj, ServiceNeeds
-from ...balancers.contract.profile import Profile, Wish
+from ...balancers.contract.chain import ChainRequest, ClientAddress, LoadBalancerSide, Obj, ServiceNeeds
+from ...balancers.contract.profile import FieldPatch, Profile
 from ...core.findings import finding
 from ...core.model import ABSENT, Finding
 from ...kube.objects import containers_of, dig, pod_template, ref_of, value_at
@@ -26,17 +26,17 @@ _RANK = {"ClusterIP": 0, "NodePort": 1, "LoadBalancer": 2}
 
 @dataclass(frozen=True)
 class Side:
-    """``bodies`` make the gateway, ``routes`` its routing; ``wishes`` are fields of what is there already."""
+    """``bodies`` make the gateway, ``routes`` its routing; ``patches`` are fields of what is there already."""
 
     bodies: tuple[Obj, ...] = ()
     routes: tuple[Obj, ...] = ()
-    wishes: tuple[Wish, ...] = ()
+    patches: tuple[FieldPatch, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
 def gateway_side(
-    base: Snapshot, profile: Profile, options: Options, state: GatewayState, request: ChainRequest, client: ClientAddress, front: Front,
-    hosts: Sequence[HostRules],
+    base: Snapshot, profile: Profile, options: Options, state: GatewayState, request: ChainRequest,
+    client: ClientAddress, front: LoadBalancerSide, hosts: Sequence[HostRules],
 ) -> Side:
     """All of the gateway's side; nothing of it where the gateway is missing, or where nobody is led to it."""
     if state.trouble or not hosts:
@@ -50,8 +50,8 @@ def gateway_side(
         made = _in_gateway_api(base, options, state, client, front, hosts, any_name=any_name, redirect=redirect)
     if options.gateway.api == "gateway_api" and state.configured is None:
         return made
-    wishes, findings = _settings(base, state, client, front)
-    return Side(made.bodies, made.routes, wishes, findings)
+    patches, findings = _settings(base, state, client, front)
+    return Side(made.bodies, made.routes, patches, findings)
 
 
 def _in_istio(options: Options, state: GatewayState, hosts: Sequence[HostRules], *, any_name: bool, redirect: bool) -> Side:
@@ -66,7 +66,7 @@ def _in_istio(options: Options, state: GatewayState, hosts: Sequence[HostRules],
 
 
 def _in_gateway_api(
-    base: Snapshot, options: Options, state: GatewayState, client: ClientAddress, front: Front, hosts: Sequence[HostRules], *,
+    base: Snapshot, options: Options, state: GatewayState, client: ClientAddress, front: LoadBalancerSide, hosts: Sequence[HostRules], *,
     any_name: bool, redirect: bool,
 ) -> Side:
     namespaces = sorted({rule.backend.namespace for item in hosts for rule in item.rules})
@@ -86,9 +86,11 @@ def _in_gateway_api(
     return Side(tuple(bodies), routes, (), tuple(findings))
 
 
-def _settings(base: Snapshot, state: GatewayState, client: ClientAddress, front: Front) -> tuple[tuple[Wish, ...], tuple[Finding, ...]]:
+def _settings(
+    base: Snapshot, state: GatewayState, client: ClientAddress, front: LoadBalancerSide,
+) -> tuple[tuple[FieldPatch, ...], tuple[Finding, ...]]:
     """What a gateway that is there already has to be told."""
-    wishes: list[Wish] = []
+    patches: list[FieldPatch] = []
     holder, path = _annotated(state)
     present = value_at(holder, path) if holder else ABSENT
     metadata = {} if state.deployed else dict(front.environment)
@@ -98,12 +100,12 @@ def _settings(base: Snapshot, state: GatewayState, client: ClientAddress, front:
         text = f"{', '.join(unset)} is not in its pods' environment: set it by a ConfigMap in spec.infrastructure.parametersRef"
         findings.append(finding("MLB609", text, ref_of(holder or {})))
     if value is not None and holder is not None:
-        wishes.append(Wish(holder, path, value))
-    more, about = _service_wishes(state, front.service)
-    return (*wishes, *more), (*findings, *about)
+        patches.append(FieldPatch(holder, path, value))
+    more, about = _service_patches(state, front.service)
+    return (*patches, *more), (*findings, *about)
 
 
-def _unset(state: GatewayState, front: Front) -> list[str]:
+def _unset(state: GatewayState, front: LoadBalancerSide) -> list[str]:
     """Variables that the gateway's pods need and do not have. Istio takes them over from an overlay, never from an annotation."""
     there = {
         (item.get("name"), str(item.get("value")))
@@ -122,11 +124,11 @@ def _annotated(state: GatewayState) -> tuple[Obj | None, tuple[str, ...]]:
     return state.workload, ("spec", "template", "metadata", "annotations", ANNOTATION)
 
 
-def _service_wishes(state: GatewayState, needs: ServiceNeeds) -> tuple[list[Wish], list[Finding]]:
+def _service_patches(state: GatewayState, needs: ServiceNeeds) -> tuple[list[FieldPatch], list[Finding]]:
     service = state.service
     if service is None:
         return [], []
-    wishes, findings = [], []
+    patches, findings = [], []
     wanted: list[tuple[tuple[str | int, ...], object]] = [
         (("metadata", "annotations", key), value) for key, value in needs.annotations
     ]
@@ -137,16 +139,16 @@ def _service_wishes(state: GatewayState, needs: ServiceNeeds) -> tuple[list[Wish
         present = value_at(service, path)
         merged = _merged(present, value)
         if present is ABSENT or path[-1] == "externalTrafficPolicy":
-            wishes += [Wish(service, path, value)] if present != value else []
+            patches += [FieldPatch(service, path, value)] if present != value else []
         elif merged is None:
             name = ".".join(map(str, path))
             findings.append(finding("MLB609", f"{name} is {present!r}, and {value!r} is needed", ref_of(service)))
         elif merged != present:
-            wishes.append(Wish(service, path, merged))
+            patches.append(FieldPatch(service, path, merged))
     kind = str(dig(service, "spec", "type", default="ClusterIP"))
     if _RANK.get(kind, 0) < _RANK[needs.type]:
-        wishes.append(Wish(service, ("spec", "type"), needs.type))
-    return wishes, findings
+        patches.append(FieldPatch(service, ("spec", "type"), needs.type))
+    return patches, findings
 
 
 def _merged(present: object, value: object) -> object:

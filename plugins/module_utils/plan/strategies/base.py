@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ...balancers.contract.profile import Wish
+from ...balancers.contract.profile import FieldPatch
 from ...balancers.registry import profile_of
 from ...core.model import Finding, LoadBalancer, Route
 from ...kube import kinds
@@ -25,7 +25,7 @@ from ..units import switches
 class Proposal:
     """Fields to set on objects that exist, objects to create, and the routes that it cannot help, each with the reason."""
 
-    wishes: tuple[Wish, ...] = ()
+    patches: tuple[FieldPatch, ...] = ()
     bodies: tuple[Obj, ...] = ()
     refusals: Mapping[Route, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -33,7 +33,7 @@ class Proposal:
     @property
     def size(self) -> int:
         """How many objects it touches."""
-        return len(self.bodies) + len({id(item.object) for item in self.wishes})
+        return len(self.bodies) + len({id(item.object) for item in self.patches})
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
         route for route in context.routes
         if (route.load_balancer, route.upstream_group) in groups and route.settable and not route.ignored
     ]
-    wishes: list[Wish] = []
+    patches: list[FieldPatch] = []
     # What needs no switch is not refused for want of one.
     refusals = {
         route: route.why_not_settable for route in wanted
@@ -103,9 +103,9 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
         if refusal:
             refusals.update({route: refusal for route in wanted if route in block})
             continue
-        wishes += (wish for answer in answers for wish in answer.wishes)
+        patches += (patch for answer in answers for patch in answer.patches)
         bodies += (body for answer in answers for body in answer.bodies)
-    return Proposal(tuple(wishes), tuple(bodies), refusals, tuple(findings))
+    return Proposal(tuple(patches), tuple(bodies), refusals, tuple(findings))
 
 
 ROUTES_IN = "meshlb.istio/routes-in"
@@ -128,16 +128,16 @@ def namespaces_served(obj: Obj) -> frozenset[str]:
 def joined(*proposals: Proposal) -> Proposal:
     """All of several proposals; the same object proposed twice counts once."""
     bodies: dict[tuple[str, str, str], Obj] = {}
-    wishes: dict[tuple[int, tuple[str | int, ...]], Wish] = {}
+    patches: dict[tuple[int, tuple[str | int, ...]], FieldPatch] = {}
     refusals: dict[Route, str] = {}
     findings = tuple(dict.fromkeys(remark for proposal in proposals for remark in proposal.findings))
     for proposal in proposals:
         for body in proposal.bodies:
             bodies.setdefault(identity(body), body)
-        for wish in proposal.wishes:
-            wishes.setdefault((id(wish.object), wish.path), wish)
+        for patch in proposal.patches:
+            patches.setdefault((id(patch.object), patch.path), patch)
         refusals.update(proposal.refusals)
-    return Proposal(tuple(wishes.values()), tuple(bodies.values()), refusals, findings)
+    return Proposal(tuple(patches.values()), tuple(bodies.values()), refusals, findings)
 
 
 def identity(obj: Obj) -> tuple[str, str, str]:

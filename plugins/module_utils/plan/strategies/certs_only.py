@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...balancers.contract.profile import Wish
+from ...balancers.contract.profile import FieldPatch
 from ...balancers.registry import profile_of
 from ...core.model import Route
 from ...kube.objects import Obj
@@ -27,7 +27,7 @@ class CertsOnly(Strategy):
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         wanted = list(targets)
         refusals = {route: route.why_not_settable for route in wanted if not route.settable}
-        wishes: list[Wish] = []
+        patches: list[FieldPatch] = []
         bodies: list[Obj] = []
         for key in sorted({route.load_balancer for route in wanted}):
             load_balancer = context.load_balancers[key]
@@ -36,8 +36,8 @@ class CertsOnly(Strategy):
                 # Object by object, because what one of them lacks does not keep the others from it.
                 own = [route for route in wanted if route.load_balancer == key and route.object == name]
                 answer = profile.set_certificates(context.snapshot, load_balancer, own)
-                wishes += answer.wishes
+                patches += answer.patches
                 bodies += [body for body in answer.bodies if body not in bodies]
                 if answer.refusal:
                     refusals.update(dict.fromkeys(own, answer.refusal))
-        return Proposal(tuple(wishes), tuple(bodies), refusals)
+        return Proposal(tuple(patches), tuple(bodies), refusals)

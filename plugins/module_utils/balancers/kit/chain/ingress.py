@@ -19,12 +19,12 @@ from ....kube import kinds
 from ....kube.objects import Obj, dig
 from ....kube.services import CLUSTER_DOMAIN
 from ....kube.snapshot import Snapshot
-from ...contract.chain import ChainRequest, Front, GatewayTarget
+from ...contract.chain import ChainRequest, GatewayTarget, LoadBalancerSide
 from ...contract.chained import Chained
-from ...contract.switches import Switch, Wish
+from ...contract.switches import FieldPatch, PatchSet
 from ..cloud.bodies import ingress
 from ..ingresses import entries, make_backend
-from ..wishes import Wishes
+from ..patches import PatchBuilder
 
 Path = tuple["str | int", ...]
 Names = Literal["never", "also", "rather"]
@@ -71,22 +71,22 @@ def alias_bodies(namespace: str, request: ChainRequest, names: Names, notes: dic
 
 def redirected(
     snapshot: Snapshot, routes: Iterable[Route], request: ChainRequest, names: Names, notes: dict[str, str] | None = None
-) -> Switch:
+) -> PatchSet:
     """The switch for Ingresses: per path one field, and the aliases that these name."""
     value = {"name": alias_name(request.gateway), "port": {"number": request.gateway.port}}
-    wishes: dict[tuple[str, str, Path], Wish] = {}
+    patches: dict[tuple[str, str, Path], FieldPatch] = {}
     namespaces: set[str] = set()
     for route in routes:
         ref = route.object
         found = snapshot.get(kinds.INGRESS, ref.namespace, ref.name) if ref.kind == "Ingress" else None
         places = backend_paths(snapshot, found, route) if found else []
         if found is None or not places:
-            return Switch(refusal=f"{route.object} has no field that leads {route.host or '*'}{route.path} to a Service")
+            return PatchSet(refusal=f"{route.object} has no field that leads {route.host or '*'}{route.path} to a Service")
         for place in places:
-            wishes[(route.object.namespace, route.object.name, place)] = Wish(found, place, value)
+            patches[(route.object.namespace, route.object.name, place)] = FieldPatch(found, place, value)
         namespaces.add(route.object.namespace)
     bodies = [body for namespace in sorted(namespaces) for body in alias_bodies(namespace, request, names, notes)]
-    return Switch(tuple(wishes.values()), bodies=tuple(bodies))
+    return PatchSet(tuple(patches.values()), bodies=tuple(bodies))
 
 
 def backend_paths(snapshot: Snapshot, obj: Obj, route: Route) -> list[Path]:
@@ -128,14 +128,16 @@ class IngressChain(Chained):
         """Annotations of the Service that stands for the gateway."""
         return {}
 
-    def chain_front(self, request: ChainRequest) -> Front:
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
         if request.gateway.tls and self.alias_annotations(request):
-            return Front(refusal="TLS to the gateway is an annotation of the gateway's own Service here, which a new Ingress would share")
+            return LoadBalancerSide(
+                refusal="TLS to the gateway is an annotation of the gateway's own Service here, which a new Ingress would share"
+            )
         return new_ingress(request, self.tls_annotations(request))
 
     def chain_switch(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
-    ) -> Switch:
+    ) -> PatchSet:
         wanted = list(routes)
         found = redirected(snapshot, wanted, request, self.follows_names, self.alias_annotations(request))
         if found.refusal or not wanted:
@@ -144,22 +146,22 @@ class IngressChain(Chained):
         return with_annotations(found, snapshot.get(kinds.INGRESS, ref.namespace, ref.name) or {}, wanted, self.tls_annotations(request))
 
 
-def with_annotations(found: Switch, ingress_object: Obj, routes: list[Route], needed: dict[str, str]) -> Switch:
+def with_annotations(found: PatchSet, ingress_object: Obj, routes: list[Route], needed: dict[str, str]) -> PatchSet:
     """The switch, and annotations that hold for an Ingress as a whole: refused where some of its paths stay."""
     if not needed:
         return found
     if len({(item.host, item.path) for item in routes}) < len({(item.host, item.path) for item in entries(ingress_object)}):
-        return Switch(refusal="TLS to the gateway is switched for an Ingress as a whole, and some of its paths stay with their backends")
-    wishes = Wishes()
+        return PatchSet(refusal="TLS to the gateway is switched for an Ingress as a whole, and some of its paths stay with their backends")
+    patches = PatchBuilder()
     for key, value in needed.items():
-        wishes.annotate(ingress_object, key, value)
-    answer = wishes.switch()
-    return answer if answer.refusal else replace(found, wishes=(*found.wishes, *answer.wishes))
+        patches.annotate(ingress_object, key, value)
+    answer = patches.switch()
+    return answer if answer.refusal else replace(found, patches=(*found.patches, *answer.patches))
 
 
-def new_ingress(request: ChainRequest, annotations: dict[str, str] | None = None) -> Front:
+def new_ingress(request: ChainRequest, annotations: dict[str, str] | None = None) -> LoadBalancerSide:
     """The usual front: an Ingress beside the gateway."""
     name = str(request.option("class_name") or (request.classes[0] if request.classes else ""))
     if not name:
-        return Front(refusal="no IngressClass of this load balancer was found: give platform_options.class_name")
-    return Front(bodies=(ingress(request, name, annotations or {}, tls_secret=str(request.option("tls_secret", ""))),))
+        return LoadBalancerSide(refusal="no IngressClass of this load balancer was found: give platform_options.class_name")
+    return LoadBalancerSide(bodies=(ingress(request, name, annotations or {}, tls_secret=str(request.option("tls_secret", ""))),))

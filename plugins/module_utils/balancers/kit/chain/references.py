@@ -17,8 +17,8 @@ from ....kube.objects import Obj, dig, value_at
 from ....kube.snapshot import Snapshot
 from ...contract.chain import ChainRequest
 from ...contract.profile import Profile
-from ...contract.switches import Switch, Wish
-from ..wishes import object_of
+from ...contract.switches import FieldPatch, PatchSet
+from ..patches import object_of
 from .ingress import IngressChain, alias_bodies, alias_name
 
 Path = tuple["str | int", ...]
@@ -36,7 +36,7 @@ class ReferenceChain(IngressChain, Profile):
 
     def chain_switch(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
-    ) -> Switch:
+    ) -> PatchSet:
         wanted = list(routes)
         references = {"HTTPRoute": (in_backend_refs, "name"), **self.references}
         if not wanted or wanted[0].object.kind not in references:
@@ -44,23 +44,23 @@ class ReferenceChain(IngressChain, Profile):
         find, name = references[wanted[0].object.kind]
         obj, ref = object_of(snapshot, wanted[0]), wanted[0].object
         if len(dig(obj, "spec", "parentRefs", default=[])) > 1:
-            return Switch(refusal=f"{ref} is for several Gateways, and only one of them is to send to the gateway")
+            return PatchSet(refusal=f"{ref} is for several Gateways, and only one of them is to send to the gateway")
         places = list(find(obj))
         led = self._led(snapshot, load_balancer, obj, dict.fromkeys(_rule_of(path) for path, dummy in places), wanted)
         if led is None:
-            return Switch(refusal=f"a rule of {ref} is led to the gateway as a whole, and some of its routes stay with their backends")
-        wishes = []
+            return PatchSet(refusal=f"a rule of {ref} is led to the gateway as a whole, and some of its routes stay with their backends")
+        patches = []
         for path, reference in places:
             if _rule_of(path) not in led:
                 continue
             if reference.get("namespace") not in (None, ref.namespace) or reference.get("kind") not in (None, "Service"):
-                return Switch(refusal=f"{ref} names something else than a Service of its namespace")
-            wishes.append(Wish(obj, (*path, name), alias_name(request.gateway)))
-            wishes.append(Wish(obj, (*path, "port"), request.gateway.port))
-        if not wishes:
-            return Switch(refusal=f"{ref} names no Service itself")
+                return PatchSet(refusal=f"{ref} names something else than a Service of its namespace")
+            patches.append(FieldPatch(obj, (*path, name), alias_name(request.gateway)))
+            patches.append(FieldPatch(obj, (*path, "port"), request.gateway.port))
+        if not patches:
+            return PatchSet(refusal=f"{ref} names no Service itself")
         bodies = alias_bodies(ref.namespace, request, self.follows_names, self.alias_annotations(request))
-        return Switch(tuple(wishes), bodies=bodies)
+        return PatchSet(tuple(patches), bodies=bodies)
 
     def _led(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, rules: Iterable[Path], wanted: list[Route]

@@ -29,9 +29,9 @@ from ....core.model import LoadBalancer, ObjectRef, Route, Scheme
 from ....kube import kinds
 from ....kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ....kube.snapshot import Snapshot
-from ...contract.chain import STATUS_PORT, STATUS_PORT_NAME, ChainRequest, CheckTarget, Front, HealthCheck, ServerName
+from ...contract.chain import STATUS_PORT, STATUS_PORT_NAME, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServerName
 from ...contract.profile import Profile, RouteReading, Trace
-from ..gateway.routes import KINDS, Place, Treatment, read_gateway_routes
+from ..gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..ingresses import Entry
 from ..plain import joined_readings, read_ingresses
 from ..streams import fixed_route
@@ -57,10 +57,10 @@ class Platform(Profile):
     def routes(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
     ) -> RouteReading:
-        def of_entry(ingress: Obj, entry: Entry) -> Treatment:
+        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
             return self._treatment(self.scheme_of(snapshot, ingress))
 
-        def of_place(place: Place) -> Treatment:
+        def of_place(place: AttachPoint) -> BackendHandling:
             return self._treatment("")
 
         def served(ingress: Obj) -> bool:
@@ -74,8 +74,8 @@ class Platform(Profile):
         """How it speaks to the backends of one of its Ingresses or Services: ``http``, ``tls`` or ``tcp``."""
         return "tcp" if route.get("kind") == "Service" else "http"
 
-    def _treatment(self, scheme: Scheme | Literal[""]) -> Treatment:
-        return Treatment(scheme=scheme or None, settable=False, why_not_settable=self.why_not)
+    def _treatment(self, scheme: Scheme | Literal[""]) -> BackendHandling:
+        return BackendHandling(scheme=scheme or None, settable=False, why_not_settable=self.why_not)
 
     def _of_services(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None
@@ -101,7 +101,7 @@ class Platform(Profile):
         """The class that new objects name: the one that was asked for, else the first that was found, else the usual one."""
         return str(request.option("class_name") or (request.classes[0] if request.classes else default))
 
-    def health_of_gateway(self, request: ChainRequest) -> Front:
+    def health_of_gateway(self, request: ChainRequest) -> LoadBalancerSide:
         """:meth:`health_check` for the gateway, at the port by which its Service answers checks."""
         target = CheckTarget(request.gateway.namespace, request.gateway.service, status_check(request.gateway.status_port))
         return self.health_check(target, request)
@@ -133,7 +133,7 @@ def status_check(port: int | str) -> HealthCheck:
     return HealthCheck("http", port)
 
 
-def refused(reasons: Iterable[str]) -> Front | None:
+def refused(reasons: Iterable[str]) -> LoadBalancerSide | None:
     """The first reason as the whole answer, ``None`` where there is none."""
     first = next((reason for reason in reasons if reason), "")
-    return Front(refusal=first) if first else None
+    return LoadBalancerSide(refusal=first) if first else None

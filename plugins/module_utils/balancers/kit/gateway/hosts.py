@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from ....core.model import Backend, ObjectRef, Route
 from ....kube.objects import Obj, dig, kind_key, namespace_of
 from ....kube.snapshot import Snapshot
-from ...contract.profile import Switch
-from ..wishes import Wishes, mesh_name
+from ...contract.profile import PatchSet
+from ..patches import PatchBuilder, mesh_name
 from .routes import host_set_by
 
 Named = Callable[[Backend], str]
@@ -26,7 +26,7 @@ def service_name(backend: Backend) -> str:
 
 def rewrite_hosts(
     snapshot: Snapshot, routes: Iterable[Route], named: Named = service_name, *, per_backend: bool = False
-) -> Switch:
+) -> PatchSet:
     """The filters that make every rule behind these routes send its backend's name as Host.
 
     Of a rule only the list of its filters is written, so that whoever shifts weights or edits other rules meanwhile is not
@@ -37,35 +37,35 @@ def rewrite_hosts(
     wanted: dict[ObjectRef, set[_Target]] = {}
     for route in routes:
         wanted.setdefault(route.object, set()).add((route.backend.namespace, route.backend.service, route.backend.port))
-    wishes = Wishes()
+    patches = PatchBuilder()
     for ref in sorted(wanted):
         if ref.kind in _STREAMS:
             continue
         if ref.kind != "HTTPRoute":
-            wishes.refuse(f"{ref.kind} has no filter that rewrites the Host")
+            patches.refuse(f"{ref.kind} has no filter that rewrites the Host")
             continue
         obj = snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) or {}
         for number, rule in _rules_to(obj, wanted[ref]):
             if len(rule["backendRefs"]) > 1 and not per_backend:
-                wishes.refuse(f"rule {number + 1} of {ref} has several backends, and one Host would lead to one of them only")
+                patches.refuse(f"rule {number + 1} of {ref} has several backends, and one Host would lead to one of them only")
             for position, reference in enumerate(rule["backendRefs"]):
                 if _target(obj, reference) in wanted[ref]:
-                    _rewrite(wishes, obj, (number, position), named(Backend(*_target(obj, reference))))
-    return wishes.switch()
+                    _rewrite(patches, obj, (number, position), named(Backend(*_target(obj, reference))))
+    return patches.switch()
 
 
-def _rewrite(wishes: Wishes, obj: Obj, place: tuple[int, int], host: str) -> None:
+def _rewrite(patches: PatchBuilder, obj: Obj, place: tuple[int, int], host: str) -> None:
     """Set the Host of one backend: by its rule's filters where it is the rule's only one, else by its own."""
     rule = obj["spec"]["rules"][place[0]]
     reference = rule["backendRefs"][place[1]]
     present = host_set_by(reference.get("filters")) or host_set_by(rule.get("filters"))
     if present and present != host:
-        wishes.conflict(obj, f"rule {place[0] + 1} sends Host {present}, the plan needs {host}")
+        patches.conflict(obj, f"rule {place[0] + 1} sends Host {present}, the plan needs {host}")
     elif not present and len(rule["backendRefs"]) == 1:
-        wishes.write(obj, ("spec", "rules", place[0], "filters"), with_hostname(rule.get("filters") or [], host))
+        patches.write(obj, ("spec", "rules", place[0], "filters"), with_hostname(rule.get("filters") or [], host))
     elif not present:
         path = ("spec", "rules", place[0], "backendRefs", place[1], "filters")
-        wishes.write(obj, path, with_hostname(reference.get("filters") or [], host))
+        patches.write(obj, path, with_hostname(reference.get("filters") or [], host))
 
 
 def _rules_to(obj: Obj, backends: set[_Target]) -> Iterator[tuple[int, Obj]]:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading Gateway API routes, for every vendor that serves them: which Gateways take a route, for which hosts, to which backends.
 
-How an implementation reaches a backend is never in the standard, so the vendor says that per backend (:class:`Treatment`).
+How an implementation reaches a backend is never in the standard, so the vendor says that per backend (:class:`BackendHandling`).
 Source: kubernetes-sigs/gateway-api, apis/v1 (the fields' own comments) and its conformance tests for hostnames.
 """
 
@@ -43,7 +43,7 @@ _PATH_TYPES = {"PathPrefix": "Prefix", "Exact": "Exact", "RegularExpression": "I
 
 
 @dataclass(frozen=True)
-class Place:
+class AttachPoint:
     """One backend of one rule, as a Gateway meets it: what a vendor is asked about.
 
     ``host`` is what the route's own filters make of the Host, empty where they leave it alone. ``mirror``: it gets copies
@@ -61,7 +61,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Treatment:
+class BackendHandling:
     """How an implementation reaches a backend.
 
     ``host`` is the Host that it sends, ``None`` for what the route's filters say. ``group`` names the upstream where
@@ -79,7 +79,7 @@ class Treatment:
     dropped: str = ""
 
 
-Decide = Callable[[Place], Treatment]
+Decide = Callable[[AttachPoint], BackendHandling]
 
 
 def read_gateway_routes(
@@ -143,7 +143,7 @@ class _Reader:
                         else:
                             yield self._route(attachment, place, rule, host, match, features, treatment)
 
-    def _backends(self, attachment: Attachment, number: int, rule: Obj) -> Iterator[tuple[Place, tuple[str, ...]]]:
+    def _backends(self, attachment: Attachment, number: int, rule: Obj) -> Iterator[tuple[AttachPoint, tuple[str, ...]]]:
         sent = host_set_by(rule.get("filters"))
         listed = list(rule.get("backendRefs") or [])
         weighted = self.weighted if len(listed) > 1 else ()
@@ -159,7 +159,7 @@ class _Reader:
                 if place is not None:
                     yield place, ()
 
-    def _place(self, attachment: Attachment, number: int, reference: Obj, host: str, *, mirror: bool) -> Place | None:
+    def _place(self, attachment: Attachment, number: int, reference: Obj, host: str, *, mirror: bool) -> AttachPoint | None:
         home = namespace_of(self.obj)
         kind, group = str(reference.get("kind") or "Service"), str(reference.get("group") or "")
         namespace, name = str(reference.get("namespace") or home), str(reference.get("name") or "")
@@ -171,11 +171,11 @@ class _Reader:
                 "MLB218", f"rule {number + 1} names Service {namespace}/{name}, and no ReferenceGrant there allows that", ref_of(self.obj),
             ))
             return None
-        return Place(self.obj, number, attachment.gateway, namespace, name, int(reference.get("port") or 0), host, mirror)
+        return AttachPoint(self.obj, number, attachment.gateway, namespace, name, int(reference.get("port") or 0), host, mirror)
 
     def _route(
-        self, attachment: Attachment, place: Place, rule: Obj, host: str, match: _Match, features: tuple[str, ...],
-        treatment: Treatment,
+        self, attachment: Attachment, place: AttachPoint, rule: Obj, host: str, match: _Match, features: tuple[str, ...],
+        treatment: BackendHandling,
     ) -> Route:
         first = dig(rule, "backendRefs", 0, default={})
         main = (str(first.get("namespace") or namespace_of(self.obj)), str(first.get("name") or ""), int(first.get("port") or 0))
@@ -200,13 +200,13 @@ class _Reader:
             pinned_strategy=pinned_strategy(self.snapshot, self.obj),
         )
 
-    def _scheme(self, attachment: Attachment, place: Place, treatment: Treatment) -> Scheme:
+    def _scheme(self, attachment: Attachment, place: AttachPoint, treatment: BackendHandling) -> Scheme:
         if treatment.scheme is not None:
             return treatment.scheme
         by_policy = attachment.scheme == "http" and speaks_tls(self.snapshot, place.namespace, place.service, place.port)
         return "tls" if by_policy else attachment.scheme
 
-    def _group(self, place: Place) -> str:
+    def _group(self, place: AttachPoint) -> str:
         own = f"{self.obj['kind']}-{namespace_of(self.obj)}-{name_of(self.obj)}-{place.rule}"
         return f"{own}-{place.namespace}-{place.service}-{place.port}"
 
@@ -249,11 +249,11 @@ __all__ = [
     "GROUP",
     "HTTP_ROUTE",
     "KINDS",
-    "Place",
+    "AttachPoint",
     "REFERENCE_GRANT",
     "TCP_ROUTE",
     "TLS_ROUTE",
-    "Treatment",
+    "BackendHandling",
     "gateways_of",
     "host_set_by",
     "read_gateway_routes",

@@ -75,7 +75,7 @@ def test_what_is_claimed_is_set_once_and_restored_exactly(start: str, desire: st
 
 
 @pytest.mark.parametrize(("start", "first", "second"), list(itertools.product(STARTS, DESIRES, DESIRES)))
-def test_another_wish_gives_the_same_as_if_it_had_been_the_first(start: str, first: str, second: str) -> None:
+def test_another_patch_gives_the_same_as_if_it_had_been_the_first(start: str, first: str, second: str) -> None:
     obj = STARTS[start]
     direct = claimed(obj, DESIRES[second])
     by_way = claimed(claimed(obj, DESIRES[first]), DESIRES[second])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import ChainRequest, Front, GatewayTarget
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import ChainRequest, GatewayTarget, LoadBalancerSide
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.cloud.platform import Platform
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
@@ -33,7 +33,7 @@ def request(*, gateway: GatewayTarget | None = None, hosts: tuple[str, ...] = (H
     return ChainRequest(**{"name": "chain", "gateway": gateway or target(), "hosts": hosts, "options": options, **more})
 
 
-def made(front: Front) -> dict[str, Obj]:
+def made(front: LoadBalancerSide) -> dict[str, Obj]:
     """The objects of a front by kind, and by name where there are several of a kind."""
     kinds = [item["kind"] for item in front.bodies]
     return {

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import Switch
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import PatchSet
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import profile_of
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Finding, LoadBalancer, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
@@ -73,18 +73,18 @@ def shown(snapshot: Snapshot, vendor: str) -> list[tuple[Any, ...]]:
     ]  # fmt: skip
 
 
-def switches(snapshot: Snapshot, vendor: str) -> tuple[Switch, Switch]:
+def switches(snapshot: Snapshot, vendor: str) -> tuple[PatchSet, PatchSet]:
     """The vendor's answers to "Service routing" and "Host" for all of its routes."""
     balancer, routes = the(snapshot, vendor), reading(snapshot, vendor)[0]
     profile = profile_of(snapshot, vendor)
     return profile.set_service_routing(snapshot, balancer, routes), profile.set_host(snapshot, balancer, routes)
 
 
-def wishes(switch: Switch) -> dict[str, Any]:
+def patches(switch: PatchSet) -> dict[str, Any]:
     """Value per object's name and path."""
     return {
         f"{item.object['kind']}/{item.object['metadata']['name']} {'.'.join(str(step) for step in item.path)}": item.value
-        for item in switch.wishes
+        for item in switch.patches
     }
 
 

@@ -18,6 +18,7 @@ from tests.unit.plugins.module_utils.balancers.support import (
     data_plane,
     meshed,
     outcomes,
+    patches,
     reading,
     served_by,
     shown,
@@ -25,7 +26,6 @@ from tests.unit.plugins.module_utils.balancers.support import (
     the,
     undeclared,
     validated_after,
-    wishes,
 )
 from tests.unit.plugins.module_utils.support.cluster import APPS, Obj, backend, config_map, ingress, ingress_class, live, obj, path, service
 
@@ -134,17 +134,17 @@ def test_features() -> None:
 
 def test_switches_without_and_with_an_upstream() -> None:
     routing, host = switches(cluster(*HTTP, apisix_route()), APISIX)
-    assert wishes(routing) == {"ApisixRoute/a spec.http.0.backends.0.resolveGranularity": "service"}
-    assert wishes(host) == {"ApisixRoute/a spec.http.0.plugins": [rewrite(host=SHOP_NAME)]}
+    assert patches(routing) == {"ApisixRoute/a spec.http.0.backends.0.resolveGranularity": "service"}
+    assert patches(host) == {"ApisixRoute/a spec.http.0.plugins": [rewrite(host=SHOP_NAME)]}
     both = [apisix_route(entry(to(), to("cart"))), upstream(), upstream("cart", portLevelSettings=[{"port": 80}])]
-    assert wishes(switches(cluster(*HTTP, *both), APISIX)[1]) == {
+    assert patches(switches(cluster(*HTTP, *both), APISIX)[1]) == {
         "ApisixUpstream/shop spec.passHost": "node", "ApisixUpstream/cart spec.portLevelSettings.0.passHost": "node",
     }  # fmt: skip
 
 
 def test_plugins_that_are_there_stay() -> None:
     plugins = [{"name": "cors", "enable": True}, rewrite(uri="/x")]
-    (value,) = wishes(switches(cluster(*HTTP, apisix_route(entry(plugins=plugins))), APISIX)[1]).values()
+    (value,) = patches(switches(cluster(*HTTP, apisix_route(entry(plugins=plugins))), APISIX)[1]).values()
     assert value == [plugins[0], rewrite(uri="/x", host=SHOP_NAME)]
 
 
@@ -164,14 +164,14 @@ REFUSED: dict[str, tuple[list[Obj], int, str]] = {
 @pytest.mark.parametrize(("objects", "which", "said"), REFUSED.values(), ids=REFUSED)
 def test_refusals(objects: list[Obj], which: int, said: str) -> None:
     answer = switches(cluster(*objects), APISIX)[which]
-    assert answer.wishes == () and said in answer.refusal
+    assert answer.patches == () and said in answer.refusal
 
 
-def test_the_servers_default_of_a_stream_is_nobodys_wish() -> None:
+def test_the_servers_default_of_a_stream_is_nobodys_patch() -> None:
     stream = {"name": "t", "protocol": "TCP", "match": {"ingressPort": 9000}, "backend": to(resolveGranularity="endpoint")}
     item = obj(GROUP, "ApisixRoute", APPS, "s", spec={"ingressClassName": "apisix", "stream": [stream]})
     snapshot = cluster(*undeclared(), item)
-    assert wishes(switches(snapshot, APISIX)[0]) == {"ApisixRoute/s spec.stream.0.backend.resolveGranularity": "service"}
+    assert patches(switches(snapshot, APISIX)[0]) == {"ApisixRoute/s spec.stream.0.backend.resolveGranularity": "service"}
     assert served_by(snapshot, "service_vip").verdicts == {"mutual_tls"}
 
 

@@ -17,13 +17,13 @@ from tests.unit.plugins.module_utils.balancers.support import (
     data_plane,
     meshed,
     outcomes,
+    patches,
     reading,
     served_by,
     shown,
     switches,
     the,
     undeclared,
-    wishes,
 )
 from tests.unit.plugins.module_utils.support.cluster import APPS, EDGE, Obj, container, live, obj, pod, service
 
@@ -147,10 +147,10 @@ def test_features() -> None:
 
 
 def test_switches_the_narrowest_object_that_is_there() -> None:
-    assert wishes(switches(cluster(ROUTE, envoy_proxy()), EG)[0]) == {"EnvoyProxy/config spec.routingType": "Service"}
+    assert patches(switches(cluster(ROUTE, envoy_proxy()), EG)[0]) == {"EnvoyProxy/config spec.routingType": "Service"}
     both = cluster(ROUTE, envoy_proxy(), policy())
-    assert wishes(switches(both, EG)[0]) == {"BackendTrafficPolicy/p spec.routingType": "Service"}
-    assert wishes(switches(cluster(ROUTE, envoy_proxy(), policy(), version="1.6.9"), EG)[0]) == {
+    assert patches(switches(both, EG)[0]) == {"BackendTrafficPolicy/p spec.routingType": "Service"}
+    assert patches(switches(cluster(ROUTE, envoy_proxy(), policy(), version="1.6.9"), EG)[0]) == {
         "EnvoyProxy/config spec.routingType": "Service"}  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def test_switches_the_narrowest_object_that_is_there() -> None:
 )  # fmt: skip
 def test_refusals(objects: list[Obj], said: str) -> None:
     answer = switches(cluster(*objects), EG)[0]
-    assert answer.wishes == () and said in answer.refusal
+    assert answer.patches == () and said in answer.refusal
 
 
 def test_strategies() -> None:

@@ -16,13 +16,13 @@ from tests.unit.plugins.module_utils.balancers.support import (
     data_plane,
     meshed,
     outcomes,
+    patches,
     reading,
     served_by,
     shown,
     switches,
     undeclared,
     validated_after,
-    wishes,
 )
 from tests.unit.plugins.module_utils.support.cluster import APPS, Obj, backend, ingress, ingress_class, obj, path
 
@@ -162,12 +162,12 @@ def test_features_in_use() -> None:
 
 def test_switches_of_a_virtual_server() -> None:
     routing, host = switches(cluster(server(SPLIT, {"path": "/x", "action": to("cart")}, upstreams=BOTH)), F5)
-    assert wishes(routing) == {f"VirtualServer/cafe spec.upstreams.{number}.use-cluster-ip": True for number in (0, 1)}
+    assert patches(routing) == {f"VirtualServer/cafe spec.upstreams.{number}.use-cluster-ip": True for number in (0, 1)}
     sent = {
         name: {"proxy": {"upstream": name, "requestHeaders": {"set": [{"name": "Host", "value": value}]}}}
         for name, value in (("shop", SHOP_NAME), ("cart", CART_NAME))
     }
-    assert wishes(host) == {
+    assert patches(host) == {
         "VirtualServer/cafe spec.routes.0.splits.0.action": sent["shop"], "VirtualServer/cafe spec.routes.0.splits.1.action": sent["cart"],
         "VirtualServer/cafe spec.routes.1.action": sent["cart"],
     }  # fmt: skip
@@ -175,7 +175,7 @@ def test_switches_of_a_virtual_server() -> None:
 
 def test_what_an_action_does_besides_stays() -> None:
     action = {"proxy": {"upstream": "shop", "rewritePath": "/x", "requestHeaders": {"pass": True, "set": [{"name": "A", "value": "b"}]}}}
-    (value,) = wishes(switches(cluster(server({"path": "/", "action": action})), F5)[1]).values()
+    (value,) = patches(switches(cluster(server({"path": "/", "action": action})), F5)[1]).values()
     assert value["proxy"]["rewritePath"] == "/x" and value["proxy"]["requestHeaders"] == {
         "pass": True, "set": [{"name": "A", "value": "b"}, {"name": "Host", "value": SHOP_NAME}],
     }  # fmt: skip
@@ -194,7 +194,7 @@ CONFLICTS: dict[str, tuple[Obj, int, str]] = {
 @pytest.mark.parametrize(("item", "which", "said"), CONFLICTS.values(), ids=CONFLICTS)
 def test_refusals(item: Obj, which: int, said: str) -> None:
     answer = switches(cluster(item), F5)[which]
-    assert answer.wishes == () and said in answer.refusal
+    assert answer.patches == () and said in answer.refusal
 
 
 @pytest.mark.parametrize(("version", "refused"), [("3.4.3", True), ("3.5.0", False), ("5.6.0", False), ("edge", False)])

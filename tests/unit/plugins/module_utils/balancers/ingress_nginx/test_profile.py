@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import Switch
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import PatchSet
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.ingress_nginx.profile import IngressNginx
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 
@@ -111,50 +111,50 @@ PROFILE = IngressNginx()
 SWITCHES = [f"{NGINX}/service-upstream", f"{NGINX}/upstream-vhost"]
 
 
-def switches(*items: Obj, args: tuple[str, ...] = ()) -> tuple[Switch, Switch]:
+def switches(*items: Obj, args: tuple[str, ...] = ()) -> tuple[PatchSet, PatchSet]:
     """Answers to "Service routing" and "Host" for all routes of these Ingresses."""
     snapshot = cluster(*SHOP, *items, args=args)
     found, balancer = routes(snapshot), load_balancer(snapshot)
     return PROFILE.set_service_routing(snapshot, balancer, found), PROFILE.set_host(snapshot, balancer, found)
 
 
-def wishes(switch: Switch) -> dict[str, str]:
+def patches(switch: PatchSet) -> dict[str, str]:
     """Value per Ingress and annotation."""
-    return {f"{item.object['metadata']['name']} {str(item.path[-1]).rpartition('/')[2]}": item.value for item in switch.wishes}
+    return {f"{item.object['metadata']['name']} {str(item.path[-1]).rpartition('/')[2]}": item.value for item in switch.patches}
 
 
 def test_both_switches_are_annotations() -> None:
     routing, host = switches(ingress("a", TO_SHOP), ingress("b", TO_SHOP))
-    assert wishes(routing) == {"a service-upstream": "true", "b service-upstream": "true"}
-    assert wishes(host) == {f"{name} upstream-vhost": "shop.apps.svc.cluster.local" for name in "ab"}
-    assert {item.path for item in (*routing.wishes, *host.wishes)} == {("metadata", "annotations", key) for key in SWITCHES}
+    assert patches(routing) == {"a service-upstream": "true", "b service-upstream": "true"}
+    assert patches(host) == {f"{name} upstream-vhost": "shop.apps.svc.cluster.local" for name in "ab"}
+    assert {item.path for item in (*routing.patches, *host.patches)} == {("metadata", "annotations", key) for key in SWITCHES}
 
 
 def test_another_prefix_is_written_as_it_is_read() -> None:
     routing, dummy = switches(ingress("a", TO_SHOP), args=("--annotations-prefix=lb.example.com",))
-    assert routing.wishes[0].path[-1] == "lb.example.com/service-upstream"
+    assert routing.patches[0].path[-1] == "lb.example.com/service-upstream"
 
 
 def test_several_services_of_one_ingress_are_named_by_variables() -> None:
     item = ingress("a", TO_SHOP, path(backend("cart"), "/cart"))
-    assert wishes(switches(item)[1]) == {"a upstream-vhost": "$service_name.$namespace.svc.cluster.local"}
+    assert patches(switches(item)[1]) == {"a upstream-vhost": "$service_name.$namespace.svc.cluster.local"}
 
 
 def test_two_ports_of_one_service_need_no_variables() -> None:
     item = ingress("a", TO_SHOP, path(backend("shop", 81), "/x"))
-    assert wishes(switches(item)[1]) == {"a upstream-vhost": "shop.apps.svc.cluster.local"}
+    assert patches(switches(item)[1]) == {"a upstream-vhost": "shop.apps.svc.cluster.local"}
 
 
 def test_a_canary_has_no_host_of_its_own() -> None:
     items = [ingress("a", TO_SHOP), ingress("b", path(backend("next")), canary="true")]
     routing, host = switches(*items)
-    assert sorted(wishes(routing)) == ["a service-upstream", "b service-upstream"] and sorted(wishes(host)) == ["a upstream-vhost"]
+    assert sorted(patches(routing)) == ["a service-upstream", "b service-upstream"] and sorted(patches(host)) == ["a upstream-vhost"]
 
 
 @pytest.mark.parametrize("present", ["true", "1", "T"])
 def test_what_is_set_already_is_not_set_again(present: str) -> None:
     routing, dummy = switches(ingress("a", TO_SHOP, service_upstream=present))
-    assert routing == Switch()
+    assert routing == PatchSet()
 
 
 @pytest.mark.parametrize(
@@ -169,13 +169,13 @@ def test_what_is_set_already_is_not_set_again(present: str) -> None:
 )  # fmt: skip
 def test_a_users_own_value_is_never_overwritten(noted: dict[str, str], which: int, said: str) -> None:
     answer = switches(ingress("a", TO_SHOP, **noted), ingress("b", path(backend("shop", 81), "/x")))[which]
-    assert answer.wishes == () and said in answer.refusal and "Ingress apps/a" in answer.refusal
+    assert answer.patches == () and said in answer.refusal and "Ingress apps/a" in answer.refusal
     assert [(item.code, item.object and item.object.name) for item in answer.findings] == [("MLB203", "a")]
 
 
 def test_routes_of_configmaps_have_no_annotation() -> None:
     snapshot = cluster(*SHOP, config_map("tcp", **{"9000": "apps/shop:80"}), args=("--tcp-services-configmap=edge/tcp",))
-    assert PROFILE.set_service_routing(snapshot, load_balancer(snapshot), routes(snapshot)) == Switch()
+    assert PROFILE.set_service_routing(snapshot, load_balancer(snapshot), routes(snapshot)) == PatchSet()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.unit.plugins.module_utils.balancers.support import (
     data_plane,
     meshed,
     outcomes,
+    patches,
     reading,
     served_by,
     shown,
@@ -24,7 +25,6 @@ from tests.unit.plugins.module_utils.balancers.support import (
     the,
     undeclared,
     validated,
-    wishes,
 )
 from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
@@ -138,7 +138,7 @@ def test_without_a_class_where_its_class_is_the_default() -> None:
 def test_parameters_of_its_own_class_hold_for_everything() -> None:
     snapshot = cluster(service("shop"), plain(), PARAMETERS, classes=(WITH_PARAMETERS,))
     assert shown(snapshot, KONG) == [(HOST, "/", SHOP, *VIP)]
-    assert switches(snapshot, KONG)[0].wishes == ()
+    assert switches(snapshot, KONG)[0].patches == ()
     assert shown(cluster(service("shop"), plain(), classes=(WITH_PARAMETERS,)), KONG) == [(HOST, "/", SHOP, *PODS)]
 
 
@@ -152,8 +152,8 @@ def test_paths_and_features() -> None:
 
 def test_switches_are_on_the_service_and_on_the_ingress() -> None:
     routing, host = switches(cluster(service("shop"), plain()), KONG)
-    assert wishes(routing) == {f"Service/shop metadata.annotations.{UPSTREAM}": "true"}
-    assert wishes(host) == {f"Ingress/a metadata.annotations.{PRESERVE}": "false"}
+    assert patches(routing) == {f"Service/shop metadata.annotations.{UPSTREAM}": "true"}
+    assert patches(host) == {f"Ingress/a metadata.annotations.{PRESERVE}": "false"}
 
 
 CONFLICTS: dict[str, tuple[list[Obj], int, str]] = {
@@ -166,7 +166,7 @@ CONFLICTS: dict[str, tuple[list[Obj], int, str]] = {
 @pytest.mark.parametrize(("objects", "which", "said"), CONFLICTS.values(), ids=CONFLICTS)
 def test_a_users_own_value_is_never_overwritten(objects: list[Obj], which: int, said: str) -> None:
     answer = switches(cluster(*objects), KONG)[which]
-    assert answer.wishes == () and said in answer.refusal and [item.code for item in answer.findings] == ["MLB203"]
+    assert answer.patches == () and said in answer.refusal and [item.code for item in answer.findings] == ["MLB203"]
 
 
 @pytest.mark.parametrize("name", ["shop.apps.svc.cluster.local", "shop.apps.svc", "shop.apps", "shop.apps.svc:80"])

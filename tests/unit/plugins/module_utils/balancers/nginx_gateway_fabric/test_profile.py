@@ -17,13 +17,13 @@ from tests.unit.plugins.module_utils.balancers.support import (
     data_plane,
     meshed,
     outcomes,
+    patches,
     reading,
     served_by,
     shown,
     switches,
     undeclared,
     validated_after,
-    wishes,
 )
 from tests.unit.plugins.module_utils.support.cluster import APPS, EDGE, Obj, live, obj
 
@@ -85,8 +85,8 @@ def test_who_decides(objects: list[Obj], classes: Obj, address: str) -> None:
 
 
 def test_switches() -> None:
-    assert wishes(switches(cluster(ROUTE, config(), policy()), NGF)[0]) == {"UpstreamSettingsPolicy/p spec.useClusterIP": True}
-    assert wishes(switches(cluster(ROUTE, config()), NGF)[0]) == {"NginxProxy/config spec.useClusterIP": True}
+    assert patches(switches(cluster(ROUTE, config(), policy()), NGF)[0]) == {"UpstreamSettingsPolicy/p spec.useClusterIP": True}
+    assert patches(switches(cluster(ROUTE, config()), NGF)[0]) == {"NginxProxy/config spec.useClusterIP": True}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_switches() -> None:
 )  # fmt: skip
 def test_refusals(objects: list[Obj], version: str, said: str) -> None:
     answer = switches(cluster(ROUTE, *objects, version=version), NGF)[0]
-    assert answer.wishes == () and said in answer.refusal
+    assert answer.patches == () and said in answer.refusal
 
 
 ALL = {"service_vip": "plaintext", "host_rewrite": "mutual_tls", "host_alias": "mutual_tls", "host_entry": "mutual_tls",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.switches import Switch
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.switches import PatchSet
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.openshift_router.profile import OpenshiftRouter
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import named
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
@@ -98,7 +98,7 @@ def test_a_host_that_an_older_route_has_is_refused(route: Obj, refused: bool) ->
     assert [item.code for item in ROUTER.chain_preflight(live(route), request())] == (["MLB617"] if refused else [])
 
 
-def switched(route: Obj, **wanted: Any) -> Switch:
+def switched(route: Obj, **wanted: Any) -> PatchSet:
     """What leads it to the gateway, asked as a plan asks."""
     router = data_plane("router-default", image="openshift/origin-haproxy-router:v4.0.0", where="openshift-ingress")
     cluster = live(router, route, service("shop"))
@@ -108,7 +108,7 @@ def switched(route: Obj, **wanted: Any) -> Switch:
 
 def test_a_route_is_led_to_the_gateway_by_its_own_fields() -> None:
     answer = switched(held("apps", tls={"termination": "edge"}), https_redirect=True)
-    assert {wish.path: wish.value for wish in answer.wishes} == {
+    assert {patch.path: patch.value for patch in answer.patches} == {
         ("spec", "to", "name"): "gateway-ingress-gateway", ("spec", "port"): {"targetPort": "gateway"},
         ("metadata", "annotations", "haproxy.router.openshift.io/set-forwarded-headers"): "replace",
         ("spec", "tls", "insecureEdgeTerminationPolicy"): "Redirect",
@@ -118,7 +118,7 @@ def test_a_route_is_led_to_the_gateway_by_its_own_fields() -> None:
 
 def test_a_route_that_speaks_tls_to_the_gateway() -> None:
     answer = switched(held("apps", tls={"termination": "edge"}), gateway=TLS, destination_ca=CA)
-    changed = {wish.path[-1]: wish.value for wish in answer.wishes if wish.path[1] == "tls"}
+    changed = {patch.path[-1]: patch.value for patch in answer.patches if patch.path[1] == "tls"}
     assert changed == {"termination": "reencrypt", "destinationCACertificate": CA}
 
 

@@ -18,12 +18,12 @@ from tests.unit.plugins.module_utils.balancers.support import (
     meshed,
     noted,
     outcomes,
+    patches,
     served_by,
     shown,
     switches,
     the,
     undeclared,
-    wishes,
 )
 from tests.unit.plugins.module_utils.support.cluster import Obj, backend, ingress, ingress_class, live, path
 
@@ -91,7 +91,7 @@ def test_what_is_served() -> None:
 
 def test_switches() -> None:
     routing, host = switches(cluster(*HTTP, plain()), POMERIUM)
-    assert wishes(routing) == {f"Ingress/a metadata.annotations.{PREFIX}/service_proxy_upstream": "true"} and host.wishes == ()
+    assert patches(routing) == {f"Ingress/a metadata.annotations.{PREFIX}/service_proxy_upstream": "true"} and host.patches == ()
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_switches() -> None:
 )  # fmt: skip
 def test_a_users_own_value_is_never_overwritten(item: Obj, which: int, said: str) -> None:
     answer = switches(cluster(*HTTP, item), POMERIUM)[which]
-    assert answer.wishes == () and said in answer.refusal
+    assert answer.patches == () and said in answer.refusal
 
 
 def test_one_annotation_is_enough() -> None:

@@ -19,7 +19,7 @@ CLASS, OWN = "kubernetes.io/ingress.class", "projectcontour.io/ingress.class"
 TO_GATEWAY = {"name": ALIAS, "port": 80}
 
 
-def keeper(done: Any, kind: str) -> Obj:
+def holder(done: Any, kind: str) -> Obj:
     found = done.body(kind, f"{ALIAS}-keeps-a")
     notes = found["metadata"]["annotations"]
     assert (found["metadata"]["namespace"], notes["meshlb.istio/ignore"], notes["meshlb.istio/routes-in"]) == (APPS, "true", APPS)
@@ -44,7 +44,7 @@ INGRESSES: dict[str, tuple[str, list[Obj], Obj, set[str], str]] = {
 
 @pytest.mark.parametrize(("vendor", "own", "item", "notes", "class_name"), INGRESSES.values(), ids=INGRESSES)
 def test_an_ingress_of_the_same_class(vendor: str, own: list[Obj], item: Obj, notes: set[str], class_name: str) -> None:
-    kept = keeper(led(cluster(*own, item), vendor), "Ingress")
+    kept = holder(led(cluster(*own, item), vendor), "Ingress")
     assert {key for key in kept["metadata"]["annotations"] if not key.startswith("meshlb")} == notes
     assert kept["spec"].get("ingressClassName", "") == class_name
     assert all(rule["host"].endswith(f".{ALIAS}.invalid") for rule in kept["spec"]["rules"])
@@ -82,7 +82,7 @@ RULES: dict[str, tuple[list[Obj], list[Obj]]] = {
 
 @pytest.mark.parametrize(("rules", "expected"), RULES.values(), ids=RULES)
 def test_an_http_proxy_with_the_same_upstreams(rules: list[Obj], expected: list[Obj]) -> None:
-    kept = keeper(led(cluster(*CONTOUR, test_contour.proxy(*rules, class_name="contour")), "contour"), "HTTPProxy")
+    kept = holder(led(cluster(*CONTOUR, test_contour.proxy(*rules, class_name="contour")), "contour"), "HTTPProxy")
     assert kept["spec"]["ingressClassName"] == "contour" and kept["spec"]["virtualhost"]["fqdn"].endswith(f".{ALIAS}.invalid")
     conditions = [rule.pop("conditions") for rule in kept["spec"]["routes"]]
     assert kept["spec"]["routes"] == expected and conditions == [[{"prefix": f"/{number}"}] for number in range(len(expected))]
@@ -92,7 +92,7 @@ def test_an_http_route_for_a_header_that_nobody_sends() -> None:
     rules = [gateways.rule(gateways.to_service("shop"), path="/"), gateways.rule(gateways.to_service("cart"), path="/cart")]
     own = [*CONTOUR, gateways.gateway_class("projectcontour.io/gateway-controller"), gateways.gateway(gateways.listener())]
     route = gateways.route("a", *rules)
-    kept = keeper(led(cluster(*own, route), "contour"), "HTTPRoute")["spec"]
+    kept = holder(led(cluster(*own, route), "contour"), "HTTPRoute")["spec"]
     assert (kept["parentRefs"], kept.get("hostnames")) == (route["spec"]["parentRefs"], route["spec"].get("hostnames"))
     (rule,) = kept["rules"]
     assert [(item["name"], item["port"]) for item in rule["backendRefs"]] == [("shop", 80), ("cart", 80), (ALIAS, 80)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import ServiceNeeds
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.sides import _service_wishes
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.sides import _service_patches
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.target import GatewayState, GatewayTarget
 
 from tests.unit.plugins.module_utils.support.cluster import port, service
@@ -29,6 +29,6 @@ TARGET = GatewayTarget("gw", "edge")
 ])  # fmt: skip
 def test_annotations(present: str | None, wanted: str, written: str | None, conflicts: int) -> None:
     there = service("gw", port("http2", 80), where="edge", annotations={KEY: present} if present else None)
-    wishes, findings = _service_wishes(GatewayState(TARGET, there), ServiceNeeds(annotations=((KEY, wanted),)))
-    assert [item.value for item in wishes] == ([written] if written else [])
+    patches, findings = _service_patches(GatewayState(TARGET, there), ServiceNeeds(annotations=((KEY, wanted),)))
+    assert [item.value for item in patches] == ([written] if written else [])
     assert [item.code for item in findings] == ["MLB609"] * conflicts

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import Treatment, read_gateway_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import BackendHandling, read_gateway_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Finding, LoadBalancer, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
@@ -39,7 +39,7 @@ def clusters(*objects: Obj) -> Snapshot:
     return live(namespace(EDGE), namespace(APPS, team="a"), SHOP, OTHER, gateway_class(CONTROLLER), *objects)
 
 
-def read(snapshot: Snapshot, decide: Any = lambda place: Treatment(), **more: Any) -> tuple[list[Route], list[Finding]]:
+def read(snapshot: Snapshot, decide: Any = lambda place: BackendHandling(), **more: Any) -> tuple[list[Route], list[Finding]]:
     found = read_gateway_routes(snapshot, BALANCER, {CONTROLLER}, decide, **more)
     return list(found.routes), list(found.findings)
 

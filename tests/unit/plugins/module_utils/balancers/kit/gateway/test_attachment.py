@@ -9,9 +9,9 @@ from copy import deepcopy
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, claim, release
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import Switch
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import PatchSet
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.hosts import rewrite_hosts
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import Place, Treatment
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import AttachPoint, BackendHandling
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ObjectRef, Upstream
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Proposal
@@ -34,8 +34,8 @@ from tests.unit.plugins.module_utils.support.cluster import APPS, EDGE, Obj, ann
 
 
 def test_what_the_vendor_says_of_a_backend() -> None:
-    said = Treatment("cluster_ip", "10.0.0.1", "mine", ("affinity",), "tls", False, "because")
-    places: list[Place] = []
+    said = BackendHandling("cluster_ip", "10.0.0.1", "mine", ("affinity",), "tls", False, "because")
+    places: list[AttachPoint] = []
     (found,) = routes(
         gateway(), route("a", rule(to_service("shop"), filters=[rewrite("x", path={})])), decide=lambda place: places.append(place) or said
     )
@@ -48,7 +48,7 @@ def test_what_the_vendor_says_of_a_backend() -> None:
 
 def test_a_backend_that_the_vendor_drops_is_a_finding() -> None:
     snapshot = clusters(gateway(), A)
-    assert [item.code for item in read(snapshot, lambda place: Treatment(dropped="because"))[1]] == ["MLB220"]
+    assert [item.code for item in read(snapshot, lambda place: BackendHandling(dropped="because"))[1]] == ["MLB220"]
 
 
 @pytest.mark.parametrize(
@@ -69,12 +69,12 @@ def test_hosts_of_several_backends_where_each_can_have_its_own() -> None:
     found = read(snapshot, per_backend_host=True)[0]
     assert {one.features for one in found} == {("weights",)}
     answer = rewrite_hosts(snapshot, found, per_backend=True)
-    assert {wish.path: wish.value for wish in answer.wishes} == {
+    assert {patch.path: patch.value for patch in answer.patches} == {
         ("spec", "rules", 0, "backendRefs", 0, "filters"): [modifier("X", "y"), rewrite(SHOP_NAME)],
         ("spec", "rules", 0, "backendRefs", 1, "filters"): [rewrite("other.apps.svc.cluster.local")],
     }
-    assert len(rewrite_hosts(snapshot, found[:1], per_backend=True).wishes) == 1
-    after = read(laid_over(snapshot, Proposal(answer.wishes)))[0]
+    assert len(rewrite_hosts(snapshot, found[:1], per_backend=True).patches) == 1
+    after = read(laid_over(snapshot, Proposal(answer.patches)))[0]
     assert [one.upstream.host for one in after] == [SHOP_NAME, "other.apps.svc.cluster.local"]
 
 
@@ -105,9 +105,9 @@ def test_setting_the_host(made: Obj, filters: list[Obj] | None, refusal: str) ->
     snapshot = clusters(gateway(), route("a", made))
     answer = rewrite_hosts(snapshot, read(snapshot)[0])
     assert (refusal in answer.refusal) if refusal else answer.refusal == ""
-    assert [item.value for item in answer.wishes] == ([filters] if filters else [])
+    assert [item.value for item in answer.patches] == ([filters] if filters else [])
     if not refusal:
-        view = laid_over(snapshot, Proposal(answer.wishes))
+        view = laid_over(snapshot, Proposal(answer.patches))
         assert {item.upstream.host for item in read(view)[0]} == {SHOP_NAME}
 
 
@@ -120,8 +120,8 @@ def test_only_rules_to_the_routes_backends_are_written() -> None:
     item = route("a", rule(to_service("other"), path="/x"), rule(to_service("shop"), path="/y"), rule(to_service("shop", 8080), path="/z"))
     snapshot = clusters(gateway(), item)
     wanted = [found for found in read(snapshot)[0] if found.path == "/y"]
-    assert [wish.path for wish in rewrite_hosts(snapshot, wanted).wishes] == [("spec", "rules", 1, "filters")]
-    assert rewrite_hosts(snapshot, wanted, lambda backend: "vip").wishes[0].value == [rewrite("vip")]
+    assert [patch.path for patch in rewrite_hosts(snapshot, wanted).patches] == [("spec", "rules", 1, "filters")]
+    assert rewrite_hosts(snapshot, wanted, lambda backend: "vip").patches[0].value == [rewrite("vip")]
 
 
 @pytest.mark.parametrize(
@@ -131,14 +131,14 @@ def test_kinds_that_cannot_set_a_host(kind: str, refusal: str) -> None:
     """A stream has none, so it is in nobody's way."""
     listened = gateway(listener(), listener("t", "TCP", 1), listener("s", "TLS", 2))
     snapshot = clusters(listened, route("a", TO_SHOP, kind=kind))
-    assert rewrite_hosts(snapshot, read(snapshot)[0]) == Switch(refusal=refusal)
+    assert rewrite_hosts(snapshot, read(snapshot)[0]) == PatchSet(refusal=refusal)
 
 
 def test_what_was_set_can_be_taken_back_though_weights_moved() -> None:
     item = route("a", rule(to_service("shop"), filters=[rewrite(path={"a": "b"})]), rule(to_service("other"), path="/x"))
     snapshot = clusters(gateway(), item)
     answer = rewrite_hosts(snapshot, read(snapshot)[0])
-    change = claim(item, "service_routing", {wish.path: wish.value for wish in answer.wishes}, ["edge/lb"], "why")
+    change = claim(item, "service_routing", {patch.path: patch.value for patch in answer.patches}, ["edge/lb"], "why")
     assert change is not None
     (changed,) = deepcopy(apply_changes(snapshot, [change]).all(f"HTTPRoute.{GROUP}"))
     changed["spec"]["rules"][1]["backendRefs"][0]["weight"] = 5

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import Place, Treatment
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import AttachPoint, BackendHandling
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, listener, rewrite, route, rule, to_service
 from tests.unit.plugins.module_utils.balancers.kit.gateway.support import (
@@ -108,8 +108,8 @@ def test_several_backends_are_a_canary_and_its_main_route() -> None:
 
 def test_a_mirror_gets_a_route_of_its_own() -> None:
     mirrored = rule(to_service("shop"), filters=[{"type": "RequestMirror", "requestMirror": {"backendRef": to_service("other")}}])
-    places: list[Place] = []
-    found = routes(gateway(), route("a", mirrored), decide=lambda place: places.append(place) or Treatment())
+    places: list[AttachPoint] = []
+    found = routes(gateway(), route("a", mirrored), decide=lambda place: places.append(place) or BackendHandling())
     assert [(item.backend.service, item.canary) for item in found] == [("shop", False), ("other", True)]
     assert [(place.service, place.mirror) for place in places] == [("shop", False), ("other", True)]
 

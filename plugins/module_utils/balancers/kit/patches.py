@@ -14,7 +14,7 @@ from ...core.model import ABSENT, Finding, Route
 from ...kube.objects import Obj, kind_key, ref_of, value_at
 from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Switch, Wish
+from ..contract.profile import FieldPatch, PatchSet
 
 Path = tuple["str | int", ...]
 Same = Callable[[Any, Any], bool]
@@ -24,11 +24,11 @@ def _equal(present: Any, wanted: Any) -> bool:
     return bool(present == wanted)
 
 
-class Wishes:
+class PatchBuilder:
     """The answer to "set this for these routes", field by field; one refusal or conflict makes the whole answer a refusal."""
 
     def __init__(self) -> None:
-        self._wishes: dict[tuple[Any, Path], Wish] = {}
+        self._patches: dict[tuple[Any, Path], FieldPatch] = {}
         self._conflicts: list[Finding] = []
         self._refusal = ""
 
@@ -50,7 +50,7 @@ class Wishes:
 
     def write(self, obj: Obj, path: Path, value: Any) -> None:
         """Set a field whatever is there: for values that are made out of what is there."""
-        self._wishes.setdefault((ref_of(obj), path), Wish(obj, path, value))
+        self._patches.setdefault((ref_of(obj), path), FieldPatch(obj, path, value))
 
     def conflict(self, obj: Obj, message: str) -> None:
         """A user's own value is in the way."""
@@ -62,11 +62,11 @@ class Wishes:
         """The vendor cannot do this; the first reason counts."""
         self._refusal = self._refusal or reason
 
-    def switch(self) -> Switch:
+    def switch(self) -> PatchSet:
         if self._conflicts:
             first = self._conflicts[0]
-            return Switch(refusal=f"{first.object}: {first.message}", findings=tuple(self._conflicts))
-        return Switch(refusal=self._refusal) if self._refusal else Switch(tuple(self._wishes.values()))
+            return PatchSet(refusal=f"{first.object}: {first.message}", findings=tuple(self._conflicts))
+        return PatchSet(refusal=self._refusal) if self._refusal else PatchSet(tuple(self._patches.values()))
 
 
 def object_of(snapshot: Snapshot, route: Route) -> Obj:

@@ -1,10 +1,10 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keepers: objects for requests that nobody makes, which name the former and the new upstream of a route as long as there is a chain.
+"""Upstream holders: objects for requests that nobody makes, which name the old and the new upstream of a route as long as it is chained.
 
 Some load balancers take an upstream away before the routes that use it, or get a new one's endpoints after its first route; a request
-in between is answered 503. With a keeper no upstream comes or goes at the moment of the switch.
+in between is answered 503. With a holder no upstream comes or goes at the moment of the switch.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ....kube import kinds
 from ....kube.objects import Obj, annotations_of, dig, name_of, namespace_of
 from ....kube.snapshot import Snapshot
 from ...contract.chain import ChainRequest
-from ...contract.switches import Switch
+from ...contract.switches import PatchSet
 from ..ingresses import CLASS_ANNOTATION, IGNORE, entries
 from .ingress import ROUTES_IN, alias_name
 
 
-def keeper(like: Obj, request: ChainRequest, spec: Obj, notes: tuple[str, ...] = (CLASS_ANNOTATION,)) -> Obj:
+def holder(like: Obj, request: ChainRequest, spec: Obj, notes: tuple[str, ...] = (CLASS_ANNOTATION,)) -> Obj:
     """An object of the same kind, namespace and class, and with the same annotations of these names."""
     own = {key: value for key, value in annotations_of(like).items() if key in notes}
     class_name = dig(like, "spec", "ingressClassName")
@@ -40,16 +40,16 @@ def keeper(like: Obj, request: ChainRequest, spec: Obj, notes: tuple[str, ...] =
     }
 
 
-def keeper_host(like: Obj, request: ChainRequest) -> str:
+def holder_host(like: Obj, request: ChainRequest) -> str:
     """A host that nobody asks for, and no other object has."""
     digest = hashlib.sha256(f"{like['kind']}/{namespace_of(like)}/{name_of(like)}".encode()).hexdigest()[:16]
     return f"{digest}.{alias_name(request.gateway)}.invalid"
 
 
-def with_ingress_keeper(
-    found: Switch, snapshot: Snapshot, routes: list[Route], request: ChainRequest, notes: tuple[str, ...] = (CLASS_ANNOTATION,)
-) -> Switch:
-    """The switch of an Ingress, and its keeper."""
+def with_ingress_holder(
+    found: PatchSet, snapshot: Snapshot, routes: list[Route], request: ChainRequest, notes: tuple[str, ...] = (CLASS_ANNOTATION,)
+) -> PatchSet:
+    """The switch of an Ingress, and its holder."""
     if found.refusal or not routes:
         return found
     ref = routes[0].object
@@ -60,13 +60,13 @@ def with_ingress_keeper(
             key = "number" if isinstance(entry.reference, int) else "name"
             services.append({"name": entry.service, "port": {key: entry.reference}})
     unique = [item for number, item in enumerate(services) if item not in services[:number]]
-    host = keeper_host(ingress, request)
+    host = holder_host(ingress, request)
     # A rule each: Contour behind a Gateway without a listener for TLS takes the first path of a rule alone.
     rules = [
         {"host": host, "http": {"paths": [{"path": f"/{number}", "pathType": "Exact", "backend": {"service": item}}]}}
         for number, item in enumerate(unique)
     ]
-    return replace(found, bodies=(*found.bodies, keeper(ingress, request, {"rules": rules}, notes)))
+    return replace(found, bodies=(*found.bodies, holder(ingress, request, {"rules": rules}, notes)))
 
 
 def http_route_spec(route: Obj, request: ChainRequest, kept: Iterable[tuple[str, list[Obj]]]) -> Obj:
@@ -75,7 +75,7 @@ def http_route_spec(route: Obj, request: ChainRequest, kept: Iterable[tuple[str,
     ``kept``: per rule the end of its path, and the upstreams that it names.
     """
     header = {"name": "meshlb-istio-keeps", "value": alias_name(request.gateway)}
-    host, hosts = keeper_host(route, request), dig(route, "spec", "hostnames")
+    host, hosts = holder_host(route, request), dig(route, "spec", "hostnames")
     rules = [
         {"matches": [{"path": {"type": "Exact", "value": f"/{host}{end}"}, "headers": [header]}], "backendRefs": upstreams}
         for end, upstreams in kept
