@@ -146,7 +146,7 @@ def main() -> None:
 
     def body() -> dict[str, Any]:
         session = start(module.params, module.check_mode, reading_kinds(), config_map_namespaces)
-        return {"changed": False, **describe(session.snapshot, module.params["namespaces"] or ())}
+        return {"changed": False, **describe(session.snapshot, session.registry, module.params["namespaces"] or ())}
 
     succeeded, result = outcome(body)
     if not succeeded:

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from ..balancers.contract.chain import Obj
-from ..balancers.contract.profile import FieldPatch
+from ..balancers.contract.switches import FieldPatch
 from ..core.model import Change, Finding, replace
 from ..kube import kinds
-from ..kube.objects import kind_key
+from ..kube.objects import Obj, kind_key
 from ..kube.snapshot import Snapshot
 from ..plan.chain.plan import ChainPlan
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY

@@ -16,14 +16,15 @@ from .azure_agc.profile import AzureAgc
 from .azure_agic.profile import AzureAgic
 from .azure_lb.profile import AzureLb
 from .cloudflare_tunnel.profile import CloudflareTunnel
+from .contract.profile import Profile
 from .digitalocean_lb.profile import DigitaloceanLb
 from .gke_gateway.profile import GkeGateway
 from .gke_ingress.profile import GkeIngress
 from .gke_neg.profile import GkeNeg
-from .kit.cloud.platform import Platform
+from .legacy import adapted
 from .oci_lb.profile import OciLb
 
-PLATFORMS: tuple[Platform, ...] = (
+PLATFORMS: tuple[Profile, ...] = tuple(adapted(item) for item in (
     AwsAlb(),
     AlibabaAlb(),
     AlibabaClb(),
@@ -37,4 +38,4 @@ PLATFORMS: tuple[Platform, ...] = (
     AzureAgc(),
     AzureAgic(),
     AzureLb(),
-)
+))

@@ -8,15 +8,12 @@ Imports are spelled out because Ansible ships to the managed host only what it c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from ..kube.snapshot import Snapshot
 from .apisix.profile import Apisix
 from .caddy.profile import Caddy
 from .cilium.profile import Cilium
 from .cloud_registry import PLATFORMS
 from .contour.profile import Contour
-from .contract.profile import Profile
+from .contract.profile import Profile, Registry
 from .easegress.profile import Easegress
 from .emissary.profile import Emissary
 from .envoy_gateway.profile import EnvoyGateway
@@ -29,6 +26,7 @@ from .higress.profile import Higress
 from .ingress_nginx.profile import IngressNginx
 from .kgateway.profile import Kgateway
 from .kong.profile import Kong
+from .legacy import adapted
 from .netscaler.profile import Netscaler
 from .nginx_gateway_fabric.profile import NginxGatewayFabric
 from .openshift_router.profile import OpenshiftRouter
@@ -39,7 +37,7 @@ from .tyk.profile import Tyk
 from .unknown.profile import Unknown
 from .voyager.profile import Voyager
 
-PROFILES: tuple[Profile, ...] = (
+PROFILES: tuple[Profile, ...] = tuple(adapted(item) for item in (
     IngressNginx(),
     F5Nginx(),
     Emissary(),
@@ -64,35 +62,6 @@ PROFILES: tuple[Profile, ...] = (
     F5Cis(),
     OpenshiftRouter(),
     NginxGatewayFabric(),
-)
-UNKNOWN = Unknown()
-
-
-def profiles_of(snapshot: Snapshot) -> tuple[Profile, ...]:
-    """All profiles that hold for a snapshot: the user's own first, then those of this collection, then platforms outside the cluster."""
-    return (*snapshot.source.profiles, *PROFILES, *PLATFORMS)
-
-
-def profile_of(snapshot: Snapshot, vendor: str) -> Profile:
-    """The profile of a vendor id; the unknown one where there is none."""
-    return next((item for item in profiles_of(snapshot) if item.id == vendor), UNKNOWN)
-
-
-def extra_kinds(own: Iterable[Profile] = ()) -> tuple[str, ...]:
-    """Kind keys that vendors (the user's ``own`` profiles too) read besides the common ones."""
-    return tuple(sorted({kind for item in (*own, *PROFILES, *PLATFORMS) for kind in item.kinds}))
-
-
-def named(snapshot: Snapshot, word: str) -> Profile | None:
-    """The profile that an id, or another name that a profile answers to, means; ``None`` where it means none."""
-    return next((item for item in profiles_of(snapshot) if word in (item.id, *item.also_called)), None)
-
-
-def check_kinds() -> tuple[str, ...]:
-    """Kind keys that say how a load balancer checks a Service."""
-    return tuple(sorted({kind for item in (*PROFILES, *PLATFORMS) for kind in item.check_kinds}))
-
-
-def chain_kinds() -> tuple[str, ...]:
-    """Kind keys that load balancers take on their side of a chain."""
-    return tuple(sorted({kind for item in (*PROFILES, *PLATFORMS) for kind in item.chain_kinds}))
+))
+UNKNOWN = adapted(Unknown())
+REGISTRY = Registry((*PROFILES, *PLATFORMS), UNKNOWN)

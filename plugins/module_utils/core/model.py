@@ -94,7 +94,8 @@ class Route:
 
     ``upstream_group`` is equal for routes that share one upstream inside the load balancer; ``features`` names what
     is in use on the route and would be lost by some strategies (``affinity``, ``canary``, ``weights``,
-    ``balancing``); ``settable`` is false where the load balancer has no switch for this route.
+    ``balancing``); ``settable`` is false where the load balancer has no switch for this route. ``own_mutual_tls``: why the load
+    balancer may speak the mesh's mutual TLS on this route without a sidecar, so that nothing is certain; empty where it does not.
     """
 
     load_balancer: tuple[str, str]
@@ -112,6 +113,7 @@ class Route:
     why_not_settable: str = ""
     ignored: bool = False
     pinned_strategy: str = ""
+    own_mutual_tls: str = ""
 
     @property
     def sort_key(self) -> tuple[Any, ...]:
@@ -189,7 +191,7 @@ class Mode:
 class LoadBalancer:
     """One load balancer: a workload that carries traffic, or a class where none is in the cluster.
 
-    ``settings`` is the vendor file's own notebook (its ConfigMap's name and the like): nobody else reads it.
+    ``settings`` is what it was started with, as a value of its own profile's: nobody else reads it.
     """
 
     name: str
@@ -207,7 +209,7 @@ class LoadBalancer:
     pod_labels: tuple[tuple[str, str], ...] = ()
     pod_annotations: tuple[tuple[str, str], ...] = ()
     service_account: str = "default"
-    settings: tuple[tuple[str, Any], ...] = ()
+    settings: Any = field(default=None, compare=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -221,7 +223,7 @@ class LoadBalancer:
         return dict(self.modes)[name]
 
     def setting(self, name: str, default: Any = None) -> Any:
-        return dict(self.settings).get(name, default)
+        return (self.settings or {}).get(name, default)
 
     def to_result(self, routes: tuple[Route, ...] = ()) -> dict[str, Any]:
         workload = self.workload

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..balancers.contract.profile import Profile
+from ..balancers.contract.profile import Profile, Registry
+from ..balancers.kit.chain.answers import about_chaining
 from ..balancers.kit.ingresses import class_of
-from ..balancers.registry import UNKNOWN, profiles_of
+from ..balancers.kit.recognition import claims_class
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Mode, ObjectRef
 from ..istio.pods import by_namespace
@@ -33,9 +34,9 @@ def controller_of(ingress_class: Obj) -> str:
     return str(dig(ingress_class, "spec", "controller", default=""))
 
 
-def owner_of(snapshot: Snapshot, ingress_class: Obj) -> Profile | None:
+def owner_of(registry: Registry, ingress_class: Obj) -> Profile | None:
     """The profile whose controller an IngressClass names."""
-    return next((item for item in profiles_of(snapshot) if item.claims_controller(controller_of(ingress_class))), None)
+    return next((item for item in registry.profiles if claims_class(item.recogniser.classes, controller_of(ingress_class))), None)
 
 
 def workload_behind(snapshot: Snapshot, ingress_class: Obj, taken: set[ObjectRef]) -> tuple[Obj, str] | None:
@@ -86,30 +87,30 @@ def _is_taken(workload: Obj, taken: set[ObjectRef]) -> bool:
     return any((item.kind, item.namespace, item.name) == own for item in taken)
 
 
-def without_workload(ingress_class: Obj) -> LoadBalancer:
+def without_workload(unknown: Profile, ingress_class: Obj) -> LoadBalancer:
     """The load balancer of a class behind which no workload was found: it may be outside the cluster."""
     reason = "nothing is known of the workload behind this class"
     return LoadBalancer(
-        name=name_of(ingress_class), namespace="", vendor=UNKNOWN.id, title=UNKNOWN.title, placement="external",
+        name=name_of(ingress_class), namespace="", vendor=unknown.about.id, title=unknown.about.title, placement="external",
         classes=(name_of(ingress_class),), confidence="possible",
         evidence=(f"IngressClass {name_of(ingress_class)} has controller {controller_of(ingress_class)}",),
         modes=(
             ("standalone_plaintext", Mode(True, "it reaches backends that accept plaintext")),
             ("standalone_mtls", Mode(False, reason, (reason,))),
-            ("chained", Mode(True, UNKNOWN.about_chaining())),
+            ("chained", Mode(True, about_chaining(unknown.chain))),
         ),
     )
 
 
-def about_unknown(snapshot: Snapshot, item: LoadBalancer) -> Iterator[Finding]:
+def about_unknown(snapshot: Snapshot, registry: Registry, item: LoadBalancer) -> Iterator[Finding]:
     """Why the load balancer of a class is not known, per class."""
     for name in item.classes:
         found = snapshot.get(kinds.INGRESS_CLASS, "", name) or {}
         controller, ref = controller_of(found), ObjectRef("networking.k8s.io/v1", "IngressClass", "", name)
-        owner = owner_of(snapshot, found)
+        owner = owner_of(registry, found)
         if owner is not None:
             yield finding(
-                "MLB106", f"IngressClass {name} names {owner.title}'s controller {controller!r}, but no workload of it was found; "
+                "MLB106", f"IngressClass {name} names {owner.about.title}'s controller {controller!r}, but no workload of it was found; "
                 "another controller may claim that name", ref,
             )
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from ..balancers.contract.profile import Registry
 from ..core.findings import finding
 from ..core.model import Finding, Route
 from ..istio.mesh import read_mesh
@@ -16,11 +17,11 @@ from .load_balancers import detect
 from .routes import read_routes
 
 
-def describe(snapshot: Snapshot, namespaces: Collection[str] = ()) -> dict[str, Any]:
+def describe(snapshot: Snapshot, registry: Registry, namespaces: Collection[str] = ()) -> dict[str, Any]:
     """Return ``{load_balancers, mesh, findings}`` as the lb_info module gives them."""
-    found, findings = detect(snapshot)
+    found, findings = detect(snapshot, registry)
     shown = [item for item in found if not namespaces or item.namespace in namespaces]
-    routes, about_routes = read_routes(snapshot, shown)
+    routes, about_routes = read_routes(snapshot, registry, shown)
     of: dict[tuple[str, str], list[Route]] = {}
     for route in routes:
         of.setdefault(route.load_balancer, []).append(route)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..balancers.contract.profile import Profile, Recognition
-from ..balancers.registry import UNKNOWN, profile_of, profiles_of
+from ..balancers.contract.profile import Profile, Registry
+from ..balancers.contract.recognition import Recognition
+from ..balancers.kit.chain.answers import about_chaining
+from ..balancers.kit.recognition import recognise
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Mode, ObjectRef, replace
 from ..istio.blockers import injection_blockers
@@ -26,38 +28,38 @@ from .outside import outside
 _CONFIDENCE = {"possible": 0, "likely": 1, "certain": 2}
 
 
-def detect(snapshot: Snapshot) -> tuple[list[LoadBalancer], list[Finding]]:
+def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], list[Finding]]:
     """Return the load balancers (sorted by namespace and name) and what is remarkable about them."""
-    found = [_load_balancer(snapshot, *match) for match in recognised(snapshot)]
-    found += list(outside(snapshot, found))
-    found += list(_unknown(snapshot, found))
+    found = [_load_balancer(snapshot, *match) for match in recognised(snapshot, registry)]
+    found += list(outside(snapshot, registry, found))
+    found += list(_unknown(snapshot, registry, found))
     found.sort(key=lambda item: item.key)
     findings = [*_conflicts(found), *about_network(snapshot)]
     for item in found:
-        findings += profile_of(snapshot, item.vendor).notices(snapshot, item)
-        if item.vendor == UNKNOWN.id:
-            findings += about_unknown(snapshot, item)
+        findings += registry.get(item.vendor).instance.notices(snapshot, item)
+        if item.vendor == registry.unknown.about.id:
+            findings += about_unknown(snapshot, registry, item)
     return found, findings
 
 
-def recognised(snapshot: Snapshot) -> Iterator[tuple[Obj, Profile, Recognition]]:
+def recognised(snapshot: Snapshot, registry: Registry) -> Iterator[tuple[Obj, Profile, Recognition]]:
     """Workloads that are a known vendor's data plane."""
     for kind in kinds.WORKLOADS:
         for workload in snapshot.all(kind):
             best: tuple[Profile, Recognition] | None = None
-            for profile in profiles_of(snapshot):
-                match = profile.recognise(workload)
+            for profile in registry.profiles:
+                match = recognise(profile.recogniser, workload)
                 if match is not None and (best is None or _strength(match) > _strength(best[1])):
                     best = (profile, match)
             if best is not None:
                 yield (workload, *best)
 
 
-def config_map_namespaces(snapshot: Snapshot) -> set[str]:
+def config_map_namespaces(snapshot: Snapshot, registry: Registry) -> set[str]:
     """Namespaces whose ConfigMaps a reading needs: the mesh's, the network's, and those of the load balancers recognised."""
     wanted = {*mesh_namespaces(snapshot), *network_namespaces(snapshot)}
-    for workload, profile, match in recognised(snapshot):
-        wanted.update(profile.config_map_namespaces(workload, match.container))
+    for workload, profile, match in recognised(snapshot, registry):
+        wanted.update(profile.instance.config_maps(workload, match.container))
     return wanted
 
 
@@ -73,9 +75,9 @@ def _load_balancer(snapshot: Snapshot, workload: Obj, profile: Profile, match: R
     made = LoadBalancer(
         name=name_of(workload),
         namespace=namespace,
-        vendor=profile.id,
-        title=profile.title,
-        placement="node" if on_host else profile.placement,
+        vendor=profile.about.id,
+        title=profile.about.title,
+        placement="node" if on_host else profile.about.placement,
         version=match.version,
         workload=ref_of(workload),
         confidence=match.confidence,
@@ -84,12 +86,17 @@ def _load_balancer(snapshot: Snapshot, workload: Obj, profile: Profile, match: R
         pod_labels=tuple(sorted(labels_of(shown).items())),
         pod_annotations=tuple(sorted(annotations_of(shown).items())),
         service_account=str(dig(template, "spec", "serviceAccountName", default="default")),
-        settings=tuple(sorted(profile.settings(snapshot, workload, match.container).items())),
+        settings=profile.instance.settings(snapshot, workload, match.container),
     )
-    blockers = injection_blockers(snapshot, namespace, template) + profile.blockers(snapshot, workload)
-    classes = profile.classes(snapshot, made)
+    blockers = injection_blockers(snapshot, namespace, template) + _own_blockers(profile, workload)
+    classes = profile.instance.classes(snapshot, made)
     evidence = made.evidence + tuple(_class_evidence(snapshot, classes))
     return replace(made, classes=classes, evidence=evidence, modes=_modes(blockers, profile))
+
+
+def _own_blockers(profile: Profile, workload: Obj) -> tuple[str, ...]:
+    forbidden = (profile.about.forbids_injection,) if profile.about.forbids_injection else ()
+    return forbidden + profile.instance.blockers(workload)
 
 
 def _class_evidence(snapshot: Snapshot, classes: tuple[str, ...]) -> Iterator[str]:
@@ -106,25 +113,25 @@ def _modes(blockers: tuple[str, ...], profile: Profile) -> tuple[tuple[str, Mode
     return (
         ("standalone_plaintext", Mode(True, "it reaches backends that accept plaintext (PERMISSIVE, or without a sidecar)")),
         ("standalone_mtls", mtls),
-        ("chained", Mode(True, profile.about_chaining())),
+        ("chained", Mode(True, about_chaining(profile.chain))),
     )
 
 
-def _unknown(snapshot: Snapshot, found: list[LoadBalancer]) -> Iterator[LoadBalancer]:
+def _unknown(snapshot: Snapshot, registry: Registry, found: list[LoadBalancer]) -> Iterator[LoadBalancer]:
     """What is behind the classes that nothing known serves; several classes may belong to one workload."""
     taken = {item.workload for item in found if item.workload}
     made: dict[ObjectRef, LoadBalancer] = {}
     for item in unserved_classes(snapshot, {name for other in found for name in other.classes}):
         # A class of a known vendor without that vendor's workload is not guessed at: somebody else may claim its name.
-        behind = None if owner_of(snapshot, item) else workload_behind(snapshot, item, taken)
+        behind = None if owner_of(registry, item) else workload_behind(snapshot, item, taken)
         if behind is None:
-            yield without_workload(item)
+            yield without_workload(registry.unknown, item)
             continue
         workload, evidence = behind
         earlier = made.get(ref_of(workload))
         classes = (*(earlier.classes if earlier else ()), name_of(item))
         match = Recognition("possible", (evidence,), {})
-        made[ref_of(workload)] = replace(_load_balancer(snapshot, workload, UNKNOWN, match), classes=classes)
+        made[ref_of(workload)] = replace(_load_balancer(snapshot, workload, registry.unknown, match), classes=classes)
     yield from made.values()
 
 

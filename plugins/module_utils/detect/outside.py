@@ -7,58 +7,60 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..balancers.contract.profile import Confidence, Profile, Recognition, Trace, recognise_container
+from ..balancers.contract.profile import Profile, Registry
+from ..balancers.contract.recognition import Confidence, Recognition, Trace
+from ..balancers.kit.chain.answers import about_chaining
 from ..balancers.kit.gateway.attachment import GATEWAY_CLASS
-from ..balancers.registry import profiles_of
+from ..balancers.kit.recognition import claims_class, recognise_container
 from ..core.model import LoadBalancer, Mode
 from ..kube import kinds
 from ..kube.objects import Obj, containers_of, dig, name_of, namespace_of, pod_template
 from ..kube.snapshot import Snapshot
 
 
-def outside(snapshot: Snapshot, found: Iterable[LoadBalancer]) -> Iterator[LoadBalancer]:
+def outside(snapshot: Snapshot, registry: Registry, found: Iterable[LoadBalancer]) -> Iterator[LoadBalancer]:
     """One load balancer per profile of this sort that the cluster tells of, and whose workload was not found in it."""
     recognised = list(found)
     served = {name for item in recognised for name in item.classes}
-    for profile in profiles_of(snapshot):
-        if not profile.outside:
+    for profile in registry.profiles:
+        if not profile.about.outside:
             continue
-        here = any(item.vendor == profile.id for item in recognised)
+        here = any(item.vendor == profile.about.id for item in recognised)
         classes = [item for item in _classes(snapshot, profile) if name_of(item) not in served]
         controllers = [] if here else list(_controllers(snapshot, profile))
-        traces = () if here else profile.traces(snapshot)
+        traces = () if here else profile.recogniser.traces(snapshot)
         if classes or controllers or traces:
-            yield _made(profile, classes, controllers, traces, able_to_more(snapshot))
+            yield _made(profile, classes, controllers, traces, able_to_more(registry))
 
 
 def _classes(snapshot: Snapshot, profile: Profile) -> Iterator[Obj]:
     for item in snapshot.all(kinds.INGRESS_CLASS):
-        if profile.claims_controller(str(dig(item, "spec", "controller", default=""))):
+        if claims_class(profile.recogniser.classes, str(dig(item, "spec", "controller", default=""))):
             yield item
     for item in snapshot.all(GATEWAY_CLASS):
-        if dig(item, "spec", "controllerName") in profile.gateway_controllers:
+        if dig(item, "spec", "controllerName") in profile.recogniser.gateway_classes:
             yield item
 
 
 def _controllers(snapshot: Snapshot, profile: Profile) -> Iterator[tuple[Obj, Recognition]]:
-    if profile.controller_signs is None:
+    if profile.recogniser.controller is None:
         return
     for kind in kinds.WORKLOADS:
         for workload in snapshot.all(kind):
             template = pod_template(workload)
             for container in containers_of(template):
-                match = recognise_container(profile.controller_signs, container, template)
+                match = recognise_container(profile.recogniser.controller, container, template)
                 if match is not None:
                     yield workload, match
 
 
-def able_to_more(snapshot: Snapshot) -> str:
+def able_to_more(registry: Registry) -> str:
     """The platforms outside of the cluster that can speak the mesh's mutual TLS all the same."""
-    return " and ".join(item.title for item in profiles_of(snapshot) if item.outside and _speaks_mutual_tls(item))
+    return " and ".join(item.about.title for item in registry.profiles if item.about.outside and _speaks_mutual_tls(item))
 
 
 def _speaks_mutual_tls(profile: Profile) -> bool:
-    return bool(profile.chain.proof) and profile.chain.standalone_mtls.startswith("yes")
+    return profile.chain is not None and profile.chain.facts.standalone_mtls.possible
 
 
 def _made(
@@ -70,9 +72,10 @@ def _made(
     evidence += [text for dummy, match in controllers for text in match.evidence] + [item.text for item in traces]
     sure: list[Confidence] = ["certain"] if first else ["likely"] if classes else []
     return LoadBalancer(
-        name=names[0] if names else name_of(first[0]) if first else profile.id,
+        name=names[0] if names else name_of(first[0]) if first else profile.about.id,
         namespace="" if names or not first else namespace_of(first[0]),
-        vendor=profile.id, title=profile.title, placement="external" if profile.placement == "in_cluster" else profile.placement,
+        vendor=profile.about.id, title=profile.about.title,
+        placement="external" if profile.about.placement == "in_cluster" else profile.about.placement,
         version=first[1].version if first else "", classes=tuple(names),
         confidence=max([*sure, *(item.confidence for item in traces)], key=_RANK.index),
         evidence=tuple(dict.fromkeys(evidence)), modes=_modes(profile, more),
@@ -84,17 +87,18 @@ _RANK: list[Confidence] = ["possible", "likely", "certain"]
 
 
 def _modes(profile: Profile, more: str) -> tuple[tuple[str, Mode], ...]:
-    facts = profile.chain
-    known = bool(facts.proof)
+    facts = profile.chain.facts if profile.chain else None
     own = _speaks_mutual_tls(profile)
-    without = f"a sidecar is not possible: {profile.outside}; of load balancers outside of the cluster {more} can do more"
+    without = f"a sidecar is not possible: {profile.about.outside}; of load balancers outside of the cluster {more} can do more"
     return (
         ("standalone_plaintext", Mode(
-            not (known and facts.standalone.startswith("no")),
-            f"{facts.standalone}; {_STRICT}" if known else "it reaches backends that accept plaintext",
+            facts is None or facts.standalone.possible,
+            f"{facts.standalone.text}; {_STRICT}" if facts else "it reaches backends that accept plaintext",
         )),
-        ("standalone_mtls", Mode(own, facts.standalone_mtls if own else without, () if own else (profile.outside,))),
-        ("chained", Mode(True, profile.about_chaining(), facts.cannot)),
+        ("standalone_mtls", Mode(
+            own, facts.standalone_mtls.text if facts and own else without, () if own else (profile.about.outside,),
+        )),
+        ("chained", Mode(True, about_chaining(profile.chain), facts.cannot if facts else ())),
     )
 
 

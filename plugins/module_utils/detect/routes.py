@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..balancers.registry import profile_of
+from ..balancers.contract.profile import Registry
 from ..core.model import Finding, LoadBalancer, ObjectRef, Route
 from ..kube.snapshot import Snapshot
 
 
 def read_routes(
-    snapshot: Snapshot, load_balancers: Iterable[LoadBalancer], only: frozenset[ObjectRef] | None = None
+    snapshot: Snapshot, registry: Registry, load_balancers: Iterable[LoadBalancer], only: frozenset[ObjectRef] | None = None
 ) -> tuple[list[Route], list[Finding]]:
     """All routes, sorted, and what is remarkable about them; ``only`` limits the reading to these objects."""
     routes: list[Route] = []
     findings: list[Finding] = []
     for item in load_balancers:
-        reading = profile_of(snapshot, item.vendor).routes(snapshot, item, only)
-        routes += reading.routes
-        findings += reading.findings
+        for reader in registry.get(item.vendor).routes:
+            reading = reader.read(snapshot, item, only)
+            routes += reading.routes
+            findings += reading.findings
     return sorted(routes, key=lambda route: route.sort_key), findings

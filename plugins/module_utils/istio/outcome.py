@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..balancers.registry import profile_of
 from ..core.model import LoadBalancer, Outcome, Route, replace
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, selects
@@ -81,10 +80,8 @@ def predict(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, *, si
     request = Request(route, service, port, endpoints(snapshot, service, port))
     if not request.endpoints:
         return Outcome("unknown", "no pods are known behind the Service")
-    if load_balancer.workload is None:
-        own = profile_of(snapshot, load_balancer.vendor).own_mutual_tls(snapshot, route)
-        if own:
-            return Outcome("unknown", own)
+    if load_balancer.workload is None and route.own_mutual_tls:
+        return Outcome("unknown", route.own_mutual_tls)
     if not (load_balancer.sidecar.present if sidecar is None else sidecar):
         return _without_sidecar(snapshot, request)
     return _with_sidecar(snapshot, load_balancer, request)

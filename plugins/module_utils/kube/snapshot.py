@@ -10,7 +10,7 @@ added or gone; it costs as much as what changes, which is what lets the planner 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from .objects import Obj, kind_key, name_of, namespace_of
@@ -25,8 +25,7 @@ class Source:
     """Where the objects come from. ``live`` is false for a folder of manifests.
 
     ``available`` holds the kind keys that the API serves (empty for manifests: every kind counts as available), and
-    ``denied`` those that may not be read, with the API's sentence. ``profiles`` are the load balancer profiles that the
-    user gave along with what is to be read; only ``balancers.registry`` looks at them.
+    ``denied`` those that may not be read, with the API's sentence.
     """
 
     live: bool = True
@@ -34,7 +33,6 @@ class Source:
     version: str = ""
     available: frozenset[str] = frozenset()
     denied: dict[str, str] = field(default_factory=dict)
-    profiles: tuple[Any, ...] = ()
 
 
 class Snapshot:
@@ -48,12 +46,6 @@ class Snapshot:
         for obj in objects:
             kind = kind_key(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
             self._kinds.setdefault(kind, {})[(namespace_of(obj), name_of(obj))] = obj
-
-    def with_profiles(self, profiles: tuple[Any, ...]) -> Snapshot:
-        """The same snapshot, read with the user's own profiles."""
-        if profiles:
-            self.source = replace(self.source, profiles=profiles)
-        return self
 
     def all(self, kind: str) -> list[Obj]:
         """All objects of a kind, in the order in which they were read."""

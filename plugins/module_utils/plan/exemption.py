@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..balancers.contract.chain import STATUS_PORT, ChainRequest, CheckTarget, GatewayTarget, HealthCheck, LoadBalancerSide
-from ..balancers.contract.profile import FieldPatch, Profile
-from ..balancers.registry import profile_of
+from ..balancers.contract.chain import STATUS_PORT, ChainFacts, ChainRequest, CheckTarget, GatewayTarget, HealthCheck, LoadBalancerSide
+from ..balancers.contract.profile import Profile, Registry
+from ..balancers.contract.switches import FieldPatch
 from ..core.findings import finding
 from ..core.model import ABSENT, Finding, LoadBalancer, RoutePlan, replace
 from ..detect.outside import able_to_more
@@ -46,30 +46,38 @@ class Opening:
         return f"port {self.port} of the pods behind {self.namespace}/{dig(self.service, 'metadata', 'name')}"
 
 
-def is_outside(snapshot: Snapshot, load_balancer: LoadBalancer) -> bool:
+def is_outside(registry: Registry, load_balancer: LoadBalancer) -> bool:
     """Whether it is outside of the mesh for good: outside of the cluster, or a platform's own pods, which can have no sidecar."""
-    profile = profile_of(snapshot, load_balancer.vendor)
+    profile = registry.get(load_balancer.vendor)
+    if profile.chain is None:
+        return False
     mutual = dict(load_balancer.modes).get("standalone_mtls")
-    never = profile.chain.standalone_mtls.startswith("no") and mutual is not None and not mutual.supported
-    return bool(profile.chain.proof) and (bool(profile.outside) or never)
+    never = not profile.chain.facts.standalone_mtls.possible and mutual is not None and not mutual.supported
+    return bool(profile.about.outside) or never
 
 
-def about_outside(snapshot: Snapshot, plan: RoutingPlan, load_balancers: Iterable[LoadBalancer]) -> Iterator[Finding]:
+def about_outside(
+    snapshot: Snapshot, registry: Registry, plan: RoutingPlan, load_balancers: Iterable[LoadBalancer]
+) -> Iterator[Finding]:
     """For each platform: how many of its routes work, which are refused, and what an exemption would open."""
     for item in load_balancers:
         own = [entry for entry in plan.routes if entry.route.load_balancer == item.key]
-        if not own or not is_outside(snapshot, item):
+        if not own or not is_outside(registry, item):
             continue
-        profile = profile_of(snapshot, item.vendor)
         refused = [entry for entry in own if entry.before.verdict in ("refused", "mixed")]
         working = sum(1 for entry in own if entry.before.verdict == "plaintext")
         text = f"{item.label}: {working} of {len(own)} routes work without mutual TLS"
         if refused:
             opened = sorted({opening.label for opening in openings(snapshot, refused)})
             text += f", {len(refused)} are refused; strict_exemption would open {', '.join(opened) or 'nothing that is known'}"
-        mutual = profile.chain.standalone_mtls
-        more = "" if mutual.startswith("yes") else f" ({able_to_more(snapshot)} can)"
-        yield finding("MLB614", f"{text}. Standalone with mutual TLS: {mutual}{more}.")
+        mutual = _facts(registry, item).standalone_mtls
+        more = "" if mutual.possible else f" ({able_to_more(registry)} can)"
+        yield finding("MLB614", f"{text}. Standalone with mutual TLS: {mutual.text}{more}.")
+
+
+def _facts(registry: Registry, load_balancer: LoadBalancer) -> ChainFacts:
+    side = registry.get(load_balancer.vendor).chain
+    return side.facts if side else ChainFacts()
 
 
 def openings(snapshot: Snapshot, plans: Sequence[RoutePlan]) -> list[Opening]:
@@ -91,9 +99,11 @@ def openings(snapshot: Snapshot, plans: Sequence[RoutePlan]) -> list[Opening]:
     ]
 
 
-def with_exemptions(snapshot: Snapshot, plan: RoutingPlan, load_balancers: Sequence[LoadBalancer]) -> RoutingPlan:
+def with_exemptions(
+    snapshot: Snapshot, registry: Registry, plan: RoutingPlan, load_balancers: Sequence[LoadBalancer]
+) -> RoutingPlan:
     """The plan with the least exemption, and the health check, for every route of a platform that is refused."""
-    by_key = {item.key: item for item in load_balancers if is_outside(snapshot, item)}
+    by_key = {item.key: item for item in load_balancers if is_outside(registry, item)}
     refused = [
         entry for entry in plan.routes if entry.route.load_balancer in by_key and entry.after.verdict in ("refused", "mixed")
     ]
@@ -107,7 +117,7 @@ def with_exemptions(snapshot: Snapshot, plan: RoutingPlan, load_balancers: Seque
         proposals.append((proposal, names))
         findings.append(finding("MLB615", f"{opening.label} would take plaintext of everybody, for {', '.join(names)}"))
         for key in sorted({entry.route.load_balancer for entry in opening.plans}):
-            check, about = _health(snapshot, profile_of(snapshot, by_key[key].vendor), opening)
+            check, about = _health(snapshot, registry.get(by_key[key].vendor), opening)
             proposals.append((check, (by_key[key].label,)))
             findings += about
     after = snapshot.overlay(put)
@@ -152,9 +162,8 @@ def _health(snapshot: Snapshot, profile: Profile, opening: Opening) -> tuple[Pro
     # Who checks a Service's port by itself is told which one, and who is made of several kinds, of which.
     route = opening.plans[0].route
     asked = {"service_port": route.backend.port, "front": FRONTS.get(route.object.kind, "")}
-    answer: LoadBalancerSide = profile.health_check(
-        target, ChainRequest(name=object_name(f"meshlb-{name}", 50), gateway=gateway, options=asked)
-    )
+    request = ChainRequest(name=object_name(f"meshlb-{name}", 50), gateway=gateway, options=asked)
+    answer = profile.health.check(target, request) if profile.health else LoadBalancerSide(check=target.check)
     if answer.refusal:
         return Proposal(), [finding("MLB613", f"health check of {opening.namespace}/{name}: {answer.refusal}", ref_of(opening.service))]
     patches, findings = [], [finding("MLB613", step) for step in answer.steps]

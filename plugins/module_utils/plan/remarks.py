@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..balancers.registry import profile_of
+from ..balancers.contract.profile import Profile, Registry
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Outcome, Route
 from ..istio.blockers import outbound_gaps
@@ -87,11 +87,11 @@ def _about_backend(context: Context, route: Route, where: str) -> Iterator[Findi
         yield finding("MLB214", f"{where}: its TLS mode is {mode}", route.object)
 
 
-def about_load_balancer(snapshot: Snapshot, load_balancer: LoadBalancer) -> Iterator[Finding]:
+def about_load_balancer(snapshot: Snapshot, registry: Registry, load_balancer: LoadBalancer) -> Iterator[Finding]:
     """What stands between a load balancer and mutual TLS on all of its routes."""
     mode = load_balancer.mode("standalone_mtls")
-    profile = profile_of(snapshot, load_balancer.vendor)
-    if profile.outside and profile.chain.proof:
+    profile = registry.get(load_balancer.vendor)
+    if profile.about.outside and profile.chain is not None:
         # What holds for platforms outside of the cluster is said with their routes.
         return
     if not load_balancer.sidecar.present:
@@ -106,12 +106,12 @@ def about_load_balancer(snapshot: Snapshot, load_balancer: LoadBalancer) -> Iter
             load_balancer.workload,
         )
     template = {"metadata": {"annotations": dict(load_balancer.pod_annotations)}}
-    for gap in outbound_gaps(template, _own_annotations(snapshot, load_balancer)):
+    for gap in outbound_gaps(template, _own_annotations(snapshot, profile, load_balancer)):
         yield finding("MLB304", f"{load_balancer.label} is annotated {gap}", load_balancer.workload)
 
 
-def _own_annotations(snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[tuple[str, str], ...]:
+def _own_annotations(snapshot: Snapshot, profile: Profile, load_balancer: LoadBalancer) -> tuple[tuple[str, str], ...]:
     """What this kind of load balancer's sidecar is told besides the usual (to leave its own control plane's ports alone)."""
     ref = load_balancer.workload
     workload = snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
-    return profile_of(snapshot, load_balancer.vendor).sidecar_target(snapshot, workload).annotations if workload else ()
+    return profile.instance.sidecar_target(snapshot, workload).annotations if workload else ()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..balancers.contract.profile import Registry
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Outcome, Route, RoutePlan, replace
 from ..detect.routes import read_routes
@@ -49,7 +50,7 @@ class RoutingPlan:
 
 
 def plan_routes(
-    live: Snapshot, original: Snapshot, load_balancers: Sequence[LoadBalancer], options: Options,
+    live: Snapshot, original: Snapshot, registry: Registry, load_balancers: Sequence[LoadBalancer], options: Options,
     is_owned: Callable[[Any], bool],
 ) -> RoutingPlan:
     """Plan all routes of the load balancers.
@@ -58,16 +59,16 @@ def plan_routes(
     finds the same plan. ``is_owned`` tells whether an object (or ``None``) was made by this collection.
     """
     by_key = {item.key: item for item in load_balancers}
-    current, findings = read_routes(live, [item for item in load_balancers if options.chosen(item.key)])
-    others, dummy = read_routes(live, [item for item in load_balancers if not options.chosen(item.key)])
-    routes, dummy = read_routes(original, load_balancers)
+    current, findings = read_routes(live, registry, [item for item in load_balancers if options.chosen(item.key)])
+    others, dummy = read_routes(live, registry, [item for item in load_balancers if not options.chosen(item.key)])
+    routes, dummy = read_routes(original, registry, load_balancers)
     now = {route_identity(route): route for route in (*current, *others)}
     plans: list[RoutePlan] = []
     proposals: list[tuple[Proposal, tuple[str, ...]]] = []
     # A route that was not selected is planned around, like one that asks to be ignored.
-    raw = raw_ports(Context(original, by_key, tuple(routes)))
+    raw = raw_ports(Context(original, registry, by_key, tuple(routes)))
     for unit in units(route if options.concerns(route) else replace(route, ignored=True) for route in routes):
-        context = Context(original, by_key, unit, raw)
+        context = Context(original, registry, by_key, unit, raw)
         outcomes, unit_plans, proposal, remarks = _plan_unit(context, live, options, is_owned)
         for item in unit_plans:
             route = now.get(route_identity(item.route), item.route)
@@ -77,7 +78,7 @@ def plan_routes(
         if proposal.size:
             proposals.append((proposal, tuple(sorted({route.load_balancer_name for route in unit if outcomes.get(route)}))))
     shown = sorted((item for item in plans if options.concerns(item.route)), key=lambda item: item.route.sort_key)
-    about = [remark for item in load_balancers if options.chosen(item.key) for remark in about_load_balancer(live, item)]
+    about = [remark for item in load_balancers if options.chosen(item.key) for remark in about_load_balancer(live, registry, item)]
     return RoutingPlan(tuple(shown), tuple(proposals), tuple([*about, *findings]))
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..balancers.contract.profile import SidecarTarget
-from ..balancers.registry import profile_of
+from ..balancers.contract.instances import SidecarTarget
+from ..balancers.contract.profile import Registry
 from ..core.errors import MeshlbError
 from ..core.model import ABSENT, LoadBalancer
 from ..istio.injection import EXCLUDE_INBOUND_PORTS, INCLUDE_INBOUND_PORTS, INJECT, INJECTION, REVISION, TLS_MODE
@@ -44,9 +44,9 @@ def refused(load_balancer: LoadBalancer, reasons: list[str]) -> MeshlbError:
     return MeshlbError(message, CHAINED, load_balancer.workload, details)
 
 
-def target_of(snapshot: Snapshot, load_balancer: LoadBalancer, workload: Obj) -> SidecarTarget:
+def target_of(snapshot: Snapshot, registry: Registry, load_balancer: LoadBalancer, workload: Obj) -> SidecarTarget:
     """Where the pods get their labels and annotations. Raises :class:`MeshlbError` where there is no such place."""
-    target = profile_of(snapshot, load_balancer.vendor).sidecar_target(snapshot, workload)
+    target = registry.get(load_balancer.vendor).instance.sidecar_target(snapshot, workload)
     if target.refusal:
         raise refused(load_balancer, [target.refusal])
     return target

@@ -70,7 +70,7 @@ def attempt(context: Context, proposal: Proposal) -> Outcomes:
 def _read_again(context: Context, view: Snapshot) -> dict[tuple[Any, ...], Route]:
     keys = sorted({route.load_balancer for route in context.routes})
     only = frozenset(route.object for route in context.routes)
-    changed, dummy = read_routes(view, (context.load_balancers[key] for key in keys), only)
+    changed, dummy = read_routes(view, context.registry, (context.load_balancers[key] for key in keys), only)
     return {route_identity(route): route for route in changed}
 
 

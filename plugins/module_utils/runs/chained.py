@@ -11,9 +11,9 @@ from typing import Any
 from ..apply import chain as writes
 from ..apply import ownership
 from ..apply.book import is_created, load_balancers_of
-from ..balancers.contract.profile import Profile
+from ..balancers.contract.profile import Profile, Registry
 from ..balancers.kit.gateway.routes import KINDS
-from ..balancers.registry import chain_kinds
+from ..balancers.registry import REGISTRY
 from ..core.errors import MeshlbError
 from ..core.findings import FINDINGS
 from ..core.model import Change, Finding, LoadBalancer, ObjectRef, replace
@@ -46,41 +46,43 @@ def run(params: Mapping[str, Any], check_mode: bool, diff: bool, clock: Clock | 
     return runner.absent() if params["state"] == "absent" and not runner.keeps_hosts() else runner.present()
 
 
-def asked(live: Snapshot, params: Mapping[str, Any]) -> tuple[Profile, LoadBalancer | None, Options, str]:
+def asked(live: Snapshot, registry: Registry, params: Mapping[str, Any]) -> tuple[Profile, LoadBalancer | None, Options, str]:
     """The one chain that the parameters are about: load balancer, options, and how the chain is noted on what is written."""
-    profile, load_balancer = chosen(params, live, detect(live)[0])
+    profile, load_balancer = chosen(params, registry, detect(live, registry)[0])
     options = chain_options(params, live, profile)
-    label = load_balancer.label if load_balancer else profile.id
+    label = load_balancer.label if load_balancer else profile.about.id
     return profile, load_balancer, options, writes.chain_name(label, f"{options.gateway.namespace}/{options.gateway.name}")
 
 
-def remaining_hosts(live: Snapshot, params: Mapping[str, Any]) -> frozenset[str]:
+def remaining_hosts(live: Snapshot, registry: Registry, params: Mapping[str, Any]) -> frozenset[str]:
     """With ``state: absent`` and names in ``hosts``: the chained hosts that are to stay."""
     if not isinstance(params.get("hosts"), list):
         return frozenset()
-    options, chain = asked(live, params)[2:]
+    options, chain = asked(live, registry, params)[2:]
     return _hosts_of(live, chain) - options.only if options.only else frozenset()
 
 
-def planned(live: Snapshot, params: Mapping[str, Any]) -> tuple[ChainPlan, list[Change], list[Finding]]:
+def planned(
+    live: Snapshot, registry: Registry, params: Mapping[str, Any]
+) -> tuple[ChainPlan, list[Change], list[Finding]]:
     """The plan for what the parameters ask for, and its writes. Raises :class:`MeshlbError` where it is refused."""
-    profile, load_balancer, options, chain = asked(live, params)
+    profile, load_balancer, options, chain = asked(live, registry, params)
     if params["state"] == "absent":
         options = replace(options, without=options.only, only=_hosts_of(live, chain) - options.only)
     if not options.carry and not options.hosts:
         raise MeshlbError("hosts is empty, so nobody would be led to the gateway.", "Write from_load_balancer, or a list.")
     if options.carry and load_balancer is None:
         raise MeshlbError(
-            f"hosts come from the load balancer's routes, and no {profile.title} was found here.",
+            f"hosts come from the load balancer's routes, and no {profile.about.title} was found here.",
             "Write the hosts with their paths and backends.",
         )
     base = ownership.apply_changes(live, writes.chain_removal(live, [chain])[0])
-    routes = read_routes(base, [load_balancer])[0] if load_balancer else []
+    routes = read_routes(base, registry, [load_balancer])[0] if load_balancer else []
     plan = plan_chain(live, base, profile, load_balancer, routes, options)
     if options.carry and params["state"] == "present" and not plan.routes:
         names = f" for {', '.join(sorted(options.only))}" if options.only else ""
         raise MeshlbError(
-            f"Not one route of {profile.title} was found{names}.",
+            f"Not one route of {profile.about.title} was found{names}.",
             "Correct the names in hosts, or write the hosts with their paths and backends.",
         )
     _refuse(plan.refusals)
@@ -95,15 +97,15 @@ def gateway_namespaces(live: Snapshot) -> set[str]:
     return {namespace_of(item) for kind in _BESIDE for item in live.all(kind) if is_created(item, writes.PART)}
 
 
-def chains_meant(live: Snapshot, params: Mapping[str, Any]) -> Collection[str] | None:
+def chains_meant(live: Snapshot, registry: Registry, params: Mapping[str, Any]) -> Collection[str] | None:
     """The chains that are to be taken back, ``None`` for all."""
     if params.get("hosts"):
-        return {asked(live, params)[3]}
+        return {asked(live, registry, params)[3]}
     wanted = params.get("load_balancer") or {}
     label = "/".join(filter(None, (wanted.get("namespace"), wanted.get("name"))))
     if not label and params.get("platform"):
-        profile, load_balancer = chosen(params, live, detect(live)[0])
-        label = load_balancer.label if load_balancer else profile.id
+        profile, load_balancer = chosen(params, registry, detect(live, registry)[0])
+        label = load_balancer.label if load_balancer else profile.about.id
     place = gateway_options(params)
     gateway = f"{place.namespace}/{place.name}" if params.get("gateway") else ""
     return writes.chains_of(live, label, gateway) if label or gateway else None
@@ -117,7 +119,7 @@ class _Run:
         self.session = self._read()
 
     def _read(self) -> Session:
-        wanted = [*reading_kinds(), *chain_kinds(), *KINDS, ISTIO_GATEWAY]
+        wanted = [*reading_kinds(), *REGISTRY.chain_kinds(), *KINDS, ISTIO_GATEWAY]
         if not self._takes_all_back:
             # How old kinds are matters for what is to be written, not for what was.
             wanted.append(DEFINITION)
@@ -126,9 +128,9 @@ class _Run:
         expected = expected_objects(session.snapshot, self.params.get("expected_objects") or []) if self.check_mode else []
         return replace(session, snapshot=session.snapshot.overlay(expected)) if expected else session
 
-    def _config_map_namespaces(self, snapshot: Snapshot) -> set[str]:
+    def _config_map_namespaces(self, snapshot: Snapshot, registry: Registry) -> set[str]:
         named = set() if self._takes_all_back and not self.params.get("gateway") else {gateway_options(self.params).namespace}
-        return {*config_map_namespaces(snapshot), *gateway_namespaces(snapshot), *named}
+        return {*config_map_namespaces(snapshot, registry), *gateway_namespaces(snapshot), *named}
 
     @property
     def _takes_all_back(self) -> bool:
@@ -136,7 +138,7 @@ class _Run:
 
     def keeps_hosts(self) -> bool:
         """Whether only some hosts of a chain are taken back."""
-        return bool(remaining_hosts(self.session.snapshot, self.params))
+        return bool(remaining_hosts(self.session.snapshot, self.session.registry, self.params))
 
     def present(self) -> Result:
         plan, changes, findings = self._plan()
@@ -149,7 +151,7 @@ class _Run:
         return self._result([*first, *changes], [*findings, *about], changed or bool(first), plan, **more)
 
     def _plan(self) -> tuple[ChainPlan, list[Change], list[Finding]]:
-        return planned(self.session.snapshot, self.params)
+        return planned(self.session.snapshot, self.session.registry, self.params)
 
     def _lacks_address(self, plan: ChainPlan) -> bool:
         return any(item.code == "MLB619" for item in plan.findings)
@@ -199,7 +201,7 @@ class _Run:
 
     def absent(self) -> Result:
         live = self.session.snapshot
-        changes, findings = writes.chain_removal(live, chains_meant(live, self.params))
+        changes, findings = writes.chain_removal(live, chains_meant(live, self.session.registry, self.params))
         changed, about, files = deliver(self.session, changes, self._before(None, changes))
         more = {"files": files} if self.params.get("output_dir") else {}
         return self._result(changes, [*findings, *about], changed, None, **more)

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..balancers.contract.profile import Profile
+from ..balancers.contract.profile import Profile, Registry
 from ..balancers.kit.ingresses import make_backend
-from ..balancers.registry import named, profile_of, profiles_of
 from ..core.errors import MeshlbError
 from ..core.model import LoadBalancer
 from ..kube.objects import Obj, dig
@@ -133,18 +132,18 @@ def _rule(where: str, entry: Any, snapshot: Snapshot) -> PathRule:
 
 def platform_options(given: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
     """``platform_options``, each of them known to the load balancer and among its choices."""
-    known = {item.name: item for item in profile.chain_options}
+    known = {item.name: item for item in (profile.chain.facts.options if profile.chain else ())}
     for name, value in given.items():
         if name not in known:
             listed = ", ".join(sorted(known)) or "none at all"
-            raise MeshlbError(f"platform_options has {name!r}, which {profile.title} does not know.", f"It knows: {listed}.")
+            raise MeshlbError(f"platform_options has {name!r}, which {profile.about.title} does not know.", f"It knows: {listed}.")
         choices = known[name].choices
         if choices and value is not None and str(value).lower() not in {item.lower() for item in choices}:
             raise MeshlbError(f"platform_options.{name} is {value!r}.", f"Choose one of: {', '.join(choices)}.")
     return dict(given)
 
 
-def chosen(params: Mapping[str, Any], snapshot: Snapshot, found: Sequence[LoadBalancer]) -> tuple[Profile, LoadBalancer | None]:
+def chosen(params: Mapping[str, Any], registry: Registry, found: Sequence[LoadBalancer]) -> tuple[Profile, LoadBalancer | None]:
     """The load balancer that is meant. Raises :class:`MeshlbError` where that is none, or not certain."""
     wanted, platform = params.get("load_balancer") or {}, params.get("platform") or ""
     if wanted.get("name"):
@@ -152,22 +151,22 @@ def chosen(params: Mapping[str, Any], snapshot: Snapshot, found: Sequence[LoadBa
         match = next((item for item in found if item.key == key), None)
         if match is None:
             raise MeshlbError(f"load_balancer names {'/'.join(filter(None, key))}, which was not found.", _known(found))
-        return profile_of(snapshot, match.vendor), match
+        return registry.get(match.vendor), match
     if platform:
-        profile = named(snapshot, platform)
+        profile = registry.named(platform)
         if profile is None:
-            ids = ", ".join(sorted(item.id for item in profiles_of(snapshot)))
+            ids = ", ".join(sorted(item.about.id for item in registry.profiles))
             raise MeshlbError(f"platform is {platform!r}, which is no load balancer that this collection knows.", f"Known are: {ids}.")
-        own = [item for item in found if item.vendor == profile.id]
+        own = [item for item in found if item.vendor == profile.about.id]
         if len(own) > 1:
             raise MeshlbError(f"There are {len(own)} of platform {platform} here, and none was named.", f"Set load_balancer. {_known(own)}")
         return profile, own[0] if own else None
-    able = [item for item in found if profile_of(snapshot, item.vendor).chain.proof and item.confidence != "possible"]
+    able = [item for item in found if registry.get(item.vendor).chain and item.confidence != "possible"]
     if len(able) != 1:
         number = f"are {len(able)} load balancers" if able else "is no load balancer"
         hint = f"Set load_balancer or platform. {_known(found)}"
         raise MeshlbError(f"There {number} here that can be chained, and none was named.", hint)
-    return profile_of(snapshot, able[0].vendor), able[0]
+    return registry.get(able[0].vendor), able[0]
 
 
 def _known(found: Sequence[LoadBalancer]) -> str:

@@ -34,9 +34,9 @@ def run(params: Mapping[str, Any], check_mode: bool) -> Result:
     if api is None:
         raise MeshlbError("There is no cluster to ask: a proof is read from running proxies.")
     demand(snapshot)
-    found, dummy = detect(snapshot)
+    found, dummy = detect(snapshot, session.registry)
     chosen = choose_load_balancers(found, params.get("load_balancers") or [])
-    everything, about_routes = read_routes(snapshot, chosen)
+    everything, about_routes = read_routes(snapshot, session.registry, chosen)
     routes = choose_routes(everything, params.get("namespaces") or [], params.get("routes") or [])
     one_load_balancer(routes, options)
     by_key: dict[tuple[str, str], LoadBalancer] = {item.key: item for item in chosen}

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..apply import ownership
 from ..apply.routing import PART, is_owned, routing_changes
-from ..balancers.registry import check_kinds, extra_kinds
+from ..balancers.contract.profile import Registry
+from ..balancers.registry import REGISTRY
 from ..core.errors import MeshlbError
 from ..core.model import Change, Finding, LoadBalancer, RoutePlan
 from ..detect.description import about_reading
@@ -33,22 +34,22 @@ ESSENTIAL = (kinds.SERVICE, kinds.POD, kinds.INGRESS, kinds.INGRESS_CLASS, kinds
 
 def reading_kinds() -> tuple[str, ...]:
     """Kind keys that a run reads."""
-    return (*kinds.BASE, *extra_kinds())
+    return (*kinds.BASE, *REGISTRY.route_kinds())
 
 
 def run(params: Mapping[str, Any], check_mode: bool, diff: bool) -> Result:
     """Plan and write (or take back); raises :class:`MeshlbError` before anything is written."""
-    session = start(params, check_mode, (*reading_kinds(), *check_kinds()), config_map_namespaces)
+    session = start(params, check_mode, (*reading_kinds(), *REGISTRY.check_kinds()), config_map_namespaces)
     live = session.snapshot
     demand(live)
-    load_balancers, findings = detect(live)
+    load_balancers, findings = detect(live, session.registry)
     chosen = choose_load_balancers(load_balancers, params.get("load_balancers") or [])
     findings = [item for item in findings if _concerns(item, chosen, load_balancers)]
     namespaces = params.get("namespaces") or []
     if params["state"] == "absent":
-        routes, changes, about = _absent(live, chosen, params, namespaces)
+        routes, changes, about = _absent(live, session.registry, chosen, params, namespaces)
     else:
-        routes, changes, about = _present(live, load_balancers, chosen, params, namespaces)
+        routes, changes, about = _present(live, session.registry, load_balancers, chosen, params, namespaces)
     changed, about_writing, files = deliver(session, changes)
     more = {"files": files} if params.get("output_dir") else {}
     everything = [*about_reading(live), *findings, *about, *about_writing]
@@ -72,7 +73,9 @@ def demand(snapshot: Snapshot) -> None:
 
 
 def _present(
-    live: Snapshot, load_balancers: list[LoadBalancer], chosen: list[LoadBalancer], params: Mapping[str, Any], namespaces: Collection[str]
+    live: Snapshot, registry: Registry, load_balancers: list[
+        LoadBalancer
+    ], chosen: list[LoadBalancer], params: Mapping[str, Any], namespaces: Collection[str]
 ) -> tuple[list[RoutePlan], list[Change], list[Finding]]:
     keys = {item.key for item in chosen}
     selected = route_filter(live, namespaces, params.get("label_selector") or "")
@@ -83,18 +86,18 @@ def _present(
         return not namespaces or namespaces_served(obj) <= set(namespaces)
 
     original = ownership.apply_changes(live, ownership.take_back(live, PART, lambda obj: not in_scope(obj))[0])
-    plan = plan_routes(live, original, load_balancers, options, is_owned)
+    plan = plan_routes(live, original, registry, load_balancers, options, is_owned)
     if params.get("strict_exemption"):
-        plan = with_exemptions(original, plan, chosen)
+        plan = with_exemptions(original, registry, plan, chosen)
     # Files hold the whole plan, also what is applied already: whoever drives the cluster from them prunes what they lack.
     base = original if params.get("output_dir") else live
     removable = in_scope if not params.get("label_selector") else lambda obj: False
     changes, about = routing_changes(base, plan, [item.label for item in chosen], removable)
-    return list(plan.routes), changes, [*plan.findings, *about, *about_outside(live, plan, chosen)]
+    return list(plan.routes), changes, [*plan.findings, *about, *about_outside(live, registry, plan, chosen)]
 
 
 def _absent(
-    live: Snapshot, chosen: list[LoadBalancer], params: Mapping[str, Any], namespaces: Collection[str]
+    live: Snapshot, registry: Registry, chosen: list[LoadBalancer], params: Mapping[str, Any], namespaces: Collection[str]
 ) -> tuple[list[RoutePlan], list[Change], list[Finding]]:
     names = [item.label for item in chosen] if params.get("load_balancers") else None
     # With files, taking back means that they say nothing any more.
@@ -104,9 +107,9 @@ def _absent(
     )
     after = ownership.apply_changes(live, changes)
     selected = route_filter(live, namespaces, params.get("label_selector") or "")
-    routes, dummy = read_routes(live, chosen)
+    routes, dummy = read_routes(live, registry, chosen)
     by_key = {item.key: item for item in chosen}
-    restored = {route.sort_key: route for route in read_routes(after, chosen)[0]}
+    restored = {route.sort_key: route for route in read_routes(after, registry, chosen)[0]}
     plans = []
     for route in filter(selected, routes):
         load_balancer = by_key[route.load_balancer]

@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..apply import files, writer
+from ..balancers.contract.profile import Registry
 from ..balancers.custom.profile import custom_profiles
+from ..balancers.registry import REGISTRY
 from ..core.errors import MeshlbError
 from ..core.model import Change, Finding, change_sides
 from ..kube.client.api import Api, open_api
-from ..kube.cluster import Namespaces, read_cluster
+from ..kube.cluster import read_cluster
 from ..kube.manifests import read_manifests
 from ..kube.snapshot import Snapshot
 from .arguments import WORKERS
 
 Result = dict[str, Any]
+Namespaces = Callable[[Snapshot, Registry], Iterable[str]]
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Session:
     params: Mapping[str, Any]
     check_mode: bool
     snapshot: Snapshot
+    registry: Registry = REGISTRY
     api: Api | None = None
 
     @property
@@ -44,18 +48,20 @@ def workers_of(params: Mapping[str, Any]) -> int:
     return workers
 
 
-def start(params: Mapping[str, Any], check_mode: bool, kinds: Iterable[str], config_map_namespaces: Namespaces) -> Session:
+def start(params: Mapping[str, Any], check_mode: bool, kinds: Iterable[str], namespaces: Namespaces) -> Session:
     """Read the manifests or the cluster that a module's parameters name.
 
-    Custom profiles are checked first, and the kinds that they read are read too.
+    Custom profiles are checked first, and the kinds that they read are read too. ``namespaces`` gives those whose ConfigMaps are read.
     """
     own = custom_profiles(params.get("custom_profiles") or [])
-    wanted = dict.fromkeys([*kinds, *(kind for profile in own for kind in profile.kinds)])
+    registry = REGISTRY.preceded_by(own)
+    wanted = dict.fromkeys([*kinds, *(kind for item in own for reader in item.routes for kind in reader.kinds)])
     api = None if params.get("manifests") else open_api(params, workers_of(params))
-    return Session(params, check_mode, _read(params, api, wanted, config_map_namespaces).with_profiles(own), api)
+    snapshot = _read(params, api, wanted, lambda snapshot: namespaces(snapshot, registry))
+    return Session(params, check_mode, snapshot, registry, api)
 
 
-def _read(params: Mapping[str, Any], api: Api | None, kinds: Iterable[str], namespaces: Namespaces) -> Snapshot:
+def _read(params: Mapping[str, Any], api: Api | None, kinds: Iterable[str], namespaces: Callable[[Snapshot], Iterable[str]]) -> Snapshot:
     if api is None:
         return read_manifests(params["manifests"])
     return read_cluster(api, kinds, namespaces, workers_of(params))

@@ -12,8 +12,9 @@ from typing import Any
 from ..apply import ownership
 from ..apply.book import load_balancers_of
 from ..apply.managers import manager_finding
-from ..balancers.contract.profile import SidecarTarget
-from ..balancers.registry import extra_kinds, profile_of
+from ..balancers.contract.instances import SidecarTarget
+from ..balancers.contract.profile import Registry
+from ..balancers.registry import REGISTRY
 from ..core.errors import MeshlbError
 from ..core.findings import finding
 from ..core.model import ABSENT, Change, Finding, LoadBalancer, ObjectRef
@@ -41,14 +42,14 @@ Template = Mapping["tuple[str, str]", "str | None"]
 
 def run(params: Mapping[str, Any], check_mode: bool, diff: bool) -> Result:
     """Give a load balancer a sidecar, or take it back; raises :class:`MeshlbError`."""
-    session = start(params, check_mode, (*kinds.BASE, *extra_kinds()), config_map_namespaces)
+    session = start(params, check_mode, (*kinds.BASE, *REGISTRY.route_kinds()), config_map_namespaces)
     live = session.snapshot
-    load_balancers, about = detect(live)
+    load_balancers, about = detect(live, session.registry)
     wanted = params["load_balancer"]
     if params["state"] == "absent":
-        workload, changes, findings, template = _absent(live, load_balancers, wanted)
+        workload, changes, findings, template = _absent(live, session.registry, load_balancers, wanted)
     else:
-        workload, changes, findings, template = _present(live, load_balancers, wanted, params["inbound_capture"])
+        workload, changes, findings, template = _present(live, session.registry, load_balancers, wanted, params["inbound_capture"])
     ref = ref_of(workload)
     changed, about_writing, _files = deliver(session, changes)
     rolls = kind_key(ref.api_version, ref.kind) in kinds.WORKLOADS
@@ -62,7 +63,7 @@ def run(params: Mapping[str, Any], check_mode: bool, diff: bool) -> Result:
 
 
 def _present(
-    live: Snapshot, load_balancers: list[LoadBalancer], wanted: Mapping[str, str], inbound_capture: str
+    live: Snapshot, registry: Registry, load_balancers: list[LoadBalancer], wanted: Mapping[str, str], inbound_capture: str
 ) -> tuple[Obj, list[Change], list[Finding], Template]:
     found = next((item for item in load_balancers if _is(item, wanted)), None)
     if found is None:
@@ -70,8 +71,8 @@ def _present(
     workload = workload_of(live, found)
     base = ownership.original(live, PART)
     before = workload_of(base, found)
-    target, desired = target_of(live, found, workload), desired_fields(
-        base, found, before, inbound_capture, target_of(base, found, before)
+    target, desired = target_of(live, registry, found, workload), desired_fields(
+        base, found, before, inbound_capture, target_of(base, registry, found, before)
     )
     why = f"gives {found.label} a sidecar that {'captures no' if inbound_capture == 'none' else 'also captures'} inbound traffic"
     change = ownership.claim(target.object, PART, desired, [found.label], why)
@@ -89,7 +90,7 @@ def _made_by_an_operator(target: SidecarTarget, desired: Mapping[tuple[str | int
 
 
 def _absent(
-    live: Snapshot, load_balancers: list[LoadBalancer], wanted: Mapping[str, str]
+    live: Snapshot, registry: Registry, load_balancers: list[LoadBalancer], wanted: Mapping[str, str]
 ) -> tuple[Obj, list[Change], list[Finding], Template]:
     # What this part wrote is found by its own book: the load balancer may not be recognisable any more.
     label = f"{wanted['namespace']}/{wanted['name']}"
@@ -98,7 +99,7 @@ def _absent(
             change, findings = ownership.release(obj, PART, f"takes the sidecar of {label} back")
             remark = manager_finding(obj, TEMPLATE)
             named = _named(live, wanted) or obj
-            template = _given_back(live, load_balancers, wanted, change) if change and named is not obj else {}
+            template = _given_back(live, registry, load_balancers, wanted, change) if change and named is not obj else {}
             return named, [change] if change else [], [*findings, *([remark] if remark else [])], template
     found = next((item for item in load_balancers if _is(item, wanted)), None)
     ref = found.workload if found else None
@@ -113,13 +114,15 @@ def _named(live: Snapshot, wanted: Mapping[str, str]) -> Obj | None:
     return next((item for item in found if item is not None), None)
 
 
-def _given_back(live: Snapshot, load_balancers: list[LoadBalancer], wanted: Mapping[str, str], change: Change) -> Template:
+def _given_back(
+    live: Snapshot, registry: Registry, load_balancers: list[LoadBalancer], wanted: Mapping[str, str], change: Change
+) -> Template:
     """What the operator will have taken from the pods (or put back) once it has seen that its object changed."""
     found = next((item for item in load_balancers if _is(item, wanted)), None)
     workload = _named(live, wanted)
     if found is None or workload is None:
         return {}
-    target = profile_of(live, found.vendor).sidecar_target(live, workload)
+    target = registry.get(found.vendor).instance.sidecar_target(live, workload)
     before, after = change_sides(change)
     template: dict[tuple[str, str], str | None] = {}
     for where, path in (("labels", target.labels_path), ("annotations", target.annotations_path)):

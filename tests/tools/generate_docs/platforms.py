@@ -81,7 +81,7 @@ def page(
     profiles: Iterable[Any], shows: dict[str, list[str]], valid: Container[str] = (), versions: Mapping[str, str] | None = None
 ) -> str:
     """Load balancers whose facts in chained mode are known, platforms and those in the cluster alike."""
-    known = sorted((item for item in profiles if item.chain.proof), key=lambda item: str(item.title).lower())
+    known = sorted((item for item in profiles if item.chain), key=lambda item: str(item.about.title).lower())
     parts = [
         f"# Platforms\n\n{GENERATED}\n{INTRODUCTION}\n", table(HEADINGS, [_row(item, shows, valid) for item in known]),
         section("Chained", table(CHAIN_HEADINGS, [_chain_row(item) for item in known])),
@@ -92,23 +92,24 @@ def page(
 
 
 def _row(profile: Any, shows: dict[str, list[str]], valid: Container[str]) -> list[str]:
-    facts, names = profile.chain, (profile.id, *profile.also_called)
+    facts, about = profile.chain.facts, profile.about
+    names = (about.id, *about.also_called)
     tried = next((shows[name] for name in names if name in shows), [])
     # Of those outside of the cluster the tests' own lists say what was shown.
-    proof = facts.proof if not profile.outside else VALIDATED if any(name in valid for name in names) else READ
+    proof = facts.proof.value if not about.outside else VALIDATED if any(name in valid for name in names) else READ
     proof += "; stand-in: " + "; ".join(tried) if tried else ""
-    inside = "yes, with a sidecar beside it or its own certificate" if not profile.outside else ""
-    mtls = inside if inside and facts.standalone_mtls == "no" else facts.standalone_mtls
+    inside = "yes, with a sidecar beside it or its own certificate" if not about.outside else ""
+    mtls = inside if inside and facts.standalone_mtls.text == "no" else facts.standalone_mtls.text
     return [cell(text) for text in (
-        profile.title, f"`{profile.id}`", facts.standalone, mtls, "yes" + (f" ({facts.minimum})" if facts.minimum else ""), proof,
+        about.title, f"`{about.id}`", facts.standalone.text, mtls, "yes" + (f" ({facts.minimum})" if facts.minimum else ""), proof,
     )]  # fmt: skip
 
 
 def _chain_row(profile: Any) -> list[str]:
-    facts = profile.chain
+    facts = profile.chain.facts
     said = "" if "server name" in facts.tls_to_gateway else f"; {SERVER_NAME[facts.server_name]}"
     tls = f"{facts.tls_to_gateway}{said}" if facts.tls_to_gateway else "none"
-    return [cell(text) for text in (profile.title, ", ".join(facts.objects), facts.service_type, facts.health, _client(facts), tls)]
+    return [cell(text) for text in (profile.about.title, ", ".join(facts.objects), facts.service_type, facts.health, _client(facts), tls)]
 
 
 def _client(facts: Any) -> str:
@@ -120,18 +121,23 @@ def _client(facts: Any) -> str:
 
 
 def _about(profile: Any) -> str:
-    names = ", ".join(f"`{item}`" for item in (profile.id, *profile.also_called))
+    names = ", ".join(f"`{item}`" for item in (profile.about.id, *profile.about.also_called))
     lines = [f"Named in `platform`: {names}.\n"]
-    if profile.chain_options:
-        lines.append("\nKeys of `platform_options`:\n\n" + bullets(_option(item) for item in profile.chain_options))
-    if profile.chain.cannot:
-        lines.append("\nIt cannot:\n\n" + bullets(profile.chain.cannot))
-    return section(profile.title, "".join([*lines, *_read_in(profile)]), level=3)
+    if profile.chain.facts.options:
+        lines.append("\nKeys of `platform_options`:\n\n" + bullets(_option(item) for item in profile.chain.facts.options))
+    if profile.chain.facts.cannot:
+        lines.append("\nIt cannot:\n\n" + bullets(profile.chain.facts.cannot))
+    return section(profile.about.title, "".join([*lines, *_read_in(profile)]), level=3)
+
+
+def documentation(vendor: str) -> str:
+    """What the file of a profile says of itself."""
+    return importlib.import_module(f"{UTILS}.balancers.{vendor}.profile").__doc__ or ""
 
 
 def _read_in(profile: Any) -> list[str]:
     """What the profile's file says of its sources, and what was not confirmed."""
-    text = " ".join((sys.modules[type(profile).__module__].__doc__ or "").split())
+    text = " ".join(documentation(profile.about.id).split())
     source = text.partition("Source: ")[2]
     read, mark, open_points = source.partition("UNCONFIRMED: ")
     lines = [f"\nSource: {read.strip()}\n"] if read else []

@@ -61,6 +61,6 @@ def pages(root: Path) -> dict[str, str]:
     tree = str(stage("link", root))
     if tree not in sys.path:
         sys.path.insert(0, tree)
-    registry = importlib.import_module(MODULE)
+    registry = importlib.import_module(MODULE).REGISTRY
     of_chains = (kind for kind in registry.chain_kinds() if "." in kind and not kind.endswith((".networking.k8s.io", ".discovery.k8s.io")))
-    return {"docs/rbac/vendors.yaml": manifest(sorted({*registry.extra_kinds(), *of_chains}))}
+    return {"docs/rbac/vendors.yaml": manifest(sorted({*registry.route_kinds(), *of_chains}))}

@@ -26,15 +26,16 @@ HEADINGS = ["Load balancer", "Id", "Routes", "Service routing", "Host", "As it c
 
 def page(profiles: Iterable[Any]) -> str:
     """One line per profile, in the order of their titles."""
-    rows = [_row(profile, profile.facts) for profile in sorted(profiles, key=lambda item: str(item.title).lower())]
+    rows = [_row(profile.about) for profile in sorted(profiles, key=lambda item: str(item.about.title).lower())]
     return f"# Load balancers\n\n{GENERATED}\n{INTRODUCTION}\n{table(HEADINGS, rows)}"
 
 
-def _row(profile: Any, facts: Any) -> list[str]:
-    proof = facts.proof + (f" ({facts.versions})" if facts.versions else "")
+def _row(about: Any) -> list[str]:
+    facts = about.facts
+    proof = facts.proof.value + (f" ({facts.versions})" if facts.versions else "")
     cells = [
-        profile.title, f"`{profile.id}`", ", ".join(facts.routes), _both(facts.service_routing, facts.service_routing_global),
-        _both(facts.host, facts.host_global), facts.default, profile.forbids_injection or profile.outside or "possible",
+        about.title, f"`{about.id}`", ", ".join(facts.routes), _both(facts.service_routing, facts.service_routing_global),
+        _both(facts.host, facts.host_global), facts.default, about.forbids_injection or about.outside or "possible",
         "; ".join(text for text in (facts.loses, facts.remark) if text) or "-", proof,
     ]
     return [cell(text) for text in cells]

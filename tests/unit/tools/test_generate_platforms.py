@@ -5,30 +5,40 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import Capability
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import Proof
 
 from tests.integration.clouds.scenarios import KINDS, SCENARIOS, UNTYPED, shown, validated
 from tests.tools.generate_docs import platforms
 
 FACTS: dict[str, Any] = {
     "hops": 1, "forwarded_for": "appended", "proxy_protocol": False, "server_name": "never", "tls_to_gateway": "by a setting",
-    "health": "a check", "objects": ("Ingress", "Policy"), "service_type": "ClusterIP", "minimum": "", "standalone": "yes",
-    "standalone_mtls": "no", "cannot": ("fly",), "proof": "read in the vendor's source",
+    "health": "a check", "objects": (
+        "Ingress", "Policy"
+    ), "service_type": "ClusterIP", "minimum": "", "standalone": Capability(True, "yes"),
+    "standalone_mtls": Capability(False, "no"), "cannot": ("fly",), "proof": Proof.SOURCE,
 }  # fmt: skip
 
 
 def profile(title: str = "Balancer", *, outside: str = "far away", **facts: Any) -> Any:
     option = SimpleNamespace(name="size", description="How large.", choices=("small", "big"))
+    found = {**FACTS, "options": (option,), **facts}
     return SimpleNamespace(
-        id=title.lower(), title=title, also_called=("other",), outside=outside, chain_options=(option,),
-        chain=SimpleNamespace(**{**FACTS, **facts}),
-    )  # fmt: skip
+        about=SimpleNamespace(id=title.lower(), title=title, also_called=("other",), outside=outside),
+        chain=SimpleNamespace(facts=SimpleNamespace(**found)) if found["proof"] is not Proof.NONE else None,
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The profiles of these tests have no file."""
+    monkeypatch.setattr(platforms, "documentation", lambda vendor: "")
 
 
 def lines(*profiles: Any, shows: dict[str, list[str]] | None = None) -> list[str]:
@@ -36,7 +46,7 @@ def lines(*profiles: Any, shows: dict[str, list[str]] | None = None) -> list[str
 
 
 def test_rows_by_title_and_only_of_what_is_known() -> None:
-    rows = [line for line in lines(profile("b"), profile("a"), profile("c", proof="")) if "| read in" in line]
+    rows = [line for line in lines(profile("b"), profile("a"), profile("c", proof=Proof.NONE)) if "| read in" in line]
     assert rows == [f"| {name} | `{name}` | yes | no | yes | read in the vendor's source |" for name in "ab"]
 
 
@@ -48,7 +58,7 @@ def test_what_stand_ins_show_by_either_name() -> None:
 MTLS: dict[str, tuple[dict[str, Any], str]] = {
     "outside": ({}, "| no | yes |"),
     "in the cluster": ({"outside": ""}, "| yes, with a sidecar beside it or its own certificate | yes |"),
-    "as it says itself": ({"outside": "", "standalone_mtls": "no: an operator"}, "| no: an operator | yes |"),
+    "as it says itself": ({"outside": "", "standalone_mtls": Capability(False, "no: an operator")}, "| no: an operator | yes |"),
     "from a version on": ({"minimum": "2.0"}, "| no | yes (2.0) |"),
 }
 
@@ -93,22 +103,22 @@ SOURCES: dict[str, tuple[str, list[str]]] = {
 
 @pytest.mark.parametrize(("text", "expected"), SOURCES.values(), ids=SOURCES)
 def test_sources_are_those_of_the_file(monkeypatch: pytest.MonkeyPatch, text: str, expected: list[str]) -> None:
-    monkeypatch.setattr(sys.modules[SimpleNamespace.__module__], "__doc__", text)
+    monkeypatch.setattr(platforms, "documentation", lambda vendor: text)
     assert [line for line in lines(profile()) if line.startswith(("Source:", "Not confirmed:"))] == expected
 
 
 def test_proof_is_what_the_tests_show() -> None:
     (row,) = [line for line in platforms.page([profile()], {}, {"other"}).splitlines() if "| `balancer`" in line]
     assert row.endswith("| validated against the vendor's schema |")
-    (row,) = [line for line in lines(profile(outside="", proof="measured in the lab")) if "| `balancer`" in line]
+    (row,) = [line for line in lines(profile(outside="", proof=Proof.LAB)) if "| `balancer`" in line]
     assert row.endswith("| measured in the lab |")
 
 
 def test_facts_say_what_the_tests_show() -> None:
     utils = "ansible_collections.meshlb.istio.plugins.module_utils"
     found = [*import_module(f"{utils}.balancers.registry").PROFILES, *import_module(f"{utils}.balancers.cloud_registry").PLATFORMS]
-    names = {item.id: {item.id, *item.also_called} for item in found if item.outside}
-    say_so = {item.id for item in found if item.outside and item.chain.proof == platforms.VALIDATED}
+    names = {item.about.id: {item.about.id, *item.about.also_called} for item in found if item.about.outside}
+    say_so = {item.about.id for item in found if item.about.outside and item.chain and item.chain.facts.proof.value == platforms.VALIDATED}
     assert say_so == {name for name, called in names.items() if called & set(validated())}
 
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 import json
 
 from ...core.model import Scheme
-from ...kube.objects import annotations_of
+from ...kube.objects import Obj, annotations_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, Obj, ServiceNeeds
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import Proof
 from ..kit.cloud.bodies import ingress
 from ..kit.cloud.platform import Platform, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
@@ -51,7 +52,7 @@ class AlibabaAlb(Platform):
         service_type="ClusterIP (targets: pods, with Terway), NodePort (targets: nodes)",
         minimum="Kubernetes 1.19; for the check and TLS to the gateway ACK's or ACS's managed controller",
         cannot=("send a client certificate to its servers", "check another port with the open-source controller"),
-        proof="read in the vendor's source",
+        proof=Proof.SOURCE,
     )
     chain_options = (
         ChainOption("class_name", "Name of the IngressClass, where it is not the one that was found."),

@@ -14,7 +14,17 @@ and whether they begin with a PROXY header (so the gateway is made to understand
 from __future__ import annotations
 
 from ..alibaba_alb.profile import BACKEND_TYPE, NODES
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, ClientAddress, HealthCheck, LoadBalancerSide, ServiceNeeds
+from ..contract.chain import (
+    Capability,
+    ChainFacts,
+    ChainOption,
+    ChainRequest,
+    CheckTarget,
+    ClientAddress,
+    HealthCheck,
+    LoadBalancerSide,
+    ServiceNeeds,
+)
 from ..kit.cloud.platform import STATUS_UNDERSTANDS_PROXY, Platform, plain_port_for_https, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.cloud.wanted import word
@@ -40,7 +50,7 @@ class AlibabaClb(Platform):
         objects=("the gateway's own Service",), service_type="LoadBalancer",
         minimum="cloud controller manager with PROXY protocol v2 where that is asked for",
         cannot=("send a client certificate to its servers", "check the gateway's own readiness where nodes are its servers"),
-        standalone="yes, where plaintext is accepted (layer 4)",
+        standalone=Capability(True, "yes, where plaintext is accepted (layer 4)"),
     )
     certificate_options = ("certificate_id",)
     chain_options = (

@@ -18,12 +18,14 @@ from ...istio.pods import by_namespace
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Facts, PatchSet, Profile, RouteReading, Signs
+from ..contract.facts import Proof
+from ..contract.routes import joined_readings
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
 from ..kit.gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingresses import Entry, class_of
 from ..kit.patches import PatchBuilder, mesh_name, object_of
-from ..kit.plain import joined_readings, read_ingresses
+from ..kit.plain import read_ingresses
+from ..legacy import Facts, PatchSet, Profile, RouteReading, Signs
 from .routes import KINDS, PLUGIN_CONFIG, REWRITE, Backend, apisix_routes, http_backends, plugin_host, stream_backends, upstream_settings
 
 CONTROLLER = "apisix.apache.org/apisix-ingress-controller"
@@ -49,7 +51,7 @@ class Apisix(Profile):
         host="passHost: node of an ApisixUpstream that exists, else the plugin proxy-rewrite of the ApisixRoute's rule",
         loses="affinity, balancing, retries and health checks of an ApisixUpstream once the upstream is one address",
         remark="the sidecar belongs to the apisix workload, not to the controller; headless Services must not be named so",
-        proof="validated against the vendor's schema",
+        proof=Proof.SCHEMA,
         versions="controller 2.0",
     )
 

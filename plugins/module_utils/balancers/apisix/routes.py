@@ -16,9 +16,9 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import RouteReading
 from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
 from ..kit.patches import mesh_name
+from ..legacy import RouteReading
 
 ROUTE = "ApisixRoute.apisix.apache.org"
 UPSTREAM = "ApisixUpstream.apisix.apache.org"

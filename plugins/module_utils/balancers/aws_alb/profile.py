@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 
 from ...core.model import Scheme
-from ...kube.objects import annotations_of
+from ...kube.objects import Obj, annotations_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, LoadBalancerSide, Obj, ServiceNeeds
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import Proof
 from ..kit.cloud.bodies import gateway, http_route, ingress, listener, metadata, redirect_route
 from ..kit.cloud.platform import Platform, refused
 from ..kit.cloud.signs import PlatformSigns
@@ -48,7 +49,7 @@ class AwsAlb(Platform):
         service_type="ClusterIP (targets: pods), NodePort (targets: nodes)",
         minimum="AWS Load Balancer Controller 2.x for Ingresses, 3.x for the Gateway API",
         cannot=("send a client certificate to its targets", "pass TLS through (a Network Load Balancer can)"),
-        proof="validated against the vendor's schema",
+        proof=Proof.SCHEMA,
     )
     certificate_options = ("certificate_arn",)
     chain_options = (

@@ -16,7 +16,8 @@ from ...core.model import Finding
 from ...kube import kinds
 from ...kube.objects import dig, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServiceNeeds
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import Proof
 from ..kit.cloud.platform import STATUS_UNDERSTANDS_PROXY, Platform, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.cloud.wanted import given, word
@@ -42,8 +43,8 @@ class AwsNlb(Platform):
         health="annotations healthcheck-protocol, -port and -path of the Service",
         objects=("annotations of the gateway's own Service",), service_type="LoadBalancer",
         minimum="AWS Load Balancer Controller 2.4; Istio 1.27 for PROXY protocol with an HTTP check, 1.19 with a TCP check",
-        standalone="yes, connections pass through to pods or nodes where plaintext is accepted",
-        standalone_mtls="no: only a client that speaks TLS itself, to a workload that ends that TLS itself",
+        standalone=Capability(True, "yes, connections pass through to pods or nodes where plaintext is accepted"),
+        standalone_mtls=Capability(False, "no: only a client that speaks TLS itself, to a workload that ends that TLS itself"),
         cannot=(
             "write X-Forwarded-For or X-Forwarded-Proto, even where it ends TLS",
             "keep the client's address with pods as targets, unless preserve_client_ip is switched on (client_address.mode source_address)",
@@ -52,7 +53,7 @@ class AwsNlb(Platform):
             "be promised in EKS Auto Mode to check nodes by a port's name, to take an ssl_policy or to speak TLS to the gateway, since its "
             "list of annotations names none of these (UNCONFIRMED)",
         ),
-        proof="read in the vendor's source",
+        proof=Proof.SOURCE,
     )
     certificate_options = ("certificate_arn",)
     chain_options = (

@@ -15,11 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...core.findings import finding
-from ...core.model import Finding, LoadBalancer, Route
+from ...core.model import Finding, LoadBalancer, ObjectRef, Route, replace
 from ...kube import kinds
-from ...kube.objects import labels_of, name_of, ref_of
+from ...kube.objects import Obj, labels_of, name_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, Obj, ServiceNeeds
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import Proof
+from ..contract.routes import RouteReading
 from ..kit.cloud.bodies import gateway, http_route, listener, metadata, redirect_route
 from ..kit.cloud.platform import Platform, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
@@ -48,19 +50,19 @@ class AzureAgc(Platform):
         tls_to_gateway="BackendTLSPolicy: server name, CA and client certificate", health="HealthCheckPolicy",
         objects=("Gateway", "HTTPRoute", "HealthCheckPolicy", "BackendTLSPolicy"), service_type="ClusterIP (pods)",
         minimum="ALB Controller 1.0; for standalone mutual TLS its service mesh extension and Istio 1.24",
-        standalone="yes, where plaintext is accepted; the check can go to the sidecar's status port (HealthCheckPolicy)",
-        standalone_mtls=(
+        standalone=Capability(True, "yes, where plaintext is accepted; the check can go to the sidecar's status port (HealthCheckPolicy)"),
+        standalone_mtls=Capability(True, (
             "yes, with the ALB controller's service mesh extension (called a preview until its page of 2026-04): Istio 1.24 or newer, "
             "sidecars only, routes of the Gateway API only; mutual TLS then goes to all Services of namespaces labelled istio-injection or "
             "istio.io/rev"
-        ),
+        )),
         cannot=(
             "pass TLS through", "have a private address",
             "reach a gateway in a namespace that is labelled for injection, once the extension is there: it sends mutual TLS to all of it",
             "be promised to reach injected pods in PERMISSIVE mode with the extension: its page says 503, Istio's own rules say it works "
             "(UNCONFIRMED)",
         ),
-        proof="read in the vendor's source",
+        proof=Proof.SOURCE,
     )
     certificate_options = ("tls_secret",)
     chain_options = (
@@ -115,11 +117,11 @@ class AzureAgc(Platform):
         text = f"its service mesh extension ({EXTENSION}) {state} to Services of namespaces that are labelled for injection, never ambient"
         return (finding("MLB614", text, ref_of(here) if here else None),)
 
-    def own_mutual_tls(self, snapshot: Snapshot, route: Route) -> str:
-        served = route.object.group == "gateway.networking.k8s.io" and _labelled(snapshot, route.backend.namespace)
-        if not served or _extension(snapshot) is None:
-            return ""
-        return f"{EXTENSION} is here, so it speaks the mesh's mutual TLS by itself to namespace {route.backend.namespace}; not measured"
+    def routes(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
+    ) -> RouteReading:
+        found = super().routes(snapshot, load_balancer, only)
+        return replace(found, routes=tuple(replace(route, own_mutual_tls=_own_mutual_tls(snapshot, route)) for route in found.routes))
 
     def _gateway(self, request: ChainRequest, listeners: list[Obj]) -> Obj:
         annotations = {f"{GROUP}/{key}": str(value) for key, value in given(**{
@@ -130,6 +132,13 @@ class AzureAgc(Platform):
         # Of its classes some may be IngressClasses, so the usual name goes before the first one.
         usual = USUAL_CLASS in request.classes and not request.option("class_name")
         return gateway(request, USUAL_CLASS if usual else self.class_for(request, USUAL_CLASS), listeners, annotations, **more)
+
+
+def _own_mutual_tls(snapshot: Snapshot, route: Route) -> str:
+    served = route.object.group == "gateway.networking.k8s.io" and _labelled(snapshot, route.backend.namespace)
+    if not served or _extension(snapshot) is None:
+        return ""
+    return f"{EXTENSION} is here, so it speaks the mesh's mutual TLS by itself to namespace {route.backend.namespace}; not measured"
 
 
 def _preflight(snapshot: Snapshot, request: ChainRequest) -> Iterator[Finding]:

@@ -16,9 +16,10 @@ from dataclasses import replace
 from ...core.findings import finding
 from ...core.model import Finding, Scheme
 from ...kube import kinds
-from ...kube.objects import annotations_of, dig
+from ...kube.objects import Obj, annotations_of, dig
 from ...kube.snapshot import Snapshot
 from ..contract.chain import (
+    Capability,
     ChainFacts,
     ChainOption,
     ChainRequest,
@@ -26,9 +27,9 @@ from ..contract.chain import (
     ClientAddress,
     HealthCheck,
     LoadBalancerSide,
-    Obj,
     ServiceNeeds,
 )
+from ..contract.facts import Proof
 from ..kit.cloud.bodies import ingress, metadata
 from ..kit.cloud.platform import Platform, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns, owns_ingress
@@ -62,14 +63,14 @@ class AzureAgic(Platform):
         health="annotations health-probe-port 15021, health-probe-path (plain HTTP); with TLS the gateway's own port, any answer counts",
         objects=("Ingress", "AzureApplicationGatewayRewrite"), service_type="ClusterIP (pods)",
         minimum="AGIC 1.4 for the probe's port, 1.6 for the rewrite; a v2 SKU",
-        standalone="yes, where plaintext is accepted; it takes over readiness probes, those that Istio has rewritten too",
+        standalone=Capability(True, "yes, where plaintext is accepted; it takes over readiness probes, those that Istio has rewritten too"),
         cannot=(
             "write addresses without ports into X-Forwarded-For, unless a rewrite rule does",
             "check the status port once it speaks TLS to the gateway: a probe speaks what the backend speaks",
             "keep the client's Host with TLS to the gateway for hosts that are not listed: backend-hostname is Host and server name in one",
             "send a client certificate to its backends", "pass TLS through",
         ),
-        proof="validated against the vendor's schema",
+        proof=Proof.SCHEMA,
     )
     certificate_options = ("tls_secret", "certificate")
     chain_options = (

@@ -18,6 +18,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.chain import (
     STATUS_PORT,
     STATUS_PORT_NAME,
+    Capability,
     ChainFacts,
     ChainOption,
     ChainRequest,
@@ -25,6 +26,7 @@ from ..contract.chain import (
     LoadBalancerSide,
     ServiceNeeds,
 )
+from ..contract.facts import Proof
 from ..kit.cloud.platform import Platform, refused
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.cloud.wanted import given, word
@@ -49,14 +51,14 @@ class AzureLb(Platform):
         tls_to_gateway="clients' TLS passes through",
         health="annotations port_N_health-probe_port, -protocol and -request-path of the Service",
         objects=("annotations of the gateway's own Service",), service_type="LoadBalancer (externalTrafficPolicy Local)",
-        standalone="yes, connections pass through to nodes where plaintext is accepted",
-        standalone_mtls="no: only a client that speaks TLS itself, to a workload that ends that TLS itself",
+        standalone=Capability(True, "yes, connections pass through to nodes where plaintext is accepted"),
+        standalone_mtls=Capability(False, "no: only a client that speaks TLS itself, to a workload that ends that TLS itself"),
         cannot=(
             "end TLS, redirect, or write X-Forwarded-For", "send a PROXY header (a Private Link Service can, for its own clients)",
             "send to pods: its probe asks a node's port, which with externalTrafficPolicy Local leads to that node's own pods",
             "use the probes when the cluster's controller shares one probe among Services (externalTrafficPolicy Cluster only)",
         ),
-        proof="read in the vendor's source",
+        proof=Proof.SOURCE,
     )
     chain_options = (
         ChainOption("scheme", "Where it can be reached from; public where nothing is said.", ("public", "internal")),

@@ -15,10 +15,11 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route
 from ...kube.objects import Obj, annotations_of, argument, namespace_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Facts, PatchSet, Profile, RouteReading, Signs
+from ..contract.routes import joined_readings
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import Entry, entries, ingress_ref
-from ..kit.plain import annotation_first, joined_readings, read_ingresses
+from ..kit.plain import annotation_first, read_ingresses
+from ..legacy import Facts, PatchSet, Profile, RouteReading, Signs
 
 _PROTOCOL = "caddy.ingress.kubernetes.io/backend-protocol"
 

@@ -9,9 +9,9 @@ CNI is another thing: istio/network.py reads that.
 
 from __future__ import annotations
 
-from ..contract.profile import Facts
 from ..kit.gateway.routes import KINDS
 from ..kit.limited import Limited
+from ..legacy import Facts
 
 
 class Cilium(Limited):

@@ -19,23 +19,13 @@ from ...core.model import Finding
 from ...istio.injection import sidecar_state
 from ...istio.pods import workload_pods
 from ...kube import kinds
-from ...kube.objects import containers_of, dig, namespace_of, pod_template, ref_of
+from ...kube.objects import Obj, containers_of, dig, namespace_of, pod_template, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import (
-    ChainFacts,
-    ChainOption,
-    ChainRequest,
-    CheckTarget,
-    HealthCheck,
-    LoadBalancerSide,
-    Obj,
-    ServerName,
-    ServiceNeeds,
-)
-from ..contract.profile import Signs, recognise_container
+from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServerName, ServiceNeeds
 from ..kit.cloud.bodies import metadata
 from ..kit.cloud.platform import Platform, refused
 from ..kit.cloud.wanted import word
+from ..legacy import Signs, recognise_container
 
 SIGNS = Signs(commands=("cloudflared",), variables=(frozenset({"TUNNEL_TOKEN"}),), images=("cloudflare/cloudflared",))
 FILE = "config.yaml"

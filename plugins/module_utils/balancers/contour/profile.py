@@ -20,13 +20,15 @@ from ...istio.pods import by_namespace
 from ...kube import kinds
 from ...kube.objects import Obj, argument, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest
-from ..contract.profile import Facts, PatchSet, Recognition, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest
+from ..contract.facts import Proof
+from ..contract.routes import joined_readings
 from ..kit.chain.references import ReferenceChain, References, in_routes
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
 from ..kit.gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingresses import Entry
-from ..kit.plain import joined_readings, read_ingresses
+from ..kit.plain import read_ingresses
+from ..legacy import Facts, PatchSet, Recognition, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
 from . import chain as contour_chain
 from .proxies import HTTP_PROXY, NO_SWITCH, class_named, http_proxies
 
@@ -47,15 +49,15 @@ class Contour(ReferenceChain):
         routes=("HTTPProxy", "Ingress", "HTTPRoute, GRPCRoute, TCPRoute, TLSRoute"),
         host="requestHeadersPolicy of an HTTPProxy (per service since 1.25), of no use without Service routing",
         remark="an ExternalName Service that names the backend is its only Service routing (enableExternalNameService, off by default)",
-        proof="measured in the lab",
+        proof=Proof.LAB,
         versions="1.33.8; TLSRoute and requestHeadersPolicy were read, not run",
     )
     chain = ChainFacts(
         hops=1, forwarded_for="appended", server_name="never", ends_tls="always",
         tls_to_gateway="annotation projectcontour.io/upstream-protocol.tls on the Service that stands for the gateway",
         objects=("Ingress or HTTPProxy", "its backends, redirected to a Service that stands for the gateway"),
-        standalone_mtls="yes, with a sidecar", cannot=("send a server name of one's choice to the gateway",),
-        proof="measured in the lab",
+        standalone_mtls=Capability(True, "yes, with a sidecar"), cannot=("send a server name of one's choice to the gateway",),
+        proof=Proof.LAB,
     )
     chain_options = (
         ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),

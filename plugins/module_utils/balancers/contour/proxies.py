@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from ...core.model import LoadBalancer, ObjectRef, Route, Scheme, Upstream
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import RouteReading
 from ..kit.ingresses import class_of, is_ignored, make_backend, pinned_strategy
+from ..legacy import RouteReading
 
 HTTP_PROXY = "HTTPProxy.projectcontour.io"
 OWN_CLASS = "projectcontour.io/ingress.class"

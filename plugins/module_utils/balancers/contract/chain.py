@@ -9,13 +9,15 @@ here touches a network, a clock or Ansible.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ...core.values import Finding
-
-Obj = dict[str, Any]
+from ...core.model import Finding, LoadBalancer, Route
+from ...kube.objects import Obj
+from ...kube.snapshot import Snapshot
+from .facts import Proof
+from .switches import PatchSet
 
 STATUS_PORT = 15021
 STATUS_PORT_NAME = "status-port"
@@ -170,6 +172,14 @@ class ChainOption:
 
 
 @dataclass(frozen=True)
+class Capability:
+    """Whether a load balancer can do something, and the words in which the documentation says so."""
+
+    possible: bool
+    text: str
+
+
+@dataclass(frozen=True)
 class ChainFacts:
     """What is true of a load balancer in front of a gateway, as data: the plan decides on it, and the documentation's table shows it.
 
@@ -179,8 +189,10 @@ class ChainFacts:
     ``never`` any, the ``client``'s own (it passes TLS through), the ``host`` of the request, or what is set (``settable``).
     ``ends_tls``: whether clients' TLS ends at it: ``always`` as soon as it is used with TLS, ``optional``, ``never``.
     ``redirects``: it answers HTTP with a redirect to HTTPS itself, so the gateway need not.
+    ``begins_with``: a path of type ImplementationSpecific takes every path that begins so, not only whole elements of it.
     ``tls_to_gateway``, ``health``: how, in words, empty where it cannot. ``standalone``, ``standalone_mtls``: what holds without a
-    gateway, in words. ``cannot``: what it cannot do here. ``proof`` as in :class:`balancers.contract.profile.Facts`.
+    gateway. ``cannot``: what it cannot do here. ``options``: the keys of ``platform_options`` that it understands; all others are
+    refused. ``kinds``: kind keys that it may create on its own side. ``proof`` is :data:`Proof.NONE` where nothing is known of it.
     """
 
     hops: int = 1
@@ -189,12 +201,53 @@ class ChainFacts:
     server_name: ServerName = "never"
     ends_tls: Literal["always", "optional", "never"] = "always"
     redirects: bool = False
+    begins_with: bool = False
     tls_to_gateway: str = ""
     health: str = "none: it sends to the gateway's ready pods"
     objects: tuple[str, ...] = ("Ingress",)
     service_type: str = "ClusterIP"
     minimum: str = ""
-    standalone: str = "yes, where plaintext is accepted"
-    standalone_mtls: str = "no"
+    standalone: Capability = Capability(True, "yes, where plaintext is accepted")
+    standalone_mtls: Capability = Capability(False, "no")
     cannot: tuple[str, ...] = ()
-    proof: str = "read in the vendor's source"
+    options: tuple[ChainOption, ...] = ()
+    kinds: tuple[str, ...] = ()
+    proof: Proof = Proof.SOURCE
+
+
+ChainRedirect = Callable[[Snapshot, LoadBalancer, Iterable[Route], ChainRequest], PatchSet]
+"""Fields (and helper objects) that redirect routes of one object to the gateway, so that each can be taken back alone.
+
+Bodies are made with the mesh's side, before any of the fields is set, and go after all of them were given back.
+"""
+
+
+@dataclass(frozen=True)
+class ChainSide:
+    """A load balancer's side of a chain.
+
+    ``front`` gives what it needs on its own side so that it sends to the gateway: a pure function of the request. ``redirect``
+    redirects routes that exist; where it is ``None``, new ones are made beside them. ``preflight`` gives what else the cluster shows to
+    fail with it: findings of severity error refuse the run. ``client_address`` says how the gateway gets to know the client; ``ends_tls``
+    whether clients' TLS ends at it, so that only a header says that it was there; ``server_name`` what it sends as SNI.
+    """
+
+    facts: ChainFacts
+    front: Callable[[ChainRequest], LoadBalancerSide]
+    redirect: ChainRedirect | None
+    preflight: Callable[[Snapshot, ChainRequest], tuple[Finding, ...]]
+    client_address: Callable[[ChainRequest], ClientAddress]
+    ends_tls: Callable[[ChainRequest], bool]
+    server_name: Callable[[ChainRequest], ServerName]
+
+
+@dataclass(frozen=True)
+class HealthChecker:
+    """What makes a load balancer check a Service's pods as asked: the gateway's in chained mode, an application's in standalone mode.
+
+    ``check`` gives objects, annotations of the Service, or the reason why it cannot. ``kinds`` are kind keys that it may create, also
+    for an application: standalone mode has to find them again.
+    """
+
+    check: Callable[[CheckTarget, ChainRequest], LoadBalancerSide]
+    kinds: tuple[str, ...] = ()

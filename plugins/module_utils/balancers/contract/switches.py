@@ -1,20 +1,22 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers of a profile: the fields it would set, and what it saw that tells of a load balancer."""
+"""What a load balancer can be told about its routes: fields to set, objects to create, or the reason why it cannot be done."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from ...core.model import Finding
+from ...core.model import Finding, LoadBalancer, Route
 from ...kube.objects import Obj
+from ...kube.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
 class FieldPatch:
-    """A field that a strategy wants set on an object that exists."""
+    """A field to set on an object that exists."""
 
     object: Obj
     path: tuple[str | int, ...]
@@ -31,9 +33,17 @@ class PatchSet:
     bodies: tuple[Obj, ...] = ()
 
 
-@dataclass(frozen=True)
-class Trace:
-    """One thing in the cluster that tells of a load balancer outside of it, in words, and how sure it makes."""
+RouteSwitch = Callable[[Snapshot, LoadBalancer, Iterable[Route]], PatchSet]
 
-    text: str
-    confidence: Literal["certain", "likely", "possible"] = "certain"
+
+@dataclass(frozen=True)
+class Switches:
+    """What can be set for routes; ``None`` where there is no such setting.
+
+    ``to_service`` sends these routes to the Service's address, ``host`` sends the Service's name as Host, ``certificates`` has the load
+    balancer speak mutual TLS itself, with the mesh's certificate, and verify the backend's.
+    """
+
+    to_service: RouteSwitch | None = None
+    host: RouteSwitch | None = None
+    certificates: RouteSwitch | None = None

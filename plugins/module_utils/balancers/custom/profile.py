@@ -18,9 +18,10 @@ from ...core.values import ABSENT
 from ...kube import kinds
 from ...kube.objects import Obj, kind_key, namespace_of, ref_of, value_at
 from ...kube.snapshot import Snapshot
-from ..contract.profile import FieldPatch, PatchSet, Profile, RouteReading, Signs
+from ..contract.profile import Profile as Composed
 from ..kit.ingresses import class_of, entries, is_ignored, make_backend, pinned_strategy
 from ..kit.plain import classes_of_controller
+from ..legacy import FieldPatch, PatchSet, Profile, RouteReading, Signs, adapted
 from .fields import RouteSource, Setting, read_profile
 
 
@@ -37,7 +38,7 @@ class CustomProfile(Profile):
         self.sources = read.sources
 
     def classes(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
-        return classes_of_controller(self, snapshot)
+        return classes_of_controller(self.class_controllers, snapshot)
 
     def routes(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
@@ -77,14 +78,14 @@ class CustomProfile(Profile):
         return next(source for source in self.sources if source.kind == key)
 
 
-def custom_profiles(data: Iterable[Mapping[str, Any]]) -> tuple[CustomProfile, ...]:
+def custom_profiles(data: Iterable[Mapping[str, Any]]) -> tuple[Composed, ...]:
     """Profiles from the option ``custom_profiles``; raises :class:`MeshlbError` that names the profile and the field."""
     made = tuple(CustomProfile(item, position) for position, item in enumerate(data, 1))
     names = [item.id for item in made]
     for name in names:
         if names.count(name) > 1:
             raise MeshlbError(f"custom_profiles has two profiles with id {name!r}.", "Give each one an id of its own.")
-    return made
+    return tuple(map(adapted, made))
 
 
 def _is_served(source: RouteSource, obj: Obj, load_balancer: LoadBalancer) -> bool:

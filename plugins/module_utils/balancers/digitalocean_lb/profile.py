@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from ..contract.chain import (
     STATUS_PORT,
+    Capability,
     ChainFacts,
     ChainOption,
     ChainRequest,
@@ -48,7 +49,7 @@ class DigitaloceanLb(Platform):
         health="the node's, with externalTrafficPolicy Local: nodes with a ready gateway pod; port 15021 where the check is overridden",
         objects=("the gateway's own Service",), service_type="LoadBalancer",
         cannot=("send to pods directly", "send a client certificate to its servers", "check one pod of several on a node"),
-        standalone="yes, where plaintext is accepted (layer 4)",
+        standalone=Capability(True, "yes, where plaintext is accepted (layer 4)"),
     )
     certificate_options = ("certificate_id",)
     chain_options = (

@@ -8,9 +8,9 @@ Source: pkg/object/ingresscontroller/k8s.go (classes), docs/04.Cloud-Native.
 
 from __future__ import annotations
 
-from ..contract.profile import Facts, Signs
 from ..kit.gateway.routes import KINDS
 from ..kit.limited import Limited
+from ..legacy import Facts, Signs
 
 
 class Easegress(Limited):

@@ -16,12 +16,13 @@ from ...core.model import Finding, LoadBalancer, ObjectRef, Route
 from ...istio.injection import INCLUDE_OUTBOUND_RANGES
 from ...kube.objects import Obj, dig, namespace_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, LoadBalancerSide, ServerName
-from ..contract.profile import Facts, FieldPatch, PatchSet, Profile, Recognition, RouteReading, Signs, programs_of
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide, ServerName
+from ..contract.facts import Proof
 from ..kit.chain.ingress import IngressChain
 from ..kit.chain.upstream_holders import with_ingress_holder
 from ..kit.ingresses import CLASS_ANNOTATION
 from ..kit.plain import classes_of_controller
+from ..legacy import Facts, FieldPatch, PatchSet, Profile, Recognition, RouteReading, Signs, programs_of
 from . import chain as emissary_chain
 from .objects import HOST, ID_ANNOTATION, MAPPING, MODULE, RESOLVERS, SERVICE_RESOLVER, TCP_MAPPING, TLS_CONTEXT, Declared, Reader
 from .routes import MappingRoutes
@@ -58,15 +59,15 @@ class Emissary(IngressChain, Profile):
         default="the Service's address, the client's Host",
         loses="with an endpoint resolver: affinity, balancing, retries and health checks once the upstream is one address",
         remark="certs_only from 4.1.0 on: the backend's certificate is verified against the mesh's root, its identity is not",
-        proof="measured in the lab",
+        proof=Proof.LAB,
         versions="3.10.0",
     )
     chain = ChainFacts(
         hops=1, forwarded_for="appended", server_name="settable", ends_tls="always",
         tls_to_gateway="service: https://... of the Mapping; the server name by sni of a TLSContext that has a secret",
-        objects=("Mapping", "its service, which becomes the gateway's name"), standalone_mtls="yes, with a sidecar",
+        objects=("Mapping", "its service, which becomes the gateway's name"), standalone_mtls=Capability(True, "yes, with a sidecar"),
         cannot=("keep its balancing per pod of the backend", "lead an Ingress over TLS, or two backends of one host by Ingress"),
-        proof="measured in the lab",
+        proof=Proof.LAB,
     )
     chain_options = (
         ChainOption("tls_context", "TLSContext of Mappings for TLS to the gateway: a secret (without one it is ignored) and sni."),
@@ -90,7 +91,7 @@ class Emissary(IngressChain, Profile):
         }
 
     def classes(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
-        return classes_of_controller(self, snapshot)
+        return classes_of_controller(self.class_controllers, snapshot)
 
     def routes(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None

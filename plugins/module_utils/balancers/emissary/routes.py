@@ -17,8 +17,8 @@ from ...core.findings import finding
 from ...core.model import Address, Backend, Finding, ObjectRef, Route, Scheme, Upstream
 from ...kube import kinds
 from ...kube.objects import dig, label_selector_matches
-from ..contract.profile import RouteReading
 from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
+from ..legacy import RouteReading
 from .objects import ANNOTATION, CONSUL_RESOLVER, ENDPOINT_RESOLVER, HOST, Declared, Reader
 from .settings import ISTIO_SECRET, Settings, Target
 

@@ -22,7 +22,8 @@ from ...core.findings import finding
 from ...core.model import Finding
 from ...kube.objects import Obj, dig, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, LoadBalancerSide
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide
+from ..contract.facts import Proof
 from ..kit.chain.ingress import ROUTES_IN, alias_bodies, alias_name
 from ..kit.chain.references import in_backend_refs
 from ..kit.chain.upstream_holders import holder, http_route_spec
@@ -36,12 +37,12 @@ FACTS = ChainFacts(
     hops=1, forwarded_for="appended", server_name="settable", ends_tls="always",
     tls_to_gateway="BackendTLSPolicy for the Service that stands for the gateway: server name and CA",
     objects=("HTTPRoute", "its backends, redirected to a Service that stands for the gateway", "BackendTLSPolicy"),
-    standalone_mtls="yes, with a sidecar", minimum="1.6 for TLS to the gateway (BackendTLSPolicy v1)",
+    standalone_mtls=Capability(True, "yes, with a sidecar"), minimum="1.6 for TLS to the gateway (BackendTLSPolicy v1)",
     cannot=(
         "send no server name in TLS to the gateway, or leave its certificate unverified",
         "keep its balancing, health checks or retries per pod of the backend",
     ),
-    proof="measured in the lab",
+    proof=Proof.LAB,
 )
 OPTIONS = (
     ChainOption("gateway", "The Gateway (namespace/name) that new HTTPRoutes attach to, where hosts are written and not carried over."),

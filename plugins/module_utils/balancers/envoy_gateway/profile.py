@@ -22,13 +22,14 @@ from ...kube import kinds
 from ...kube.objects import Obj, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, LoadBalancerSide, ServerName
-from ..contract.profile import Facts, PatchSet, Recognition, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
+from ..contract.facts import Proof
 from ..kit.chain.references import ReferenceChain
 from ..kit.gateway.hosts import rewrite_hosts
 from ..kit.gateway.policies import BACKEND_TLS_POLICY, speaks_tls
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
 from ..kit.gateway.routes import AttachPoint, BackendHandling, gateways_of, read_gateway_routes
 from ..kit.patches import PatchBuilder, is_older, object_of
+from ..legacy import Facts, PatchSet, Recognition, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
 from . import chain as envoy_gateway_chain
 from .settings import BACKEND_TRAFFIC_POLICY, ENVOY_PROXY, Precedence, envoy_proxy_of, gateway_of_workload, parents_of
 
@@ -55,7 +56,7 @@ class EnvoyGateway(ReferenceChain):
         host="URLRewrite hostname of the route's rule",
         loses="affinity, balancing and health checks of a BackendTrafficPolicy once the upstream is one address",
         remark="an object with routingType must be there already; its pods are labelled through the EnvoyProxy",
-        proof="measured in the lab",
+        proof=Proof.LAB,
         versions="1.9.1 with a policy for the route, one for the Gateway, and the EnvoyProxy; TLSRoute was read, not run",
     )
     chain = envoy_gateway_chain.FACTS

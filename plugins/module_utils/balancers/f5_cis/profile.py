@@ -17,6 +17,7 @@ from ...core.model import LoadBalancer, ObjectRef, Route, Upstream
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import (
+    Capability,
     ChainFacts,
     ChainOption,
     ChainRequest,
@@ -27,13 +28,14 @@ from ..contract.chain import (
     ServerName,
     ServiceNeeds,
 )
-from ..contract.profile import Facts, RouteReading, Signs
+from ..contract.facts import Proof
+from ..contract.routes import joined_readings
 from ..kit.cloud.bodies import metadata
 from ..kit.cloud.platform import pod_port
 from ..kit.cloud.wanted import word
 from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
 from ..kit.limited import Limited
-from ..kit.plain import joined_readings
+from ..legacy import Facts, RouteReading, Signs
 
 VIRTUAL_SERVER = "VirtualServer.cis.f5.com"
 _OWN = "cis.f5.com/v1"
@@ -63,8 +65,8 @@ class F5Cis(Limited):
         objects=("VirtualServer", "TLSProfile", "Policy"), service_type="ClusterIP (members: pods), NodePort (members: nodes)",
         minimum="CIS 2.20.4 where a server name is needed (TLSProfile's serverSSLParams.serverName)",
         cannot=("tell who the client is without an HTTP profile that inserts X-Forwarded-For", "send the mesh's certificate"),
-        standalone_mtls="no: a serverSSL profile can have a client certificate, not the mesh's identity",
-        proof="validated against the vendor's schema",
+        standalone_mtls=Capability(False, "no: a serverSSL profile can have a client certificate, not the mesh's identity"),
+        proof=Proof.SCHEMA,
     )
     chain_kinds = (VIRTUAL_SERVER, "TLSProfile.cis.f5.com", "Policy.cis.f5.com")
     chain_options = (

@@ -16,12 +16,14 @@ from typing import Any, ClassVar
 from ...core.model import LoadBalancer, ObjectRef, Route, replace
 from ...kube.objects import Obj, argument, dig, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest
-from ..contract.profile import Facts, FieldPatch, PatchSet, RouteReading, Signs
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest
+from ..contract.facts import Proof
+from ..contract.routes import joined_readings
 from ..kit.chain.ingress import alias_name
 from ..kit.chain.references import ReferenceChain, References, in_upstreams
 from ..kit.patches import PatchBuilder, is_older, mesh_name, object_of
-from ..kit.plain import classes_of_controller, joined_readings, read_ingresses
+from ..kit.plain import classes_of_controller, read_ingresses
+from ..legacy import Facts, FieldPatch, PatchSet, RouteReading, Signs
 from .routes import KINDS, USE_CLUSTER_IP, Step, custom_routes, ingress_treatment, is_served, steps, upstreams_of
 
 _SINCE = (3, 5, 0)
@@ -47,15 +49,15 @@ class F5Nginx(ReferenceChain):
         host="requestHeaders.set Host of an action (VirtualServer only)",
         loses="affinity, balancing, retries and health checks once the upstream is one address",
         remark="splits keep working, because each has its own Host; subselector excludes use-cluster-ip",
-        proof="validated against the vendor's schema",
+        proof=Proof.SCHEMA,
         versions="5.6.0",
     )
     chain = ChainFacts(
         hops=1, forwarded_for="appended", server_name="never", ends_tls="always",
         tls_to_gateway="annotation nginx.org/ssl-services on the Ingress, tls.enable of a VirtualServer's upstreams",
         objects=("Ingress or VirtualServer", "its backends, redirected to a Service that stands for the gateway"),
-        standalone_mtls="yes, with a sidecar", cannot=("be relied on to send a server name to the gateway",),
-        proof="validated against the vendor's schema",
+        standalone_mtls=Capability(True, "yes, with a sidecar"), cannot=("be relied on to send a server name to the gateway",),
+        proof=Proof.SCHEMA,
     )
     chain_options = (
         ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),
@@ -78,7 +80,7 @@ class F5Nginx(ReferenceChain):
 
     def classes(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
         wanted = load_balancer.setting("class")
-        return tuple(name for name in classes_of_controller(self, snapshot) if name == wanted)
+        return tuple(name for name in classes_of_controller(self.class_controllers, snapshot) if name == wanted)
 
     def routes(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None

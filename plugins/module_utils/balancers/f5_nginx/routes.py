@@ -28,9 +28,9 @@ from ...kube.objects import (
     selector_text_matches,
 )
 from ...kube.snapshot import Snapshot
-from ..contract.profile import RouteReading
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import Entry, class_of, is_ignored, make_backend, pinned_strategy
+from ..legacy import RouteReading
 
 VIRTUAL_SERVER = "VirtualServer.k8s.nginx.org"
 VIRTUAL_SERVER_ROUTE = "VirtualServerRoute.k8s.nginx.org"

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from ...core.findings import finding
 from ...core.model import Finding
+from ...kube.objects import Obj
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, Obj, ServiceNeeds
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import Proof
 from ..gke import shared as gke
 from ..kit.cloud.bodies import gateway, http_route, listener, metadata, redirect_route
 from ..kit.cloud.platform import Platform, pod_port, refused
@@ -42,12 +44,12 @@ class GkeGateway(Platform):
         health="HealthCheckPolicy", objects=("Gateway", "HTTPRoute", "HealthCheckPolicy", "GCPBackendPolicy", "GCPGatewayPolicy"),
         service_type="ClusterIP (network endpoint groups)",
         minimum="GKE with the Gateway API enabled; Istio 1.13.9, 1.14.5 or 1.15.2 (older ones do not leave its Gateways alone)",
-        standalone="yes, where plaintext is accepted; the check can go to the sidecar's status port (HealthCheckPolicy)",
+        standalone=Capability(True, "yes, where plaintext is accepted; the check can go to the sidecar's status port (HealthCheckPolicy)"),
         cannot=(
             gke.NO_NAME, gke.NO_CLIENT_CERTIFICATE,
             "pass TLS through as it is set up here (Google's regional and internal classes can, by a TLSRoute, from GKE 1.35 on)",
         ),
-        proof="validated against the vendor's schema",
+        proof=Proof.SCHEMA,
     )
     chain_options = (
         ChainOption("class_name", f"Name of the GatewayClass; {USUAL_CLASS} where nothing is said."),

@@ -16,19 +16,20 @@ import json
 from ...core.findings import finding
 from ...core.model import Finding, Scheme
 from ...kube import kinds
-from ...kube.objects import annotations_of, dig, ref_of
+from ...kube.objects import Obj, annotations_of, dig, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import (
     STATUS_PATH,
+    Capability,
     ChainFacts,
     ChainOption,
     ChainRequest,
     CheckTarget,
     HealthCheck,
     LoadBalancerSide,
-    Obj,
     ServiceNeeds,
 )
+from ..contract.facts import Proof
 from ..gke import shared as gke
 from ..kit.cloud.bodies import ingress, metadata
 from ..kit.cloud.platform import Platform, pod_port, refused
@@ -67,9 +68,9 @@ class GkeIngress(Platform):
         health="BackendConfig, which is needed: without one the path / of the serving port is checked",
         objects=("Ingress", "BackendConfig", "FrontendConfig", "ManagedCertificate"), service_type="ClusterIP (network endpoint groups)",
         minimum="GKE with VPC-native networking, which network endpoint groups need",
-        standalone="yes, where plaintext is accepted; the check can go to the sidecar's status port (BackendConfig)",
+        standalone=Capability(True, "yes, where plaintext is accepted; the check can go to the sidecar's status port (BackendConfig)"),
         cannot=(gke.NO_NAME, gke.NO_CLIENT_CERTIFICATE, "pass TLS through"),
-        proof="validated against the vendor's schema",
+        proof=Proof.SCHEMA,
     )
     chain_options = (
         ChainOption("class_name", "Which load balancer: global (gce, the default), internal or regional.", (GLOBAL, INTERNAL, REGIONAL)),

@@ -15,15 +15,16 @@ from typing import Any
 
 from ...core.model import LoadBalancer, ObjectRef
 from ...kube import kinds
-from ...kube.objects import annotations_of, name_of, namespace_of, ref_of
+from ...kube.objects import Obj, annotations_of, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, Obj, ServiceNeeds
-from ..contract.profile import RouteReading, Trace
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import Proof
 from ..gke import shared as gke
 from ..kit.cloud.platform import Platform, pod_port
 from ..kit.cloud.signs import SHOWN, PlatformSigns, on_its_nodes
 from ..kit.cloud.wanted import NO_POD_PORT
 from ..kit.streams import fixed_route
+from ..legacy import RouteReading, Trace
 
 NO_SERVICE_PORT = "which port of the Service the group is for is not known"
 
@@ -40,12 +41,12 @@ class GkeNeg(Platform):
         tls_to_gateway=f"the backend service's protocol: {gke.TLS_TO_GATEWAY}",
         health="a health check made with gcloud (steps)", objects=("annotation cloud.google.com/neg of the Service",),
         service_type="ClusterIP (network endpoint groups)",
-        standalone="yes, where plaintext is accepted; the check can go to the sidecar's status port (gcloud)",
+        standalone=Capability(True, "yes, where plaintext is accepted; the check can go to the sidecar's status port (gcloud)"),
         cannot=(
             "be set up from inside the cluster: the health check, the backend service and the URL map are made with gcloud",
             gke.NO_CLIENT_CERTIFICATE, "be removed with the chain: its backend service has to let go of the group first",
         ),
-        proof="read in the vendor's source",
+        proof=Proof.SOURCE,
     )
     chain_options = (
         ChainOption("neg_name", "Name of the network endpoint group; the chain's own name where nothing is said."),

@@ -14,8 +14,8 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Facts, Profile, RouteReading, Signs
 from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
+from ..legacy import Facts, Profile, RouteReading, Signs
 
 VIRTUAL_SERVICE = "VirtualService.gateway.solo.io"
 UPSTREAM = "Upstream.gloo.solo.io"

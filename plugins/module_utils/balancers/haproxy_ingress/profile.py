@@ -18,12 +18,13 @@ from ...core.model import LoadBalancer, ObjectRef, Route, replace
 from ...kube import kinds
 from ...kube.objects import Obj, argument, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, ServerName
-from ..contract.profile import Facts, PatchSet, Recognition, RouteReading, Signs
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, ServerName
+from ..contract.facts import Proof
 from ..kit.chain.references import ReferenceChain
 from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.patches import PatchBuilder, is_older, mesh_name, object_of
 from ..kit.streams import tcp_services
+from ..legacy import Facts, PatchSet, Recognition, RouteReading, Signs
 from .keys import HEADERS, SERVICE_UPSTREAM, SET_HEADERS, TRUE, host_in, with_host
 from .routes import Reader, sharing
 
@@ -54,15 +55,15 @@ class HaproxyIngress(ReferenceChain):
         host_global="the same key in the class's or the global ConfigMap",
         loses="affinity, blue-green, balancing and health checks once the backend is one address",
         remark="Ingresses of one Service share a backend, and the oldest decides; Gateway API routes (0.15) always go to pod addresses",
-        proof="measured in the lab",
+        proof=Proof.LAB,
         versions="0.14.7",
     )
     chain = ChainFacts(
         hops=1, forwarded_for="replaced", server_name="settable", ends_tls="always",
         tls_to_gateway="annotation secure-backends on the Ingress, the server name by secure-sni (0.11)",
         objects=("Ingress", "its path's backend, redirected to a Service that stands for the gateway"),
-        standalone_mtls="yes, with a sidecar", cannot=("keep its balancing per pod of the backend",),
-        proof="measured in the lab",
+        standalone_mtls=Capability(True, "yes, with a sidecar"), cannot=("keep its balancing per pod of the backend",),
+        proof=Proof.LAB,
     )
     chain_options = (
         ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),

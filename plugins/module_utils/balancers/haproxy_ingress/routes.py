@@ -20,7 +20,6 @@ from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, created_at, dig, name_of, namespace_of
 from ...kube.services import is_headless
 from ...kube.snapshot import Snapshot
-from ..contract.profile import RouteReading
 from ..kit.ingresses import (
     CLASS_ANNOTATION,
     Entry,
@@ -33,6 +32,7 @@ from ..kit.ingresses import (
     resource_backends,
 )
 from ..kit.patches import is_older
+from ..legacy import RouteReading
 from .keys import HEADERS, SERVICE_UPSTREAM, SET_HEADERS, TRUE, host_in, service_port, target_of
 
 _TLS = frozenset({"h1-ssl", "https", "h2-ssl", "grpcs", "fcgi-ssl"})

@@ -17,13 +17,14 @@ from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, argument, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest
-from ..contract.profile import Facts, RouteReading, Signs
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest
+from ..contract.routes import joined_readings
 from ..kit.chain.references import ReferenceChain
 from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingresses import Entry, class_of, ingress_ref
-from ..kit.plain import joined_readings, read_ingresses
+from ..kit.plain import read_ingresses
 from ..kit.streams import fixed_route, tcp_services
+from ..legacy import Facts, RouteReading, Signs
 
 CONTROLLER = "haproxy.org/ingress-controller"
 _TCP_KINDS = ("TCP.ingress.v1.haproxy.org", "TCP.ingress.v3.haproxy.org")
@@ -62,7 +63,7 @@ class HaproxyTech(ReferenceChain):
         hops=1, forwarded_for="appended", server_name="never", ends_tls="always",
         tls_to_gateway="annotation haproxy.org/server-ssl on the Service that stands for the gateway",
         objects=("Ingress", "its path's backend, redirected to a Service that stands for the gateway"),
-        standalone_mtls="yes, with a sidecar", cannot=("send a server name to the gateway",),
+        standalone_mtls=Capability(True, "yes, with a sidecar"), cannot=("send a server name to the gateway",),
     )
     chain_options = (
         ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),

@@ -16,7 +16,8 @@ from collections.abc import Iterable
 from ...core.model import LoadBalancer, Route
 from ...kube import kinds
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, LoadBalancerSide
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide
+from ..contract.facts import Proof
 from ..contract.switches import PatchSet
 from ..kit.chain.ingress import new_ingress, redirected, with_annotations
 from ..kit.chain.upstream_holders import with_ingress_holder
@@ -27,8 +28,8 @@ FACTS = ChainFacts(
     hops=1, forwarded_for="replaced", server_name="settable", ends_tls="always", redirects=True,
     tls_to_gateway="annotation backend-protocol: HTTPS; a server name only with proxy-ssl-secret and proxy-ssl-name",
     objects=("Ingress", "its path's backend, redirected to a Service that stands for the gateway"),
-    standalone_mtls="yes, with a sidecar", minimum="1.0",
-    cannot=("keep its affinity, hashing or retries per pod of the backend",), proof="measured in the lab",
+    standalone_mtls=Capability(True, "yes, with a sidecar"), minimum="1.0",
+    cannot=("keep its affinity, hashing or retries per pod of the backend",), proof=Proof.LAB,
 )
 OPTIONS = (
     ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),

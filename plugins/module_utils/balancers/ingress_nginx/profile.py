@@ -17,7 +17,8 @@ from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, argument, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, LoadBalancerSide, ServerName
-from ..contract.profile import Facts, FieldPatch, PatchSet, Profile, RouteReading, Signs
+from ..contract.facts import Proof
+from ..legacy import Facts, FieldPatch, PatchSet, Profile, RouteReading, Signs
 from . import chain as ingress_nginx_chain
 from .routes import IngressRoutes, stream_routes, switched_on, to_bool
 
@@ -47,7 +48,7 @@ class IngressNginx(Profile):
         host="annotation upstream-vhost on the Ingress (0.9)",
         loses="affinity, hashing, balancing and retries once the upstream is one address; a canary when the Host is rewritten",
         remark="also AKS app routing and RKE2's builds (RKE2 puts it into kube-system, where nothing is injected); retired in March 2026",
-        proof="measured in the lab",
+        proof=Proof.LAB,
         versions="1.11.0",
     )
     chain = ingress_nginx_chain.FACTS

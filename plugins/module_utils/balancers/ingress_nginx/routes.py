@@ -17,7 +17,6 @@ from ...core.model import Address, Finding, LoadBalancer, ObjectRef, Route, Sche
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, created_at, dig, labels_of, name_of, namespace_of, selector_text_matches
 from ...kube.snapshot import Snapshot
-from ..contract.profile import RouteReading
 from ..kit.ingresses import (
     CLASS_ANNOTATION,
     Entry,
@@ -30,6 +29,7 @@ from ..kit.ingresses import (
     resource_backends,
 )
 from ..kit.streams import fixed_route, tcp_services
+from ..legacy import RouteReading
 
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _REWRITES = ("rewrite-target", "app-root", "use-regex")

@@ -8,10 +8,11 @@ from __future__ import annotations
 from ...core.model import LoadBalancer, ObjectRef
 from ...kube.objects import Obj, name_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Profile, RouteReading
+from ..contract.routes import joined_readings
+from ..legacy import Profile, RouteReading
 from .gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
 from .ingresses import Entry, class_of
-from .plain import classes_of_controller, joined_readings, read_ingresses
+from .plain import classes_of_controller, read_ingresses
 
 
 class Limited(Profile):
@@ -24,7 +25,7 @@ class Limited(Profile):
     """The label by which its workloads say for which Gateway they are made."""
 
     def classes(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
-        return tuple(sorted({*classes_of_controller(self, snapshot), *self.class_names}))
+        return tuple(sorted({*classes_of_controller(self.class_controllers, snapshot), *self.class_names}))
 
     def routes(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None

@@ -14,7 +14,7 @@ from ...core.model import ABSENT, Finding, Route
 from ...kube.objects import Obj, kind_key, ref_of, value_at
 from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
-from ..contract.profile import FieldPatch, PatchSet
+from ..legacy import FieldPatch, PatchSet
 
 Path = tuple["str | int", ...]
 Same = Callable[[Any, Any], bool]

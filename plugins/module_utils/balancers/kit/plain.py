@@ -12,9 +12,10 @@ from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Upstream
 from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Profile, RouteReading
+from ..contract.routes import RouteReading
 from .gateway.routes import BackendHandling
 from .ingresses import Entry, class_of, entries, ingress_ref, is_ignored, make_backend, pinned_strategy, resource_backends
+from .recognition import claims_class
 
 Decide = Callable[[Obj, Entry], BackendHandling]
 Served = Callable[[Obj], bool]
@@ -22,11 +23,11 @@ Served = Callable[[Obj], bool]
 _UNKNOWN = BackendHandling(settable=False, why_not_settable="nothing is known about this load balancer's settings")
 
 
-def classes_of_controller(profile: Profile, snapshot: Snapshot) -> tuple[str, ...]:
-    """Names of the IngressClasses whose controller is the profile's."""
+def classes_of_controller(controllers: tuple[str, ...], snapshot: Snapshot) -> tuple[str, ...]:
+    """Names of the IngressClasses whose controller is one of these."""
     return tuple(sorted(
         name_of(item) for item in snapshot.all(kinds.INGRESS_CLASS)
-        if profile.claims_controller(str(dig(item, "spec", "controller", default="")))
+        if claims_class(controllers, str(dig(item, "spec", "controller", default="")))
     ))
 
 
@@ -94,11 +95,4 @@ def _route(snapshot: Snapshot, load_balancer: LoadBalancer, ingress: Obj, entry:
         upstream_group=treatment.group or f"{ref.namespace}-{entry.service}-{entry.reference}",
         features=tuple(sorted(treatment.features)), settable=treatment.settable, why_not_settable=treatment.why_not_settable,
         ignored=is_ignored(ingress), pinned_strategy=pinned_strategy(snapshot, ingress),
-    )
-
-
-def joined_readings(*readings: RouteReading) -> RouteReading:
-    """Several kinds of routes of one load balancer."""
-    return RouteReading(
-        tuple(route for item in readings for route in item.routes), tuple(remark for item in readings for remark in item.findings)
     )

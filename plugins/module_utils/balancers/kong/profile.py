@@ -17,15 +17,17 @@ from ...core.model import LoadBalancer, ObjectRef, Route, Scheme, Upstream, repl
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, argument, containers_of, dig, image_name, name_of, namespace_of, pod_template, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest
-from ..contract.profile import Facts, PatchSet, RouteReading, Signs
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest
+from ..contract.facts import Proof
+from ..contract.routes import joined_readings
 from ..kit.chain.references import ReferenceChain
 from ..kit.gateway.hosts import rewrite_hosts
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
 from ..kit.gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingresses import CLASS_ANNOTATION, Entry, is_ignored, make_backend, pinned_strategy
 from ..kit.patches import PatchBuilder, is_older, mesh_name, object_of
-from ..kit.plain import joined_readings, of_classes, read_ingresses
+from ..kit.plain import of_classes, read_ingresses
+from ..legacy import Facts, PatchSet, RouteReading, Signs
 
 CONTROLLER = "ingress-controllers.konghq.com/kong"
 GATEWAY_CONTROLLER = "konghq.com/kic-gateway-controller"
@@ -56,14 +58,14 @@ class Kong(ReferenceChain):
         host="annotation konghq.com/preserve-host: \"false\" on the Ingress; URLRewrite hostname of an HTTPRoute (3.2)",
         loses="hashing, weights and health checks of a KongUpstreamPolicy once the upstream is one name",
         remark="the sidecar belongs to the proxy's pods, not to the controller's; the Service annotation holds for all routes to it",
-        proof="validated against the vendor's schema",
+        proof=Proof.SCHEMA,
         versions="KIC 3.5",
     )
     chain = ChainFacts(
         hops=1, forwarded_for="appended", server_name="never", ends_tls="always",
         tls_to_gateway="annotation konghq.com/protocol: https on the Service that stands for the gateway",
         objects=("Ingress", "its path's backend, redirected to a Service that stands for the gateway"),
-        standalone_mtls="yes, with a sidecar", cannot=("be relied on to send a server name to the gateway",),
+        standalone_mtls=Capability(True, "yes, with a sidecar"), cannot=("be relied on to send a server name to the gateway",),
     )
     chain_options = (
         ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),

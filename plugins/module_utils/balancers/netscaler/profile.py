@@ -8,8 +8,8 @@ Source: netscaler/netscaler-k8s-ingress-controller deployment/ (manifests) and d
 
 from __future__ import annotations
 
-from ..contract.profile import Facts, Signs
 from ..kit.limited import Limited
+from ..legacy import Facts, Signs
 
 
 class Netscaler(Limited):

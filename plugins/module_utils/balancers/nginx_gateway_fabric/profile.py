@@ -16,12 +16,13 @@ from typing import Any
 from ...core.model import LoadBalancer, ObjectRef, Route
 from ...kube.objects import Obj, containers_of, created_at, dig, image_name, labels_of, name_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Facts, PatchSet, Profile, Recognition, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
+from ..contract.facts import Proof
 from ..kit.gateway.attachment import by_namespace
 from ..kit.gateway.hosts import rewrite_hosts
 from ..kit.gateway.policies import BACKEND_TLS_POLICY, speaks_tls
 from ..kit.gateway.routes import GATEWAY, GATEWAY_CLASS, KINDS, AttachPoint, BackendHandling, gateways_of, read_gateway_routes
 from ..kit.patches import PatchBuilder, is_older
+from ..legacy import Facts, PatchSet, Profile, Recognition, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
 
 NGINX_PROXY = "NginxProxy.gateway.nginx.org"
 POLICY = "UpstreamSettingsPolicy.gateway.nginx.org"
@@ -44,7 +45,7 @@ class NginxGatewayFabric(Profile):
         host="URLRewrite hostname of the route's rule",
         loses="balancing once the upstream is one address",
         remark="pods are labelled through the Gateway's spec.infrastructure",
-        proof="validated against the vendor's schema",
+        proof=Proof.SCHEMA,
         versions="main after 2.6.7",
     )
 

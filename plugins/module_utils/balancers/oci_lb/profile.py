@@ -13,6 +13,7 @@ backends speak (so they are of TCP unless http is asked for: Envoy answers HTTP/
 from __future__ import annotations
 
 from ..contract.chain import (
+    Capability,
     ChainFacts,
     ChainOption,
     ChainRequest,
@@ -54,7 +55,7 @@ class OciLb(Platform):
                "on request HTTP at healthcheck-port 15021 (UNCONFIRMED: Envoy refuses HTTP/1.0)",
         objects=("the gateway's own Service", "or Ingress"), service_type="LoadBalancer (from a Service), ClusterIP (Ingress, pods)",
         cannot=("check the gateway's own status port from a Service", "send to pods directly from a Service"),
-        standalone="yes, where plaintext is accepted",
+        standalone=Capability(True, "yes, where plaintext is accepted"),
     )
     certificate_options = ("tls_secret",)
     chain_options = (

@@ -15,13 +15,14 @@ from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstr
 from ...kube import kinds
 from ...kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, ClientAddress, HealthCheck, LoadBalancerSide, ServerName
-from ..contract.profile import Facts, RouteReading, Signs
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, ClientAddress, HealthCheck, LoadBalancerSide, ServerName
+from ..contract.facts import Proof
+from ..contract.routes import joined_readings
 from ..contract.switches import PatchSet
 from ..kit.cloud.wanted import taken, word
 from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
 from ..kit.limited import Limited
-from ..kit.plain import joined_readings
+from ..legacy import Facts, RouteReading, Signs
 from .chain import FORWARDED, switch
 
 ROUTE = "Route.route.openshift.io"
@@ -53,8 +54,8 @@ class OpenshiftRouter(Limited):
         health="TCP, only where the gateway has several pods; it sends to ready pods",
         objects=("Route, its Service, which becomes one that stands for the gateway",),
         cannot=("send a client certificate to the gateway", "tell a gateway behind passthrough who the client is"),
-        standalone_mtls="no where its operator makes it; with a sidecar where the router is one's own",
-        proof="validated against the vendor's schema",
+        standalone_mtls=Capability(False, "no where its operator makes it; with a sidecar where the router is one's own"),
+        proof=Proof.SCHEMA,
     )
     chain_kinds = (ROUTE,)
     switches_routes = True
@@ -101,7 +102,7 @@ class OpenshiftRouter(Limited):
                  if namespace_of(obj) != here or dig(obj, "spec", "path", default="/") in ("", "/"))  # fmt: skip
         return tuple(taken(request, whole, "the router leaves a host to the oldest Route"))
 
-    def blockers(self, snapshot: Snapshot, workload: Obj) -> tuple[str, ...]:
+    def blockers(self, workload: Obj) -> tuple[str, ...]:
         labels = {**labels_of(workload), **labels_of(pod_template(workload))}
         if _OWNED in labels or namespace_of(workload) == "openshift-ingress":
             return ("OpenShift's ingress operator puts its pods back and has no setting for their labels: use chained mode",)

@@ -17,12 +17,14 @@ from ...core.model import LoadBalancer, ObjectRef, Route, Scheme
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, argument, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Facts, PatchSet, Profile, RouteReading, Signs
+from ..contract.facts import Proof
+from ..contract.routes import joined_readings
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
 from ..kit.gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingresses import CLASS_ANNOTATION, Entry
 from ..kit.patches import PatchBuilder, mesh_name, object_of
-from ..kit.plain import joined_readings, of_classes, read_ingresses
+from ..kit.plain import of_classes, read_ingresses
+from ..legacy import Facts, PatchSet, Profile, RouteReading, Signs
 
 CONTROLLER = "pomerium.io/ingress-controller"
 _REWRITES = ("preserve_host_header", "host_rewrite", "host_rewrite_header", "host_path_regex_rewrite_pattern")
@@ -34,7 +36,8 @@ class Pomerium(Profile):
 
     id = "pomerium"
     title = "Pomerium"
-    class_controllers = (CONTROLLER,)
+    # The name is an option, and the vendor's examples put a suffix to it.
+    class_controllers = (f"{CONTROLLER}*",)
     kinds = GATEWAY_KINDS
     signs = Signs(
         flags=(frozenset({"pomerium-config"}),),
@@ -48,13 +51,9 @@ class Pomerium(Profile):
         default="pod addresses (Gateway API: the Service), the upstream's address as Host",
         loses="balancing once the upstream is one name",
         remark="preserve_host_header and host_rewrite annotations are the user's own and stay",
-        proof="read in the vendor's source",
+        proof=Proof.SOURCE,
         versions="0.31",
     )
-
-    def claims_controller(self, controller: str) -> bool:
-        # The name is an option, and the vendor's examples put a suffix to it.
-        return controller.startswith(CONTROLLER)
 
     def settings(self, snapshot: Snapshot, workload: Obj, container: Obj) -> dict[str, Any]:
         return {

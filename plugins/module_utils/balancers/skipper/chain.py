@@ -19,7 +19,8 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, Route, replace
 from ...kube.objects import Obj, annotations_of, argument, dig, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, LoadBalancerSide
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide
+from ..contract.facts import Proof
 from ..contract.switches import PatchSet
 from ..kit.chain.ingress import PORT_NAME, alias_bodies, alias_name, new_ingress, redirected, with_annotations
 from ..kit.patches import PatchBuilder, object_of
@@ -36,12 +37,12 @@ FACTS = ChainFacts(
     objects=(
         "Ingress or RouteGroup", "its backends, redirected to a Service that stands for the gateway", "its filter xforward()",
     ),
-    standalone_mtls="yes, with a sidecar",
+    standalone_mtls=Capability(True, "yes, with a sidecar"),
     cannot=(
         "send a server name to the gateway, or verify its certificate", "tell the gateway whether a client used TLS (X-Forwarded-Proto)",
         "keep its balancing per pod of the backend",
     ),
-    proof="measured in the lab",
+    proof=Proof.LAB,
 )
 OPTIONS = (
     ChainOption("class_name", "Name of the class for new Ingresses, where it is not the one that was found."),

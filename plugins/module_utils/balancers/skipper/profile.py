@@ -21,12 +21,14 @@ from ...kube.objects import Obj, annotations_of, argument, dig, name_of, namespa
 from ...kube.services import find_port, target_port
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, LoadBalancerSide
-from ..contract.profile import Facts, PatchSet, Profile, Recognition, RouteReading, Signs, programs_of, words_of
+from ..contract.facts import Proof
+from ..contract.routes import joined_readings
 from ..kit.chain.ingress import IngressChain
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import CLASS_ANNOTATION, Entry, class_of, ingress_ref, is_ignored, make_backend, pinned_strategy
 from ..kit.patches import mesh_name, object_of
-from ..kit.plain import joined_readings, read_ingresses
+from ..kit.plain import read_ingresses
+from ..legacy import Facts, PatchSet, Profile, Recognition, RouteReading, Signs, programs_of, words_of
 from . import chain as skipper_chain
 from .chain import FILTER, PROTOCOL, is_on
 
@@ -54,7 +56,7 @@ class Skipper(IngressChain, Profile):
         host="filter preserveHost(\"false\") sends the backend's address",
         default="pod addresses, their address as Host (the vendor's manifests keep the client's)",
         remark="its own manifests use the host's network, where no sidecar is injected",
-        proof="measured in the lab",
+        proof=Proof.LAB,
         versions="0.21.0; the option kubernetes-force-service was read, not run",
     )
     chain = skipper_chain.FACTS
@@ -82,7 +84,7 @@ class Skipper(IngressChain, Profile):
         named = {"skipper", *(name_of(item) for item in snapshot.all(kinds.INGRESS_CLASS))}
         return tuple(sorted(name for name in named if _matches(str(load_balancer.setting("class")), name)))
 
-    def blockers(self, snapshot: Snapshot, workload: Obj) -> tuple[str, ...]:
+    def blockers(self, workload: Obj) -> tuple[str, ...]:
         if dig(pod_template(workload), "spec", "hostNetwork", default=False):
             return ("its vendor's manifests put it on the host's network: without that, and behind a Service, a sidecar is possible",)
         return ()

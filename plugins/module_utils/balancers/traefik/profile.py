@@ -18,12 +18,13 @@ from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, containers_of, dig, name_of, namespace_of, pod_template, ref_of, value_at
 from ...kube.services import is_headless
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, ServerName
-from ..contract.profile import Facts, PatchSet, Recognition, RouteReading, Signs
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, ServerName
+from ..contract.facts import Proof
 from ..kit.chain.references import ReferenceChain, References, in_routes
 from ..kit.gateway.hosts import rewrite_hosts
 from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes, speaks_tls
 from ..kit.patches import PatchBuilder, is_older, mesh_name, object_of
+from ..legacy import Facts, PatchSet, Recognition, RouteReading, Signs
 from . import crd
 from . import ingress as ingresses
 from .backends import POD_ADDRESS, Routers, own_host, scheme_of, too_old
@@ -56,15 +57,15 @@ class Traefik(ReferenceChain):
         "Service's address; Gateway API: URLRewrite hostname; ingress-nginx provider: upstream-vhost (3.7)",
         loses="affinity and balancing once the upstream is one address",
         remark="also k3s's own, and in ingress-nginx's place; a route to a headless Service breaks when it is told to use its address",
-        proof="measured in the lab",
+        proof=Proof.LAB,
         versions="3.6.12",
     )
     chain = ChainFacts(
         hops=1, forwarded_for="replaced", server_name="settable", ends_tls="always",
         tls_to_gateway="annotation service.serversscheme on the Service that stands for the gateway; the server name by a ServersTransport",
         objects=("Ingress or IngressRoute", "its backends, redirected to a Service that stands for the gateway"),
-        standalone_mtls="yes, with a sidecar", cannot=("keep its affinity per pod of the backend",),
-        proof="measured in the lab",
+        standalone_mtls=Capability(True, "yes, with a sidecar"), cannot=("keep its affinity per pod of the backend",),
+        proof=Proof.LAB,
     )
     chain_options = (
         ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),

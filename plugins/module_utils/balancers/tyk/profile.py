@@ -17,11 +17,12 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
 from ...kube.objects import Obj, annotations_of, dig, labels_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Facts, PatchSet, Profile, RouteReading, Signs
+from ..contract.routes import joined_readings
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import Entry, is_ignored, make_backend, pinned_strategy
 from ..kit.patches import PatchBuilder, mesh_name, object_of
-from ..kit.plain import joined_readings, read_ingresses
+from ..kit.plain import read_ingresses
+from ..legacy import Facts, PatchSet, Profile, RouteReading, Signs
 
 DEFINITION = "ApiDefinition.tyk.tyk.io"
 _TEMPLATE = "tyk.io/template"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ...core.model import EITHER_ADDRESS, LoadBalancer, ObjectRef, replace
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Profile, RouteReading
 from ..kit.plain import plain_routes
+from ..legacy import Profile, RouteReading
 
 
 class Unknown(Profile):

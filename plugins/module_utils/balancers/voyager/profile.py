@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from ...core.model import LoadBalancer, ObjectRef, Route
 from ...kube.objects import Obj, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.profile import Facts, RouteReading, Signs
+from ..contract.routes import joined_readings
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import Entry, class_of, entries, is_ignored, make_backend, pinned_strategy
 from ..kit.limited import Limited
-from ..kit.plain import joined_readings, read_ingresses
+from ..kit.plain import read_ingresses
+from ..legacy import Facts, RouteReading, Signs
 
 INGRESS = "Ingress.voyager.appscode.com"
 

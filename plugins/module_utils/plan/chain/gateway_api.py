@@ -9,7 +9,8 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ...balancers.contract.chain import GatewayTarget, Obj, ServiceNeeds
+from ...balancers.contract.chain import GatewayTarget, ServiceNeeds
+from ...kube.objects import Obj
 from ..strategies.base import ROUTES_IN, object_name
 from .carry import HostRules
 from .options import GatewayOptions

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...balancers.contract.chain import GatewayTarget, Obj
+from ...balancers.contract.chain import GatewayTarget
 from ...core.model import Backend
+from ...kube.objects import Obj
 from ...kube.services import CLUSTER_DOMAIN
 from ..strategies.base import ROUTES_IN, object_name
 from .carry import HostRules

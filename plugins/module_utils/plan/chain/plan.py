@@ -9,13 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...balancers.contract.chain import ChainRequest, ClientAddress, LoadBalancerSide, Obj
-from ...balancers.contract.profile import FieldPatch, Profile
+from ...balancers.contract.chain import ChainRequest, ChainSide, ClientAddress, LoadBalancerSide
+from ...balancers.contract.profile import Profile
+from ...balancers.contract.switches import FieldPatch, PatchSet
+from ...balancers.kit.chain.answers import unknown_chain
 from ...core.findings import finding
 from ...core.model import Backend, Finding, LoadBalancer, ObjectRef, Outcome, Route, replace
 from ...istio.mesh import read_mesh
 from ...istio.outcome import predict
-from ...kube.objects import kind_key, ref_of, value_at
+from ...kube.objects import Obj, kind_key, ref_of, value_at
 from ...kube.snapshot import Snapshot
 from ..strategies.base import identity
 from .carry import Carried, HostRules, carry, sent_host
@@ -86,42 +88,43 @@ def plan_chain(
 ) -> ChainPlan:
     """Plan one chain. ``base`` is the cluster without this collection's chains, ``routes`` are the load balancer's in it."""
     state = gateway_state(base, options.gateway)
-    request = _request(base, profile, load_balancer, options, state)
-    client = profile.client_address(request)
-    lead = _lead(base, profile, load_balancer, _selected(routes, options), options, request)
+    title, own = profile.about.title, profile.chain or unknown_chain(profile.about.title)
+    request = _request(base, profile.about.id, load_balancer, options, state)
+    client = own.client_address(request)
+    lead = _lead(base, title, own, load_balancer, _selected(routes, options), options, request)
     hosts = (*lead.carried.hosts, *options.hosts)
     request = replace(request, hosts=_named(hosts), carried=bool(lead.patches))
-    side = gateway_side(base, profile, options, state, request, client, lead.front, hosts)
+    side = gateway_side(base, own, options, state, request, client, lead.front, hosts)
     seen = tuple(dict.fromkeys(item.host for item in hosts))
     bodies = (*side.bodies, *side.routes, *lead.helpers)
-    case = Case(base, profile, load_balancer, options, request, state, client, lead.front, seen, bodies)
-    findings = [*preflight(case), *_beside(profile, routes, options)]
+    case = Case(base, title, own, load_balancer, options, request, state, client, lead.front, seen, bodies)
+    findings = [*preflight(case), *_beside(title, own, routes, options)]
     findings += (*side.findings, *lead.findings, *_about(lead), *_address_unknown(lead, state))
-    findings += (finding("MLB613", step) for step in (*lead.front.steps, *_late(profile, lead.front)))
+    findings += (finding("MLB613", step) for step in (*lead.front.steps, *_late(title, lead.front)))
     return ChainPlan(
         state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.patches,
         tuple(_chained(live, base, state, load_balancer, lead, options, side.routes)), tuple(dict.fromkeys(findings)),
     )
 
 
-def _late(profile: Profile, front: LoadBalancerSide) -> tuple[str, ...]:
+def _late(title: str, front: LoadBalancerSide) -> tuple[str, ...]:
     """What to do where the load balancer's own check does not see that a gateway pod is about to end."""
     if front.check.kind != "tcp":
         return ()
     return (
-        f"{profile.title} checks that a gateway pod takes connections, which it does until its proxy ends: 5 s after the pod is told to, "
+        f"{title} checks that a gateway pod takes connections, which it does until its proxy ends: 5 s after the pod is told to, "
         "by Istio's default. If its controller needs longer to take a pod out, give the gateway's pods longer in the annotation "
         "proxy.istio.io/config (terminationDrainDuration), and a terminationGracePeriodSeconds above that.",
     )
 
 
 def _request(
-    base: Snapshot, profile: Profile, load_balancer: LoadBalancer | None, options: Options, state: GatewayState
+    base: Snapshot, vendor: str, load_balancer: LoadBalancer | None, options: Options, state: GatewayState
 ) -> ChainRequest:
     classes = load_balancer.classes if load_balancer else ()
     versions = read_mesh(base).versions
     return ChainRequest(
-        name=f"{options.gateway.name}-{profile.id.replace('_', '-')}"[:50], gateway=state.target, hosts=_named(options.hosts),
+        name=f"{options.gateway.name}-{vendor.replace('_', '-')}"[:50], gateway=state.target, hosts=_named(options.hosts),
         https_redirect=options.https_redirect, classes=classes, client=options.client, trusted_hops=options.trusted_hops,
         istio_version=versions[0] if versions else "", options=options.platform_options,
         alias=options.alias, addressed=bool(state.target.address) or base.source.live,
@@ -144,40 +147,45 @@ def _selected(routes: Sequence[Route], options: Options) -> list[Route]:
 
 
 def _lead(
-    base: Snapshot, profile: Profile, load_balancer: LoadBalancer | None, routes: list[Route], options: Options, request: ChainRequest
+    base: Snapshot, title: str, own: ChainSide, load_balancer: LoadBalancer | None, routes: list[Route], options: Options,
+    request: ChainRequest,
 ) -> _Lead:
     if not options.carry or load_balancer is None:
-        front = profile.chain_front(request) if options.hosts else LoadBalancerSide()
+        front = own.front(request) if options.hosts else LoadBalancerSide()
         return _Lead(Carried(), front)
-    carried = carry(base, routes, begins_with=profile.begins_with)
+    carried = carry(base, routes, begins_with=own.facts.begins_with)
     refusals = dict(carried.refusals)
     patches: list[FieldPatch] = []
     helpers: dict[tuple[str, str, str], Obj] = {}
     findings: list[Finding] = []
     for ref in dict.fromkeys(route.object for route in carried.routes):
-        own = [route for route in carried.routes if route.object == ref]
-        answer = profile.chain_switch(base, load_balancer, own, request)
+        asked = [route for route in carried.routes if route.object == ref]
+        answer = own.redirect(base, load_balancer, asked, request) if own.redirect else _no_redirect(title)
         findings += answer.findings
         if answer.refusal:
-            refusals.update(dict.fromkeys(own, answer.refusal))
+            refusals.update(dict.fromkeys(asked, answer.refusal))
             continue
         patches += answer.patches
         helpers.update({identity(body): body for body in answer.bodies})
-    if carried.routes and not profile.switches_routes:
-        front = profile.chain_front(replace(request, hosts=_named(carried.hosts)))
+    if carried.routes and own.redirect is None:
+        front = own.front(replace(request, hosts=_named(carried.hosts)))
         if not front.refusal:
-            return _Lead(carried, front, (), (), (finding("MLB618", f"{profile.title}: {next(iter(refusals.values()), '')}"),))
-    rest = carry(base, [route for route in carried.routes if route not in refusals], begins_with=profile.begins_with)
+            return _Lead(carried, front, (), (), (finding("MLB618", f"{title}: {next(iter(refusals.values()), '')}"),))
+    rest = carry(base, [route for route in carried.routes if route not in refusals], begins_with=own.facts.begins_with)
     return _Lead(replace(rest, refusals=refusals), LoadBalancerSide(), tuple(patches), tuple(helpers.values()), tuple(findings))
 
 
-def _beside(profile: Profile, routes: Iterable[Route], options: Options) -> Iterable[Finding]:
+def _no_redirect(title: str) -> PatchSet:
+    return PatchSet(refusal=f"{title} has no way that is known to lead its routes to a gateway one by one")
+
+
+def _beside(title: str, own: ChainSide, routes: Iterable[Route], options: Options) -> Iterable[Finding]:
     """New routes at the address of older ones that take the same requests: the older one would go on taking them."""
     wanted = {(item.host, rule.path) for item in options.hosts for rule in item.rules}
-    for route in routes if profile.switches_routes else ():
+    for route in routes if own.redirect else ():
         if (route.host, route.path) in wanted:
             do = "write the host as a name in hosts, and this route is led to the gateway"
-            text = f"{profile.title} takes {route.host or '*'}{route.path} to a backend by {route.object} already: {do}"
+            text = f"{title} takes {route.host or '*'}{route.path} to a backend by {route.object} already: {do}"
             yield finding("MLB617", text, route.object)
 
 

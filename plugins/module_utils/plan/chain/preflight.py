@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ...balancers.contract.chain import ChainRequest, ClientAddress, LoadBalancerSide, Obj
-from ...balancers.contract.profile import Profile
+from ...balancers.contract.chain import ChainRequest, ChainSide, ClientAddress, LoadBalancerSide
+from ...balancers.contract.facts import Proof
 from ...balancers.kit.patches import is_older
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer
@@ -18,7 +18,7 @@ from ...istio.hosts import has_http_listener, http_destination
 from ...istio.mesh import read_mesh
 from ...istio.outcome import viewer_of
 from ...istio.visibility import host_matches, outbound_policy
-from ...kube.objects import dig, kind_key, labels_of, name_of, namespace_of, pod_template, ref_of, selects
+from ...kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template, ref_of, selects
 from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
 from .crds import old_kinds
@@ -33,7 +33,8 @@ class Case:
     """All that the rules look at. ``hosts`` are as the gateway sees them, empty for any; ``bodies`` what is to be created."""
 
     snapshot: Snapshot
-    profile: Profile
+    title: str
+    side: ChainSide
     load_balancer: LoadBalancer | None
     options: Options
     request: ChainRequest
@@ -61,24 +62,26 @@ def preflight(case: Case) -> list[Finding]:
         _beyond, _not_answered, _redirect_loop, _no_server_name, _proxy_check, _unreadable_addresses, _diverted, _old_kinds, _not_merged,
         _others, _another_way, _trusts_others,
     )
-    own = case.profile.chain_preflight(case.snapshot, case.request)
+    own = case.side.preflight(case.snapshot, case.request)
     # The load balancer's own come first: they say of its kinds more than that they are not there.
     return [*own, *(remark for rule in rules for remark in rule(case))]
 
 
 def _beyond(case: Case) -> Iterator[Finding]:
     """What the load balancer cannot do at all."""
-    facts, title = case.profile.chain, case.profile.title
+    facts, title = case.side.facts, case.title
     if case.front.refusal:
         yield finding("MLB617", f"{title}: {case.front.refusal}")
     if case.client.mode == "proxy_protocol" and not facts.proxy_protocol:
         yield finding("MLB617", f"{title} sends no PROXY header; choose another client_address.mode")
-    if case.client.mode == "x_forwarded_for" and facts.proof and facts.forwarded_for == "absent":
+    if case.client.mode == "x_forwarded_for" and facts.proof is not Proof.NONE and facts.forwarded_for == "absent":
         yield finding("MLB617", f"{title} writes no X-Forwarded-For; choose another client_address.mode")
-    if case.client.mode == "source_address" and facts.proof and not (facts.proxy_protocol or facts.forwarded_for == "absent"):
+    if case.client.mode == "source_address" and facts.proof is not Proof.NONE and not (
+        facts.proxy_protocol or facts.forwarded_for == "absent"
+    ):
         text = "opens connections of its own, so the gateway would take it for the client; choose another client_address.mode"
         yield finding("MLB617", f"{title} {text}")
-    if case.request.gateway.tls and facts.proof and not facts.tls_to_gateway:
+    if case.request.gateway.tls and facts.proof is not Proof.NONE and not facts.tls_to_gateway:
         yield finding("MLB617", f"{title} speaks no TLS to the gateway; set gateway.tls.mode to none")
 
 
@@ -107,19 +110,19 @@ def _another_way(case: Case) -> Iterator[Finding]:
 
 def _trusts_others(case: Case) -> Iterator[Finding]:
     """Entries of X-Forwarded-For that somebody before the load balancer has to have written."""
-    more = case.client.trusted_hops - case.profile.chain.hops
+    more = case.client.trusted_hops - case.side.facts.hops
     if case.client.mode == "x_forwarded_for" and more > 0:
-        text = f"{case.client.trusted_hops} entries are trusted, and {case.profile.title} writes {case.profile.chain.hops} of them"
+        text = f"{case.client.trusted_hops} entries are trusted, and {case.title} writes {case.side.facts.hops} of them"
         yield finding("MLB621", text)
 
 
 def _redirect_loop(case: Case) -> Iterator[Finding]:
-    if case.request.gateway.tls or not case.profile.ends_tls(case.request) or case.client.trusted_hops > 0:
+    if case.request.gateway.tls or not case.side.ends_tls(case.request) or case.client.trusted_hops > 0:
         return
-    asked = case.options.https_redirect and not case.profile.chain.redirects
+    asked = case.options.https_redirect and not case.side.facts.redirects
     if asked or any(dig(server, "tls", "httpsRedirect") for server in _servers(case)):
         where = ref_of(case.state.configured) if case.state.configured else None
-        yield finding("MLB601", f"{case.profile.title} ends TLS, the gateway redirects, and client_address says to trust no proxy", where)
+        yield finding("MLB601", f"{case.title} ends TLS, the gateway redirects, and client_address says to trust no proxy", where)
 
 
 def _servers(case: Case) -> list[Obj]:
@@ -129,11 +132,11 @@ def _servers(case: Case) -> list[Obj]:
 
 
 def _no_server_name(case: Case) -> Iterator[Finding]:
-    if not case.request.gateway.tls or case.profile.server_name(case.request) != "never":
+    if not case.request.gateway.tls or case.side.server_name(case.request) != "never":
         return
     if case.options.gateway.server_name:
         name = case.options.gateway.server_name
-        yield finding("MLB602", f"{case.profile.title} sends no server name here, so gateway.tls.host {name} would never be asked for")
+        yield finding("MLB602", f"{case.title} sends no server name here, so gateway.tls.host {name} would never be asked for")
         return
     configured = case.state.configured
     if configured is None:
@@ -142,7 +145,7 @@ def _no_server_name(case: Case) -> Iterator[Finding]:
     listeners = [item for item in dig(configured, "spec", "listeners", default=[]) if item.get("port") == case.request.gateway.port]
     named = hosts if hosts and "*" not in hosts else [str(item["hostname"]) for item in listeners if item.get("hostname")]
     if named and len(named) >= len(listeners):
-        message = f"{case.profile.title} sends no server name, and {ref_of(configured)} only answers {', '.join(named)}"
+        message = f"{case.title} sends no server name, and {ref_of(configured)} only answers {', '.join(named)}"
         yield finding("MLB602", message, ref_of(configured))
 
 
@@ -151,17 +154,17 @@ def _proxy_check(case: Case) -> Iterator[Finding]:
     if case.client.mode != "proxy_protocol" or check.kind != "http" or not check.proxy_header:
         return
     if is_older(case.version, 1, 27, 0):
-        yield finding("MLB603", f"{case.profile.title} checks by HTTP behind a PROXY header, and this is Istio {case.version}")
+        yield finding("MLB603", f"{case.title} checks by HTTP behind a PROXY header, and this is Istio {case.version}")
     elif (STATUS_PORT_PROXY, "true") not in case.front.environment:
-        yield finding("MLB603", f"{case.profile.title} checks by HTTP behind a PROXY header, without {STATUS_PORT_PROXY}")
+        yield finding("MLB603", f"{case.title} checks by HTTP behind a PROXY header, without {STATUS_PORT_PROXY}")
 
 
 def _unreadable_addresses(case: Case) -> Iterator[Finding]:
-    if case.client.mode != "x_forwarded_for" or case.profile.chain.forwarded_for != "with_ports":
+    if case.client.mode != "x_forwarded_for" or case.side.facts.forwarded_for != "with_ports":
         return
     if str(case.request.option("forwarded_for_rewritten", "")).lower() != "true":
         steps = " ".join(case.front.steps)
-        yield finding("MLB606", f"{case.profile.title} writes address:port into X-Forwarded-For. {steps}".rstrip())
+        yield finding("MLB606", f"{case.title} writes address:port into X-Forwarded-For. {steps}".rstrip())
 
 
 def _diverted(case: Case) -> Iterator[Finding]:

@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ...balancers.contract.chain import ChainRequest, ClientAddress, LoadBalancerSide, Obj, ServiceNeeds
-from ...balancers.contract.profile import FieldPatch, Profile
+from ...balancers.contract.chain import ChainRequest, ChainSide, ClientAddress, LoadBalancerSide, ServiceNeeds
+from ...balancers.contract.switches import FieldPatch
 from ...core.findings import finding
 from ...core.model import ABSENT, Finding
-from ...kube.objects import containers_of, dig, pod_template, ref_of, value_at
+from ...kube.objects import Obj, containers_of, dig, pod_template, ref_of, value_at
 from ...kube.snapshot import Snapshot
 from . import gateway_api, istio_api
 from .carry import HostRules
@@ -35,14 +35,14 @@ class Side:
 
 
 def gateway_side(
-    base: Snapshot, profile: Profile, options: Options, state: GatewayState, request: ChainRequest,
+    base: Snapshot, own: ChainSide, options: Options, state: GatewayState, request: ChainRequest,
     client: ClientAddress, front: LoadBalancerSide, hosts: Sequence[HostRules],
 ) -> Side:
     """All of the gateway's side; nothing of it where the gateway is missing, or where nobody is led to it."""
     if state.trouble or not hosts:
         return Side()
-    redirect = options.https_redirect and not profile.chain.redirects
-    sent = profile.server_name(request)
+    redirect = options.https_redirect and not own.facts.redirects
+    sent = own.server_name(request)
     any_name = state.target.tls and (sent == "never" or (sent == "settable" and not options.gateway.server_name))
     if options.gateway.api == "istio":
         made = _in_istio(options, state, hosts, any_name=any_name, redirect=redirect)

@@ -11,8 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ...balancers.contract.profile import FieldPatch
-from ...balancers.registry import profile_of
+from ...balancers.contract.profile import Registry
+from ...balancers.contract.switches import FieldPatch, PatchSet, RouteSwitch
 from ...core.model import Finding, LoadBalancer, Route
 from ...kube import kinds
 from ...kube.objects import Obj, kind_key
@@ -44,6 +44,7 @@ class Context:
     """
 
     snapshot: Snapshot
+    registry: Registry
     load_balancers: Mapping[tuple[str, str], LoadBalancer]
     routes: tuple[Route, ...]
     raw_ports: frozenset[tuple[str, int]] = frozenset()
@@ -94,10 +95,12 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
     findings: list[Finding] = []
     for block in switches(together):
         load_balancer = context.load_balancers[block[0].load_balancer]
-        profile = profile_of(context.snapshot, load_balancer.vendor)
-        answers = [profile.set_service_routing(context.snapshot, load_balancer, block)]
+        profile = context.registry.get(load_balancer.vendor)
+        to_service = profile.switches.to_service or refusing(f"{profile.about.title} has no setting for Service routing")
+        answers = [to_service(context.snapshot, load_balancer, block)]
         if host:
-            answers.append(profile.set_host(context.snapshot, load_balancer, block))
+            rewrite = profile.switches.host or refusing(f"{profile.about.title} has no setting that rewrites the Host")
+            answers.append(rewrite(context.snapshot, load_balancer, block))
         refusal = next((answer.refusal for answer in answers if answer.refusal), "")
         findings += (remark for answer in answers for remark in answer.findings)
         if refusal:
@@ -106,6 +109,11 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
         patches += (patch for answer in answers for patch in answer.patches)
         bodies += (body for answer in answers for body in answer.bodies)
     return Proposal(tuple(patches), tuple(bodies), refusals, tuple(findings))
+
+
+def refusing(reason: str) -> RouteSwitch:
+    """A switch that is not there, and why."""
+    return lambda snapshot, load_balancer, routes: PatchSet(refusal=reason)
 
 
 ROUTES_IN = "meshlb.istio/routes-in"

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...balancers.contract.profile import FieldPatch
-from ...balancers.registry import profile_of
+from ...balancers.contract.switches import FieldPatch, RouteSwitch
 from ...core.model import Route
 from ...kube.objects import Obj
-from .base import Context, Proposal, Strategy
+from .base import Context, Proposal, Strategy, refusing
 from .host_entry import MESH_POLICY
 
 
@@ -31,13 +30,20 @@ class CertsOnly(Strategy):
         bodies: list[Obj] = []
         for key in sorted({route.load_balancer for route in wanted}):
             load_balancer = context.load_balancers[key]
-            profile = profile_of(context.snapshot, load_balancer.vendor)
+            certificates = _switch(context, load_balancer.vendor)
             for name in sorted({route.object for route in wanted if route.load_balancer == key and route.settable}):
                 # Object by object, because what one of them lacks does not keep the others from it.
                 own = [route for route in wanted if route.load_balancer == key and route.object == name]
-                answer = profile.set_certificates(context.snapshot, load_balancer, own)
+                answer = certificates(context.snapshot, load_balancer, own)
                 patches += answer.patches
                 bodies += [body for body in answer.bodies if body not in bodies]
                 if answer.refusal:
                     refusals.update(dict.fromkeys(own, answer.refusal))
         return Proposal(tuple(patches), tuple(bodies), refusals)
+
+
+def _switch(context: Context, vendor: str) -> RouteSwitch:
+    profile = context.registry.get(vendor)
+    return profile.switches.certificates or refusing(
+        f"{profile.about.title} is not known to speak the mesh's mutual TLS itself and verify the backend's certificate"
+    )

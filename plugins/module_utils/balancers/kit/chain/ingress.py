@@ -20,8 +20,8 @@ from ....kube.objects import Obj, dig
 from ....kube.services import CLUSTER_DOMAIN
 from ....kube.snapshot import Snapshot
 from ...contract.chain import ChainRequest, GatewayTarget, LoadBalancerSide
-from ...contract.chained import Chained
 from ...contract.switches import FieldPatch, PatchSet
+from ...legacy import Chained
 from ..cloud.bodies import ingress
 from ..ingresses import entries, make_backend
 from ..patches import PatchBuilder

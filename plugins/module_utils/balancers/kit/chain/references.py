@@ -16,8 +16,8 @@ from ....core.model import LoadBalancer, Route
 from ....kube.objects import Obj, dig, value_at
 from ....kube.snapshot import Snapshot
 from ...contract.chain import ChainRequest
-from ...contract.profile import Profile
 from ...contract.switches import FieldPatch, PatchSet
+from ...legacy import Profile
 from ..patches import object_of
 from .ingress import IngressChain, alias_bodies, alias_name
 

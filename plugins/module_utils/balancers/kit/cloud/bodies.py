@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...contract.chain import ChainRequest, Obj
+from ....kube.objects import Obj
+from ...contract.chain import ChainRequest
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 

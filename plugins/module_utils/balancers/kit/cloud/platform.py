@@ -30,10 +30,11 @@ from ....kube import kinds
 from ....kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ....kube.snapshot import Snapshot
 from ...contract.chain import STATUS_PORT, STATUS_PORT_NAME, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServerName
-from ...contract.profile import Profile, RouteReading, Trace
+from ...contract.routes import joined_readings
+from ...legacy import Profile, RouteReading, Trace
 from ..gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..ingresses import Entry
-from ..plain import joined_readings, read_ingresses
+from ..plain import read_ingresses
 from ..streams import fixed_route
 from .signs import PlatformSigns, owns_ingress, owns_service, traces
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ....kube import kinds
 from ....kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ....kube.snapshot import Snapshot
-from ...contract.switches import Trace
+from ...contract.recognition import Trace
 from ..ingresses import class_of
 
 SHOWN = 3

@@ -16,7 +16,7 @@ from ....core.findings import finding
 from ....core.model import Address, Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
 from ....kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ....kube.snapshot import Snapshot
-from ...contract.profile import RouteReading
+from ...legacy import RouteReading
 from ..ingresses import is_ignored, make_backend, pinned_strategy
 from .attachment import (
     BACKEND_TLS_POLICY,

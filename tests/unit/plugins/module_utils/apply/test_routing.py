@@ -10,9 +10,8 @@ import itertools
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, original
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import PART, is_owned, routing_changes
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, plan_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options
 
 from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
@@ -32,6 +31,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     port,
     service,
 )
+from tests.unit.plugins.module_utils.support.known import detect, plan_routes
 from tests.unit.plugins.module_utils.support.planning import contents, run, taken_back
 
 STRATEGIES = ("service_vip", "host_entry", "headless_twin", "host_alias", "host_rewrite", "auto")

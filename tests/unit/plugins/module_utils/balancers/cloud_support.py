@@ -10,10 +10,10 @@ from typing import Any
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import ChainRequest, GatewayTarget, LoadBalancerSide
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.cloud.platform import Platform
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import dig
 
 from tests.unit.plugins.module_utils.support.cluster import Obj, live, obj, service
+from tests.unit.plugins.module_utils.support.known import detect
 
 GATEWAY = "ingress"
 HOST = "shop.example.com"

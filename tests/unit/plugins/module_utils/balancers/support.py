@@ -13,15 +13,14 @@ from functools import cache
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import PatchSet
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import profile_of
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.switches import PatchSet
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Finding, LoadBalancer, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.routes import read_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.tools.vendor_kinds import definitions, folder_of
 from tests.unit.plugins.module_utils.support.cluster import EDGE, Obj, container, live, namespace, pod, port, service, workload
+from tests.unit.plugins.module_utils.support.known import detect, read_routes
 from tests.unit.plugins.module_utils.support.planning import Run, contents, run, taken_back
 
 HTTP = [service("shop"), pod("shop"), service("cart"), pod("cart")]
@@ -76,8 +75,13 @@ def shown(snapshot: Snapshot, vendor: str) -> list[tuple[Any, ...]]:
 def switches(snapshot: Snapshot, vendor: str) -> tuple[PatchSet, PatchSet]:
     """The vendor's answers to "Service routing" and "Host" for all of its routes."""
     balancer, routes = the(snapshot, vendor), reading(snapshot, vendor)[0]
-    profile = profile_of(snapshot, vendor)
-    return profile.set_service_routing(snapshot, balancer, routes), profile.set_host(snapshot, balancer, routes)
+    found = REGISTRY.get(vendor).switches
+    none = PatchSet(refusal="there is no such setting")
+    return (
+        found.to_service(
+            snapshot, balancer, routes
+        ) if found.to_service else none, found.host(snapshot, balancer, routes) if found.host else none,
+    )
 
 
 def patches(switch: PatchSet) -> dict[str, Any]:

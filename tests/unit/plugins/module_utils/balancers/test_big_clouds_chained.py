@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained import planned
@@ -90,7 +91,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], tuple[Obj, ...], dict[str, Any], s
 def refusals(snapshot: Snapshot, **more: Any) -> list[str]:
     """The codes of all findings that refuse a run."""
     with pytest.raises(MeshlbError) as caught:
-        planned(snapshot, params(**more))
+        planned(snapshot, REGISTRY, params(**more))
     return [str(item["code"]) for item in caught.value.details["findings"]]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 
 from tests.unit.plugins.module_utils.balancers.support import (
     HTTP,
@@ -24,6 +23,7 @@ from tests.unit.plugins.module_utils.balancers.support import (
     undeclared,
 )
 from tests.unit.plugins.module_utils.support.cluster import APPS, Obj, backend, ingress, live, obj, path
+from tests.unit.plugins.module_utils.support.known import detect
 
 HOST = "shop.example.com"
 SHOP = "apps/shop:80"

@@ -8,11 +8,10 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
-
 from tests.unit.plugins.module_utils.balancers.gateways import gateway_class
 from tests.unit.plugins.module_utils.balancers.support import data_plane
 from tests.unit.plugins.module_utils.support.cluster import Obj, container, ingress_class, live, workload
+from tests.unit.plugins.module_utils.support.known import detect
 
 NAME = "app.kubernetes.io/name"
 

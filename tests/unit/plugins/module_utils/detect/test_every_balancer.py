@@ -10,7 +10,6 @@ private registry, and without labels.
 from __future__ import annotations
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 
 from tests.unit.plugins.module_utils.detect.everything import (
     CATALOG,
@@ -26,6 +25,7 @@ from tests.unit.plugins.module_utils.detect.everything import (
     unlabelled,
 )
 from tests.unit.plugins.module_utils.support.cluster import Obj, live
+from tests.unit.plugins.module_utils.support.known import detect
 
 
 @pytest.mark.parametrize("item", CATALOG, ids=IDS)

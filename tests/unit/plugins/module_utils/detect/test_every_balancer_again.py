@@ -13,15 +13,15 @@ from copy import deepcopy
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import PROFILES
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 
 from tests.unit.plugins.module_utils.balancers.support import outcomes
 from tests.unit.plugins.module_utils.detect.everything import CATALOG, OUTSIDE, one_of
 from tests.unit.plugins.module_utils.support.cluster import backend, ingress, ingress_class, live, namespace, path, pod, service
+from tests.unit.plugins.module_utils.support.known import detect
 
 
 def test_every_profile_is_in_the_catalog() -> None:
-    assert {item.id for item in PROFILES} == {item.vendor for item in CATALOG} | set(OUTSIDE)
+    assert {item.about.id for item in PROFILES} == {item.vendor for item in CATALOG} | set(OUTSIDE)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import config_map_namespaces, detect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
 
 from tests.unit.plugins.module_utils.support.cluster import (
@@ -26,6 +25,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     pod,
     workload,
 )
+from tests.unit.plugins.module_utils.support.known import config_map_namespaces, detect
 
 ARGS = NGINX_ARGS[1:]
 CHART = {"app.kubernetes.io/name": "ingress-nginx", "app.kubernetes.io/component": "controller", "app.kubernetes.io/instance": "x"}

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import balanced, node
 from tests.unit.plugins.module_utils.balancers.gateways import gateway_class
 from tests.unit.plugins.module_utils.balancers.support import data_plane, noted
 from tests.unit.plugins.module_utils.support.cluster import Obj, backend, ingress, ingress_class, live, path
+from tests.unit.plugins.module_utils.support.known import detect
 
 PREFIX = "alb.ingress.kubernetes.io"
 

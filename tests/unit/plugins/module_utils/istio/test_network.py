@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import config_map_namespaces, detect
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.network import seen_address, undoes_service_routing
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.targets import target_of
@@ -25,6 +24,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     service,
     workload,
 )
+from tests.unit.plugins.module_utils.support.known import config_map_namespaces, detect
 from tests.unit.plugins.module_utils.support.planning import run
 
 SYSTEM = "kube-system"

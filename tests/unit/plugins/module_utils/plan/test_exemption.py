@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, original
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import PART, is_owned, routing_changes
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.exemption import about_outside, with_exemptions
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, plan_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, listener, route, rule, to_service
 from tests.unit.plugins.module_utils.balancers.support import data_plane, noted
@@ -32,6 +30,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     service,
     workload,
 )
+from tests.unit.plugins.module_utils.support.known import about_outside, detect, plan_routes, with_exemptions
 from tests.unit.plugins.module_utils.support.planning import Run, contents, taken_back
 
 PREFIX = "alb.ingress.kubernetes.io"

@@ -9,8 +9,6 @@ import random
 from functools import cache
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.routes import read_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.outcome import predict
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import NAMES
@@ -35,6 +33,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     to,
     virtual_service,
 )
+from tests.unit.plugins.module_utils.support.known import detect, read_routes
 from tests.unit.plugins.module_utils.support.planning import Run, contents, run, taken_back
 
 SERVICES = ("shop", "cart", "pay")

@@ -135,7 +135,7 @@ class Writing:
 
     def start(self, given: Any, check_mode: bool, *rest: Any) -> Session:
         snapshot = self.snapshots.pop(0) if len(self.snapshots) > 1 else self.snapshots[0]
-        return Session(given, check_mode, snapshot, object())  # type: ignore[arg-type]
+        return Session(given, check_mode, snapshot, api=object())  # type: ignore[arg-type]
 
     def note(self, change: Any) -> None:
         self.log.append(f"{change.phase} {change.action} {change.object.kind}")

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
 from ansible_collections.meshlb.istio.plugins.module_utils.runs import routing as routing_run
 
 from tests.unit.plugins.module_utils.support.cluster import EDGE, container, obj, pod, port, workload
+from tests.unit.plugins.module_utils.support.known import detect
 
 Obj = dict[str, Any]
 
@@ -44,7 +45,7 @@ def params(**more: Any) -> Obj:
 
 def present(snapshot: Snapshot, namespaces: list[str], **more: Any) -> Any:
     found, dummy = detect(snapshot)
-    return routing_run._present(snapshot, found, found, params(**more), namespaces)[1]
+    return routing_run._present(snapshot, REGISTRY, found, found, params(**more), namespaces)[1]
 
 
 def made(changes: Any) -> list[str]:
@@ -63,7 +64,7 @@ def test_taking_back_one_namespace_leaves_the_others() -> None:
     snapshot = cluster()
     after = apply_changes(snapshot, present(snapshot, []))
     found, dummy = detect(after)
-    plans, changes, dummy = routing_run._absent(after, found, params(), ["one"])
+    plans, changes, dummy = routing_run._absent(after, REGISTRY, found, params(), ["one"])
     assert made(changes) == ["delete meshlb-entry-one.example.com"]
     assert {plan.route.host: plan.after.verdict for plan in plans} == {"one.example.com": "plaintext"}
 
@@ -93,7 +94,7 @@ def test_a_run_for_one_load_balancer_does_not_break_another_of_its_namespace() -
     ], Source(live=False))
     found, dummy = detect(snapshot)
     first = [item for item in found if item.name == "edge"]
-    changes = routing_run._present(snapshot, found, first, params(), [])[1]
+    changes = routing_run._present(snapshot, REGISTRY, found, first, params(), [])[1]
     rule_body = next(item.body for item in changes if item.object.kind == "DestinationRule" and "one" in item.object.name)
     names = rule_body["spec"]["trafficPolicy"]["tls"]["subjectAltNames"]
     # The other load balancer's route of the same host leads to namespace two, and goes through the same entry.

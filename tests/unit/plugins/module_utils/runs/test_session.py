@@ -38,7 +38,7 @@ def change() -> Change:
 
 
 def test_a_cluster_is_read_and_written(fake: FakeApi) -> None:
-    session = start({"host": fake.address, "api_key": "t", "workers": 2}, False, ["Ingress.networking.k8s.io"], lambda first: [])
+    session = start({"host": fake.address, "api_key": "t", "workers": 2}, False, ["Ingress.networking.k8s.io"], lambda first, registry: [])
     assert session.snapshot.count("Ingress.networking.k8s.io") == 1
     assert deliver(session, [change()]) == (True, [], [])
     written = next(item for path, item in fake.objects.items() if path.endswith("ingresses/shop"))
@@ -48,11 +48,11 @@ def test_a_cluster_is_read_and_written(fake: FakeApi) -> None:
 def test_manifests_are_read_and_files_are_written(tmp_path: Path) -> None:
     (tmp_path / "in.yaml").write_text("apiVersion: v1\nkind: Service\nmetadata: {name: s}\n")
     params: dict[str, Any] = {"manifests": [str(tmp_path / "in.yaml")]}
-    session = start(params, False, [], lambda first: [])
+    session = start(params, False, [], lambda first, registry: [])
     assert session.api is None
     assert deliver(session, [change()]) == (True, [], [])
     assert [item.name for item in tmp_path.iterdir()] == ["in.yaml"]
-    session = start({**params, "output_dir": str(tmp_path / "out")}, False, [], lambda first: [])
+    session = start({**params, "output_dir": str(tmp_path / "out")}, False, [], lambda first, registry: [])
     changed, dummy, files = deliver(session, [change()])
     assert changed
     assert files == ["kustomization.yaml", "patch.ingress.networking.k8s.io_web_shop.yaml"]
@@ -62,7 +62,7 @@ def test_manifests_are_read_and_files_are_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [-1, 101])
 def test_so_many_workers_make_no_sense(workers: int) -> None:
     with pytest.raises(MeshlbError, match=f"workers is {workers}"):
-        start({"workers": workers}, False, [], lambda first: [])
+        start({"workers": workers}, False, [], lambda first, registry: [])
 
 
 def test_a_report_is_sorted_and_says_each_thing_once() -> None:

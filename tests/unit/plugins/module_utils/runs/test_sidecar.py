@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import SidecarTarget
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import About
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.instances import InstanceReader
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import Profile, Registry
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.legacy import SidecarTarget
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, Mode, ObjectRef
-from ansible_collections.meshlb.istio.plugins.module_utils.plan import sidecar
 from ansible_collections.meshlb.istio.plugins.module_utils.runs import sidecar as sidecar_run
 
 from tests.unit.plugins.module_utils.support.fake_api import FakeApi, Request, obj, serving
@@ -43,7 +45,7 @@ def pod(*containers: Obj, ready: bool = True) -> Obj:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
-    monkeypatch.setattr(sidecar_run, "detect", lambda snapshot: ([BALANCER], []))
+    monkeypatch.setattr(sidecar_run, "detect", lambda snapshot, registry: ([BALANCER], []))
     with serving(FakeApi()) as running:
         running.add(deployment(), pod(PROXY))
         yield running
@@ -76,7 +78,7 @@ def test_present_and_absent_are_exact_and_idempotent(fake: FakeApi) -> None:
 
 def test_absent_needs_no_recognition(fake: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     run(fake)
-    monkeypatch.setattr(sidecar_run, "detect", lambda snapshot: ([], []))
+    monkeypatch.setattr(sidecar_run, "detect", lambda snapshot, registry: ([], []))
     assert run(fake, state="absent")["changed"] is True
     with pytest.raises(MeshlbError, match=r"no load balancer of that name was found\. None at all"):
         run(fake, state="absent")
@@ -153,13 +155,12 @@ def test_an_operator_passes_on_what_its_object_says(fake: FakeApi, monkeypatch: 
     fake.add(gateway)
     path = ("spec", "infrastructure")
 
-    class Operated:
-        def sidecar_target(self, snapshot: Any, workload: Obj) -> SidecarTarget:
-            found = snapshot.get("Gateway.gateway.networking.k8s.io", "edge", "gw")
-            return SidecarTarget(found, (*path, "labels"), (*path, "annotations"))
+    def from_gateway(snapshot: Any, workload: Obj) -> SidecarTarget:
+        found = snapshot.get("Gateway.gateway.networking.k8s.io", "edge", "gw")
+        return SidecarTarget(found, (*path, "labels"), (*path, "annotations"))
 
-    monkeypatch.setattr(sidecar_run, "profile_of", lambda snapshot, vendor: Operated())
-    monkeypatch.setattr(sidecar, "profile_of", lambda snapshot, vendor: Operated())
+    operated = Profile(About(BALANCER.vendor, "operated"), instance=InstanceReader(sidecar_target=from_gateway))
+    monkeypatch.setattr(Registry, "get", lambda registry, vendor: operated)
     monkeypatch.setattr(sidecar_run, "INTERVAL", 0)
     before, asked = copy.deepcopy(fake.objects[GATEWAY_PATH]), []
 

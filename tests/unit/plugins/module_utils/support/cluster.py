@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, Outcome, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.routes import read_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.outcome import predict
 from ansible_collections.meshlb.istio.plugins.module_utils.kube import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
+
+from tests.unit.plugins.module_utils.support.known import detect, read_routes
 
 Obj = dict[str, Any]
 APPS, EDGE, ROOT = "apps", "edge", "istio-system"

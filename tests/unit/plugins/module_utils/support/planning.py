@@ -12,9 +12,10 @@ from typing import Any
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, original, take_back
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import PART, is_owned, routing_changes
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding, Route, RoutePlan
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, RoutingPlan, plan_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, RoutingPlan
+
+from tests.unit.plugins.module_utils.support.known import detect, plan_routes
 
 Obj = dict[str, Any]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, route, rule, to_service
 from tests.unit.plugins.module_utils.balancers.support import (
@@ -28,6 +27,7 @@ from tests.unit.plugins.module_utils.balancers.support import (
     validated_after,
 )
 from tests.unit.plugins.module_utils.support.cluster import APPS, Obj, backend, config_map, ingress, ingress_class, live, obj, path, service
+from tests.unit.plugins.module_utils.support.known import detect
 
 APISIX = "apisix"
 HOST = "shop.example.com"

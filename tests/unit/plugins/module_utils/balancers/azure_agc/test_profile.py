@@ -13,12 +13,12 @@ from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_agc.p
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_agic.profile import AzureAgic
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_lb.profile import AzureLb
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, HOST, annotations, balanced, found, made, node, request, target
 from tests.unit.plugins.module_utils.balancers.gateways import gateway_class
 from tests.unit.plugins.module_utils.support.cluster import LIVE, Obj, ingress_class, live, namespace, workload
+from tests.unit.plugins.module_utils.support.known import detect
 
 AGC = AzureAgc()
 GROUP = "alb.networking.azure.io"

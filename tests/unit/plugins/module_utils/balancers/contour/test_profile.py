@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contour.profile import Contour
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, route, rule, to_service
 from tests.unit.plugins.module_utils.balancers.support import (
@@ -27,6 +26,7 @@ from tests.unit.plugins.module_utils.balancers.support import (
     undeclared,
 )
 from tests.unit.plugins.module_utils.support.cluster import APPS, EDGE, Obj, backend, container, ingress, live, obj, path
+from tests.unit.plugins.module_utils.support.known import detect
 
 HOST = "shop.example.com"
 SHOP, CART = "apps/shop:80", "apps/cart:80"

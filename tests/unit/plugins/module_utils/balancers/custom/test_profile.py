@@ -14,6 +14,7 @@ import yaml
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, original, take_back
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import PART, is_owned, routing_changes
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.custom.profile import custom_profiles
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
@@ -46,23 +47,26 @@ def cluster(*more: dict[str, Any], image: str = "registry.corp/mirror/acme/edge-
         pod("shop"),
         *more,
     ]
-    return Snapshot(objects, Source(live=False)).with_profiles(custom_profiles(example()))
+    return Snapshot(objects, Source(live=False))
+
+
+OWN = REGISTRY.preceded_by(custom_profiles(example()))
 
 
 def test_it_is_recognised_and_its_routes_are_read() -> None:
-    found, findings = detect(cluster())
+    found, findings = detect(cluster(), OWN)
     assert [(item.vendor, item.title, item.version, item.classes) for item in found] == [("acme", "ACME Edge", "2.4", ("acme",))]
     assert not findings
 
 
 def test_without_the_profile_it_is_unknown() -> None:
-    found, findings = detect(Snapshot(cluster().all("IngressClass.networking.k8s.io"), Source(live=False)))
+    found, findings = detect(Snapshot(cluster().all("IngressClass.networking.k8s.io"), Source(live=False)), REGISTRY)
     assert [item.vendor for item in found] == ["unknown"] and [item.code for item in findings] == ["MLB102"]
 
 
 def planned(snapshot: Snapshot, strategy: str) -> Any:
-    found, dummy = detect(snapshot)
-    return found, plan_routes(snapshot, original(snapshot, PART), found, Options(strategy=strategy), is_owned)
+    found, dummy = detect(snapshot, OWN)
+    return found, plan_routes(snapshot, original(snapshot, PART), OWN, found, Options(strategy=strategy), is_owned)
 
 
 @pytest.mark.parametrize("strategy", ["service_vip", "host_rewrite", "host_entry", "headless_twin"])

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.routes import read_routes
 
 from tests.unit.plugins.module_utils.balancers.emissary.support import CLASS, V3, cluster, emissary, mapping, tcp_mapping
 from tests.unit.plugins.module_utils.support.cluster import (
@@ -27,6 +25,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     service,
     workload,
 )
+from tests.unit.plugins.module_utils.support.known import detect, read_routes
 
 LABELS = {"product": "aes", "profile": "main"}
 SEEN: dict[str, tuple[Obj, str]] = {

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Route, replace
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.routes import read_routes
 
 from tests.unit.plugins.module_utils.balancers.emissary.support import cluster, host, mapping, module, resolver, tcp_mapping, tls_context
 from tests.unit.plugins.module_utils.support.cluster import (
@@ -24,6 +23,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     path,
     routes,
 )
+from tests.unit.plugins.module_utils.support.known import read_routes
 
 VIP, PODS, AWAY = "cluster_ip", "pod_ips", "external"
 ROUND = {"policy": "round_robin"}

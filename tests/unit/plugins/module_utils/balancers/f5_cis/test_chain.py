@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.f5_cis.profile import F5Cis
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, HOST, made, request, target
 from tests.unit.plugins.module_utils.balancers.support import data_plane, schemas, validated
 from tests.unit.plugins.module_utils.support.cluster import Obj, ingress_class, live
+from tests.unit.plugins.module_utils.support.known import detect
 
 BIG_IP = F5Cis()
 ADDRESS = "192.0.2.10"

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import config_map_namespaces, detect
 
 from tests.unit.plugins.module_utils.balancers.haproxy_ingress.support import (
     CONTROLLER,
@@ -46,6 +45,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     service,
     workload,
 )
+from tests.unit.plugins.module_utils.support.known import config_map_namespaces, detect
 
 
 @pytest.mark.parametrize("item", RECOGNISED.values(), ids=RECOGNISED)

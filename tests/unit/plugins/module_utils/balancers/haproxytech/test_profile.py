@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.haproxytech.profile import HaproxyTech
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, Route, Upstream
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import config_map_namespaces, detect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, listener, route, rule, to_service
@@ -34,6 +33,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     workload,
 )
 from tests.unit.plugins.module_utils.support.cluster import ingress as plain_ingress
+from tests.unit.plugins.module_utils.support.known import config_map_namespaces, detect
 from tests.unit.plugins.module_utils.support.planning import contents, run, taken_back
 
 CONTROLLER = "haproxy.org/ingress-controller"

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Route
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.routes import read_routes
 
 from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
@@ -30,6 +29,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     routes,
     service,
 )
+from tests.unit.plugins.module_utils.support.known import read_routes
 
 SHOP = [service("shop"), pod("shop")]
 TO_SHOP = path(backend("shop"))

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import PatchSet
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.ingress_nginx.profile import IngressNginx
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.recognition import claims_class
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.legacy import PatchSet
 
 from tests.unit.plugins.module_utils.support.cluster import (
     EDGE,
@@ -30,6 +30,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     routes,
     service,
 )
+from tests.unit.plugins.module_utils.support.known import detect
 
 SHOP = [service("shop"), pod("shop")]
 TO_SHOP = path(backend("shop"))
@@ -186,4 +187,4 @@ def test_routes_of_configmaps_have_no_annotation() -> None:
     ],
 )  # fmt: skip
 def test_controllers_that_are_its_own(controller: str, claimed: bool) -> None:
-    assert PROFILE.claims_controller(controller) is claimed
+    assert claims_class(PROFILE.class_controllers, controller) is claimed

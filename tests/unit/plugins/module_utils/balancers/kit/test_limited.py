@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, route, rule, to_service
 from tests.unit.plugins.module_utils.balancers.support import HTTP, data_plane, meshed, outcomes, reading, shown, switches, the, validated
 from tests.unit.plugins.module_utils.support.cluster import APPS, Obj, backend, ingress, ingress_class, live, obj, path
+from tests.unit.plugins.module_utils.support.known import detect
 
 HOST = "shop.example.com"
 SHOP, CART = "apps/shop:80", "apps/cart:80"

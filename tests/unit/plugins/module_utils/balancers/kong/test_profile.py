@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 
 from tests.unit.plugins.module_utils.balancers import support as kit
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, route, rule, to_service
@@ -39,6 +38,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     pod,
     service,
 )
+from tests.unit.plugins.module_utils.support.known import detect
 
 KONG = "kong"
 HOST = "shop.example.com"

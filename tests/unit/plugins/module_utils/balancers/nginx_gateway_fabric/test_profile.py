@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.nginx_gateway_fabric.profile import NginxGatewayFabric
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, listener, route, rule, to_service
 from tests.unit.plugins.module_utils.balancers.support import (
@@ -26,6 +25,7 @@ from tests.unit.plugins.module_utils.balancers.support import (
     validated_after,
 )
 from tests.unit.plugins.module_utils.support.cluster import APPS, EDGE, Obj, live, obj
+from tests.unit.plugins.module_utils.support.known import detect
 
 NGF = "nginx_gateway_fabric"
 HOST = "shop.example.com"

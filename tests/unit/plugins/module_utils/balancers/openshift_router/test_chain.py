@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.switches import PatchSet
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.openshift_router.profile import OpenshiftRouter
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import named
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, HOST, request, target
 from tests.unit.plugins.module_utils.balancers.support import data_plane, reading, the, validated
 from tests.unit.plugins.module_utils.plan.chain.kit import chain, world
 from tests.unit.plugins.module_utils.support.cluster import Obj, ingress_class, live, obj, service
+from tests.unit.plugins.module_utils.support.known import detect
 
 ROUTER = OpenshiftRouter()
 TLS = target(tls=True)
@@ -159,4 +159,4 @@ def test_it_is_found_once_and_answers_to_both_names() -> None:
     router = data_plane("router-default", image="openshift/origin-haproxy-router:v4.0.0", where="openshift-ingress")
     cluster = live(router, ingress_class("openshift-default", "openshift.io/ingress-to-route"))
     assert [item.vendor for item in detect(cluster)[0]] == ["openshift_router"]
-    assert {found.id for word in ("openshift_router", "openshift_route") if (found := named(cluster, word))} == {"openshift_router"}
+    assert {found.about.id for word in ("openshift_router", "openshift_route") if (found := REGISTRY.named(word))} == {"openshift_router"}

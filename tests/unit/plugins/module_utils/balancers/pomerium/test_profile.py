@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, route, rule, to_service
 from tests.unit.plugins.module_utils.balancers.support import (
@@ -26,6 +25,7 @@ from tests.unit.plugins.module_utils.balancers.support import (
     undeclared,
 )
 from tests.unit.plugins.module_utils.support.cluster import Obj, backend, ingress, ingress_class, live, path
+from tests.unit.plugins.module_utils.support.known import detect
 
 POMERIUM = "pomerium"
 HOST = "shop.example.com"

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import RouteReading
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.legacy import RouteReading
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.traefik.profile import Traefik
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway_class
@@ -28,6 +27,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     service,
     workload,
 )
+from tests.unit.plugins.module_utils.support.known import detect
 
 SERVICE_NOTE = "traefik.ingress.kubernetes.io/service"
 ALL = ("--providers.kubernetesingress", "--providers.kubernetescrd", "--providers.kubernetesgateway")

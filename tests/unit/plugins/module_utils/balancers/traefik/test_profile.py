@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.traefik.rules import Matched, RuleError, matched
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import config_map_namespaces, detect
 
 from tests.unit.plugins.module_utils.balancers.traefik.cluster import ALL, NGINX_TOO, balancer, cluster, traefik
 from tests.unit.plugins.module_utils.support.cluster import (
@@ -25,6 +24,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     obj,
     workload,
 )
+from tests.unit.plugins.module_utils.support.known import config_map_namespaces, detect
 
 
 def vendors(*objects: Obj) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.chain import chain_removal
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
@@ -92,14 +93,14 @@ class Chain:
 
 
 def chain(snapshot: Snapshot, **more: Any) -> Chain:
-    plan, changes, findings = planned(snapshot, params(**more))
+    plan, changes, findings = planned(snapshot, REGISTRY, params(**more))
     return Chain(plan, changes, findings, snapshot, apply_changes(snapshot, changes))
 
 
 def refusal(snapshot: Snapshot, **more: Any) -> str:
     """The code of the finding that refuses a run, empty where nothing does."""
     try:
-        planned(snapshot, params(**more))
+        planned(snapshot, REGISTRY, params(**more))
     except MeshlbError as error:
         return str(error.details["findings"][0]["code"]) if "findings" in error.details else str(error)
     return ""
@@ -107,7 +108,7 @@ def refusal(snapshot: Snapshot, **more: Any) -> str:
 
 def taken_back(snapshot: Snapshot, **more: Any) -> Snapshot:
     wanted = {"state": "absent", **more}
-    return apply_changes(snapshot, chain_removal(snapshot, chains_meant(snapshot, wanted))[0])
+    return apply_changes(snapshot, chain_removal(snapshot, chains_meant(snapshot, REGISTRY, wanted))[0])
 
 
 def round_trip(snapshot: Snapshot, **more: Any) -> Chain:

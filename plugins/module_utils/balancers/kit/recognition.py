@@ -1,0 +1,90 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recognising workloads and classes by a load balancer's signs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from ...kube.objects import Obj, containers_of, image_name, pod_template
+from ..contract.recognition import Confidence, Recogniser, Recognition, Signs
+
+
+def recognise(recogniser: Recogniser, workload: Obj) -> Recognition | None:
+    """Return why this workload is the load balancer's data plane, or ``None``."""
+    return recogniser.workload(workload) if recogniser.workload else by_signs(recogniser.signs, workload)
+
+
+def by_signs(signs: Signs, workload: Obj) -> Recognition | None:
+    """The strongest recognition among a workload's containers."""
+    best: Recognition | None = None
+    template = pod_template(workload)
+    for container in containers_of(template):
+        found = recognise_container(signs, container, template)
+        if found is not None and (best is None or _RANK[found.confidence] > _RANK[best.confidence]):
+            best = found
+    return best
+
+
+def claims_class(controllers: Iterable[str], controller: str) -> bool:
+    """Whether an IngressClass's ``spec.controller`` is one of these, of which one that ends in an asterisk or ``/`` is a prefix."""
+    return any(
+        controller.startswith(item.rstrip("*")) if item.endswith(("/", "*")) else controller == item for item in controllers
+    )
+
+
+_RANK = {"possible": 0, "likely": 1, "certain": 2}
+
+
+def programs_of(container: Obj) -> tuple[str, ...]:
+    """What a container's command line names as programs and subcommands, without directories, in order."""
+    words = words_of(container)
+    # What follows an option without "=" is its value; what follows "--" is a program again.
+    values = {number + 1 for number, (word, dummy) in enumerate(pairwise(words)) if _takes_value(word)}
+    return tuple(
+        word.rpartition("/")[2] for number, word in enumerate(words) if not word.startswith("-") and number not in values
+    )
+
+
+def _takes_value(word: str) -> bool:
+    return word.startswith("-") and word != "--" and "=" not in word
+
+
+def words_of(container: Obj) -> list[str]:
+    """The command line of a container as it is written."""
+    return [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
+
+
+def recognise_container(signs: Signs, container: Obj, template: Obj) -> Recognition | None:
+    """Match one container against a vendor's signs."""
+    path, tag = image_name(str(container.get("image", "")))
+    image = next((item for item in signs.images if path == item or path.endswith(f"/{item}")), "")
+    programs = programs_of(container)
+    evidence = [(f"container {container.get('name')} runs {item}", "certain") for item in signs.commands if item in programs][:1]
+    if image:
+        evidence.append((f"image {path} ends in {image}", "certain"))
+    evidence += _weaker_evidence(signs, container, template)
+    if not evidence:
+        return None
+    confidence: Confidence = max((_CONFIDENCES[word] for dummy, word in evidence), key=lambda item: _RANK[item])
+    return Recognition(confidence, tuple(text for text, dummy in evidence), container, tag.lstrip("v") if image else "")
+
+
+_CONFIDENCES: dict[str, Confidence] = {"certain": "certain", "likely": "likely", "possible": "possible"}
+
+
+def _weaker_evidence(signs: Signs, container: Obj, template: Obj) -> list[tuple[str, str]]:
+    """Options, environment variables and labels: of each the first set that is there as a whole."""
+    flags = {word.lstrip("-").partition("=")[0] for word in words_of(container) if word.startswith("-")}
+    variables = {str(item.get("name", "")) for item in container.get("env") or []}
+    labels = dict(template.get("metadata", {}).get("labels") or {})
+    found: list[tuple[str, str]] = []
+    for flag_set in [item for item in signs.flags if item <= flags][:1]:
+        found.append(("arguments " + ", ".join(f"--{item}" for item in sorted(flag_set)), "likely"))
+    for names in [item for item in signs.variables if item <= variables][:1]:
+        found.append(("environment " + ", ".join(sorted(names)), "likely"))
+    for pairs in [item for item in signs.labels if item <= set(labels.items())][:1]:
+        found.append(("labels " + ", ".join(f"{key}={value}" for key, value in sorted(pairs)), "possible"))
+    return found
