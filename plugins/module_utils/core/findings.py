@@ -202,8 +202,8 @@ FINDINGS: dict[str, FindingKind] = _kinds(
     ),
     FindingKind(
         "MLB304", "warning", "Outbound traffic is not captured",
-        "An annotation keeps some of the load balancer's outbound traffic away from its sidecar.",
-        "Remove the annotation that the message names.",
+        "An annotation or a mesh-wide setting keeps some of the load balancer's outbound traffic away from its sidecar.",
+        "Remove the annotation that the message names. A mesh-wide setting gives way to the annotation of that name on the pods.",
     ),
     FindingKind(
         "MLB401", "warning", "Changed by somebody else in the meantime",

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from .interception import Interception
 from .values import ABSENT, Absent, Action, Change, FieldChange, Finding, ObjectRef, Proof, Severity, change_sides
 
 __all__ = [
@@ -207,7 +208,7 @@ class LoadBalancer:
     sidecar: SidecarState = field(default_factory=SidecarState)
     modes: tuple[tuple[str, Mode], ...] = ()
     pod_labels: tuple[tuple[str, str], ...] = ()
-    pod_annotations: tuple[tuple[str, str], ...] = ()
+    interception: Interception = field(default_factory=Interception)
     service_account: str = "default"
     settings: Any = field(default=None, compare=False)
 

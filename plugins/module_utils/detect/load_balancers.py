@@ -15,12 +15,14 @@ from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Mode, ObjectRef, replace
 from ..istio.blockers import injection_blockers
 from ..istio.injection import sidecar_state
+from ..istio.interception import interception_of
 from ..istio.mesh import config_map_namespaces as mesh_namespaces
+from ..istio.mesh import interception_defaults
 from ..istio.network import about_network
 from ..istio.network import config_map_namespaces as network_namespaces
 from ..istio.pods import workload_pods
 from ..kube import kinds
-from ..kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, pod_template, ref_of
+from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template, ref_of
 from ..kube.snapshot import Snapshot
 from .classes import about_unknown, owner_of, unserved_classes, without_workload, workload_behind
 from .outside import outside
@@ -84,7 +86,7 @@ def _load_balancer(snapshot: Snapshot, workload: Obj, profile: Profile, match: R
         evidence=match.evidence,
         sidecar=sidecar_state(snapshot, namespace, template, pods),
         pod_labels=tuple(sorted(labels_of(shown).items())),
-        pod_annotations=tuple(sorted(annotations_of(shown).items())),
+        interception=interception_of(shown, interception_defaults(snapshot)),
         service_account=str(dig(template, "spec", "serviceAccountName", default="default")),
         settings=profile.instance.settings(snapshot, workload, match.container),
     )

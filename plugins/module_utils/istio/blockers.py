@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ..kube import kinds
-from ..kube.objects import Obj, annotations_of, containers_of, dig, labels_of, name_of
+from ..kube.objects import Obj, containers_of, dig, labels_of, name_of
 from ..kube.snapshot import Snapshot
-from .injection import EXCLUDE_OUTBOUND_PORTS, EXCLUDE_OUTBOUND_RANGES, INCLUDE_OUTBOUND_RANGES, NEVER_INJECTED
+from .injection import NEVER_INJECTED
 from .mesh import AMBIENT_LABEL, injects, read_mesh
 
 PROXY_USER = 1337
@@ -46,18 +46,6 @@ def _proxy_users(template: Obj) -> Iterator[str]:
     ]:
         if PROXY_USER in (context.get("runAsUser"), context.get("runAsGroup")):
             yield source
-
-
-def outbound_gaps(template: Obj, own: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
-    """Annotations that keep outbound traffic away from a sidecar that is there; ``own`` are those that the vendor needs."""
-    needed, found = set(own), []
-    annotations = {key: value for key, value in annotations_of(template).items() if (key, value) not in needed}
-    if annotations.get(INCLUDE_OUTBOUND_RANGES, "*") != "*":
-        found.append(f"{INCLUDE_OUTBOUND_RANGES}: \"{annotations[INCLUDE_OUTBOUND_RANGES]}\"")
-    for key in (EXCLUDE_OUTBOUND_RANGES, EXCLUDE_OUTBOUND_PORTS):
-        if annotations.get(key):
-            found.append(f"{key}: \"{annotations[key]}\"")
-    return tuple(found)
 
 
 def injectors(snapshot: Snapshot) -> list[str]:

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sidecars: which pods have one, which would get one, and what it captures.
+"""Sidecars: which pods have one, and which would get one.
 
 Source: istio/istio pkg/kube/inject/inject.go (injectRequired) and the webhook selectors of the istiod chart.
 """
@@ -12,17 +12,14 @@ from ..core.model import SidecarState
 from ..kube import kinds
 from ..kube.objects import Obj, annotations_of, containers_of, dig, labels_of
 from ..kube.snapshot import Snapshot
+from .interception import interception_of
+from .mesh import interception_defaults
 
 INJECT = "sidecar.istio.io/inject"
 INJECTION = "istio-injection"
 REVISION = "istio.io/rev"
 STATUS = "sidecar.istio.io/status"
 TLS_MODE = "security.istio.io/tlsMode"
-INCLUDE_INBOUND_PORTS = "traffic.sidecar.istio.io/includeInboundPorts"
-EXCLUDE_INBOUND_PORTS = "traffic.sidecar.istio.io/excludeInboundPorts"
-INCLUDE_OUTBOUND_RANGES = "traffic.sidecar.istio.io/includeOutboundIPRanges"
-EXCLUDE_OUTBOUND_RANGES = "traffic.sidecar.istio.io/excludeOutboundIPRanges"
-EXCLUDE_OUTBOUND_PORTS = "traffic.sidecar.istio.io/excludeOutboundPorts"
 PROXY_CONTAINER = "istio-proxy"
 NEVER_INJECTED = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
 
@@ -56,25 +53,14 @@ def predicts_injection(snapshot: Snapshot, namespace: str, template: Obj) -> tup
     return False, f"neither the pod nor namespace {namespace} asks for injection"
 
 
-def inbound_capture(template: Obj) -> str:
-    """``none``, ``some`` or ``all`` of the pod's inbound ports are taken by the sidecar. The empty string is a value."""
-    annotations = annotations_of(template)
-    included = annotations.get(INCLUDE_INBOUND_PORTS)
-    if included == "":
-        return "none"
-    if included in (None, "*"):
-        return "some" if annotations.get(EXCLUDE_INBOUND_PORTS) else "all"
-    return "some"
-
-
 def sidecar_state(snapshot: Snapshot, namespace: str, template: Obj, pods: list[Obj]) -> SidecarState:
     """State of a workload: from its running pods where there are any, else predicted from its template.
 
     Pods that are leaving count no more: they get no new requests, though a load balancer's may take minutes to drain.
     """
     staying = [pod for pod in pods if not dig(pod, "metadata", "deletionTimestamp")]
+    capture = interception_of(staying[0] if staying else template, interception_defaults(snapshot)).inbound_capture
     if staying:
-        injected: bool | str = all(has_proxy(pod) for pod in staying)
-        return SidecarState(injected, inbound_capture(staying[0]))
+        return SidecarState(all(has_proxy(pod) for pod in staying), capture)
     predicted, dummy = predicts_injection(snapshot, namespace, template)
-    return SidecarState("predicted" if predicted or has_proxy(template) else False, inbound_capture(template))
+    return SidecarState("predicted" if predicted or has_proxy(template) else False, capture)

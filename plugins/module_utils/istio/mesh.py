@@ -8,14 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.interception import Interception
 from ..kube import kinds
 from ..kube.objects import Obj, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template, selects
 from ..kube.snapshot import Snapshot
+from .interception import mesh_defaults
 
 DEFAULT_ROOT_NAMESPACE = "istio-system"
 DEFAULT_TRUST_DOMAIN = "cluster.local"
 MESH_DEPENDS = (kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.CONFIG_MAP, kinds.NAMESPACE, kinds.WEBHOOK)
 """Kinds that the mesh's facts are read from."""
+_SETTINGS_DEPEND = (kinds.DEPLOYMENT, kinds.CONFIG_MAP)
 AMBIENT_LABEL = "istio.io/dataplane-mode"
 
 
@@ -62,18 +65,25 @@ def config_map_namespaces(snapshot: Snapshot) -> set[str]:
 
 def mesh_config(snapshot: Snapshot) -> Obj:
     """The mesh configuration of the first istiod's revision, empty where its ConfigMap cannot be read."""
-    return snapshot.cached("mesh_config", _read_mesh_config, (kinds.DEPLOYMENT, kinds.CONFIG_MAP))
+    return snapshot.cached("mesh_config", lambda view: _settings(view, "istio", "mesh"), _SETTINGS_DEPEND)
 
 
-def _read_mesh_config(snapshot: Snapshot) -> Obj:
+def interception_defaults(snapshot: Snapshot) -> Interception:
+    """How pods are intercepted that say nothing about it themselves."""
+    return snapshot.cached(
+        "interception", lambda view: mesh_defaults(_settings(view, "istio-sidecar-injector", "values"), mesh_config(view)), _SETTINGS_DEPEND
+    )
+
+
+def _settings(snapshot: Snapshot, name: str, key: str) -> Obj:
+    """What a ConfigMap of the first istiod's revision holds, empty where it cannot be read."""
     for istiod in _istiods(snapshot):
         revision = labels_of(istiod).get("istio.io/rev", "default")
-        name = "istio" if revision == "default" else f"istio-{revision}"
-        found = snapshot.get(kinds.CONFIG_MAP, namespace_of(istiod), name)
+        found = snapshot.get(kinds.CONFIG_MAP, namespace_of(istiod), name if revision == "default" else f"{name}-{revision}")
         if found is not None:
-            return _parse(dig(found, "data", "mesh", default=""))
-    found = snapshot.get(kinds.CONFIG_MAP, DEFAULT_ROOT_NAMESPACE, "istio")
-    return _parse(dig(found, "data", "mesh", default="")) if found else {}
+            return _parse(dig(found, "data", key, default=""))
+    found = snapshot.get(kinds.CONFIG_MAP, DEFAULT_ROOT_NAMESPACE, name)
+    return _parse(dig(found, "data", key, default="")) if found else {}
 
 
 def root_namespace(snapshot: Snapshot) -> str:

@@ -27,7 +27,6 @@ from ..kube.services import (
     target_port,
 )
 from ..kube.snapshot import Snapshot
-from .capture import takes_outbound
 from .gateways import CHAINED_WHY, leads_to_gateway
 from .hosts import Destination, has_http_listener, http_destination
 from .network import seen_address
@@ -88,10 +87,10 @@ def predict(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, *, si
 
 
 def _with_sidecar(snapshot: Snapshot, load_balancer: LoadBalancer, request: Request) -> Outcome:
-    """What the pods' annotations keep away from the sidecar goes past it, address by address."""
+    """What the interception settings keep away from the sidecar goes past it, address by address."""
     past: dict[Endpoint, str] = {}
     for item in request.endpoints:
-        taken, why = takes_outbound(_annotated(load_balancer), *_dialled(snapshot, request, item))
+        taken, why = load_balancer.interception.takes_outbound(*_dialled(snapshot, request, item))
         if not taken:
             past[item] = why
     through = tuple(item for item in request.endpoints if item not in past)
@@ -102,10 +101,6 @@ def _with_sidecar(snapshot: Snapshot, load_balancer: LoadBalancer, request: Requ
         own = tuple(item for item in request.endpoints if past.get(item) == why)
         outcomes.append(_past_sidecar(snapshot, replace(request, endpoints=own), why))
     return _together(outcomes)
-
-
-def _annotated(load_balancer: LoadBalancer) -> Obj:
-    return {"metadata": {"annotations": dict(load_balancer.pod_annotations)}}
 
 
 def _dialled(snapshot: Snapshot, request: Request, item: Endpoint) -> tuple[str, int]:

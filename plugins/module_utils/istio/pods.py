@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ..core.interception import Interception
 from ..kube import kinds
-from ..kube.objects import Obj, annotations_of, dig, label_selector_matches, labels_of, name_of, namespace_of, pod_template, selects
+from ..kube.objects import Obj, dig, label_selector_matches, labels_of, name_of, namespace_of, pod_template, selects
 from ..kube.snapshot import Snapshot
-from .injection import EXCLUDE_INBOUND_PORTS, INCLUDE_INBOUND_PORTS, TLS_MODE, has_proxy, predicts_injection
+from .injection import TLS_MODE, has_proxy, predicts_injection
+from .interception import interception_of
+from .mesh import interception_defaults
 
 _DEPENDS = (kinds.POD, *kinds.WORKLOADS, kinds.NAMESPACE)
 _GONE_PHASES = frozenset({"Succeeded", "Failed"})
@@ -28,16 +31,11 @@ class PodView:
     tls_mode: str
     service_account: str
     pod: Obj = field(compare=False)
+    interception: Interception = field(compare=False)
 
     def captures(self, port: int) -> bool:
         """Whether the sidecar takes inbound connections to this port."""
-        if not self.sidecar:
-            return False
-        annotations = annotations_of(self.pod)
-        included = annotations.get(INCLUDE_INBOUND_PORTS, "*")
-        if included != "*":
-            return str(port) in _ports(included)
-        return str(port) not in _ports(annotations.get(EXCLUDE_INBOUND_PORTS, ""))
+        return self.sidecar and self.interception.takes_inbound(port)
 
     def spiffe(self, trust_domain: str) -> str:
         return f"spiffe://{trust_domain}/ns/{self.namespace}/sa/{self.service_account}"
@@ -59,43 +57,45 @@ def pods_selected(snapshot: Snapshot, namespace: str, selector: dict[str, str]) 
     """Pods that a Service's selector selects; where none runs, one made-up pod per workload whose template matches."""
     if not selector:
         return ()
-    key = ("pods", namespace, tuple(sorted(selector.items())))
-    return snapshot.cached(key, lambda view: _select(view, namespace, selector), _DEPENDS)
+    # A change of some ConfigMap leaves the pods as they are unless it changes the defaults, so these are in the key instead.
+    defaults = interception_defaults(snapshot)
+    key = ("pods", namespace, tuple(sorted(selector.items())), defaults)
+    return snapshot.cached(key, lambda view: _select(view, namespace, selector, defaults), _DEPENDS)
 
 
-def _select(snapshot: Snapshot, namespace: str, selector: dict[str, str]) -> tuple[PodView, ...]:
+def _select(snapshot: Snapshot, namespace: str, selector: dict[str, str], defaults: Interception) -> tuple[PodView, ...]:
     candidates = min(
         (snapshot.lookup(kinds.POD, by_label, (namespace, key, value)) for key, value in selector.items()), key=len
     )
     live = [pod for pod in candidates if selects(selector, labels_of(pod))]
     if live:
-        return tuple(view_of(pod) for pod in sorted(live, key=name_of))
+        return tuple(view_of(pod, defaults) for pod in sorted(live, key=name_of))
     made_up = []
     for kind in kinds.WORKLOADS:
         for workload in snapshot.lookup(kind, by_namespace, namespace):
             if selects(selector, labels_of(pod_template(workload))):
-                made_up.append(_predicted(snapshot, workload))
+                made_up.append(_predicted(snapshot, workload, defaults))
     return tuple(made_up)
 
 
-def view_of(pod: Obj) -> PodView:
-    """View of a pod that runs."""
+def view_of(pod: Obj, defaults: Interception) -> PodView:
+    """View of a pod that runs; ``defaults`` are the mesh's (:func:`mesh.interception_defaults`)."""
     proxy = has_proxy(pod)
     return PodView(
         namespace_of(pod), name_of(pod), str(dig(pod, "status", "podIP", default="")), proxy,
         labels_of(pod).get(TLS_MODE, "istio" if proxy else "disabled"),
-        str(dig(pod, "spec", "serviceAccountName", default="default")), pod,
+        str(dig(pod, "spec", "serviceAccountName", default="default")), pod, interception_of(pod, defaults),
     )
 
 
-def _predicted(snapshot: Snapshot, workload: Obj) -> PodView:
+def _predicted(snapshot: Snapshot, workload: Obj, defaults: Interception) -> PodView:
     template, namespace = pod_template(workload), namespace_of(workload)
     sidecar = predicts_injection(snapshot, namespace, template)[0] or has_proxy(template)
     pod = {**template, "metadata": {**dig(template, "metadata", default={}), "namespace": namespace}}
     return PodView(
         namespace, f"{name_of(workload)}-*", "", sidecar,
         labels_of(template).get(TLS_MODE, "istio" if sidecar else "disabled"),
-        str(dig(template, "spec", "serviceAccountName", default="default")), pod,
+        str(dig(template, "spec", "serviceAccountName", default="default")), pod, interception_of(pod, defaults),
     )
 
 
@@ -122,7 +122,3 @@ def container_port(pod: Obj, target: int | str) -> int:
             if port.get("name") == target:
                 return int(port.get("containerPort", 0))
     return 0
-
-
-def _ports(text: str) -> set[str]:
-    return {item.strip() for item in text.split(",") if item.strip()}

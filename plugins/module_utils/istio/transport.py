@@ -135,13 +135,14 @@ def _mode(snapshot: Snapshot, endpoint: Endpoint) -> str:
 
 
 def _sentence(snapshot: Snapshot, verdict: Verdict, endpoint: Endpoint, mutual: bool, how: str) -> str:
-    sidecar = endpoint.pod is not None and endpoint.pod.sidecar
+    pod = endpoint.pod
+    past = f" on port {endpoint.port}" if pod is not None and pod.sidecar and not pod.captures(endpoint.port) else ""
     if verdict == "mutual_tls":
         return how
     if verdict == "refused":
-        return f"{how}, but the backend has no sidecar to take it" if mutual else f"{how}, and the backend is STRICT"
-    if not sidecar:
-        return f"{how}; the backend has no sidecar"
+        return f"{how}, but the backend has no sidecar{past} to take it" if mutual else f"{how}, and the backend is STRICT"
+    if past or pod is None or not pod.sidecar:
+        return f"{how}; the backend has no sidecar{past}"
     return f"{how}, and the backend still accepts plaintext ({_mode(snapshot, endpoint)})"
 
 

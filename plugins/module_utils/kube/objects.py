@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..core.model import ABSENT, ObjectRef
+from ..core.values import ABSENT, ObjectRef
 
 Obj = dict[str, Any]
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..istio.mesh import interception_defaults
 from ..istio.pods import PodView, container_port, pods_selected, view_of
 from . import kinds
 from .objects import Obj, dig, labels_of, name_of, namespace_of
@@ -113,4 +114,5 @@ def _sliced(snapshot: Snapshot, service: Obj, port: Obj) -> Iterator[Endpoint]:
         for entry in item.get("endpoints") or []:
             for address in entry.get("addresses") or []:
                 pods: list[Any] = snapshot.lookup(kinds.POD, pods_by_ip, address)
-                yield Endpoint(str(address), int((numbers or [0])[0] or 0), view_of(pods[0]) if pods else None)
+                pod = view_of(pods[0], interception_defaults(snapshot)) if pods else None
+                yield Endpoint(str(address), int((numbers or [0])[0] or 0), pod)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from ..balancers.contract.profile import Profile, Registry
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Outcome, Route
-from ..istio.blockers import outbound_gaps
 from ..istio.gateways import leads_to_gateway
 from ..istio.network import undoes_service_routing
 from ..istio.outcome import viewer_of
@@ -105,9 +104,8 @@ def about_load_balancer(snapshot: Snapshot, registry: Registry, load_balancer: L
             "MLB303", f"{load_balancer.label} captures {load_balancer.sidecar.inbound_capture} of its inbound ports",
             load_balancer.workload,
         )
-    template = {"metadata": {"annotations": dict(load_balancer.pod_annotations)}}
-    for gap in outbound_gaps(template, _own_annotations(snapshot, profile, load_balancer)):
-        yield finding("MLB304", f"{load_balancer.label} is annotated {gap}", load_balancer.workload)
+    for gap in load_balancer.interception.outbound_gaps(_own_annotations(snapshot, profile, load_balancer)):
+        yield finding("MLB304", f"{load_balancer.label} {gap}", load_balancer.workload)
 
 
 def _own_annotations(snapshot: Snapshot, profile: Profile, load_balancer: LoadBalancer) -> tuple[tuple[str, str], ...]:

@@ -11,8 +11,9 @@ from typing import Any
 from ..balancers.contract.instances import SidecarTarget
 from ..balancers.contract.profile import Registry
 from ..core.errors import MeshlbError
+from ..core.interception import EXCLUDE_INBOUND_PORTS, INCLUDE_INBOUND_PORTS
 from ..core.model import ABSENT, LoadBalancer
-from ..istio.injection import EXCLUDE_INBOUND_PORTS, INCLUDE_INBOUND_PORTS, INJECT, INJECTION, REVISION, TLS_MODE
+from ..istio.injection import INJECT, INJECTION, REVISION, TLS_MODE
 from ..kube import kinds
 from ..kube.objects import Obj, dig, kind_key, label_selector_matches, labels_of, name_of, namespace_of, pod_template
 from ..kube.snapshot import Snapshot

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..istio.authentication import effective_mode
-from ..istio.mesh import read_mesh
+from ..istio.mesh import interception_defaults, read_mesh
 from ..istio.pods import view_of
 from ..kube import kinds
 from ..kube.objects import dig
@@ -35,7 +35,7 @@ class Backends:
         # Pods on the host's network share its address, so the address names none of them.
         pods = [pod for pod in self._snapshot.lookup(kinds.POD, pods_by_ip, ip) if not dig(pod, "spec", "hostNetwork", default=False)]
         if pods:
-            return (self._side(Endpoint(ip, port, view_of(pods[0]))),)
+            return (self._side(Endpoint(ip, port, view_of(pods[0], interception_defaults(self._snapshot)))),)
         found: list[ServerSide] = []
         for service in self._snapshot.lookup(kinds.SERVICE, by_cluster_ip, ip):
             entry = find_port(service, port)

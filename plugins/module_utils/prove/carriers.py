@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..core.errors import MeshlbError
 from ..core.model import LoadBalancer, Proof, Verdict
-from ..istio.capture import takes_outbound
+from ..istio.mesh import interception_defaults
 from ..istio.pods import PodView, view_of, workload_pods
 from ..kube.objects import dig, kind_key
 from ..kube.snapshot import Snapshot
@@ -42,7 +42,7 @@ class Carrier:
         """What becomes of a request that this pod sends."""
         if self.proxy is None:
             return direct(dialed, servers, "the pod has no sidecar")
-        taken, why = takes_outbound(self.pod.pod, dialed.ip, dialed.port)
+        taken, why = self.pod.interception.takes_outbound(dialed.ip, dialed.port)
         return evaluate(self.proxy, dialed, servers) if taken else direct(dialed, servers, f"the sidecar does not see it ({why})")
 
 
@@ -113,9 +113,9 @@ def load_balancer_pods(snapshot: Snapshot, load_balancer: LoadBalancer) -> list[
     """The running pods that carry a load balancer's traffic."""
     ref = load_balancer.workload
     workload = snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
-    pods = workload_pods(snapshot, workload) if workload else []
+    pods, defaults = workload_pods(snapshot, workload) if workload else [], interception_defaults(snapshot)
     # A pod that is starting cannot be asked, and one that is being deleted gets no more requests.
-    return [view_of(pod) for pod in pods if dig(pod, "status", "phase") == "Running" and not is_leaving(pod)]
+    return [view_of(pod, defaults) for pod in pods if dig(pod, "status", "phase") == "Running" and not is_leaving(pod)]
 
 
 def _group(

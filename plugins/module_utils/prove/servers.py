@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..istio.capture import takes_inbound
 from ..istio.pods import PodView
 from .listeners import HTTP_PROTOCOLS, ISTIO_PROTOCOLS, RAW, TLS, Connection, find_chain
 from .proxy import INBOUND_PORT, Proxy
@@ -109,7 +108,7 @@ def server_side(pod: PodView, port: int, readings: Readings, mode_of: ModeOf, id
     """Judge one backend port from the best evidence there is: no sidecar, its sidecar, else the policies."""
     if not pod.sidecar:
         return without_sidecar(pod, port, "the pod has no sidecar")
-    if not takes_inbound(pod.pod, port):
+    if not pod.captures(port):
         return without_sidecar(pod, port, f"its sidecar does not capture port {port}")
     asked = readings.asked(pod)
     proxy = readings.proxies.get(asked)

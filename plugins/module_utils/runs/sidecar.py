@@ -20,8 +20,9 @@ from ..core.findings import finding
 from ..core.model import ABSENT, Change, Finding, LoadBalancer, ObjectRef
 from ..core.values import change_sides
 from ..detect.load_balancers import config_map_namespaces, detect
-from ..istio.blockers import outbound_gaps
 from ..istio.injection import has_proxy
+from ..istio.interception import interception_of
+from ..istio.mesh import interception_defaults
 from ..istio.pods import workload_pods
 from ..kube import kinds
 from ..kube.client.api import Api
@@ -76,8 +77,8 @@ def _present(
     )
     why = f"gives {found.label} a sidecar that {'captures no' if inbound_capture == 'none' else 'also captures'} inbound traffic"
     change = ownership.claim(target.object, PART, desired, [found.label], why)
-    gaps = outbound_gaps(pod_template(workload), target.annotations)
-    findings = [finding("MLB304", f"{found.label} carries {gap}", ref_of(workload)) for gap in gaps]
+    gaps = interception_of(pod_template(workload), interception_defaults(live)).outbound_gaps(target.annotations)
+    findings = [finding("MLB304", f"{found.label} {gap}", ref_of(workload)) for gap in gaps]
     remark = manager_finding(workload, TEMPLATE)
     template = _made_by_an_operator(target, desired) if target.object is not workload else {}
     return workload, [change] if change else [], [*findings, *([remark] if remark else [])], template

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from ...core.interception import EXCLUDE_OUTBOUND_PORTS
 from ...core.model import LoadBalancer, ObjectRef, Route
-from ...istio.injection import EXCLUDE_OUTBOUND_PORTS
 from ...istio.pods import by_namespace
 from ...kube import kinds
 from ...kube.objects import Obj, argument, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template

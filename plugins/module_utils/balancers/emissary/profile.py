@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...core.findings import finding
+from ...core.interception import INCLUDE_OUTBOUND_RANGES
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route
-from ...istio.injection import INCLUDE_OUTBOUND_RANGES
 from ...kube.objects import Obj, dig, namespace_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide, ServerName
@@ -221,7 +221,7 @@ def _not_ready(load_balancer: LoadBalancer) -> str:
         return f"this Emissary is {known}; before 4.1 it keeps a certificate of the mesh after it was renewed (issue 4744)"
     if not load_balancer.setting("certificates"):
         return "AMBASSADOR_ISTIO_SECRET_DIR is not set, so it does not read the mesh's certificate"
-    if dict(load_balancer.pod_annotations).get(INCLUDE_OUTBOUND_RANGES) != "":
+    if load_balancer.interception.include_outbound_ranges != "":
         return f"its sidecar would encrypt again what Emissary encrypted; the pods need {INCLUDE_OUTBOUND_RANGES}: \"\""
     return ""
 

@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ...core.interception import EXCLUDE_OUTBOUND_PORTS
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route, replace
-from ...istio.injection import EXCLUDE_OUTBOUND_PORTS
 from ...istio.pods import by_namespace
 from ...kube import kinds
 from ...kube.objects import Obj, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template

@@ -13,7 +13,6 @@ from ...balancers.contract.facts import Proof
 from ...balancers.kit.patches import is_older
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer
-from ...istio.capture import takes_outbound
 from ...istio.hosts import has_http_listener, http_destination
 from ...istio.mesh import read_mesh
 from ...istio.outcome import viewer_of
@@ -173,8 +172,8 @@ def _diverted(case: Case) -> Iterator[Finding]:
     if found is None or not found.sidecar.present:
         return
     viewer, target = viewer_of(found), case.request.gateway
-    pod = {"metadata": {"annotations": dict(found.pod_annotations)}}
-    if not takes_outbound(pod, target.address, target.port)[0] or not has_http_listener(case.snapshot, viewer, target.port) or target.tls:
+    taken, dummy = found.interception.takes_outbound(target.address, target.port)
+    if not taken or not has_http_listener(case.snapshot, viewer, target.port) or target.tls:
         return
     own = f"{target.service}.{target.namespace}.svc.{CLUSTER_DOMAIN}"
     for host in case.hosts:

@@ -127,6 +127,12 @@ def test_the_other_side(objects: list[Obj], verdict: Verdict) -> None:
     assert outcome(cluster(*objects)).verdict == verdict
 
 
+def test_a_port_that_is_not_captured_is_told_from_a_pod_without_a_sidecar() -> None:
+    assert outcome(cluster(*made(UNCAPTURED))).why.endswith("but the backend has no sidecar on port 8080 to take it")
+    assert outcome(cluster(*made(UNCAPTURED, vip=False, more=(STRICT,)))).why.endswith("; the backend has no sidecar on port 8080")
+    assert outcome(cluster(*made(BARE))).why.endswith("; the backend has no sidecar")
+
+
 REGISTRY_ONLY = mesh_config("outboundTrafficPolicy: {mode: REGISTRY_ONLY}")
 BLOCKED: dict[str, tuple[list[Obj], Verdict]] = {
     "pod addresses": (made(GOOD, vip=False, more=(REGISTRY_ONLY,)), "refused"),

@@ -1,16 +1,16 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which pods would get a sidecar, what it takes, and what is known of the mesh that gives it."""
+"""Which pods would get a sidecar, and what is known of the mesh that gives it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.istio.injection import has_proxy, inbound_capture, predicts_injection
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.injection import has_proxy, predicts_injection
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.mesh import read_mesh
-from ansible_collections.meshlb.istio.plugins.module_utils.istio.pods import container_port, pods_selected, view_of
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.pods import container_port, pods_selected
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
 
 from tests.unit.plugins.module_utils.support.cluster import (
@@ -68,24 +68,6 @@ def test_a_proxy_alone_is_a_gateway_and_no_sidecar() -> None:
     assert not has_proxy({"spec": {"containers": [PROXY]}})
     native = {"spec": {"containers": [container("main")], "initContainers": [{**PROXY, "restartPolicy": "Always"}]}}
     assert has_proxy(native)
-
-
-IN, OUT = "traffic.sidecar.istio.io/includeInboundPorts", "traffic.sidecar.istio.io/excludeInboundPorts"
-
-
-@pytest.mark.parametrize(
-    ("annotations", "capture", "takes"),
-    [
-        ({}, "all", True), ({IN: "*"}, "all", True), ({IN: ""}, "none", False), ({IN: "80"}, "some", False),
-        ({IN: "80, 8080"}, "some", True),
-        ({OUT: "8080"}, "some", False), ({OUT: "80"}, "some", True), ({OUT: ""}, "all", True), ({IN: "*", OUT: "8080"}, "some", False),
-        ({IN: "", OUT: "80"}, "none", False), ({IN: "8080", OUT: "8080"}, "some", True),
-    ],
-)  # fmt: skip
-def test_what_is_taken_of_inbound_traffic(annotations: dict[str, str], capture: str, takes: bool) -> None:
-    running = pod("shop", annotations=annotations)
-    assert (inbound_capture(running), view_of(running).captures(8080)) == (capture, takes)
-    assert not view_of(pod("shop", sidecar=False, annotations=annotations)).captures(8080)
 
 
 def test_pods_are_made_up_only_where_none_runs() -> None:

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.core.interception import Interception
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Outcome, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.interception import interception_of
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.outcome import predict
 
 from tests.unit.plugins.module_utils.support.cluster import Obj, backend, cluster, ingress, load_balancer, path, pod, port, routes, service
@@ -21,8 +23,8 @@ def outcome(objects: list[Obj], ips: tuple[str, ...], annotations: dict[str, str
     pods = [pod("shop", name=f"shop-{number}", ip=ip, http=8080) for number, ip in enumerate(ips)]
     snapshot = cluster(*objects, *pods)
     (route,) = routes(snapshot)
-    told = tuple((PREFIX + key, value) for key, value in annotations.items())
-    return predict(snapshot, replace(load_balancer(snapshot), pod_annotations=told), route)
+    told = {"metadata": {"annotations": {PREFIX + key: value for key, value in annotations.items()}}}
+    return predict(snapshot, replace(load_balancer(snapshot), interception=interception_of(told, Interception())), route)
 
 
 @pytest.mark.parametrize(("objects", "annotations", "verdict", "why"), [

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.core.interception import Interception
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.pods import view_of
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.configuration import evaluate
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.counters import parse_certs, parse_clusters
@@ -36,7 +37,8 @@ def backend(ip: str, port: int, *, asked: bool) -> ServerSide:
             "metadata": {"namespace": known["namespace"], "name": known["name"]},
             "spec": {"containers": containers, "serviceAccountName": known["service_account"]},
             "status": {"podIP": ip},
-        }
+        },
+        Interception(),
     )
     proxies = {(view.namespace, view.name): dump(known["inbound"])} if asked and known["inbound"] else {}
     mode = MODES.get(known["inbound"], "")

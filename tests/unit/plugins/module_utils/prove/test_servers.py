@@ -1,14 +1,14 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backend's side, and what a pod's interception rules leave out."""
+"""The backend's side of a connection."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.istio.capture import takes_inbound, takes_outbound
+from ansible_collections.meshlb.istio.plugins.module_utils.core.interception import Interception
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.pods import PodView, view_of
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.proxy import Proxy
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import Readings, server_side
@@ -18,12 +18,11 @@ from tests.unit.plugins.module_utils.prove import envoy
 IDENTITY = "spiffe://cluster.local/ns/apps/sa/echo"
 
 
-def pod(*, sidecar: bool = True, annotations: dict[str, str] | None = None, arguments: list[str] | None = None) -> dict[str, Any]:
+def pod(*, sidecar: bool = True, annotations: dict[str, str] | None = None) -> dict[str, Any]:
     containers = [{"name": "app"}, *([{"name": "istio-proxy"}] if sidecar else [])]
-    init = [{"name": "istio-init", "args": arguments}] if arguments else []
     return {
         "metadata": {"namespace": "apps", "name": "echo-1", "annotations": annotations or {}},
-        "spec": {"containers": containers, "initContainers": init, "serviceAccountName": "echo"},
+        "spec": {"containers": containers, "serviceAccountName": "echo"},
         "status": {"podIP": "10.1.0.1", "phase": "Running"},
     }
 
@@ -49,7 +48,7 @@ def judge(view: PodView, proxy: Proxy | None, mode: str = "STRICT", representati
 
 
 def test_strict_is_read_from_the_inbound_filter_chains() -> None:
-    side = judge(view_of(pod()), inbound(ENCRYPTED), "PERMISSIVE")
+    side = judge(view_of(pod(), Interception()), inbound(ENCRYPTED), "PERMISSIVE")
     assert (side.plaintext, side.mutual_tls, side.identity) == (False, True, IDENTITY)
     assert side.source == "sidecar of apps/echo-1"
     assert side.fact == (
@@ -58,79 +57,43 @@ def test_strict_is_read_from_the_inbound_filter_chains() -> None:
 
 
 def test_permissive_is_read_from_the_inbound_filter_chains() -> None:
-    side = judge(view_of(pod()), inbound(ENCRYPTED, PLAIN))
+    side = judge(view_of(pod(), Interception()), inbound(ENCRYPTED, PLAIN))
     assert (side.plaintext, side.mutual_tls) == (True, True)
     assert "filter chain plain takes it" in side.fact
 
 
 def test_disable_is_read_from_the_inbound_filter_chains() -> None:
-    side = judge(view_of(pod()), inbound(PLAIN))
+    side = judge(view_of(pod(), Interception()), inbound(PLAIN))
     assert (side.plaintext, side.mutual_tls) == (True, False)
 
 
 def test_a_pod_of_the_same_workload_can_stand_in() -> None:
-    side = judge(view_of(pod()), inbound(ENCRYPTED), representative="echo-2")
+    side = judge(view_of(pod(), Interception()), inbound(ENCRYPTED), representative="echo-2")
     assert side.source == "sidecar of apps/echo-2"
 
 
 @pytest.mark.parametrize(("mode", "plaintext", "mutual"), [("STRICT", False, True), ("PERMISSIVE", True, True), ("DISABLE", True, False)])
 def test_policies_are_asked_where_the_sidecar_cannot_be(mode: str, plaintext: bool, mutual: bool) -> None:
-    side = judge(view_of(pod()), None, mode)
+    side = judge(view_of(pod(), Interception()), None, mode)
     assert (side.plaintext, side.mutual_tls, side.identity) == (plaintext, mutual, IDENTITY)
     assert side.source == "PeerAuthentication policies"
     assert f"the mode in force is {mode} (its sidecar could not be asked)" in side.fact
 
 
 def test_a_dump_without_an_inbound_listener_says_nothing() -> None:
-    side = judge(view_of(pod()), envoy.proxy([]))
+    side = judge(view_of(pod(), Interception()), envoy.proxy([]))
     assert side.source == "PeerAuthentication policies"
     assert "its sidecar was not asked" in side.fact
 
 
 def test_a_pod_without_a_sidecar_takes_plaintext_only() -> None:
-    side = judge(view_of(pod(sidecar=False)), None)
+    side = judge(view_of(pod(sidecar=False), Interception()), None)
     assert (side.plaintext, side.mutual_tls) == (True, False)
 
 
 @pytest.mark.parametrize("annotation", [{"includeInboundPorts": ""}, {"includeInboundPorts": "9000"}, {"excludeInboundPorts": "8080"}])
 def test_a_port_that_is_not_captured_is_outside_the_sidecar(annotation: dict[str, str]) -> None:
     annotations = {f"traffic.sidecar.istio.io/{name}": value for name, value in annotation.items()}
-    side = judge(view_of(pod(annotations=annotations)), inbound(ENCRYPTED))
+    side = judge(view_of(pod(annotations=annotations), Interception()), inbound(ENCRYPTED))
     assert (side.plaintext, side.mutual_tls) == (True, False)
     assert "does not capture port 8080" in side.fact
-
-
-def arguments(**flags: str) -> list[str]:
-    given = {"m": "REDIRECT", "i": "*", "x": "", "b": "*", "d": "15090,15021", **flags}
-    return ["istio-iptables", *(word for flag, value in given.items() for word in (f"-{flag}", value))]
-
-
-@pytest.mark.parametrize(
-    ("flags", "taken", "why"),
-    [
-        ({}, True, ""),
-        ({"o": "8080"}, False, "excludeOutboundPorts holds 8080"),
-        ({"x": "10.96.0.0/12"}, False, "excludeOutboundIPRanges covers 10.96.0.5"),
-        ({"x": "nonsense"}, True, ""),
-        ({"i": "10.1.0.0/16"}, False, "includeOutboundIPRanges ('10.1.0.0/16') does not cover 10.96.0.5"),
-        ({"i": "", "q": "8080"}, True, ""),
-        ({"i": ""}, False, "includeOutboundIPRanges ('') does not cover 10.96.0.5"),
-        ({"m": "NONE"}, False, "interceptionMode is NONE"),
-    ],
-)
-def test_outbound_rules_come_from_the_init_container(flags: dict[str, str], taken: bool, why: str) -> None:
-    annotations = {"traffic.sidecar.istio.io/excludeOutboundPorts": "ignored: the init container's arguments are what counts"}
-    assert takes_outbound(pod(arguments=arguments(**flags), annotations=annotations), "10.96.0.5", 8080) == (taken, why)
-
-
-def test_annotations_count_where_there_is_no_init_container() -> None:
-    item = pod(annotations={"traffic.sidecar.istio.io/excludeOutboundPorts": "8080, 9090"})
-    assert not takes_outbound(item, "10.96.0.5", 9090)[0]
-    assert takes_outbound(item, "10.96.0.5", 80)[0]
-
-
-def test_inbound_rules_come_from_the_init_container() -> None:
-    assert not takes_inbound(pod(arguments=arguments(b="")), 8080)
-    assert not takes_inbound(pod(arguments=arguments(m="NONE")), 8080)
-    assert takes_inbound(pod(arguments=arguments()), 8080)
-    assert not takes_inbound(pod(arguments=arguments()), 15090)
