@@ -27,7 +27,9 @@ extends_documentation_fragment:
   - meshlb.istio.common.custom_profiles
 options:
   label_selector:
-    description: Plans only routes whose object has these labels (C(key=value), C(key!=value), C(key), C(!key), separated by commas).
+    description: >-
+      Plans only routes whose object has these labels, as C(kubectl --selector) takes them: C(key=value), C(key==value), C(key!=value),
+      C(key in (a,b\)), C(key notin (a,b\)), C(key) and C(!key), separated by commas.
     type: str
     default: ""
   strategy:

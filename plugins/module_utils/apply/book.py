@@ -25,7 +25,6 @@ REPLACED = "meshlb.istio/replaced"
 PART = "meshlb.istio/part"
 LOAD_BALANCERS = "meshlb.istio/load-balancers"
 APPLIED = "meshlb.istio/applied"
-BOOKKEEPING = (REPLACED, PART, LOAD_BALANCERS, APPLIED)
 ANNOTATIONS: Path = ("metadata", "annotations")
 
 

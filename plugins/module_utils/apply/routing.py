@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from ..core.model import Change, Finding
-from ..kube.objects import Obj, ref_of
+from ..kube.objects import Obj
 from ..kube.snapshot import Snapshot
 from ..plan.routing import RoutingPlan
 from ..plan.strategies.base import identity
@@ -34,22 +34,23 @@ def routing_changes(
     them and the plan no longer needs is taken back, as far as ``in_scope`` allows.
     """
     changes, findings, wanted = _created(live, plan, scope)
-    patches, about_patches, patched = _patched(live, plan, scope)
+    patches, patched = _patched(live, plan, scope)
     kept = wanted | patched
     leftovers, about_leftovers = take_back(
         live, PART, lambda obj: identity(obj) in kept or not in_scope(obj), scope, "the plan no longer needs it", LEFT_OVER
     )
     everything = [*changes, *patches, *leftovers]
-    about = [*findings, *about_patches, *about_leftovers, *manager_findings(live, everything, "what the plan sets")]
+    about = [*findings, *about_leftovers, *manager_findings(live, everything, "what the plan sets")]
     return sorted(everything, key=lambda item: item.sort_key), about
 
 
 def _created(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], list[Finding], set[Key]]:
     changes, findings, wanted = [], [], set()
     for proposal, names in plan.proposals:
-        for body in proposal.bodies:
-            wanted.add(identity(body))
-            change, found = create(live, _for_others_too(live, body, scope), PART, names, _why(body, plan), MESH, scope)
+        for creation in proposal.creations:
+            wanted.add(identity(creation.body))
+            body = _for_others_too(live, creation.body, scope)
+            change, found = create(live, body, PART, names, creation.reason, MESH, scope)
             changes += [change] if change else []
             findings += found
     return changes, findings, wanted
@@ -64,42 +65,24 @@ def _for_others_too(live: Snapshot, body: Obj, scope: Collection[str]) -> Obj:
     return widened(body, existing, {name.partition("/")[0] for name in others})
 
 
-def _patched(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], list[Finding], set[Key]]:
+def _patched(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], set[Key]]:
     desired: dict[Key, dict[tuple[str | int, ...], Any]] = {}
     for_whom: dict[Key, set[str]] = {}
+    reasons: dict[Key, dict[str, None]] = {}
     for proposal, names in plan.proposals:
         for patch in proposal.patches:
             key = identity(patch.object)
             desired.setdefault(key, {})[patch.path] = patch.value
             for_whom.setdefault(key, set()).update(names)
+            reasons.setdefault(key, {})[patch.reason] = None
     changes = []
     for key, fields in sorted(desired.items()):
         obj = live.get(*key)
         if obj is None:
             continue
-        why = "routes of this object reach their Services by " + ", ".join(_strategies(obj, plan))
-        change = claim(obj, PART, fields, for_whom[key], why, LOAD_BALANCER, scope)
+        change = claim(obj, PART, fields, for_whom[key], "; ".join(reasons[key]), LOAD_BALANCER, scope)
         changes += [change] if change else []
-    return changes, [], set(desired)
-
-
-def _strategies(obj: Obj, plan: RoutingPlan) -> list[str]:
-    ref = ref_of(obj)
-    found = {item.strategy for item in plan.routes if item.strategy != "none" and item.route.object == ref}
-    return sorted(found) or ["the plan of the routes that they share an upstream with"]
-
-
-def _why(body: Obj, plan: RoutingPlan) -> str:
-    if body["kind"] == "PeerAuthentication":
-        return "lets a load balancer outside of the cluster in to one port, without mutual TLS"
-    if body["kind"] == "DestinationRule":
-        return f"has the load balancer's sidecar send mutual TLS to {body['spec']['host']}"
-    hosts = (body.get("spec") or {}).get("hosts") or []
-    if hosts:
-        return f"tells the load balancer's namespace that {', '.join(map(str, hosts))} is in the mesh"
-    if body["kind"] != "Service":
-        return "gives the load balancer the mesh's certificate and root"
-    return "makes the addresses of the pods known to the load balancer's sidecar"
+    return changes, set(desired)
 
 
 def is_owned(obj: Obj | None) -> bool:

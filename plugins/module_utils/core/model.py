@@ -13,12 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .interception import Interception
-from .values import ABSENT, Absent, Action, Change, FieldChange, Finding, ObjectRef, Proof, Severity, change_sides
+from .values import ABSENT, Change, FieldChange, Finding, ObjectRef, Proof, Severity, change_sides
 
 __all__ = [
     "ABSENT",
-    "Absent",
-    "Action",
     "Address",
     "Backend",
     "Change",
@@ -36,7 +34,6 @@ __all__ = [
     "Severity",
     "SidecarState",
     "Upstream",
-    "VERDICTS",
     "Verdict",
     "change_sides",
     "replace",
@@ -45,7 +42,6 @@ __all__ = [
 Verdict = Literal["mutual_tls", "plaintext", "refused", "mixed", "unknown"]
 EITHER_ADDRESS = "either_address"
 """Feature of a route of which nobody knows whether pods or the Service are dialled: a strategy for one of them is a guess."""
-VERDICTS: tuple[Verdict, ...] = ("mutual_tls", "plaintext", "refused", "mixed", "unknown")
 
 Address = Literal["cluster_ip", "pod_ips", "host_name", "external"]
 Scheme = Literal["http", "tls", "tcp", "mutual_tls"]
@@ -209,7 +205,6 @@ class LoadBalancer:
     modes: tuple[tuple[str, Mode], ...] = ()
     pod_labels: tuple[tuple[str, str], ...] = ()
     interception: Interception = field(default_factory=Interception)
-    service_account: str = "default"
     settings: Any = field(default=None, compare=False)
 
     @property

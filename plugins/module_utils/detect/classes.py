@@ -15,7 +15,8 @@ from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Mode, ObjectRef
 from ..istio.pods import by_namespace
 from ..kube import kinds
-from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template, selects
+from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template
+from ..kube.selectors import selects
 from ..kube.services import cluster_ips
 from ..kube.snapshot import Snapshot
 

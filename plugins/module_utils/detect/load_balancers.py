@@ -87,7 +87,6 @@ def _load_balancer(snapshot: Snapshot, workload: Obj, profile: Profile, match: R
         sidecar=sidecar_state(snapshot, namespace, template, pods),
         pod_labels=tuple(sorted(labels_of(shown).items())),
         interception=interception_of(shown, interception_defaults(snapshot)),
-        service_account=str(dig(template, "spec", "serviceAccountName", default="default")),
         settings=profile.instance.settings(snapshot, workload, match.container),
     )
     blockers = injection_blockers(snapshot, namespace, template) + _own_blockers(profile, workload)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from ..core.errors import MeshlbError
 from ..core.model import LoadBalancer, Route
 from ..kube.objects import Obj, labels_of
+from ..kube.selectors import text_selector
 from ..kube.snapshot import Snapshot
 
 
@@ -35,34 +36,18 @@ def choose_load_balancers(found: Sequence[LoadBalancer], wanted: Collection[str]
 def route_filter(snapshot: Snapshot, namespaces: Collection[str], label_selector: str) -> Callable[[Route], bool]:
     """Whether a route's object is in one of the namespaces (any, where empty) and has the labels.
 
-    ``label_selector`` is a comma-separated list of ``key=value``, ``key!=value``, ``key`` and ``!key``.
+    Raises :class:`MeshlbError` where ``label_selector`` is not a selector as kubectl takes it.
     """
-    tests = [_label_test(item.strip()) for item in label_selector.split(",") if item.strip()]
+    selector = text_selector(label_selector, "label_selector")
 
     def selected(route: Route) -> bool:
         if namespaces and route.object.namespace not in namespaces:
             return False
-        if not tests:
+        if not selector.requirements:
             return True
         group = route.object.group
         kind = f"{route.object.kind}.{group}" if group else route.object.kind
         obj: Obj = snapshot.get(kind, route.object.namespace, route.object.name) or {}
-        return all(test(labels_of(obj)) for test in tests)
+        return selector.matches(labels_of(obj))
 
     return selected
-
-
-def _label_test(text: str) -> Callable[[dict[str, str]], bool]:
-    key, unequal, value = text.partition("!=")
-    if unequal:
-        return lambda labels: labels.get(key.strip()) != value.strip()
-    key, equal, value = text.replace("==", "=").partition("=")
-    if equal:
-        return lambda labels: labels.get(key.strip()) == value.strip()
-    if " " in text or "(" in text:
-        raise MeshlbError(
-            f"label_selector has {text!r}, which cannot be read.", "Use key=value, key!=value, key or !key, separated by commas."
-        )
-    if text.startswith("!"):
-        return lambda labels: text[1:] not in labels
-    return lambda labels: text in labels

@@ -10,7 +10,8 @@ one level the oldest policy counts; a port's mode beats its policy's mode; UNSET
 from __future__ import annotations
 
 from ..kube.kinds import PEER_AUTHENTICATION
-from ..kube.objects import Obj, created_at, dig, labels_of, name_of, namespace_of, selects
+from ..kube.objects import Obj, created_at, dig, labels_of, name_of, namespace_of
+from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
 from .mesh import MESH_DEPENDS, root_namespace
 

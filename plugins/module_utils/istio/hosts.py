@@ -43,11 +43,6 @@ def virtual_hosts(item: Obj) -> Iterator[str]:
         yield from (short_name(str(host), namespace_of(item)).lower() for host in dig(item, "spec", "hosts", default=[]))
 
 
-def all_services(service: Obj) -> tuple[str]:
-    """Index of Services by ``namespace/name``."""
-    return (f"{namespace_of(service)}/{name_of(service)}",)
-
-
 def http_ports(service: Obj) -> Iterator[int]:
     """Index of Services by the numbers of their ports that are declared HTTP."""
     for port in dig(service, "spec", "ports", default=[]):

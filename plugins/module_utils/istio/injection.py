@@ -18,7 +18,6 @@ from .mesh import interception_defaults
 INJECT = "sidecar.istio.io/inject"
 INJECTION = "istio-injection"
 REVISION = "istio.io/rev"
-STATUS = "sidecar.istio.io/status"
 TLS_MODE = "security.istio.io/tlsMode"
 PROXY_CONTAINER = "istio-proxy"
 NEVER_INJECTED = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})

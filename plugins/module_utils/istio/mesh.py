@@ -10,7 +10,8 @@ from typing import Any
 
 from ..core.interception import Interception
 from ..kube import kinds
-from ..kube.objects import Obj, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template, selects
+from ..kube.objects import Obj, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
+from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
 from .interception import mesh_defaults
 

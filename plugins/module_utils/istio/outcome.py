@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from ..core.model import LoadBalancer, Outcome, Route, replace
 from ..kube import kinds
-from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, selects
+from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of
+from ..kube.selectors import selects
 from ..kube.services import (
     NO_SELECTOR,
     Endpoint,
@@ -31,7 +32,7 @@ from .gateways import CHAINED_WHY, leads_to_gateway
 from .hosts import Destination, has_http_listener, http_destination
 from .network import seen_address
 from .pods import container_port
-from .protocols import decided_by_address, is_http, port_protocol
+from .protocols import decided_by_address, port_protocol
 from .transport import destination_rule, received, rule_tls, to_endpoints
 from .visibility import Viewer, oldest, outbound_policy, sees
 
@@ -265,6 +266,3 @@ def _unmatched(snapshot: Snapshot, viewer: Viewer, request: Request, why: str) -
 
 def _plain(snapshot: Snapshot, request: Request, why: str, cluster: str) -> Outcome:
     return received(snapshot, request.endpoints, dict.fromkeys(request.endpoints, False), why, cluster)
-
-
-__all__ = ["BLACK_HOLE", "PASSTHROUGH", "Request", "headless_over", "is_http", "predict", "viewer_of"]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from ..core.interception import Interception
 from ..kube import kinds
-from ..kube.objects import Obj, dig, label_selector_matches, labels_of, name_of, namespace_of, pod_template, selects
+from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template
+from ..kube.selectors import object_selector, selects
 from ..kube.snapshot import Snapshot
 from .injection import TLS_MODE, has_proxy, predicts_injection
 from .interception import interception_of
@@ -101,11 +102,11 @@ def _predicted(snapshot: Snapshot, workload: Obj, defaults: Interception) -> Pod
 
 def workload_pods(snapshot: Snapshot, workload: Obj) -> list[Obj]:
     """Running pods of a workload, told by its selector and, where pods carry one, by their owner's name."""
-    selector = dig(workload, "spec", "selector")
+    selector = object_selector(dig(workload, "spec", "selector"))
     name = name_of(workload)
     found = []
     for pod in snapshot.lookup(kinds.POD, by_namespace, namespace_of(workload)):
-        if dig(pod, "status", "phase") in _GONE_PHASES or not label_selector_matches(selector, labels_of(pod)):
+        if dig(pod, "status", "phase") in _GONE_PHASES or not selector.matches(labels_of(pod)):
             continue
         owner = next((item for item in dig(pod, "metadata", "ownerReferences", default=[]) if item.get("controller")), None)
         if owner is None or owner.get("name") == name or str(owner.get("name", "")).rpartition("-")[0] == name:

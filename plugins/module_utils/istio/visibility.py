@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..kube import kinds
-from ..kube.objects import Obj, annotations_of, created_at, dig, name_of, namespace_of, selects
+from ..kube.objects import Obj, annotations_of, created_at, dig, name_of, namespace_of
+from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
 from .mesh import mesh_config, read_mesh
 from .pods import by_namespace

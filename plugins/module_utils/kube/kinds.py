@@ -30,19 +30,3 @@ ISTIO = (PEER_AUTHENTICATION, DESTINATION_RULE, VIRTUAL_SERVICE, SERVICE_ENTRY, 
 
 BASE = (NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, *WORKLOADS, INGRESS, INGRESS_CLASS, WEBHOOK, *ISTIO)
 """Read in every run, each by one paged list. ConfigMaps are read per namespace, and only where a reader asks for them."""
-
-PREFERRED_VERSIONS = {
-    ENDPOINT_SLICE: "discovery.k8s.io/v1",
-    DEPLOYMENT: "apps/v1",
-    DAEMON_SET: "apps/v1",
-    STATEFUL_SET: "apps/v1",
-    INGRESS: "networking.k8s.io/v1",
-    INGRESS_CLASS: "networking.k8s.io/v1",
-    WEBHOOK: "admissionregistration.k8s.io/v1",
-    PEER_AUTHENTICATION: "security.istio.io/v1",
-    DESTINATION_RULE: "networking.istio.io/v1",
-    VIRTUAL_SERVICE: "networking.istio.io/v1",
-    SERVICE_ENTRY: "networking.istio.io/v1",
-    SIDECAR: "networking.istio.io/v1",
-}
-"""Versions that the collection writes; where a server serves another one, the server's own preference is used."""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ..core.values import ABSENT, ObjectRef
@@ -68,44 +67,6 @@ def kind_key(api_version: str, kind: str) -> str:
     """The key a kind has in a snapshot: ``Ingress.networking.k8s.io``, or ``Service`` for the core group."""
     group = api_version.rpartition("/")[0]
     return f"{kind}.{group}" if group else kind
-
-
-def selects(selector: dict[str, str] | None, labels: dict[str, str]) -> bool:
-    """Whether a map selector matches; an absent or empty one matches nothing (as a Service's does)."""
-    return bool(selector) and all(labels.get(key) == value for key, value in (selector or {}).items())
-
-
-def label_selector_matches(selector: Obj | None, labels: dict[str, str]) -> bool:
-    """Whether a LabelSelector (matchLabels, matchExpressions) matches; an empty one matches everything, ``None`` nothing."""
-    if selector is None:
-        return False
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_expression_matches(item, labels) for item in selector.get("matchExpressions") or [])
-
-
-def _expression_matches(item: Obj, labels: dict[str, str]) -> bool:
-    key, operator, values = item.get("key", ""), item.get("operator"), item.get("values") or []
-    if operator == "In":
-        return labels.get(key) in values
-    if operator == "NotIn":
-        return labels.get(key) not in values
-    if operator == "Exists":
-        return key in labels
-    return operator == "DoesNotExist" and key not in labels
-
-
-def selector_text_matches(text: str, labels: dict[str, str]) -> bool:
-    """Whether a label selector as a command line has it (``a=b,c!=d,e in (f,g),!h``) matches; an empty one matches everything."""
-    return all(_requirement_matches(item.strip(), labels) for item in re.split(r",(?![^(]*\))", text) if item.strip())
-
-
-def _requirement_matches(text: str, labels: dict[str, str]) -> bool:
-    if found := re.fullmatch(r"(\S+)\s+(in|notin)\s*\((.*)\)", text):
-        return (labels.get(found[1]) in [item.strip() for item in found[3].split(",")]) is (found[2] == "in")
-    if found := re.fullmatch(r"([^\s=!]+)\s*(==?|!=)\s*(\S*)", text):
-        return (labels.get(found[1]) == found[3]) is (found[2] != "!=")
-    return text.lstrip("! ") not in labels if text.startswith("!") else text in labels
 
 
 def pod_template(workload: Obj) -> Obj:

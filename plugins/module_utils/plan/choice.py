@@ -105,8 +105,8 @@ def _try(
 
 def _without_collisions(context: Context, proposal: Proposal, targets: list[Route]) -> Proposal:
     """Refuse everything where an object to be made has a name that is taken by somebody else's."""
-    for body in proposal.bodies:
-        taken = context.snapshot.get(*identity(body))
+    for creation in proposal.creations:
+        taken = context.snapshot.get(*identity(creation.body))
         if taken is not None:
             return Proposal(refusals=dict.fromkeys(targets, f"{ref_of(taken)} already exists, and was not made by this collection"))
     return proposal

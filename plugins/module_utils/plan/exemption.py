@@ -21,11 +21,12 @@ from ..detect.outside import able_to_more
 from ..istio.authentication import PERMISSIVE, by_namespace, oldest_first
 from ..istio.outcome import predict
 from ..kube import kinds
-from ..kube.objects import Obj, dig, labels_of, ref_of, selects, value_at
+from ..kube.objects import Obj, dig, labels_of, ref_of, value_at
+from ..kube.selectors import selects
 from ..kube.services import endpoints, find_port
 from ..kube.snapshot import Snapshot
 from .routing import RoutingPlan
-from .strategies.base import Proposal, identity, metadata_for, object_name
+from .strategies.base import Creation, Proposal, identity, metadata_for, object_name
 
 FRONTS = {"HTTPRoute": "gateway_api", "Ingress": "ingress", "Service": "service"}
 NAME = "port_exemption"
@@ -110,14 +111,16 @@ def with_exemptions(
     proposals, findings = list(plan.proposals), list(plan.findings)
     put: list[Obj] = []
     for opening in openings(snapshot, refused):
-        policy = _policy(snapshot, opening)
+        outside = all(by_key[entry.route.load_balancer].placement in ("cloud", "external") for entry in opening.plans)
+        where = "outside of the cluster" if outside else "outside the mesh"
+        policy = _policy(snapshot, opening, f"lets a load balancer {where} in to one port, without mutual TLS")
         names = tuple(sorted({entry.route.load_balancer_name for entry in opening.plans}))
-        proposal = Proposal((policy,), ()) if isinstance(policy, FieldPatch) else Proposal((), (policy,))
+        proposal = Proposal((policy,)) if isinstance(policy, FieldPatch) else Proposal((), (policy,))
         put.append(_applied(policy))
         proposals.append((proposal, names))
         findings.append(finding("MLB615", f"{opening.label} would take plaintext of everybody, for {', '.join(names)}"))
         for key in sorted({entry.route.load_balancer for entry in opening.plans}):
-            check, about = _health(snapshot, registry.get(by_key[key].vendor), opening)
+            check, about = _health(registry.get(by_key[key].vendor), opening)
             proposals.append((check, (by_key[key].label,)))
             findings += about
     after = snapshot.overlay(put)
@@ -125,19 +128,20 @@ def with_exemptions(
     return RoutingPlan(routes, tuple(proposals), tuple(findings))
 
 
-def _policy(snapshot: Snapshot, opening: Opening) -> FieldPatch | Obj:
+def _policy(snapshot: Snapshot, opening: Opening, reason: str) -> FieldPatch | Creation:
     """The field of the policy that decides about these pods already, or a policy of their own."""
     selector = dig(opening.service, "spec", "selector", default={})
     for item in oldest_first(snapshot.lookup(kinds.PEER_AUTHENTICATION, by_namespace, opening.namespace)):
         own = dig(item, "spec", "selector", "matchLabels", default={})
         if own and selects(own, {**selector, **_labels(snapshot, opening)}):
-            return FieldPatch(item, ("spec", "portLevelMtls", str(opening.port)), {"mode": PERMISSIVE})
+            return FieldPatch(item, ("spec", "portLevelMtls", str(opening.port)), {"mode": PERMISSIVE}, reason)
     name = object_name(f"meshlb-exemption-{dig(opening.service, 'metadata', 'name')}-{opening.port}")
-    return {
+    body = {
         "apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication",
         "metadata": metadata_for(name, opening.namespace, [entry.route for entry in opening.plans]),
         "spec": {"selector": {"matchLabels": dict(selector)}, "portLevelMtls": {str(opening.port): {"mode": PERMISSIVE}}},
     }
+    return Creation(body, reason)
 
 
 def _labels(snapshot: Snapshot, opening: Opening) -> dict[str, str]:
@@ -146,15 +150,15 @@ def _labels(snapshot: Snapshot, opening: Opening) -> dict[str, str]:
     return labels_of(pods[0]) if pods else {}
 
 
-def _applied(policy: FieldPatch | Obj) -> Obj:
-    if not isinstance(policy, FieldPatch):
-        return policy
+def _applied(policy: FieldPatch | Creation) -> Obj:
+    if isinstance(policy, Creation):
+        return policy.body
     spec = dict(policy.object["spec"])
     spec["portLevelMtls"] = {**(spec.get("portLevelMtls") or {}), str(policy.path[-1]): policy.value}
     return {**policy.object, "spec": spec}
 
 
-def _health(snapshot: Snapshot, profile: Profile, opening: Opening) -> tuple[Proposal, list[Finding]]:
+def _health(profile: Profile, opening: Opening) -> tuple[Proposal, list[Finding]]:
     """What makes the platform check the sidecar's status port, which answers in clear whatever the mesh demands."""
     name = str(dig(opening.service, "metadata", "name"))
     target = CheckTarget(opening.namespace, name, HealthCheck("http", STATUS_PORT))
@@ -166,15 +170,17 @@ def _health(snapshot: Snapshot, profile: Profile, opening: Opening) -> tuple[Pro
     answer = profile.health.check(target, request) if profile.health else LoadBalancerSide(check=target.check)
     if answer.refusal:
         return Proposal(), [finding("MLB613", f"health check of {opening.namespace}/{name}: {answer.refusal}", ref_of(opening.service))]
+    where = " at the sidecar's status port" if answer.check.port == STATUS_PORT else ""
+    reason = f"has {profile.about.title} check the health of these pods{where}"
     patches, findings = [], [finding("MLB613", step) for step in answer.steps]
     for key, value in answer.service.annotations:
         present = value_at(opening.service, ("metadata", "annotations", key))
         if present is ABSENT:
-            patches.append(FieldPatch(opening.service, ("metadata", "annotations", key), value))
+            patches.append(FieldPatch(opening.service, ("metadata", "annotations", key), value, reason))
         elif present != value:
             findings.append(finding("MLB203", f"{key} is {present!r}, the health check needs {value!r}", ref_of(opening.service)))
-    bodies = {identity(body): body for body in answer.bodies}
-    return Proposal(tuple(patches), tuple(bodies.values())), findings
+    creations = {identity(body): Creation(body, reason) for body in answer.bodies}
+    return Proposal(tuple(patches), tuple(creations.values())), findings
 
 
 def _again(after: Snapshot, by_key: dict[tuple[str, str], LoadBalancer], entry: RoutePlan) -> RoutePlan:

@@ -14,6 +14,7 @@ from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Outcome, Route, RoutePlan, replace
 from ..detect.routes import read_routes
 from ..istio.outcome import predict
+from ..kube.objects import Obj, ref_of
 from ..kube.snapshot import Snapshot
 from .choice import choose, lost_features, outcome_with
 from .remarks import about_load_balancer, about_route, plannable
@@ -79,7 +80,19 @@ def plan_routes(
             proposals.append((proposal, tuple(sorted({route.load_balancer_name for route in unit if outcomes.get(route)}))))
     shown = sorted((item for item in plans if options.concerns(item.route)), key=lambda item: item.route.sort_key)
     about = [remark for item in load_balancers if options.chosen(item.key) for remark in about_load_balancer(live, registry, item)]
-    return RoutingPlan(tuple(shown), tuple(proposals), tuple([*about, *findings]))
+    reasoned = tuple((_reasoned(proposal, shown), owners) for proposal, owners in proposals)
+    return RoutingPlan(tuple(shown), reasoned, tuple([*about, *findings]))
+
+
+def _reasoned(proposal: Proposal, plans: Sequence[RoutePlan]) -> Proposal:
+    """A proposal whose fields say why they are set: for the strategies of their object's routes, whichever proposals these are in."""
+    return replace(proposal, patches=tuple(replace(patch, reason=_why_set(patch.object, plans)) for patch in proposal.patches))
+
+
+def _why_set(obj: Obj, plans: Sequence[RoutePlan]) -> str:
+    ref = ref_of(obj)
+    found = sorted({item.strategy for item in plans if item.strategy != "none" and item.route.object == ref})
+    return f"routes of this object reach their Services by {', '.join(found) or 'the plan of the routes that they share an upstream with'}"
 
 
 def _plan_unit(

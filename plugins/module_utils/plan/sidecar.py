@@ -15,7 +15,8 @@ from ..core.interception import EXCLUDE_INBOUND_PORTS, INCLUDE_INBOUND_PORTS
 from ..core.model import ABSENT, LoadBalancer
 from ..istio.injection import INJECT, INJECTION, REVISION, TLS_MODE
 from ..kube import kinds
-from ..kube.objects import Obj, dig, kind_key, label_selector_matches, labels_of, name_of, namespace_of, pod_template
+from ..kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template
+from ..kube.selectors import object_selector
 from ..kube.snapshot import Snapshot
 
 MODE = "standalone_mtls"
@@ -120,15 +121,12 @@ def injector_hooks(snapshot: Snapshot) -> Iterator[Obj]:
 def selected(hook: Obj, namespace: dict[str, str], pod: dict[str, str]) -> bool:
     """Whether a webhook is called for a pod with these labels in a namespace with those; no selector selects all."""
     selectors = ((hook.get("namespaceSelector"), namespace), (hook.get("objectSelector"), pod))
-    return all(label_selector_matches(selector or {}, labels) for selector, labels in selectors)
+    return all(object_selector(selector or {}).matches(labels) for selector, labels in selectors)
 
 
 def _revisions(hooks: list[Obj]) -> Iterator[str]:
     for hook in hooks:
         for name in ("objectSelector", "namespaceSelector"):
-            for item in dig(hook, name, "matchExpressions", default=[]):
-                if item.get("key") == REVISION and item.get("operator") == "In":
-                    yield from (str(value) for value in item.get("values") or [])
-            revision = dig(hook, name, "matchLabels", REVISION, default="")
-            if revision:
-                yield str(revision)
+            for item in object_selector(hook.get(name)).requirements:
+                if (item.key, item.operator) == (REVISION, "In"):
+                    yield from map(str, filter(None, item.values))

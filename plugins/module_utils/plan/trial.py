@@ -84,7 +84,7 @@ def laid_over(snapshot: Snapshot, proposal: Proposal) -> Snapshot:
     patched: dict[int, Obj] = {}
     for patch in proposal.patches:
         patched[id(patch.object)] = with_value(patched.get(id(patch.object), patch.object), patch.path, patch.value)
-    return snapshot.overlay([*patched.values(), *proposal.bodies])
+    return snapshot.overlay([*patched.values(), *(item.body for item in proposal.creations)])
 
 
 def with_value(obj: Any, path: tuple[str | int, ...], value: Any) -> Any:
@@ -109,4 +109,4 @@ def in_place(live: Snapshot, proposal: Proposal, is_owned: Any) -> bool:
         found = live.get(*identity(patch.object))
         if found is None or value_at(found, patch.path) != patch.value:
             return False
-    return all(is_owned(live.get(*identity(body))) for body in proposal.bodies)
+    return all(is_owned(live.get(*identity(item.body))) for item in proposal.creations)

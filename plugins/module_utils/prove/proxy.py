@@ -56,7 +56,6 @@ class Listener:
     chains: tuple[FilterChain, ...]
     default_chain: FilterChain | None = None
     inspectors: tuple[Obj, ...] = ()
-    original_dst: bool = False
     chain_matcher: bool = False
 
 
@@ -127,9 +126,6 @@ class Proxy:
         raw = self._listeners.get(name)
         return None if raw is None else self.cached(("listener", name), lambda: _listener(raw))
 
-    def listener_names(self) -> list[str]:
-        return sorted(self._listeners)
-
     @property
     def outbound(self) -> Listener | None:
         """The listener that receives everything that is captured on its way out."""
@@ -149,9 +145,6 @@ class Proxy:
             return None
         custom = dig(raw, "cluster_type", "name", default="")
         return Cluster(name, str(custom or raw.get("type") or "STATIC"), raw)
-
-    def cluster_names(self) -> list[str]:
-        return sorted(self._clusters)
 
     def endpoints(self, cluster: Cluster) -> list[Endpoint]:
         """The endpoints that the cluster was given; an empty list for clusters that dial the original destination."""
@@ -246,15 +239,12 @@ def _listener_addresses(raw: Obj) -> Iterator[tuple[str, int]]:
 
 def _listener(raw: Obj) -> Listener:
     default = raw.get("default_filter_chain")
-    inspectors = tuple(item for item in raw.get("listener_filters") or [] if isinstance(item, dict))
-    original = any("original_dst" in str(item.get("name")) for item in inspectors)
     return Listener(
         name=str(raw.get("name", "")),
         addresses=tuple(_listener_addresses(raw)),
         chains=tuple(_chain(item) for item in raw.get("filter_chains") or []),
         default_chain=_chain(default) if isinstance(default, dict) else None,
-        inspectors=inspectors,
-        original_dst=bool(raw.get("use_original_dst")) or original,
+        inspectors=tuple(item for item in raw.get("listener_filters") or [] if isinstance(item, dict)),
         chain_matcher="filter_chain_matcher" in raw,
     )
 

@@ -15,8 +15,9 @@ from ..core.model import ObjectRef
 from ..istio.pods import workload_pods
 from ..kube import kinds
 from ..kube.kinds import POD
-from ..kube.objects import Obj, dig, labels_of, name_of, pod_template, selects
+from ..kube.objects import Obj, dig, labels_of, name_of, pod_template
 from ..kube.rollout import not_ready, rollout
+from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
 
 INTERVAL = 1.0
@@ -117,6 +118,3 @@ def _unmet(obj: Obj, conditions: list[Any], wanted: Iterable[str]) -> str:
         if found.get("status") != "True":
             return f"{name} is {found.get('status', 'not known')}: {found.get('message', '') or found.get('reason', '')}".rstrip(": .")
     return ""
-
-
-__all__ = ["Clock", "Reads", "SETTLE", "accepted", "pods_ready", "service_there", "wait_for"]

@@ -96,7 +96,7 @@ class ChainRequest:
     ``alias`` says how routes that are led to the gateway name it: by its ``address``, by its ``name``, or whatever suits best;
     ``addressed``: its address is known, or will be once the gateway is there.
     ``carried``: the load balancer's own routes for these hosts are led to the gateway, so none is made beside them.
-    ``options`` are ``platform_options``, checked against the ``chain_options`` of its profile. ``istio_version`` may be empty.
+    ``options`` are ``platform_options``, checked against the ``chain_options`` of its profile.
     """
 
     name: str
@@ -106,7 +106,6 @@ class ChainRequest:
     classes: tuple[str, ...] = ()
     client: str = "auto"
     trusted_hops: int | None = None
-    istio_version: str = ""
     alias: Literal["auto", "address", "name"] = "auto"
     addressed: bool = False
     carried: bool = False

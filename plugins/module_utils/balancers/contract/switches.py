@@ -16,11 +16,12 @@ from ...kube.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class FieldPatch:
-    """A field to set on an object that exists."""
+    """A field to set on an object that exists; the plan gives it the reason, as the change says it."""
 
     object: Obj
     path: tuple[str | int, ...]
     value: Any
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from typing import Any
 
 from ...core.model import LoadBalancer, ObjectRef
 from ...kube import kinds
-from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, ref_of, selector_text_matches
+from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, ref_of
+from ...kube.selectors import vendor_selector
 from ...kube.services import find_port
 from ...kube.snapshot import Snapshot
 from ..kit.ingresses import class_of, entries, ingress_ref
@@ -61,7 +62,7 @@ class Reader:
         """Whether it looks at an object at all: its one namespace, and the labels that it was told."""
         if self.load_balancer.setting("single_namespace") and namespace_of(obj) != self.namespace:
             return False
-        return selector_text_matches(str(self.load_balancer.setting("label_selector", "")), labels_of(obj))
+        return vendor_selector(str(self.load_balancer.setting("label_selector", ""))).matches(labels_of(obj))
 
     def has_our_id(self, spec: Obj) -> bool:
         """Whether ``ambassador_id`` (a word or a list, ``default`` where absent) names this instance."""

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from ...core.findings import finding
 from ...core.model import Address, Backend, Finding, ObjectRef, Route, Scheme, Upstream
 from ...kube import kinds
-from ...kube.objects import dig, label_selector_matches
+from ...kube.objects import dig
+from ...kube.selectors import object_selector
 from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
 from ..legacy import RouteReading
 from .objects import ANNOTATION, CONSUL_RESOLVER, ENDPOINT_RESOLVER, HOST, Declared, Reader
@@ -117,7 +118,7 @@ class MappingRoutes:
         selected = []
         for host in self.reader.ours(HOST):
             selector = dig(host, "spec", "mappingSelector") or dig(host, "spec", "selector")
-            if selector and label_selector_matches(selector, item.labels):
+            if selector and object_selector(selector).matches(item.labels):
                 selected.append(_plain_host(str(dig(host, "spec", "hostname", default="*")), False))
         return sorted(set(selected)) or [""]
 

@@ -25,7 +25,7 @@ from ..contract.chain import ChainRequest, LoadBalancerSide, ServerName
 from ..contract.facts import Proof
 from ..kit.chain.references import ReferenceChain
 from ..kit.gateway.hosts import rewrite_hosts
-from ..kit.gateway.policies import BACKEND_TLS_POLICY, speaks_tls
+from ..kit.gateway.policies import speaks_tls
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
 from ..kit.gateway.routes import AttachPoint, BackendHandling, gateways_of, read_gateway_routes
 from ..kit.patches import PatchBuilder, is_older, object_of
@@ -47,7 +47,7 @@ class EnvoyGateway(ReferenceChain):
 
     id = "envoy_gateway"
     title = "Envoy Gateway"
-    kinds = (*GATEWAY_KINDS, ENVOY_PROXY, BACKEND_TRAFFIC_POLICY, BACKEND_TLS_POLICY)
+    kinds = (*GATEWAY_KINDS, ENVOY_PROXY, BACKEND_TRAFFIC_POLICY)
     signs = Signs(labels=(_MANAGED,))
     facts = Facts(
         routes=("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"),
@@ -123,7 +123,7 @@ class EnvoyGateway(ReferenceChain):
             return BackendHandling(
                 "cluster_ip" if order.is_routed(*where) else "pod_ips",
                 group=group, features=tuple(_features(order.policy_of(*where))),
-                scheme="tls" if speaks_tls(snapshot, place.namespace, place.service) else None,
+                scheme="tls" if speaks_tls(snapshot, place.namespace, place.service, place.port) else None,
             )
 
         return read_gateway_routes(snapshot, load_balancer, controllers, of_place, only, serves)

@@ -16,17 +16,8 @@ from dataclasses import dataclass
 from ...core.findings import finding
 from ...core.model import Address, Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
 from ...kube import kinds
-from ...kube.objects import (
-    Obj,
-    annotations_of,
-    dig,
-    label_selector_matches,
-    labels_of,
-    name_of,
-    namespace_of,
-    ref_of,
-    selector_text_matches,
-)
+from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, ref_of
+from ...kube.selectors import object_selector, vendor_selector
 from ...kube.snapshot import Snapshot
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import Entry, class_of, is_ignored, make_backend, pinned_strategy
@@ -92,7 +83,7 @@ def _watches(snapshot: Snapshot, load_balancer: LoadBalancer, namespace: str) ->
     if not selector:
         return True
     labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
-    return selector_text_matches(selector, {"kubernetes.io/metadata.name": namespace, **labels})
+    return vendor_selector(selector).matches({"kubernetes.io/metadata.name": namespace, **labels})
 
 
 def ingress_treatment(ingress: Obj, entry: Entry) -> BackendHandling:
@@ -187,9 +178,9 @@ def _subroutes(snapshot: Snapshot, load_balancer: LoadBalancer, server: Obj) -> 
         namespace, slash, name = str(route.get("route") or "").rpartition("/")
         found = snapshot.get(VIRTUAL_SERVER_ROUTE, namespace if slash else namespace_of(server), name) if name else None
         chosen = [found] if found else []
-        selector = route.get("routeSelector")
-        if selector:
-            chosen += [item for item in snapshot.all(VIRTUAL_SERVER_ROUTE) if label_selector_matches(selector, labels_of(item))]
+        if route.get("routeSelector"):
+            selector = object_selector(route["routeSelector"])
+            chosen += [item for item in snapshot.all(VIRTUAL_SERVER_ROUTE) if selector.matches(labels_of(item))]
         for item in chosen:
             if dig(item, "spec", "host") == host and is_served(snapshot, load_balancer, item):
                 taken[(namespace_of(item), name_of(item))] = item

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from ...core.findings import finding
 from ...core.model import Address, Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
 from ...kube import kinds
-from ...kube.objects import Obj, annotations_of, created_at, dig, labels_of, name_of, namespace_of, selector_text_matches
+from ...kube.objects import Obj, annotations_of, created_at, dig, labels_of, name_of, namespace_of
+from ...kube.selectors import vendor_selector
 from ...kube.snapshot import Snapshot
 from ..kit.ingresses import (
     CLASS_ANNOTATION,
@@ -90,7 +91,7 @@ class IngressRoutes:
         if not selector:
             return True
         labels = labels_of(self.snapshot.get(kinds.NAMESPACE, "", namespace) or {})
-        return selector_text_matches(selector, {"kubernetes.io/metadata.name": namespace, **labels})
+        return vendor_selector(selector).matches({"kubernetes.io/metadata.name": namespace, **labels})
 
     def ingresses(self, only: frozenset[ObjectRef] | None) -> list[Obj]:
         """Ingresses in the controller's own order: oldest first, and of one second the name that sorts last."""

@@ -19,7 +19,6 @@ from ...kube.snapshot import Snapshot
 from ..contract.facts import Proof
 from ..kit.gateway.attachment import by_namespace
 from ..kit.gateway.hosts import rewrite_hosts
-from ..kit.gateway.policies import BACKEND_TLS_POLICY, speaks_tls
 from ..kit.gateway.routes import GATEWAY, GATEWAY_CLASS, KINDS, AttachPoint, BackendHandling, gateways_of, read_gateway_routes
 from ..kit.patches import PatchBuilder, is_older
 from ..legacy import Facts, PatchSet, Profile, Recognition, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
@@ -36,7 +35,7 @@ class NginxGatewayFabric(Profile):
     id = "nginx_gateway_fabric"
     title = "NGINX Gateway Fabric"
     gateway_controllers = ("gateway.nginx.org/nginx-gateway-controller",)
-    kinds = (*KINDS, NGINX_PROXY, POLICY, BACKEND_TLS_POLICY)
+    kinds = (*KINDS, NGINX_PROXY, POLICY)
     signs = Signs(images=("nginx-gateway-fabric/nginx", "nginx-gateway-fabric/nginx-plus"))
     facts = Facts(
         routes=("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"),
@@ -82,10 +81,7 @@ class NginxGatewayFabric(Profile):
                 return BackendHandling(settable=False, why_not_settable="useClusterIP does not hold for TCP and TLS routes")
             holder, routed = deciding(snapshot, place.gateway, place.namespace, place.service)
             group = f"{holder['kind']}-{namespace_of(holder)}-{name_of(holder)}" if holder else ""
-            return BackendHandling(
-                "cluster_ip" if routed else "pod_ips", group=group, features=_features(holder),
-                scheme="tls" if speaks_tls(snapshot, place.namespace, place.service) else None,
-            )
+            return BackendHandling("cluster_ip" if routed else "pod_ips", group=group, features=_features(holder))
 
         return read_gateway_routes(snapshot, load_balancer, self.gateway_controllers, of_place, only, serves)
 

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ...core.model import LoadBalancer, ObjectRef
-from ...kube.objects import Obj, annotations_of, dig, kind_key, labels_of, name_of, namespace_of, ref_of, selector_text_matches
+from ...kube.objects import Obj, annotations_of, dig, kind_key, labels_of, name_of, namespace_of, ref_of
+from ...kube.selectors import vendor_selector
 from ...kube.snapshot import Snapshot
 from ..kit.ingresses import CLASS_ANNOTATION
 from .backends import MIDDLEWARE, Reached, Routers, Taken, host_and_path, with_chained
@@ -62,7 +63,7 @@ def is_served(load_balancer: LoadBalancer, obj: Obj) -> bool:
     watched = [item for item in option(load_balancer, "namespaces").split(",") if item]
     if watched and namespace_of(obj) not in watched:
         return False
-    if not selector_text_matches(option(load_balancer, "labelselector"), labels_of(obj)):
+    if not vendor_selector(option(load_balancer, "labelselector")).matches(labels_of(obj)):
         return False
     wanted = option(load_balancer, "ingressclass")
     found = str(dig(obj, "spec", "ingressClassName", default="")) or annotations_of(obj).get(CLASS_ANNOTATION, "")

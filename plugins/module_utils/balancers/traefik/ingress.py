@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 
 from ...core.model import LoadBalancer, ObjectRef, Route
 from ...kube import kinds
-from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, selector_text_matches
+from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of
+from ...kube.selectors import vendor_selector
 from ...kube.snapshot import Snapshot
 from ..kit.ingresses import CLASS_ANNOTATION, Entry, class_of, entries, resource_backends
 from ..kit.patches import PatchBuilder, is_older, mesh_name
@@ -61,7 +62,7 @@ def is_own(snapshot: Snapshot, load_balancer: LoadBalancer, ingress: Obj) -> boo
     watched = [item for item in option(load_balancer, INGRESS, "namespaces").split(",") if item]
     if watched and namespace_of(ingress) not in watched:
         return False
-    if not selector_text_matches(option(load_balancer, INGRESS, "labelselector"), labels_of(ingress)):
+    if not vendor_selector(option(load_balancer, INGRESS, "labelselector")).matches(labels_of(ingress)):
         return False
     name, annotation = class_of(ingress)
     if name:
@@ -79,7 +80,7 @@ def is_nginx(snapshot: Snapshot, load_balancer: LoadBalancer, ingress: Obj) -> b
         return False
     own = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace_of(ingress)) or {})
     labels = {"kubernetes.io/metadata.name": namespace_of(ingress), **own}
-    if not selector_text_matches(option(load_balancer, NGINX, "watchnamespaceselector"), labels):
+    if not vendor_selector(option(load_balancer, NGINX, "watchnamespaceselector")).matches(labels):
         return False
     classes, name = nginx_classes(snapshot, load_balancer), class_of(ingress)[0]
     if classes and name:

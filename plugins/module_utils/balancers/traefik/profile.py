@@ -22,7 +22,8 @@ from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, 
 from ..contract.facts import Proof
 from ..kit.chain.references import ReferenceChain, References, in_routes
 from ..kit.gateway.hosts import rewrite_hosts
-from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes, speaks_tls
+from ..kit.gateway.policies import speaks_tls
+from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.patches import PatchBuilder, is_older, mesh_name, object_of
 from ..legacy import Facts, PatchSet, Recognition, RouteReading, Signs
 from . import crd

@@ -15,7 +15,6 @@ from ...balancers.contract.switches import FieldPatch, PatchSet
 from ...balancers.kit.chain.answers import unknown_chain
 from ...core.findings import finding
 from ...core.model import Backend, Finding, LoadBalancer, ObjectRef, Outcome, Route, replace
-from ...istio.mesh import read_mesh
 from ...istio.outcome import predict
 from ...kube.objects import Obj, kind_key, ref_of, value_at
 from ...kube.snapshot import Snapshot
@@ -122,12 +121,10 @@ def _request(
     base: Snapshot, vendor: str, load_balancer: LoadBalancer | None, options: Options, state: GatewayState
 ) -> ChainRequest:
     classes = load_balancer.classes if load_balancer else ()
-    versions = read_mesh(base).versions
     return ChainRequest(
         name=f"{options.gateway.name}-{vendor.replace('_', '-')}"[:50], gateway=state.target, hosts=_named(options.hosts),
         https_redirect=options.https_redirect, classes=classes, client=options.client, trusted_hops=options.trusted_hops,
-        istio_version=versions[0] if versions else "", options=options.platform_options,
-        alias=options.alias, addressed=bool(state.target.address) or base.source.live,
+        options=options.platform_options, alias=options.alias, addressed=bool(state.target.address) or base.source.live,
     )
 
 
@@ -242,6 +239,3 @@ def _in_place(live: Snapshot, lead: _Lead, route: Route) -> bool:
 
 def _exists(live: Snapshot, body: Obj) -> bool:
     return live.get(*identity(body)) is not None
-
-
-__all__ = ["ChainPlan", "ChainedRoute", "plan_chain", "sent_host"]

@@ -17,7 +17,8 @@ from ...istio.hosts import has_http_listener, http_destination
 from ...istio.mesh import read_mesh
 from ...istio.outcome import viewer_of
 from ...istio.visibility import host_matches, outbound_policy
-from ...kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template, ref_of, selects
+from ...kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template, ref_of
+from ...kube.selectors import selects
 from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
 from .crds import old_kinds

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from ...balancers.contract.chain import STATUS_PORT, STATUS_PORT_NAME, GatewayTarget
 from ...kube import kinds
-from ...kube.objects import Obj, annotations_of, dig, label_selector_matches, labels_of, name_of, namespace_of, pod_template, selects
+from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, pod_template
+from ...kube.selectors import object_selector, selects
 from ...kube.services import cluster_ips, find_port, target_port
 from ...kube.snapshot import Snapshot
 from .options import GatewayOptions
@@ -146,6 +147,6 @@ def takes_routes_from(snapshot: Snapshot, gateway: Obj, namespace: str) -> bool:
         if source == "All" or (source == "Same" and namespace == namespace_of(gateway)):
             return True
         own = {"kubernetes.io/metadata.name": namespace, **labels}
-        if source == "Selector" and label_selector_matches(rule.get("selector"), own):
+        if source == "Selector" and object_selector(rule.get("selector")).matches(own):
             return True
     return False

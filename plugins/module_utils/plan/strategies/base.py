@@ -22,18 +22,26 @@ from ..units import switches
 
 
 @dataclass(frozen=True)
+class Creation:
+    """An object that a strategy wants created, and the reason, as the change says it."""
+
+    body: Obj
+    reason: str
+
+
+@dataclass(frozen=True)
 class Proposal:
     """Fields to set on objects that exist, objects to create, and the routes that it cannot help, each with the reason."""
 
     patches: tuple[FieldPatch, ...] = ()
-    bodies: tuple[Obj, ...] = ()
+    creations: tuple[Creation, ...] = ()
     refusals: Mapping[Route, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
     @property
     def size(self) -> int:
         """How many objects it touches."""
-        return len(self.bodies) + len({id(item.object) for item in self.patches})
+        return len(self.creations) + len({id(item.object) for item in self.patches})
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,6 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
         route: route.why_not_settable for route in wanted
         if not route.settable and (host or route.upstream.address != "cluster_ip")
     }
-    bodies: list[Obj] = []
     findings: list[Finding] = []
     for block in switches(together):
         load_balancer = context.load_balancers[block[0].load_balancer]
@@ -107,8 +114,7 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
             refusals.update({route: refusal for route in wanted if route in block})
             continue
         patches += (patch for answer in answers for patch in answer.patches)
-        bodies += (body for answer in answers for body in answer.bodies)
-    return Proposal(tuple(patches), tuple(bodies), refusals, tuple(findings))
+    return Proposal(tuple(patches), (), refusals, tuple(findings))
 
 
 def refusing(reason: str) -> RouteSwitch:
@@ -135,17 +141,17 @@ def namespaces_served(obj: Obj) -> frozenset[str]:
 
 def joined(*proposals: Proposal) -> Proposal:
     """All of several proposals; the same object proposed twice counts once."""
-    bodies: dict[tuple[str, str, str], Obj] = {}
+    creations: dict[tuple[str, str, str], Creation] = {}
     patches: dict[tuple[int, tuple[str | int, ...]], FieldPatch] = {}
     refusals: dict[Route, str] = {}
     findings = tuple(dict.fromkeys(remark for proposal in proposals for remark in proposal.findings))
     for proposal in proposals:
-        for body in proposal.bodies:
-            bodies.setdefault(identity(body), body)
+        for creation in proposal.creations:
+            creations.setdefault(identity(creation.body), creation)
         for patch in proposal.patches:
             patches.setdefault((id(patch.object), patch.path), patch)
         refusals.update(proposal.refusals)
-    return Proposal(tuple(patches.values()), tuple(bodies.values()), refusals, findings)
+    return Proposal(tuple(patches.values()), tuple(creations.values()), refusals, findings)
 
 
 def identity(obj: Obj) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from ...balancers.contract.switches import FieldPatch, RouteSwitch
 from ...core.model import Route
 from ...kube.objects import Obj
-from .base import Context, Proposal, Strategy, refusing
+from .base import Context, Creation, Proposal, Strategy, refusing
 from .host_entry import MESH_POLICY
 
 
@@ -39,7 +39,8 @@ class CertsOnly(Strategy):
                 bodies += [body for body in answer.bodies if body not in bodies]
                 if answer.refusal:
                     refusals.update(dict.fromkeys(own, answer.refusal))
-        return Proposal(tuple(patches), tuple(bodies), refusals)
+        reason = "gives the load balancer the mesh's certificate and root"
+        return Proposal(tuple(patches), tuple(Creation(body, reason) for body in bodies), refusals)
 
 
 def _switch(context: Context, vendor: str) -> RouteSwitch:

@@ -18,8 +18,8 @@ from ...istio.network import seen_address
 from ...istio.visibility import EXPORT_TO
 from ...kube.objects import Obj, annotations_of, dig
 from ...kube.services import find_port, fqdn
-from .base import Context, Proposal, Strategy, metadata_for, object_name
-from .host_entry import MESH_POLICY, without_mutual_tls
+from .base import Context, Creation, Proposal, Strategy, metadata_for, object_name
+from .host_entry import MESH_POLICY, mutual_tls_rule, without_mutual_tls
 
 
 class HeadlessTwin(Strategy):
@@ -39,7 +39,7 @@ class HeadlessTwin(Strategy):
                 refusals[route] = refusal
             else:
                 wanted.setdefault((route.backend.namespace, route.backend.service), []).append(route)
-        return Proposal((), tuple(body for dummy, routes in sorted(wanted.items()) for body in _objects(context, routes)), refusals)
+        return Proposal((), tuple(item for dummy, routes in sorted(wanted.items()) for item in _objects(context, routes)), refusals)
 
 
 def is_shared(body: Obj) -> bool:
@@ -73,7 +73,7 @@ def _refusal(context: Context, route: Route) -> str:
     return f"{outside}, and one TLS setting holds for all pods of a headless Service" if outside else ""
 
 
-def _objects(context: Context, routes: list[Route]) -> list[Obj]:
+def _objects(context: Context, routes: list[Route]) -> list[Creation]:
     first = routes[0]
     name, namespace = object_name(f"{first.backend.service}-meshlb"), first.backend.namespace
     viewers = sorted({route.load_balancer[0] for route in routes})
@@ -83,13 +83,10 @@ def _objects(context: Context, routes: list[Route]) -> list[Obj]:
         "metadata": metadata_for(name, namespace, routes, {EXPORT_TO: ",".join(viewers)}),
         "spec": _twin_spec(context, routes),
     }
-    rule = {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "DestinationRule",
-        "metadata": metadata_for(name, namespace, routes),
-        "spec": {"host": fqdn(twin), "exportTo": viewers, "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}},
-    }
-    return [rule, twin]
+    return [
+        mutual_tls_rule(metadata_for(name, namespace, routes), fqdn(twin), viewers),
+        Creation(twin, "makes the addresses of the pods known to the load balancer's sidecar"),
+    ]
 
 
 def _twin_spec(context: Context, routes: list[Route]) -> Obj:

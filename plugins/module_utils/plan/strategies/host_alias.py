@@ -13,8 +13,8 @@ from ...istio.outcome import viewer_of
 from ...istio.protocols import is_http
 from ...kube.objects import Obj, ref_of
 from ...kube.services import find_port
-from .base import Context, Proposal, Strategy, joined, metadata_for, object_name, switched
-from .host_entry import breaks_raw_ports
+from .base import Context, Creation, Proposal, Strategy, joined, metadata_for, object_name, switched
+from .host_entry import NETWORKING, breaks_raw_ports, in_the_mesh, service_entry
 from .service_routing import BALANCING
 
 
@@ -30,16 +30,16 @@ class HostAlias(Strategy):
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         wanted = list(targets)
         refusals: dict[Route, str] = {}
-        bodies: list[Obj] = []
+        creations: list[Creation] = []
         for namespace, host in sorted({(route.load_balancer[0], route.host) for route in wanted}):
             everything = [route for route in context.routes if (route.load_balancer[0], route.host) == (namespace, host)]
             refusal = _refusal(context, everything, host)
             if refusal:
                 refusals.update({route: refusal for route in wanted if route.host == host and route.load_balancer[0] == namespace})
             else:
-                bodies += _objects(namespace, host, everything)
+                creations += _objects(namespace, host, everything)
         served = [route for route in wanted if route not in refusals]
-        return joined(switched(context, served, host=False), Proposal((), tuple(bodies), refusals))
+        return joined(switched(context, served, host=False), Proposal((), tuple(creations), refusals))
 
 
 def _refusal(context: Context, routes: list[Route], host: str) -> str:
@@ -68,26 +68,12 @@ def _exists(context: Context, route: Route) -> bool:
     return service is not None and find_port(service, route.backend.port) is not None
 
 
-def _objects(namespace: str, host: str, routes: list[Route]) -> list[Obj]:
-    name = object_name(f"meshlb-alias-{host}")
-    bodies = [{
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": metadata_for(name, namespace, routes),
-        "spec": {"hosts": [host], "gateways": ["mesh"], "exportTo": ["."], "http": _rules(routes)},
-    }]
+def _objects(namespace: str, host: str, routes: list[Route]) -> list[Creation]:
+    metadata = metadata_for(object_name(f"meshlb-alias-{host}"), namespace, routes)
+    spec = {"hosts": [host], "gateways": ["mesh"], "exportTo": ["."], "http": _rules(routes)}
+    alias = Creation({"apiVersion": NETWORKING, "kind": "VirtualService", "metadata": metadata, "spec": spec}, in_the_mesh(host))
     ports = _other_ports(routes)
-    if ports:
-        bodies.append({
-            "apiVersion": "networking.istio.io/v1",
-            "kind": "ServiceEntry",
-            "metadata": metadata_for(name, namespace, routes),
-            "spec": {
-                "hosts": [host], "exportTo": ["."], "location": "MESH_INTERNAL", "resolution": "NONE",
-                "ports": [{"name": f"http-{port}", "number": port, "protocol": "HTTP"} for port in ports],
-            },
-        })
-    return bodies
+    return [alias, service_entry(metadata, host, ports)] if ports else [alias]
 
 
 def _other_ports(routes: list[Route]) -> list[int]:

@@ -14,9 +14,10 @@ from ...istio.mesh import read_mesh
 from ...istio.outcome import viewer_of
 from ...kube.objects import Obj, ref_of
 from ...kube.services import Endpoint
-from .base import Context, Proposal, Strategy, metadata_for, object_name
+from .base import Context, Creation, Proposal, Strategy, metadata_for, object_name
 
 MESH_POLICY = "mesh_policy"
+NETWORKING = "networking.istio.io/v1"
 
 
 class HostEntry(Strategy):
@@ -30,7 +31,7 @@ class HostEntry(Strategy):
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         wanted = list(targets)
         refusals: dict[Route, str] = {}
-        bodies: list[Obj] = []
+        creations: list[Creation] = []
         for namespace, host in sorted({(route.load_balancer[0], route.host) for route in wanted}):
             everything = [
                 route for route in context.routes
@@ -40,8 +41,8 @@ class HostEntry(Strategy):
             if refusal:
                 refusals.update({route: refusal for route in wanted if route.host == host and route.load_balancer[0] == namespace})
             else:
-                bodies += _objects(context, namespace, host, everything)
-        return Proposal((), tuple(bodies), refusals)
+                creations += _objects(context, namespace, host, everything)
+        return Proposal((), tuple(creations), refusals)
 
     @staticmethod
     def _refusal(context: Context, routes: list[Route], host: str) -> str:
@@ -85,7 +86,7 @@ def without_mutual_tls(context: Context, item: Endpoint) -> str:
     return ""
 
 
-def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -> list[Obj]:
+def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -> list[Creation]:
     domain = read_mesh(context.snapshot).trust_domain
     identities = set()
     for route in routes:
@@ -93,22 +94,29 @@ def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -
             if item.pod is not None:
                 identities.add(item.pod.spiffe(domain))
     name = object_name(f"meshlb-entry-{host}")
-    entry = {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "ServiceEntry",
-        "metadata": metadata_for(name, namespace, routes),
-        "spec": {
-            "hosts": [host], "exportTo": ["."], "location": "MESH_INTERNAL", "resolution": "NONE",
-            "ports": [{"name": f"http-{port}", "number": port, "protocol": "HTTP"} for port in sorted(_ports(context, routes))],
-        },
+    metadata = metadata_for(name, namespace, routes)
+    return [
+        service_entry(metadata, host, _ports(context, routes)),
+        mutual_tls_rule(metadata, host, ["."], subjectAltNames=sorted(identities)),
+    ]
+
+
+def service_entry(metadata: Obj, host: str, ports: Iterable[int]) -> Creation:
+    """What makes a public host known on these ports, for the load balancer's namespace alone; the dialled address is kept."""
+    spec = {
+        "hosts": [host], "exportTo": ["."], "location": "MESH_INTERNAL", "resolution": "NONE",
+        "ports": [{"name": f"http-{port}", "number": port, "protocol": "HTTP"} for port in sorted(ports)],
     }
-    rule = {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "DestinationRule",
-        "metadata": metadata_for(name, namespace, routes),
-        "spec": {
-            "host": host, "exportTo": ["."],
-            "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL", "subjectAltNames": sorted(identities)}},
-        },
-    }
-    return [entry, rule]
+    return Creation({"apiVersion": NETWORKING, "kind": "ServiceEntry", "metadata": metadata, "spec": spec}, in_the_mesh(host))
+
+
+def mutual_tls_rule(metadata: Obj, host: str, viewers: list[str], **tls: list[str]) -> Creation:
+    """What has sidecars in these namespaces send mutual TLS to a host."""
+    spec = {"host": host, "exportTo": viewers, "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL", **tls}}}
+    body = {"apiVersion": NETWORKING, "kind": "DestinationRule", "metadata": metadata, "spec": spec}
+    return Creation(body, f"has the load balancer's sidecar send mutual TLS to {host}")
+
+
+def in_the_mesh(host: str) -> str:
+    """The reason for an object that stands for a public host."""
+    return f"tells the load balancer's namespace that {host} is in the mesh"

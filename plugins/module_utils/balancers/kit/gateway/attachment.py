@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from ....core.model import Scheme
 from ....kube import kinds
-from ....kube.objects import Obj, dig, kind_key, label_selector_matches, labels_of, name_of, namespace_of
-from ....kube.services import find_port
+from ....kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of
+from ....kube.selectors import object_selector
 from ....kube.snapshot import Snapshot
 
 GROUP = "gateway.networking.k8s.io"
@@ -26,7 +26,6 @@ GRPC_ROUTE = f"GRPCRoute.{GROUP}"
 TCP_ROUTE = f"TCPRoute.{GROUP}"
 TLS_ROUTE = f"TLSRoute.{GROUP}"
 REFERENCE_GRANT = f"ReferenceGrant.{GROUP}"
-BACKEND_TLS_POLICY = f"BackendTLSPolicy.{GROUP}"
 ROUTE_KINDS = (HTTP_ROUTE, GRPC_ROUTE, TCP_ROUTE, TLS_ROUTE)
 
 _DEFAULT_KINDS = {
@@ -88,7 +87,7 @@ def _allows(snapshot: Snapshot, gateway: Obj, listener: Obj, route: Obj) -> bool
         selector = dig(listener, "allowedRoutes", "namespaces", "selector")
         name = namespace_of(route)
         labels = labels_of(snapshot.get(kinds.NAMESPACE, "", name) or {})
-        return label_selector_matches(selector, {"kubernetes.io/metadata.name": name, **labels})
+        return object_selector(selector).matches({"kubernetes.io/metadata.name": name, **labels})
     return source == "All" or (source == "Same" and namespace_of(route) == namespace_of(gateway))
 
 
@@ -142,25 +141,3 @@ def _grants(grant: Obj, route: Obj, service: str) -> bool:
         (item.get("group", ""), item.get("kind")) == ("", "Service") and item.get("name") in (None, "", service)
         for item in dig(grant, "spec", "to", default=[])
     )
-
-
-def speaks_tls(snapshot: Snapshot, namespace: str, service: str, port: int) -> bool:
-    """Whether a BackendTLSPolicy has implementations speak TLS to a Service port."""
-    policies = snapshot.lookup(BACKEND_TLS_POLICY, by_target, (namespace, service))
-    if not policies:
-        return False
-    name = str((find_port(snapshot.get(kinds.SERVICE, namespace, service) or {}, port) or {}).get("name") or "")
-    return any(
-        target.get("name") == service and target.get("sectionName") in (None, "", name) for item in policies for target in _targets(item)
-    )
-
-
-def by_target(policy: Obj) -> Iterator[tuple[str, str]]:
-    """Index of policies by the namespace and name of the Services that they are for."""
-    yield from ((namespace_of(policy), str(item.get("name"))) for item in _targets(policy))
-
-
-def _targets(policy: Obj) -> list[Obj]:
-    # One target in the first version of the kind, a list since.
-    listed = dig(policy, "spec", "targetRefs", default=[]) or [dig(policy, "spec", "targetRef", default={})]
-    return [item for item in listed if (item.get("group", ""), item.get("kind")) == ("", "Service")]

@@ -8,7 +8,12 @@ Source: kubernetes-sigs/gateway-api apis/v1alpha2 (policy attachment) and apis/v
 
 from __future__ import annotations
 
-from ....kube.objects import Obj, created_at, dig, label_selector_matches, labels_of, name_of, namespace_of
+from collections.abc import Iterator
+
+from ....kube import kinds
+from ....kube.objects import Obj, created_at, dig, labels_of, name_of, namespace_of
+from ....kube.selectors import object_selector
+from ....kube.services import find_port
 from ....kube.snapshot import Snapshot
 from .attachment import GROUP, by_namespace
 
@@ -22,19 +27,38 @@ def policies_for(snapshot: Snapshot, kind: str, target: Obj, section: str | None
 
 
 def _names(policy: Obj, target: Obj, section: str | None) -> bool:
-    references = [*dig(policy, "spec", "targetRefs", default=[]), dig(policy, "spec", "targetRef", default={})]
     own = (target.get("kind"), name_of(target), section)
-    if any((item.get("kind"), item.get("name"), item.get("sectionName")) == own for item in references):
+    if any((item.get("kind"), item.get("name"), item.get("sectionName")) == own for item in _targets(policy)):
         return True
     selectors = dig(policy, "spec", "targetSelectors", default=[])
     return section is None and any(
-        item.get("kind") == target.get("kind") and label_selector_matches(item, labels_of(target)) for item in selectors
+        item.get("kind") == target.get("kind") and object_selector(item).matches(labels_of(target)) for item in selectors
     )
 
 
-def speaks_tls(snapshot: Snapshot, namespace: str, service: str) -> bool:
-    """Whether a BackendTLSPolicy has implementations speak TLS to a Service themselves."""
+def speaks_tls(snapshot: Snapshot, namespace: str, service: str, port: int) -> bool:
+    """Whether a BackendTLSPolicy has implementations of the Gateway API speak TLS to a Service port.
+
+    A policy with a ``sectionName`` is for the port of that name, one without is for all ports.
+    """
+    policies = snapshot.lookup(BACKEND_TLS_POLICY, by_service, (namespace, service))
+    if not policies:
+        return False
+    name = str((find_port(snapshot.get(kinds.SERVICE, namespace, service) or {}, port) or {}).get("name") or "")
     return any(
-        any(item.get("kind") == "Service" and item.get("name") == service for item in dig(policy, "spec", "targetRefs", default=[]))
-        for policy in snapshot.lookup(BACKEND_TLS_POLICY, by_namespace, namespace)
+        target.get("name") == service and target.get("sectionName") in (None, "", name) for item in policies for target in _services(item)
     )
+
+
+def by_service(policy: Obj) -> Iterator[tuple[str, str]]:
+    """Index of policies by the namespace and name of the Services that they are for."""
+    yield from ((namespace_of(policy), str(item.get("name"))) for item in _services(policy))
+
+
+def _services(policy: Obj) -> list[Obj]:
+    return [item for item in _targets(policy) if (item.get("group", ""), item.get("kind")) == ("", "Service")]
+
+
+def _targets(policy: Obj) -> list[Obj]:
+    # One target in the first version of the kinds, a list since.
+    return [*dig(policy, "spec", "targetRefs", default=[]), dig(policy, "spec", "targetRef", default={})]

@@ -19,10 +19,8 @@ from ....kube.snapshot import Snapshot
 from ...legacy import RouteReading
 from ..ingresses import is_ignored, make_backend, pinned_strategy
 from .attachment import (
-    BACKEND_TLS_POLICY,
     GATEWAY,
     GATEWAY_CLASS,
-    GROUP,
     GRPC_ROUTE,
     HTTP_ROUTE,
     REFERENCE_GRANT,
@@ -33,8 +31,8 @@ from .attachment import (
     attachments,
     gateways_of,
     granted,
-    speaks_tls,
 )
+from .policies import BACKEND_TLS_POLICY, speaks_tls
 
 KINDS = (GATEWAY_CLASS, GATEWAY, HTTP_ROUTE, GRPC_ROUTE, TCP_ROUTE, TLS_ROUTE, REFERENCE_GRANT, BACKEND_TLS_POLICY)
 """What a profile that reads Gateway API routes names in its ``kinds``."""
@@ -245,17 +243,10 @@ def host_set_by(filters: list[Obj] | None) -> str:
 __all__ = [
     "GATEWAY",
     "GATEWAY_CLASS",
-    "GRPC_ROUTE",
-    "GROUP",
-    "HTTP_ROUTE",
     "KINDS",
     "AttachPoint",
-    "REFERENCE_GRANT",
-    "TCP_ROUTE",
-    "TLS_ROUTE",
     "BackendHandling",
     "gateways_of",
     "host_set_by",
     "read_gateway_routes",
-    "speaks_tls",
 ]

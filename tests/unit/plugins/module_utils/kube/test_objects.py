@@ -41,49 +41,6 @@ def test_kind_keys() -> None:
     assert objects.kind_key("networking.k8s.io/v1", "Ingress") == "Ingress.networking.k8s.io"
 
 
-LABELS = {"app": "shop", "tier": "web"}
-
-
-@pytest.mark.parametrize(
-    ("selector", "matches"),
-    [({"app": "shop"}, True), (LABELS, True), ({"app": "x"}, False), ({"new": "x"}, False), ({}, False), (None, False)],
-)
-def test_map_selectors(selector: dict[str, str] | None, matches: bool) -> None:
-    assert objects.selects(selector, LABELS) is matches
-
-
-def expression(operator: str, key: str, *values: str) -> dict[str, Any]:
-    return {"matchExpressions": [{"key": key, "operator": operator, "values": list(values)}]}
-
-
-@pytest.mark.parametrize(
-    ("selector", "matches"),
-    [
-        ({}, True), (None, False), ({"matchLabels": {"app": "shop"}}, True), ({"matchLabels": {"app": "x"}}, False),
-        (expression("In", "app", "x", "shop"), True), (expression("In", "app", "x"), False), (expression("In", "no", "x"), False),
-        (expression("NotIn", "app", "x"), True), (expression("NotIn", "app", "shop"), False), (expression("NotIn", "no", "x"), True),
-        (expression("Exists", "app"), True), (expression("Exists", "no"), False), (expression("DoesNotExist", "no"), True),
-        (expression("DoesNotExist", "app"), False), (expression("Gt", "app", "1"), False),
-        ({"matchLabels": {"app": "shop"}, **expression("Exists", "no")}, False),
-    ],
-)  # fmt: skip
-def test_label_selectors(selector: dict[str, Any] | None, matches: bool) -> None:
-    assert objects.label_selector_matches(selector, LABELS) is matches
-
-
-@pytest.mark.parametrize(
-    ("text", "matches"),
-    [
-        ("", True), ("app=shop", True), ("app==shop", True), ("app = shop", True), ("app=x", False), ("app!=x", True), ("app!=shop", False),
-        ("no!=x", True), ("app", True), ("no", False), ("!no", True), ("!app", False), ("app in (x, shop)", True), ("app in (x)", False),
-        ("app notin (x,y)", True), ("app notin (shop)", False), ("no notin (x)", True), ("app=shop,tier in (web,db),!no", True),
-        ("app=shop,tier=db", False), ("no=", False),
-    ],
-)  # fmt: skip
-def test_selectors_of_command_lines(text: str, matches: bool) -> None:
-    assert objects.selector_text_matches(text, LABELS) is matches
-
-
 def test_templates_and_containers() -> None:
     running = pod("shop")
     assert objects.pod_template(running) is running and objects.pod_template({"kind": "Deployment"}) == {}

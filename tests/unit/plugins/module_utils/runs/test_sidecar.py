@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import About
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.instances import InstanceReader
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.instances import InstanceReader, SidecarTarget
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import Profile, Registry
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.legacy import SidecarTarget
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, Mode, ObjectRef
 from ansible_collections.meshlb.istio.plugins.module_utils.runs import sidecar as sidecar_run

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.routes import RouteReading
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.haproxy_ingress.profile import HaproxyIngress
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.legacy import RouteReading
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.switches import PatchSet
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.ingress_nginx.profile import IngressNginx
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.recognition import claims_class
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.legacy import PatchSet
 
 from tests.unit.plugins.module_utils.support.cluster import (
     EDGE,

@@ -9,9 +9,9 @@ from copy import deepcopy
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, claim, release
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.switches import PatchSet
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.hosts import rewrite_hosts
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import AttachPoint, BackendHandling
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.legacy import PatchSet
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ObjectRef, Upstream
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Proposal
