@@ -1,0 +1,94 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: helm_connection
+short_description: Turn the modules' connection options into those of Helm
+version_added: 0.1.0
+author: The meshlb.istio contributors (@meshlb)
+description:
+  - Gives the options of M(kubernetes.core.helm) that lead it to the cluster where the modules of this collection work.
+  - Fails for what Helm cannot be given, and names it with what to use instead.
+  - With C(host) and C(api_key), Helm reads no kubeconfig, as the modules read none.
+options:
+  _input:
+    description:
+      - Connection options as the modules take them.
+      - Helm can be given C(kubeconfig), C(context), C(host), C(api_key), C(ca_cert) and C(validate_certs).
+      - Empty options count as not given.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: A chart in the cluster where the modules work
+  kubernetes.core.helm:
+    name: front
+    namespace: edge
+    chart_ref: ./chart
+  module_defaults:
+    kubernetes.core.helm: "{{ connection | meshlb.istio.helm_connection }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Options of M(kubernetes.core.helm).
+  type: dict
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
+
+ALIASES = {"ssl_ca_cert": "ca_cert", "verify_ssl": "validate_certs"}
+TAKEN = ("kubeconfig", "context", "host", "api_key", "ca_cert", "validate_certs")
+CREDENTIALS = ("username", "password", "client_cert", "cert_file", "client_key", "key_file")
+INSTEAD = {
+    **dict.fromkeys(CREDENTIALS, "Use a kubeconfig that holds the credentials."),
+    **dict.fromkeys(("proxy", "no_proxy", "proxy_headers"), "Set HTTPS_PROXY and NO_PROXY in the environment, which the modules read too."),
+    **dict.fromkeys(("impersonate_user", "impersonate_groups"), "Use the credentials of that account itself."),
+}
+# Helm takes from the default kubeconfig whatever it is not given, so it gets one of its own. This one says nothing, and its
+# name is unusual, because the module blanks out every value of a kubeconfig in what it prints.
+NAME = "from-connection-options"
+NO_KUBECONFIG = {
+    "clusters": [{"name": NAME, "cluster": {}}],
+    "contexts": [{"name": NAME, "context": {"cluster": NAME}}],
+    "current-context": NAME,
+}
+
+
+def helm_connection(connection: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of kubernetes.core.helm for a connection; raises AnsibleFilterError for what Helm cannot be given."""
+    if not isinstance(connection, Mapping):
+        raise AnsibleFilterError(f"Connection options are a dictionary, not {type(connection).__name__}.")
+    options = {ALIASES.get(name, name): value for name, value in connection.items() if value or value is False}
+    if "validate_certs" in options:
+        options["validate_certs"] = boolean(options["validate_certs"])
+    refused = [name for name, value in options.items() if name not in TAKEN and value]
+    if refused:
+        instead = list(dict.fromkeys(INSTEAD.get(name, f"It takes only {', '.join(TAKEN)}.") for name in refused))
+        raise AnsibleFilterError(f"Helm cannot be given {' or '.join(refused)}. {' '.join(instead)}")
+    options = {name: value for name, value in options.items() if name in TAKEN}
+    if "host" in options and "api_key" in options:
+        options = {**options, "kubeconfig": NO_KUBECONFIG}
+        options.pop("context", None)
+    elif "host" in options and not options.keys() & {"kubeconfig", "context"}:
+        raise AnsibleFilterError("With host alone, Helm takes the credentials of the default kubeconfig. Add api_key, or a kubeconfig.")
+    if options.get("validate_certs") is False:
+        # Helm refuses the two together; the modules ignore the CA.
+        options.pop("ca_cert", None)
+    if "context" in options and "ca_cert" in options:
+        raise AnsibleFilterError("Helm cannot be given ca_cert beside context. Put the CA into the kubeconfig (certificate-authority).")
+    return options
+
+
+class FilterModule:
+    """The collection's filters."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"helm_connection": helm_connection}
