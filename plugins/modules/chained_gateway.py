@@ -225,10 +225,45 @@ changes:
       description: One sentence.
       type: str
 findings:
-  description: Coded remarks, each with RV(ignore:code), severity, object, message and the page that explains it.
+  description: Coded remarks.
   returned: success
   type: list
   elements: dict
+  contains:
+    code:
+      description: Stable code; the collection's page on findings lists all of them.
+      type: str
+      sample: MLB203
+    severity:
+      description: V(error), V(warning) or V(info).
+      type: str
+      sample: error
+    object:
+      description: The object that the remark is about, empty where it is about none.
+      type: dict
+      sample: {api_version: networking.k8s.io/v1, kind: Ingress, namespace: apps, name: shop}
+    message:
+      description: What was found in this case.
+      type: str
+      sample: "nginx.ingress.kubernetes.io/service-upstream is 'false', the plan needs 'true'"
+    url:
+      description: The page that explains the code.
+      type: str
+      sample: https://github.com/meshlb/istio/blob/main/docs/findings.md#mlb203
+    cause:
+      description: The object that is the reason, in the form of C(object), empty where it is that one or not known.
+      type: dict
+      sample: {}
+    remedy:
+      description: What to do.
+      type: str
+      sample: Change or remove the value, or use a strategy that does not need it.
+    details:
+      description:
+        - Facts from C(message) for machines, empty where there are none.
+        - Those of a route are C(host), C(path) and C(backend), in the form that routes have.
+      type: dict
+      sample: {field: nginx.ingress.kubernetes.io/service-upstream, found: "false", needed: "true"}
 files:
   description: Names of the files in O(output_dir).
   returned: when O(output_dir) is given

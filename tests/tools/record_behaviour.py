@@ -4,12 +4,13 @@
 """Records what the modules return for folders of manifests, and compares two recordings.
 
     record_behaviour.py record FILE --collection PATH FOLDER...
-    record_behaviour.py compare OLD NEW
+    record_behaviour.py compare OLD NEW [--added-fields]
 
 PATH holds ansible_collections/meshlb/istio. Every FOLDER is searched for sets of manifests: a folder called ``manifests`` is one set,
 and so is each file of Kubernetes objects outside of such a folder. On each set run lb_info, service_routing with every strategy
 (and with an exemption, with each way of keeping the Host, and for taking back), and chained_gateway for every load balancer and platform.
-A change of structure must leave a recording as it is.
+A change of structure must leave a recording as it is. With ``--added-fields``, fields that the findings did not have before count as no
+difference.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ ROUTING: tuple[dict[str, Any], ...] = (
     {"strategy": "auto", "preserve_host": False},
     {"state": "absent"},
 )
+ADDED_FIELDS = ("cause", "remedy", "details")
+"""Fields that findings got later than the others."""
 GATEWAYS: tuple[dict[str, Any], ...] = (
     {},
     {"api": "gateway_api", "create": True, "name": "edge"},
@@ -151,18 +154,44 @@ def record(target: Path, collection: Path, folders: list[Path]) -> int:
     return 0
 
 
-def compare(old: Path, new: Path) -> int:
+def compare(old: Path, new: Path, *, added_fields: bool = False) -> int:
     """Print what differs between two recordings; the exit status says whether anything does."""
     before, after = (dict(line.rstrip("\n").split("\t", 1) for line in path.open()) for path in (old, new))
     different = 0
     for key in [*before, *(key for key in after if key not in before)]:
-        if before.get(key) != after.get(key):
+        if before.get(key) == after.get(key):
+            continue
+        one, other = (json.loads(side.get(key, "null")) for side in (before, after))
+        if added_fields:
+            leave_out_added(one, other)
+        if one != other:
             different += 1
             print(f"== {key}")
-            for line in differences(json.loads(before.get(key, "null")), json.loads(after.get(key, "null"))):
+            for line in differences(one, other):
                 print(f"   {line}")
     print(f"{different} of {len({*before, *after})} answers differ")
     return 1 if different else 0
+
+
+def leave_out_added(old: Any, new: Any) -> None:
+    """Take the fields from the findings in ``new`` that those in ``old`` do not have yet."""
+    added = set(ADDED_FIELDS).difference(*findings_in(old))
+    for item in findings_in(new):
+        for key in added & item.keys():
+            del item[key]
+
+
+def findings_in(value: Any) -> Iterator[Result]:
+    """All findings in a JSON value: they stand in a result, and in the details of a failure."""
+    if isinstance(value, dict):
+        if {"code", "severity"} <= value.keys():
+            yield value
+        else:
+            for item in value.values():
+                yield from findings_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from findings_in(item)
 
 
 def differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
@@ -187,9 +216,10 @@ def main() -> int:
     comparing = ways.add_parser("compare")
     comparing.add_argument("old", type=Path)
     comparing.add_argument("new", type=Path)
+    comparing.add_argument("--added-fields", action="store_true", help="leave out fields that only the new findings have")
     given = parser.parse_args()
     if given.way == "compare":
-        return compare(given.old, given.new)
+        return compare(given.old, given.new, added_fields=given.added_fields)
     return record(given.file, given.collection, given.folders)
 
 

@@ -38,7 +38,7 @@ def manager_finding(obj: Obj, change: str) -> Finding | None:
     if found is None:
         return None
     message = f"{ref_of(obj)} is managed by {found.tool}, which may put back {change}. {found.advice}"
-    return finding("MLB216", message, ref_of(obj))
+    return finding("MLB216", message, ref_of(obj), remedy=found.advice, details={"tool": found.tool})
 
 
 def manager_findings(live: Snapshot, changes: Iterable[Change], change: str) -> list[Finding]:

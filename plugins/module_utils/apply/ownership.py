@@ -111,7 +111,8 @@ def release(obj: Obj, part: str, why: str = "", phase: int = 0) -> tuple[Change 
     for key, entry in reversed(mine.items()):
         target, whole = books.restored(target, key, entry)
         if not whole:
-            findings.append(finding("MLB401", _changed(obj, key, entry), ref_of(obj)))
+            details = {"field": key, "found": value_at(obj, resolve(obj, key)), "set": entry.set, "was": entry.was}
+            findings.append(finding("MLB401", _changed(obj, key, entry), ref_of(obj), details=details))
     if mine:
         target = books.write_book(target, others, books.load_balancers_of(obj))
     return _patch(obj, target, why or f"gives back what {part} had replaced", phase), findings
@@ -146,7 +147,7 @@ def create(
         return Change(ref_of(wanted), "create", why, (), wanted, phase), []
     if not books.is_created(existing, part):
         message = f"{ref_of(existing)} exists, and was not made by {part} of this collection; it is not touched."
-        return None, [finding("MLB402", message, ref_of(existing))]
+        return None, [finding("MLB402", message, ref_of(existing), details={"part": part})]
     wanted = _owned_body(body, part, books.merge_names(existing, load_balancers, scope, shared=False))
     return _patch(existing, _brought_up(existing, wanted), why, phase), []
 

@@ -67,7 +67,7 @@ def _rehearse(api: Writes, changes: Sequence[Change], workers: int) -> list[Find
     findings, refused = [], []
     for change, result in attempt_all(lambda item: make(api, item, dry_run=True), first.values(), workers):
         if isinstance(result, DryRunUnsupported):
-            findings.append(finding("MLB403", result.message, change.object))
+            findings.append(finding("MLB403", result.message, change.object, details={"webhook": result.details.get("webhook", "")}))
         elif isinstance(result, (ApiUnreachable, Unauthorized)):
             raise result
         elif isinstance(result, MeshlbError):

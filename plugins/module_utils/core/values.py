@@ -8,7 +8,8 @@ Everything here is a frozen dataclass without behaviour that could touch a netwo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "info"]
@@ -62,15 +63,51 @@ class ObjectRef:
         return f"{self.kind} {where}{self.name}"
 
 
+class Details(tuple[tuple[str, Any], ...]):
+    """Facts by name, as sorted pairs so that they can be hashed; results show them as a dict."""
+
+    __slots__ = ()
+
+    def to_result(self) -> dict[str, Any]:
+        return {key: _shown(value) for key, value in self}
+
+
+def details_of(facts: Mapping[Any, Any]) -> Details:
+    """The details that hold these facts; one that is :data:`ABSENT` is left out."""
+    pairs = ((str(key), _hashable(value)) for key, value in facts.items() if value is not ABSENT)
+    return Details(sorted(pairs, key=lambda pair: pair[0]))
+
+
+def _hashable(value: Any) -> Any:
+    if value is None or isinstance(value, (str, int, float)) or hasattr(value, "to_result"):
+        return value
+    if isinstance(value, Mapping):
+        return details_of(value)
+    return tuple(map(_hashable, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _shown(value: Any) -> Any:
+    if hasattr(value, "to_result"):
+        return value.to_result()
+    return [_shown(item) for item in value] if isinstance(value, tuple) else value
+
+
 @dataclass(frozen=True)
 class Finding:
-    """A coded remark; ``code`` is a key of :data:`core.findings.FINDINGS`, which holds severity and page."""
+    """A coded remark; ``code`` is a key of :data:`core.findings.FINDINGS`, which holds severity, remedy and page.
+
+    ``object`` is what the remark is about, ``cause`` the object that is the reason, where that is another one.
+    Findings of one code that say the same about one object are equal, whatever cause, remedy and details they have.
+    """
 
     code: str
     severity: Severity
     message: str
     object: ObjectRef | None = None
     url: str = ""
+    cause: ObjectRef | None = field(default=None, compare=False)
+    remedy: str = field(default="", compare=False)
+    details: Details = field(default=Details(), compare=False)
 
     def to_result(self) -> dict[str, Any]:
         return {
@@ -79,6 +116,9 @@ class Finding:
             "object": self.object.to_result() if self.object else {},
             "message": self.message,
             "url": self.url,
+            "cause": self.cause.to_result() if self.cause else {},
+            "remedy": self.remedy,
+            "details": self.details.to_result(),
         }
 
 

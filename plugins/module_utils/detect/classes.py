@@ -108,13 +108,14 @@ def about_unknown(snapshot: Snapshot, registry: Registry, item: LoadBalancer) ->
     for name in item.classes:
         found = snapshot.get(kinds.INGRESS_CLASS, "", name) or {}
         controller, ref = controller_of(found), ObjectRef("networking.k8s.io/v1", "IngressClass", "", name)
-        owner = owner_of(registry, found)
+        owner, details = owner_of(registry, found), {"class": name, "controller": controller}
         if owner is not None:
             yield finding(
                 "MLB106", f"IngressClass {name} names {owner.about.title}'s controller {controller!r}, but no workload of it was found; "
-                "another controller may claim that name", ref,
+                "another controller may claim that name", ref, details={**details, "vendor": owner.about.id},
             )
             continue
         behind = f"; {item.label} seems to be behind it" if item.workload else ""
         assumed = ", and its routes are taken to go to pod addresses: let a proof by traffic confirm it" if item.workload else ""
-        yield finding("MLB102", f"IngressClass {name} names controller {controller!r}, which no profile knows{behind}{assumed}", ref)
+        message = f"IngressClass {name} names controller {controller!r}, which no profile knows{behind}{assumed}"
+        yield finding("MLB102", message, ref, details={**details, "workload": item.workload})

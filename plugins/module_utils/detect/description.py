@@ -39,4 +39,4 @@ def describe(snapshot: Snapshot, registry: Registry, namespaces: Collection[str]
 def about_reading(snapshot: Snapshot) -> Iterator[Finding]:
     """Kinds that could not be read: whatever depends on them is not known."""
     for kind, sentence in sorted(snapshot.source.denied.items()):
-        yield finding("MLB105", f"{kind}: {sentence}")
+        yield finding("MLB105", f"{kind}: {sentence}", details={"kind": kind})

@@ -146,4 +146,5 @@ def _conflicts(found: Iterable[LoadBalancer]) -> Iterator[Finding]:
             continue
         ref = ObjectRef("networking.k8s.io/v1", "IngressClass", "", name)
         code = "MLB104" if len({item.vendor for item in sharing}) > 1 else "MLB109"
-        yield finding(code, f"class {name} is served by " + ", ".join(item.label for item in sharing), ref)
+        labels = [item.label for item in sharing]
+        yield finding(code, f"class {name} is served by " + ", ".join(labels), ref, details={"class": name, "load_balancers": labels})

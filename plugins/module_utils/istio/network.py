@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.findings import finding
-from ..core.model import Address, Finding
+from ..core.model import Address, Finding, ObjectRef
 from ..kube import kinds
 from ..kube.objects import Obj, containers_of, dig, image_name, name_of, namespace_of, pod_template, ref_of
 from ..kube.snapshot import Snapshot
@@ -69,9 +69,10 @@ def about_network(snapshot: Snapshot) -> Iterator[Finding]:
     """Finding MLB107 where Service routing is undone, or where that cannot be told."""
     for agent, settings in _settings(snapshot):
         where = f"DaemonSet {namespace_of(agent)}/{name_of(agent)} (Cilium)"
+        told_by = ObjectRef("v1", "ConfigMap", namespace_of(agent), _CONFIG)
         if settings is None:
             message = f"{where}: ConfigMap {_CONFIG} could not be read, so whether Service routing reaches the sidecar is not known"
-            yield finding("MLB107", message, ref_of(agent))
+            yield finding("MLB107", message, ref_of(agent), cause=told_by)
         elif _translates(settings):
             message = f"{where} balances Services in the pods' own sockets: bpf-lb-sock-hostns-only is not \"true\" in {_CONFIG}"
-            yield finding("MLB107", message, ref_of(agent))
+            yield finding("MLB107", message, ref_of(agent), cause=told_by)

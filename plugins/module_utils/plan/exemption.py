@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..balancers.contract.chain import STATUS_PORT, ChainFacts, ChainRequest, CheckTarget, GatewayTarget, HealthCheck, LoadBalancerSide
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.contract.switches import FieldPatch
-from ..core.findings import finding
+from ..core.findings import finding, value_conflict
 from ..core.model import ABSENT, Finding, LoadBalancer, RoutePlan, replace
 from ..detect.outside import able_to_more
 from ..istio.authentication import PERMISSIVE, by_namespace, oldest_first
@@ -68,12 +68,13 @@ def about_outside(
         refused = [entry for entry in own if entry.before.verdict in ("refused", "mixed")]
         working = sum(1 for entry in own if entry.before.verdict == "plaintext")
         text = f"{item.label}: {working} of {len(own)} routes work without mutual TLS"
+        details = {"load_balancer": item.label, "routes": len(own), "working": working, "refused": len(refused)}
         if refused:
             opened = sorted({opening.label for opening in openings(snapshot, refused)})
             text += f", {len(refused)} are refused; strict_exemption would open {', '.join(opened) or 'nothing that is known'}"
         mutual = _facts(registry, item).standalone_mtls
         more = "" if mutual.possible else f" ({able_to_more(registry)} can)"
-        yield finding("MLB614", f"{text}. Standalone with mutual TLS: {mutual.text}{more}.")
+        yield finding("MLB614", f"{text}. Standalone with mutual TLS: {mutual.text}{more}.", details=details)
 
 
 def _facts(registry: Registry, load_balancer: LoadBalancer) -> ChainFacts:
@@ -118,7 +119,10 @@ def with_exemptions(
         proposal = Proposal((policy,)) if isinstance(policy, FieldPatch) else Proposal((), (policy,))
         put.append(_applied(policy))
         proposals.append((proposal, names))
-        findings.append(finding("MLB615", f"{opening.label} would take plaintext of everybody, for {', '.join(names)}"))
+        message = f"{opening.label} would take plaintext of everybody, for {', '.join(names)}"
+        opened = ref_of(policy.object if isinstance(policy, FieldPatch) else policy.body)
+        details = {"service": ref_of(opening.service), "port": opening.port, "load_balancers": names}
+        findings.append(finding("MLB615", message, cause=opened, details=details))
         for key in sorted({entry.route.load_balancer for entry in opening.plans}):
             check, about = _health(registry.get(by_key[key].vendor), opening)
             proposals.append((check, (by_key[key].label,)))
@@ -178,7 +182,7 @@ def _health(profile: Profile, opening: Opening) -> tuple[Proposal, list[Finding]
         if present is ABSENT:
             patches.append(FieldPatch(opening.service, ("metadata", "annotations", key), value, reason))
         elif present != value:
-            findings.append(finding("MLB203", f"{key} is {present!r}, the health check needs {value!r}", ref_of(opening.service)))
+            findings.append(value_conflict(ref_of(opening.service), key, present, value, "the health check"))
     creations = {identity(body): Creation(body, reason) for body in answer.bodies}
     return Proposal(tuple(patches), tuple(creations.values())), findings
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..balancers.contract.profile import Profile, Registry
-from ..core.findings import finding
-from ..core.model import Finding, LoadBalancer, Outcome, Route
+from ..core.findings import finding, route_details
+from ..core.model import Finding, LoadBalancer, ObjectRef, Outcome, Route
 from ..istio.gateways import leads_to_gateway
 from ..istio.network import undoes_service_routing
 from ..istio.outcome import viewer_of
 from ..istio.protocols import is_http
 from ..istio.transport import destination_rule, rule_tls
 from ..istio.visibility import sees
-from ..kube.objects import kind_key
+from ..kube.objects import kind_key, ref_of
 from ..kube.services import find_port, fqdn, is_external_name
 from ..kube.snapshot import Snapshot
 from .strategies.base import Context
@@ -37,27 +37,29 @@ def about_route(context: Context, route: Route, standing: Outcome) -> Iterator[F
     """What a user should know about a route before looking at strategies."""
     backend = route.backend
     where = f"{route.host or '*'}{route.path} -> {backend.namespace}/{backend.service}:{backend.port or backend.port_name}"
-    service = context.service(route)
+    service, details = context.service(route), route_details(route)
     if route.ignored:
-        yield finding("MLB213", f"{where} is left alone", route.object)
+        yield finding("MLB213", f"{where} is left alone", route.object, details=details)
         return
     if leads_to_gateway(context.snapshot, backend.namespace, backend.service):
         return
     if service is None and route.upstream.address == "external":
-        yield finding("MLB208", f"{where}: it leads out of the cluster", route.object)
+        yield finding("MLB208", f"{where}: it leads out of the cluster", route.object, details=details)
         return
     if service is None or (not is_external_name(service) and find_port(service, route.backend.port) is None):
-        yield finding("MLB206", f"{where}: {standing.why}", route.object)
+        details["port_name"] = backend.port_name
+        yield finding("MLB206", f"{where}: {standing.why}", route.object, cause=ref_of(service) if service else None, details=details)
         return
     if is_external_name(service):
-        yield finding("MLB208", f"{where}: {standing.why}", route.object)
+        yield finding("MLB208", f"{where}: {standing.why}", route.object, cause=ref_of(service), details=details)
         return
     if standing.misrouted_to:
-        yield finding("MLB204", f"{where}: {standing.why}", route.object)
+        reached = ObjectRef("v1", "Service", *standing.misrouted_to.split("/", 1))
+        yield finding("MLB204", f"{where}: {standing.why}", route.object, cause=reached, details=details)
     if needs_host(route, standing) and not undoes_service_routing(context.snapshot):
         yield finding(
             "MLB219", f"{where}: it goes to the Service's address already, but port {backend.port} is declared as {backend.protocol}: "
-            f"{standing.why}", route.object,
+            f"{standing.why}", route.object, cause=ref_of(service), details=details,
         )
     yield from _about_backend(context, route, where)
 
@@ -70,20 +72,23 @@ def needs_host(route: Route, standing: Outcome) -> bool:
 
 
 def _about_backend(context: Context, route: Route, where: str) -> Iterator[Finding]:
-    found = context.endpoints(route)
+    found, details = context.endpoints(route), route_details(route)
     if not found:
-        yield finding("MLB211", f"{where}: no pod is known", route.object)
+        yield finding("MLB211", f"{where}: no pod is known", route.object, details=details)
         return
     without = sorted({item.pod.name if item.pod else item.ip for item in found if item.pod is None or not item.pod.sidecar})
     if without:
         shown = ", ".join(without[:3]) + (f" and {len(without) - 3} more" if len(without) > 3 else "")
-        yield finding("MLB207", f"{where}: no sidecar in {len(without)} of {len(found)} pods ({shown})", route.object)
+        message = f"{where}: no sidecar in {len(without)} of {len(found)} pods ({shown})"
+        yield finding("MLB207", message, route.object, details={**details, "without_sidecar": len(without), "pods": len(found)})
     service, viewer = context.service(route) or {}, viewer_of(context.load_balancers[route.load_balancer])
     if not sees(context.snapshot, viewer, service, [fqdn(service)]):
-        yield finding("MLB212", f"{where}: namespace {viewer.namespace} is not told about this Service", route.object)
-    mode = rule_tls(destination_rule(context.snapshot, viewer, fqdn(service), route.backend.namespace), route.backend.port).get("mode")
-    if mode and mode != "ISTIO_MUTUAL":
-        yield finding("MLB214", f"{where}: its TLS mode is {mode}", route.object)
+        message = f"{where}: namespace {viewer.namespace} is not told about this Service"
+        yield finding("MLB212", message, route.object, details={**details, "namespace": viewer.namespace})
+    rule = destination_rule(context.snapshot, viewer, fqdn(service), route.backend.namespace)
+    mode = rule_tls(rule, route.backend.port).get("mode")
+    if rule and mode and mode != "ISTIO_MUTUAL":
+        yield finding("MLB214", f"{where}: its TLS mode is {mode}", route.object, cause=ref_of(rule), details={**details, "mode": mode})
 
 
 def about_load_balancer(snapshot: Snapshot, registry: Registry, load_balancer: LoadBalancer) -> Iterator[Finding]:
@@ -97,15 +102,15 @@ def about_load_balancer(snapshot: Snapshot, registry: Registry, load_balancer: L
         if mode.supported:
             yield finding("MLB302", f"{load_balancer.label} has no sidecar yet", load_balancer.workload)
         else:
-            yield finding("MLB301", f"{load_balancer.label}: {'; '.join(mode.blockers)}", load_balancer.workload)
+            message = f"{load_balancer.label}: {'; '.join(mode.blockers)}"
+            yield finding("MLB301", message, load_balancer.workload, details={"blockers": mode.blockers})
         return
-    if load_balancer.sidecar.inbound_capture != "none":
-        yield finding(
-            "MLB303", f"{load_balancer.label} captures {load_balancer.sidecar.inbound_capture} of its inbound ports",
-            load_balancer.workload,
-        )
+    captured = load_balancer.sidecar.inbound_capture
+    if captured != "none":
+        message = f"{load_balancer.label} captures {captured} of its inbound ports"
+        yield finding("MLB303", message, load_balancer.workload, details={"inbound_capture": captured})
     for gap in load_balancer.interception.outbound_gaps(_own_annotations(snapshot, profile, load_balancer)):
-        yield finding("MLB304", f"{load_balancer.label} {gap}", load_balancer.workload)
+        yield finding("MLB304", f"{load_balancer.label} {gap}", load_balancer.workload, details={"setting": gap})
 
 
 def _own_annotations(snapshot: Snapshot, profile: Profile, load_balancer: LoadBalancer) -> tuple[tuple[str, str], ...]:

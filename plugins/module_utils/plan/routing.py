@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..balancers.contract.profile import Registry
-from ..core.findings import finding
+from ..core.findings import finding, route_details
 from ..core.model import Finding, LoadBalancer, Outcome, Route, RoutePlan, replace
 from ..detect.routes import read_routes
 from ..istio.outcome import predict
@@ -141,12 +141,14 @@ def _about_choice(
 ) -> list[Finding]:
     where = f"{route.host or '*'}{route.path} -> {route.backend.service}:{route.backend.port}"
     pinned = pin_of(route, options)
+    details = route_details(route, strategy=strategy.name if strategy else pinned)
     if strategy is None:
         if pinned != AUTO and pinned not in BY_NAME:
             names = ", ".join([AUTO, *BY_NAME])
-            return [finding("MLB217", f"{where}: {pinned!r} is no strategy; there are {names}", route.object)]
-        return [finding("MLB201" if pinned == AUTO else "MLB202", f"{where}: {reason}", route.object)]
+            return [finding("MLB217", f"{where}: {pinned!r} is no strategy; there are {names}", route.object, details=details)]
+        return [finding("MLB201" if pinned == AUTO else "MLB202", f"{where}: {reason}", route.object, details=details)]
     lost = lost_features(context, route, strategy)
     if lost:
-        return [finding("MLB215", f"{where}: {strategy.name} gives up {', '.join(lost)}; {strategy.cost}", route.object)]
+        message = f"{where}: {strategy.name} gives up {', '.join(lost)}; {strategy.cost}"
+        return [finding("MLB215", message, route.object, details={**details, "lost": lost})]
     return []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..core.findings import finding
+from ..core.findings import finding, request_details
 from ..core.model import Finding, LoadBalancer, Outcome, Proof, Route, Verdict
 from ..kube.snapshot import Snapshot
 from .asking import Asker
@@ -159,29 +159,31 @@ def _findings(case: Case, done: Proven, predicted: Outcome) -> list[Finding]:
     route = case.route
     where = f"{route.host or '*'}{route.path if route.path.startswith('/') else ' ' + route.path} of {route.load_balancer_name}"
     found = []
+    details = request_details(route, load_balancer=route.load_balancer_name, verdict=done.verdict)
     if done.verdict == "unknown":
-        found.append(finding("MLB502", f"{where}: {done.why}", route.object))
+        found.append(finding("MLB502", f"{where}: {done.why}", route.object, details=details))
     elif done.verdict != "mutual_tls" and not route.ignored:
-        found.append(finding("MLB501", f"{where} is {done.verdict}: {done.why}", route.object))
+        found.append(finding("MLB501", f"{where} is {done.verdict}: {done.why}", route.object, details=details))
     elif case.by_traffic is not None and case.by_traffic.verdict == "unknown":
         message = f"{where}: the configuration says {done.verdict}, but no traffic proves it: {case.by_traffic.why}"
-        found.append(finding("MLB502", message, route.object))
+        found.append(finding("MLB502", message, route.object, details=details))
     if "unknown" not in (done.verdict, predicted.verdict) and done.verdict != predicted.verdict:
         message = f"{where} was predicted as {predicted.verdict} ({predicted.why}) and is {done.verdict}"
-        found.append(finding("MLB503", message, route.object))
-    strange = _strangers(case)
-    if strange:
-        message = f"{where} names Service {route.backend.namespace}/{route.backend.service}, but leads to {strange}"
-        found.append(finding("MLB204", message, route.object))
+        found.append(finding("MLB503", message, route.object, details={**details, "predicted": predicted.verdict}))
+    strange = _stranger(case)
+    if strange is not None:
+        backend, (address, cluster) = route.backend, strange
+        message = f"{where} names Service {backend.namespace}/{backend.service}, but leads to {address} through cluster {cluster}"
+        found.append(finding("MLB204", message, route.object, details={**details, "address": address, "cluster": cluster}))
     return found
 
 
-def _strangers(case: Case) -> str:
-    """A cluster and address that carry the route's requests and are none of its backend's, or the empty string."""
+def _stranger(case: Case) -> tuple[str, str] | None:
+    """An address, and its cluster, that carry the route's requests and are none of its backend's."""
     for group in case.evaluations.values():
         for evaluation in group:
             for item in evaluation.judgements:
                 chosen = item.endpoint.ip and item.endpoint.address not in case.target.addresses
                 if chosen and item.verdict != "unknown":
-                    return f"{item.endpoint.address} through cluster {item.cluster}"
-    return ""
+                    return item.endpoint.address, item.cluster
+    return None

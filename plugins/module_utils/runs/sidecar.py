@@ -78,7 +78,7 @@ def _present(
     why = f"gives {found.label} a sidecar that {'captures no' if inbound_capture == 'none' else 'also captures'} inbound traffic"
     change = ownership.claim(target.object, PART, desired, [found.label], why)
     gaps = interception_of(pod_template(workload), interception_defaults(live)).outbound_gaps(target.annotations)
-    findings = [finding("MLB304", f"{found.label} {gap}", ref_of(workload)) for gap in gaps]
+    findings = [finding("MLB304", f"{found.label} {gap}", ref_of(workload), details={"setting": gap}) for gap in gaps]
     remark = manager_finding(workload, TEMPLATE)
     template = _made_by_an_operator(target, desired) if target.object is not workload else {}
     return workload, [change] if change else [], [*findings, *([remark] if remark else [])], template

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ...core.errors import MeshlbError
-from ...core.findings import finding
+from ...core.findings import value_conflict
 from ...core.model import LoadBalancer, ObjectRef, Route, Upstream
 from ...core.values import ABSENT
 from ...kube import kinds
@@ -67,7 +67,7 @@ class CustomProfile(Profile):
                 wanted, present = _filled(setting.value, route), value_at(obj, setting.path)
                 if present is not ABSENT and present != wanted:
                     where = "/".join(str(step) for step in setting.path)
-                    remark = finding("MLB203", f"{where} is {present!r}, the plan needs {wanted!r}", ref_of(obj))
+                    remark = value_conflict(ref_of(obj), where, present, wanted)
                     return PatchSet(refusal=f"{ref_of(obj)}: {remark.message}", findings=(remark,))
                 if present is ABSENT:
                     patches[(ref_of(obj), setting.path)] = FieldPatch(obj, setting.path, wanted)

@@ -141,6 +141,7 @@ class MappingRoutes:
             yield finding(
                 "MLB210", f"resolver {self.settings.resolver_of(item.spec)} has no effect for {item.spec.get('service')}: "
                 f"{decider.kind} {decider.namespace}/{decider.name} comes first with {self.settings.resolver_of(decider.spec)}", item.ref,
+                cause=decider.ref,
             )
         if self.settings.originates_tls(item) and self._scheme(item) == "tls":
             yield finding(

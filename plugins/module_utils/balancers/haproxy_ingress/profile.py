@@ -125,7 +125,7 @@ class HaproxyIngress(ReferenceChain):
             said = reader.noted(object_of(snapshot, route)).get(SERVICE_UPSTREAM, "true")
             if said not in TRUE:
                 # The Service's annotation would silence it.
-                patches.conflict(object_of(snapshot, route), f"{SERVICE_UPSTREAM} is {said!r}, the plan needs 'true'")
+                patches.value_conflict(object_of(snapshot, route), SERVICE_UPSTREAM, said, "true")
             _annotate(patches, reader, route, SERVICE_UPSTREAM, "true")
         return patches.switch()
 
@@ -167,7 +167,7 @@ def _annotate(patches: PatchBuilder, reader: Reader, route: Route, key: str, val
     if present is None:
         patches.annotate(service, f"{reader.prefixes[0]}/{key}", value)
     elif present not in TRUE:
-        patches.conflict(service, f"{key} is {present!r}, the plan needs {value!r}")
+        patches.value_conflict(service, key, present, value)
 
 
 def _gateway_routes(reader: Reader, only: frozenset[ObjectRef] | None) -> RouteReading:

@@ -122,7 +122,7 @@ class Reader:
             first = taken.setdefault(place, path)
             if first is not path:
                 message = f"{path.entry.host or '*'}{path.entry.path} is taken by {ingress_ref(first.ingress)}"
-                self.findings.append(finding("MLB220", message, ingress_ref(path.ingress)))
+                self.findings.append(finding("MLB220", message, ingress_ref(path.ingress), cause=ingress_ref(first.ingress)))
                 continue
             self._register(path)
         routes = [route for path in taken.values() for route in self._route(path)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ...core.findings import finding
+from ...core.findings import finding, value_conflict
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, argument, dig, name_of, namespace_of, ref_of
@@ -150,7 +150,7 @@ class IngressNginx(Profile):
             ingress = snapshot.get(kinds.INGRESS, route.object.namespace, route.object.name) or {}
             wanted, present = value(route), annotations_of(ingress).get(annotation)
             if present is not None and not _same(present, wanted):
-                conflicts.append(finding("MLB203", f"{annotation} is {present!r}, the plan needs {wanted!r}", route.object))
+                conflicts.append(value_conflict(route.object, annotation, present, wanted))
             elif present is None:
                 patches[route.object] = FieldPatch(ingress, ("metadata", "annotations", annotation), wanted)
         if conflicts:

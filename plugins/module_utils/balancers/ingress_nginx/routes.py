@@ -201,7 +201,7 @@ class IngressRoutes:
             if own is not None and self.service_upstream(ingress) != self.service_upstream(decider):
                 found.append(finding(
                     "MLB210", f"service-upstream {own!r} has no effect for upstream {group}: "
-                    f"older {ingress_ref(decider)} decides", ref))
+                    f"older {ingress_ref(decider)} decides", ref, cause=ingress_ref(decider)))
         if self.annotation(ingress, "default-backend"):
             found.append(finding("MLB205", "the default-backend annotation sends errors to pod addresses", ref))
         if resource_backends(ingress):

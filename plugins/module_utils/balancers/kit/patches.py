@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ...core.findings import finding
+from ...core.findings import finding, value_conflict
 from ...core.model import ABSENT, Finding, Route
 from ...kube.objects import Obj, kind_key, ref_of, value_at
 from ...kube.services import CLUSTER_DOMAIN
@@ -38,7 +38,7 @@ class PatchBuilder:
         if present is ABSENT:
             self.write(obj, path, value)
         elif not same(present, value):
-            self.conflict(obj, f"{'.'.join(map(str, path[-2:]))} is {present!r}, the plan needs {value!r}")
+            self.value_conflict(obj, ".".join(map(str, path[-2:])), present, value)
 
     def annotate(self, obj: Obj, key: str, value: str, same: Same = _equal) -> None:
         """Set an annotation; the empty string is a value."""
@@ -46,15 +46,21 @@ class PatchBuilder:
         if present is ABSENT:
             self.write(obj, ("metadata", "annotations", key), value)
         elif not same(present, value):
-            self.conflict(obj, f"{key} is {present!r}, the plan needs {value!r}")
+            self.value_conflict(obj, key, present, value)
 
     def write(self, obj: Obj, path: Path, value: Any) -> None:
         """Set a field whatever is there: for values that are made out of what is there."""
         self._patches.setdefault((ref_of(obj), path), FieldPatch(obj, path, value))
 
     def conflict(self, obj: Obj, message: str) -> None:
-        """A user's own value is in the way."""
-        found = finding("MLB203", message, ref_of(obj))
+        """A user's own setting is in the way."""
+        self._note(finding("MLB203", message, ref_of(obj)))
+
+    def value_conflict(self, obj: Obj, field: str, present: Any, value: Any) -> None:
+        """A user's own value of one field is in the way."""
+        self._note(value_conflict(ref_of(obj), field, present, value))
+
+    def _note(self, found: Finding) -> None:
         if found not in self._conflicts:
             self._conflicts.append(found)
 

@@ -126,7 +126,7 @@ def _check_host_header(patches: PatchBuilder, snapshot: Snapshot, route: Route) 
     present = annotations_of(service).get(HOST_HEADER, "")
     name = mesh_name(route.backend.namespace, route.backend.service)
     if present and present.partition(":")[0] not in (name, name.removesuffix(".svc.cluster.local"), name.removesuffix(".cluster.local")):
-        patches.conflict(service, f"{HOST_HEADER} is {present!r}, the plan needs {name!r}")
+        patches.value_conflict(service, HOST_HEADER, present, name)
 
 
 def class_wide(snapshot: Snapshot, load_balancer: LoadBalancer) -> bool:

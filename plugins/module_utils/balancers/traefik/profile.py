@@ -238,5 +238,5 @@ def _about_k3s(snapshot: Snapshot, load_balancer: LoadBalancer) -> Iterable[Find
         name = f"HelmChart {namespace_of(chart)}/{name_of(chart)}" if chart else "a HelmChart"
         yield finding(
             "MLB216", f"{load_balancer.label} is installed by k3s from {name}; put what is to stay into a HelmChartConfig of that name",
-            load_balancer.workload,
+            load_balancer.workload, cause=ref_of(chart) if chart else None,
         )

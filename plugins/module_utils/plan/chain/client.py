@@ -10,11 +10,12 @@ The setting is ``gatewayTopology`` of the proxy's configuration: in the annotati
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from ...balancers.contract.chain import ClientAddress
-from ...core.findings import finding
-from ...core.model import Finding
+from ...core.findings import finding, value_details
+from ...core.model import ABSENT, Finding
 from ...istio.mesh import mesh_config
 from ...kube.objects import Obj, dig, ref_of
 from ...kube.snapshot import Snapshot
@@ -45,7 +46,7 @@ def wanted_annotation(
         return None, [_conflict(holder, f"{ANNOTATION} is no YAML map, so nothing can be added to it")]
     general = dig(mesh_config(snapshot), "defaultConfig", "gatewayTopology", default={})
     topology = own.get("gatewayTopology", general) or {}
-    conflicts = [_conflict(holder, text) for text in _differences(topology, wanted)]
+    conflicts = [_conflict(holder, *difference) for difference in _differences(topology, wanted)]
     if conflicts:
         return None, conflicts
     added = {key: value for key, value in (wanted or {}).items() if key not in topology and (value or key == PROXY)}
@@ -61,20 +62,18 @@ def wanted_annotation(
     return json.dumps(merged, sort_keys=True), []
 
 
-def _differences(topology: dict[str, Any], wanted: dict[str, Any] | None) -> list[str]:
+def _differences(topology: dict[str, Any], wanted: dict[str, Any] | None) -> Iterator[tuple[str, dict[str, Any]]]:
     if wanted is None:
-        return []
-    found = []
-    hops = int(topology.get(HOPS) or 0)
-    if hops != int(wanted.get(HOPS, 0)) and (HOPS in topology):
-        found.append(f"{HOPS} is {hops}, and {wanted.get(HOPS, 0)} is needed")
+        return
+    hops, needed = int(topology.get(HOPS) or 0), wanted.get(HOPS, 0)
+    if hops != int(needed) and (HOPS in topology):
+        yield f"{HOPS} is {hops}, and {needed} is needed", value_details(HOPS, hops, needed)
     if PROXY in topology and PROXY not in wanted:
-        found.append(f"{PROXY} is set, and the load balancer sends no PROXY header")
-    return found
+        yield f"{PROXY} is set, and the load balancer sends no PROXY header", value_details(PROXY, topology[PROXY], ABSENT)
 
 
-def _conflict(holder: Obj | None, text: str) -> Finding:
-    return finding("MLB609", text, ref_of(holder) if holder else None)
+def _conflict(holder: Obj | None, text: str, details: dict[str, Any] | None = None) -> Finding:
+    return finding("MLB609", text, ref_of(holder) if holder else None, details=details)
 
 
 def _parsed(text: str | None) -> tuple[dict[str, Any], bool]:

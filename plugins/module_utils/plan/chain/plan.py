@@ -13,7 +13,7 @@ from ...balancers.contract.chain import ChainRequest, ChainSide, ClientAddress, 
 from ...balancers.contract.profile import Profile
 from ...balancers.contract.switches import FieldPatch, PatchSet
 from ...balancers.kit.chain.answers import unknown_chain
-from ...core.findings import finding
+from ...core.findings import finding, request_details, route_details
 from ...core.model import Backend, Finding, LoadBalancer, ObjectRef, Outcome, Route, replace
 from ...istio.outcome import predict
 from ...kube.objects import Obj, kind_key, ref_of, value_at
@@ -183,18 +183,20 @@ def _beside(title: str, own: ChainSide, routes: Iterable[Route], options: Option
         if (route.host, route.path) in wanted:
             do = "write the host as a name in hosts, and this route is led to the gateway"
             text = f"{title} takes {route.host or '*'}{route.path} to a backend by {route.object} already: {do}"
-            yield finding("MLB617", text, route.object)
+            yield finding("MLB617", text, route.object, details=request_details(route))
 
 
 def _about(lead: _Lead) -> list[Finding]:
     found = []
     for route, why in lead.carried.refusals.items():
         where = f"{route.host or '*'}{route.path} -> {route.backend.service}:{route.backend.port}"
-        found.append(finding("MLB213" if route.ignored else "MLB610", f"{where}: {why}", route.object))
+        code = "MLB213" if route.ignored else "MLB610"
+        found.append(finding(code, f"{where}: {why}", route.object, details=route_details(route)))
     for route in lead.carried.routes:
-        lost = [_LOST[item] for item in route.features if item in _LOST]
+        lost = [item for item in route.features if item in _LOST]
         if lost:
-            found.append(finding("MLB611", f"{route.host or '*'}{route.path}: {' and '.join(lost)}", route.object))
+            message = f"{route.host or '*'}{route.path}: {' and '.join(_LOST[item] for item in lost)}"
+            found.append(finding("MLB611", message, route.object, details=request_details(route, lost=lost)))
     return found
 
 
@@ -202,7 +204,8 @@ def _address_unknown(lead: _Lead, state: GatewayState) -> list[Finding]:
     empty = [body for body in (*lead.helpers, *lead.front.bodies) if body["kind"] in _ADDRESSES and not body.get(_ADDRESSES[body["kind"]])]
     if not empty:
         return []
-    return [finding("MLB619", f"{ref_of(empty[0])} will hold the address of {state.target.namespace}/{state.target.service}")]
+    gateway = ObjectRef("v1", "Service", state.target.namespace, state.target.service)
+    return [finding("MLB619", f"{ref_of(empty[0])} will hold the address of {gateway.namespace}/{gateway.name}", cause=gateway)]
 
 
 def _chained(

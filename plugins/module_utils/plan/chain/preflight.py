@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ...balancers.contract.chain import ChainRequest, ChainSide, ClientAddress, LoadBalancerSide
 from ...balancers.contract.facts import Proof
 from ...balancers.kit.patches import is_older
-from ...core.findings import finding
+from ...core.findings import finding, value_details
 from ...core.model import Finding, LoadBalancer
 from ...istio.hosts import has_http_listener, http_destination
 from ...istio.mesh import read_mesh
@@ -57,7 +57,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 def preflight(case: Case) -> list[Finding]:
     """All findings; one of severity error refuses the run."""
     if case.state.trouble:
-        return [finding("MLB616", f"{case.state.trouble}. {case.state.remedy}")]
+        return [finding("MLB616", f"{case.state.trouble}. {case.state.remedy}", remedy=case.state.remedy)]
     rules = (
         _beyond, _not_answered, _redirect_loop, _no_server_name, _proxy_check, _unreadable_addresses, _diverted, _old_kinds, _not_merged,
         _others, _another_way, _trusts_others,
@@ -96,7 +96,8 @@ def _not_answered(case: Case) -> Iterator[Finding]:
         patterns = [str(item.get("hostname") or "*") for item in listeners if item.get("port") == port.port]
     missing = [host or "any host" for host in case.hosts if not any(host_matches(item, host or "*") for item in patterns)]
     if missing:
-        yield finding("MLB616", f"{ref_of(configured)} does not answer for {', '.join(missing)} on port {port.port}", ref_of(configured))
+        message = f"{ref_of(configured)} does not answer for {', '.join(missing)} on port {port.port}"
+        yield finding("MLB616", message, ref_of(configured), details={"hosts": missing, "port": port.port})
 
 
 def _another_way(case: Case) -> Iterator[Finding]:
@@ -105,15 +106,16 @@ def _another_way(case: Case) -> Iterator[Finding]:
     needed = case.front.service.type
     if case.client.mode == "x_forwarded_for" and case.client.trusted_hops and kind != "ClusterIP" and needed == "ClusterIP":
         service = case.state.service or {}
-        yield finding("MLB620", f"{ref_of(service)} is of type {kind}, which the load balancer does not need", ref_of(service))
+        message = f"{ref_of(service)} is of type {kind}, which the load balancer does not need"
+        yield finding("MLB620", message, ref_of(service), details=value_details("spec.type", kind, needed))
 
 
 def _trusts_others(case: Case) -> Iterator[Finding]:
     """Entries of X-Forwarded-For that somebody before the load balancer has to have written."""
-    more = case.client.trusted_hops - case.side.facts.hops
-    if case.client.mode == "x_forwarded_for" and more > 0:
-        text = f"{case.client.trusted_hops} entries are trusted, and {case.title} writes {case.side.facts.hops} of them"
-        yield finding("MLB621", text)
+    trusted, written = case.client.trusted_hops, case.side.facts.hops
+    if case.client.mode == "x_forwarded_for" and trusted > written:
+        message = f"{trusted} entries are trusted, and {case.title} writes {written} of them"
+        yield finding("MLB621", message, details={"trusted": trusted, "written": written})
 
 
 def _redirect_loop(case: Case) -> Iterator[Finding]:
@@ -136,7 +138,8 @@ def _no_server_name(case: Case) -> Iterator[Finding]:
         return
     if case.options.gateway.server_name:
         name = case.options.gateway.server_name
-        yield finding("MLB602", f"{case.title} sends no server name here, so gateway.tls.host {name} would never be asked for")
+        message = f"{case.title} sends no server name here, so gateway.tls.host {name} would never be asked for"
+        yield finding("MLB602", message, details={"hosts": [name]})
         return
     configured = case.state.configured
     if configured is None:
@@ -146,17 +149,18 @@ def _no_server_name(case: Case) -> Iterator[Finding]:
     named = hosts if hosts and "*" not in hosts else [str(item["hostname"]) for item in listeners if item.get("hostname")]
     if named and len(named) >= len(listeners):
         message = f"{case.title} sends no server name, and {ref_of(configured)} only answers {', '.join(named)}"
-        yield finding("MLB602", message, ref_of(configured))
+        yield finding("MLB602", message, ref_of(configured), details={"hosts": named})
 
 
 def _proxy_check(case: Case) -> Iterator[Finding]:
     check = case.front.check
     if case.client.mode != "proxy_protocol" or check.kind != "http" or not check.proxy_header:
         return
+    checks = f"{case.title} checks by HTTP behind a PROXY header"
     if is_older(case.version, 1, 27, 0):
-        yield finding("MLB603", f"{case.title} checks by HTTP behind a PROXY header, and this is Istio {case.version}")
+        yield finding("MLB603", f"{checks}, and this is Istio {case.version}", details={"istio_version": case.version})
     elif (STATUS_PORT_PROXY, "true") not in case.front.environment:
-        yield finding("MLB603", f"{case.title} checks by HTTP behind a PROXY header, without {STATUS_PORT_PROXY}")
+        yield finding("MLB603", f"{checks}, without {STATUS_PORT_PROXY}", details={"environment": [f"{STATUS_PORT_PROXY}=true"]})
 
 
 def _unreadable_addresses(case: Case) -> Iterator[Finding]:
@@ -181,19 +185,22 @@ def _diverted(case: Case) -> Iterator[Finding]:
         destination = http_destination(case.snapshot, viewer, target.port, host, "/")
         label = name_of(destination.target or {}) or destination.host
         known = destination.kind in ("service", "entry")
+        where, does = None, ""
         if known and label not in (target.service, own):
             where = ref_of(destination.target) if destination.target else None
-            yield finding("MLB605", f"the sidecar of {found.label} would send Host {host} to {where or label}, not to the gateway", where)
+            does = f"would send Host {host} to {where or label}, not to the gateway"
         elif destination.kind == "unclear":
-            yield finding("MLB605", f"the sidecar of {found.label} may send Host {host} elsewhere: {destination.why}")
+            does = f"may send Host {host} elsewhere: {destination.why}"
         elif not known and outbound_policy(case.snapshot, viewer) == "REGISTRY_ONLY":
-            yield finding("MLB605", f"the sidecar of {found.label} knows no Host {host}, and REGISTRY_ONLY refuses what it does not know")
+            does = f"knows no Host {host}, and REGISTRY_ONLY refuses what it does not know"
+        if does:
+            yield finding("MLB605", f"the sidecar of {found.label} {does}", where, cause=found.workload, details={"host": host})
 
 
 def _old_kinds(case: Case) -> Iterator[Finding]:
     used = {kind_key(str(body["apiVersion"]), str(body["kind"])) for body in (*case.bodies, *case.front.bodies)}
     for kind, message in old_kinds(case.snapshot, sorted(used), case.version):
-        yield finding("MLB607", f"{kind}: {message}")
+        yield finding("MLB607", f"{kind}: {message}", details={"kind": kind})
 
 
 def _not_merged(case: Case) -> Iterator[Finding]:
@@ -202,7 +209,8 @@ def _not_merged(case: Case) -> Iterator[Finding]:
     pods, wanted = namespace_of(case.state.workload or {}), case.options.gateway.namespace
     if pods != wanted:
         workload = ref_of(case.state.workload or {})
-        yield finding("MLB608", f"{workload} was deployed from a Gateway of its namespace; gateway.namespace is {wanted}", workload)
+        message = f"{workload} was deployed from a Gateway of its namespace; gateway.namespace is {wanted}"
+        yield finding("MLB608", message, workload, details=value_details("gateway.namespace", wanted, pods))
 
 
 def _others(case: Case) -> Iterator[Finding]:
@@ -211,9 +219,10 @@ def _others(case: Case) -> Iterator[Finding]:
     for item in case.snapshot.all(ISTIO_GATEWAY):
         if item is case.state.configured or not labels or not selects(dig(item, "spec", "selector"), labels):
             continue
-        shared = sorted(_shared(item, case))
+        shared, port = sorted(_shared(item, case)), case.request.gateway.port
         if shared:
-            yield finding("MLB612", f"{ref_of(item)} answers for {', '.join(shared)} on port {case.request.gateway.port} too", ref_of(item))
+            message = f"{ref_of(item)} answers for {', '.join(shared)} on port {port} too"
+            yield finding("MLB612", message, ref_of(item), details={"hosts": shared, "port": port})
 
 
 def _shared(gateway: Obj, case: Case) -> Iterable[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ...balancers.contract.chain import ChainRequest, ChainSide, ClientAddress, LoadBalancerSide, ServiceNeeds
 from ...balancers.contract.switches import FieldPatch
-from ...core.findings import finding
+from ...core.findings import finding, value_details
 from ...core.model import ABSENT, Finding
 from ...kube.objects import Obj, containers_of, dig, pod_template, ref_of, value_at
 from ...kube.snapshot import Snapshot
@@ -98,7 +98,7 @@ def _settings(
     unset = _unset(state, front)
     if state.deployed and unset:
         text = f"{', '.join(unset)} is not in its pods' environment: set it by a ConfigMap in spec.infrastructure.parametersRef"
-        findings.append(finding("MLB609", text, ref_of(holder or {})))
+        findings.append(finding("MLB609", text, ref_of(holder or {}), details={"environment": unset}))
     if value is not None and holder is not None:
         patches.append(FieldPatch(holder, path, value))
     more, about = _service_patches(state, front.service)
@@ -142,7 +142,8 @@ def _service_patches(state: GatewayState, needs: ServiceNeeds) -> tuple[list[Fie
             patches += [FieldPatch(service, path, value)] if present != value else []
         elif merged is None:
             name = ".".join(map(str, path))
-            findings.append(finding("MLB609", f"{name} is {present!r}, and {value!r} is needed", ref_of(service)))
+            message = f"{name} is {present!r}, and {value!r} is needed"
+            findings.append(finding("MLB609", message, ref_of(service), details=value_details(name, present, value)))
         elif merged != present:
             patches.append(FieldPatch(service, path, merged))
     kind = str(dig(service, "spec", "type", default="ClusterIP"))

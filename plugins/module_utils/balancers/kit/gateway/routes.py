@@ -167,6 +167,7 @@ class _Reader:
         if not granted(self.snapshot, self.obj, namespace, name):
             self.findings.append(finding(
                 "MLB218", f"rule {number + 1} names Service {namespace}/{name}, and no ReferenceGrant there allows that", ref_of(self.obj),
+                cause=ObjectRef("v1", "Service", namespace, name),
             ))
             return None
         return AttachPoint(self.obj, number, attachment.gateway, namespace, name, int(reference.get("port") or 0), host, mirror)

@@ -46,6 +46,7 @@ def test_tools_are_recognised_and_say_where_to_change(found: dict[str, Any], too
     remark = manager_finding(found, "the pod template")
     assert remark is not None
     assert (remark.code, str(remark.object)) == ("MLB216", "Deployment ns/x")
+    assert (remark.remedy, remark.details.to_result()) == (known.advice, {"tool": tool})
     assert f"managed by {tool}, which may put back the pod template" in remark.message
 
 

@@ -131,6 +131,13 @@ def test_what_somebody_changed_is_left_alone_and_said() -> None:
     assert released(obj) == (ingress({"vendor.example/a": "theirs"}), ["MLB401"])
 
 
+def test_the_values_of_a_field_that_somebody_changed_are_told() -> None:
+    obj = claimed(ingress(), {A: "new"})
+    obj["metadata"]["annotations"]["vendor.example/a"] = "theirs"
+    (found,) = ownership.release(obj, PART)[1]
+    assert found.details.to_result() == {"field": "/metadata/annotations/vendor.example~1a", "found": "theirs", "set": "new"}
+
+
 def test_what_somebody_removed_is_not_put_back() -> None:
     obj = claimed(ingress({"vendor.example/a": "old"}), {A: "new"})
     del obj["metadata"]["annotations"]["vendor.example/a"]

@@ -75,6 +75,7 @@ def test_its_configuration_is_asked_for_where_it_runs() -> None:
 def test_a_configuration_that_is_not_known_is_said_and_not_guessed() -> None:
     snapshot = Snapshot([agent(), config("elsewhere", **REPLACES)])
     (said,) = detect(snapshot)[1]
+    assert str(said.cause) == f"ConfigMap {SYSTEM}/cilium-config"
     assert said.code == "MLB107" and "not known" in said.message and not undoes_service_routing(snapshot)
 
 

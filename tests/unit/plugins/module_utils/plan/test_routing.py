@@ -220,6 +220,25 @@ def test_what_is_said_about_a_route(objects: list[Obj], code: str, said: str) ->
     assert len(found) == 1 and said in found[0] and f"{PUBLIC}/ -> apps/shop:" in found[0]
 
 
+NEXT = [service("cart"), pod("cart")]
+CAUSES: dict[str, tuple[list[Obj], str, str, dict[str, Any]]] = {
+    "no port": ([service("shop"), ingress("shop", path(backend("shop", "web")))], "MLB206", "Service apps/shop", {"port_name": "web"}),
+    "an ExternalName": (
+        [external_name("shop", "x.example.com"), ingress("shop", path(backend("shop")))], "MLB208", "Service apps/shop", {}),
+    "another Service": ([*shop(service_upstream="true", upstream_vhost="cart.apps"), *NEXT], "MLB204", "Service apps/cart", {}),
+    "a DestinationRule": (shop("web", destination_rule("shop", "SIMPLE")), "MLB214", "DestinationRule apps/rule", {"mode": "SIMPLE"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("objects", "code", "cause", "more"), CAUSES.values(), ids=CAUSES)
+def test_the_object_that_is_the_reason_is_named(objects: list[Obj], code: str, cause: str, more: dict[str, Any]) -> None:
+    done = planned(*objects)
+    (found,) = (item for item in done.plan.findings if item.code == code)
+    route = done.route("shop").route.to_result()
+    assert (str(found.object), str(found.cause)) == ("Ingress apps/shop", cause)
+    assert found.details.to_result() == {**{key: route[key] for key in ("host", "path", "backend")}, **more}
+
+
 def edge(**more: Any) -> list[Obj]:
     return [namespace(EDGE), nginx("lb", **more), ingress_class()]
 

@@ -130,6 +130,12 @@ def test_a_resource_is_no_route_but_a_finding() -> None:
     assert codes(*SHOP, item) == [("MLB208", "a")]
 
 
+def test_the_ingress_that_decides_is_the_reason() -> None:
+    snapshot = cluster(*SHOP, ingress("a", TO_SHOP, created=OLD), ingress("b", TO_SHOP, created=NEW, **ON))
+    (found,) = read_routes(snapshot, [load_balancer(snapshot)])[1]
+    assert str(found.cause) == f"Ingress {APPS}/a"
+
+
 def test_findings_of_the_reading() -> None:
     older, younger = ingress("a", TO_SHOP, created=OLD), ingress("b", TO_SHOP, created=NEW, **ON)
     assert codes(*SHOP, older, younger) == [("MLB210", "b")]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.core.findings import FINDINGS
 
 from tests.unit.plugins.module_utils.plan.chain.kit import (
     CRD,
@@ -125,6 +126,21 @@ def test_refusals(objects: list[Obj], more: dict[str, Any], wanted: dict[str, An
 def test_what_is_refused_by_registry_only() -> None:
     mesh = [istiod("1.31.0"), config_map("istio", ROOT, mesh="outboundTrafficPolicy: {mode: REGISTRY_ONLY}")]
     assert refusal(world(SHOP, *mesh, injected=True)) == "MLB605"
+
+
+def test_a_sidecar_that_diverts_is_the_reason_and_not_the_object() -> None:
+    with pytest.raises(MeshlbError) as caught:
+        chain(world(SHOP, ELSEWHERE, injected=True))
+    (found,) = (item for item in caught.value.details["findings"] if item["code"] == "MLB605")
+    assert (found["object"]["kind"], found["cause"]["kind"], found["details"]) == ("Service", "Deployment", {"host": PUBLIC})
+
+
+def test_a_refusal_says_the_remedy_of_the_catalogue_and_its_finding_that_of_the_case() -> None:
+    with pytest.raises(MeshlbError) as caught:
+        chain(world(SHOP, gateway=False))
+    (found,) = caught.value.details["findings"]
+    assert caught.value.hint == FINDINGS["MLB616"].remedy
+    assert found["remedy"].startswith("Install Istio's gateway chart")
 
 
 def test_another_gateway_for_the_same_host_is_said() -> None:

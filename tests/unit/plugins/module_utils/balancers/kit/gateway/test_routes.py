@@ -120,6 +120,7 @@ def test_backends(target: Obj, objects: list[Obj], expected: list[tuple[str, int
     found, findings = read(snapshot)
     assert [(item.backend.service, item.backend.port) for item in found] == expected
     assert [item.code for item in findings] == codes
+    assert {str(item.cause) for item in findings if item.code == "MLB218"} <= {"Service far/far"}
 
 
 @pytest.mark.parametrize(

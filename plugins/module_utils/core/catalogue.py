@@ -1,0 +1,330 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The catalogue of coded findings: one entry per code, in the order of the codes.
+
+Codes are stable: a code is never given another meaning, and a retired one is not used again.
+1xx: what is there (load balancers and mesh). 2xx: routes and what keeps them from mutual TLS. 3xx: the load balancer's sidecar.
+4xx: writing and taking back. 5xx: proof. 6xx: chained mode, and load balancers outside of the cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .values import Severity
+
+
+@dataclass(frozen=True)
+class FindingKind:
+    """What a code means. ``title`` is a headline, ``meaning`` and ``remedy`` are a sentence each."""
+
+    code: str
+    severity: Severity
+    title: str
+    meaning: str
+    remedy: str
+
+
+CATALOGUE: tuple[FindingKind, ...] = (
+    FindingKind(
+        "MLB101", "error", "Istio is not installed",
+        "No istiod and no Istio custom resources were found, so no route can be given mutual TLS.",
+        "Install Istio first, or point the module at the cluster (context) that has it.",
+    ),
+    FindingKind(
+        "MLB102", "warning", "Unknown ingress controller",
+        "An IngressClass names a controller that no profile knows; its routes are read as plain Ingresses.",
+        "Describe it with custom_profiles, or use host_entry or headless_twin, which need no vendor support.",
+    ),
+    FindingKind(
+        "MLB103", "warning", "Retired software",
+        "The project behind this load balancer no longer publishes releases or security fixes.",
+        "Plan a migration; chained mode (load balancer, Istio gateway, backend) is a half-way house.",
+    ),
+    FindingKind(
+        "MLB104", "warning", "Two controllers claim one class",
+        "An IngressClass's controller name is claimed by workloads of different vendors.",
+        "Give one of them another controller name; until then both serve the same Ingresses.",
+    ),
+    FindingKind(
+        "MLB105", "warning", "Kind could not be read",
+        "The credentials may not list a kind that the reading needs, so conclusions that depend on it are 'unknown'.",
+        "Grant list on that kind; docs/rbac.md has the exact rules per playbook.",
+    ),
+    FindingKind(
+        "MLB106", "info", "Class without a workload",
+        "An IngressClass exists, but no workload of its load balancer was found in the cluster.",
+        "The load balancer may run elsewhere, or was uninstalled and left its class behind.",
+    ),
+    FindingKind(
+        "MLB107", "warning", "The CNI undoes Service routing",
+        "Cilium's socket load balancing turns a Service's address into a pod's before the sidecar sees it.",
+        "Set socketLB.hostNamespaceOnly=true, or use headless_twin or host_entry.",
+    ),
+    FindingKind(
+        "MLB108", "info", "Ambient data plane",
+        "The namespace is enrolled in ambient mode; this collection plans for sidecars.",
+        "Keep the load balancer out of the ambient mesh, or read docs/architecture.md.",
+    ),
+    FindingKind(
+        "MLB109", "warning", "Several load balancers share a namespace and a class",
+        "Two workloads of one vendor serve the same class, so each Ingress is served twice.",
+        "Give each of them its own class if that is not intended.",
+    ),
+    FindingKind(
+        "MLB201", "error", "No strategy serves this route",
+        "None of the strategies that are allowed here gives this route mutual TLS.",
+        "The message says per strategy what stands in the way.",
+    ),
+    FindingKind(
+        "MLB202", "error", "The pinned strategy cannot serve this route",
+        "The strategy was set for the run or by the meshlb.istio/strategy annotation, and does not work here.",
+        "Remove the pin, or choose one of those that the message names.",
+    ),
+    FindingKind(
+        "MLB203", "error", "A user's own setting conflicts",
+        "A field that the plan needs has another value that somebody set on purpose; it is not overwritten.",
+        "Change or remove the value, or use a strategy that does not need it.",
+    ),
+    FindingKind(
+        "MLB204", "error", "Traffic would reach another Service",
+        "On a port declared as HTTP the Host header decides, so this route's requests reach another Service than it names.",
+        "Use a strategy that leaves the choice to the load balancer: host_entry or headless_twin.",
+    ),
+    FindingKind(
+        "MLB205", "warning", "Always pod addresses",
+        "This kind of route (TCP or UDP service, default backend) is sent to pod addresses whatever the annotations say.",
+        "headless_twin serves TCP routes and default backends; UDP is not carried by the mesh.",
+    ),
+    FindingKind(
+        "MLB206", "error", "Backend not found",
+        "The route names a Service or a port that does not exist.",
+        "Create it, or correct the route.",
+    ),
+    FindingKind(
+        "MLB207", "warning", "Backend outside the mesh",
+        "Some or all pods of the backend have no sidecar, so they cannot take part in mutual TLS.",
+        "Inject the backend's namespace or workload.",
+    ),
+    FindingKind(
+        "MLB208", "warning", "Backend is not a cluster Service",
+        "The backend is an ExternalName Service or a resource backend; mesh mutual TLS does not apply to it.",
+        "Route to a Service that selects pods of the mesh.",
+    ),
+    FindingKind(
+        "MLB209", "warning", "TLS to the backend",
+        "The load balancer speaks TLS to this backend itself, which hides the request from its sidecar.",
+        "Send plain HTTP and let the sidecar encrypt, or declare the Service port as https so that TLS is carried inside mutual TLS.",
+    ),
+    FindingKind(
+        "MLB210", "warning", "Shared upstream",
+        "Routes that share one upstream inside the load balancer disagree about a setting; the first one decides for all.",
+        "Give all of them the same setting, as the plan does.",
+    ),
+    FindingKind(
+        "MLB211", "warning", "Backend without pods",
+        "No pod of the backend is known, so nothing can be said about its side of the connection.",
+        "Start the backend, then run again.",
+    ),
+    FindingKind(
+        "MLB212", "warning", "The sidecar does not know the backend",
+        "A Sidecar resource or an exportTo hides the Service from the load balancer's namespace.",
+        "Add the Service to the Sidecar's egress hosts, or export it to that namespace.",
+    ),
+    FindingKind(
+        "MLB213", "info", "Route excluded",
+        "The route's object carries meshlb.istio/ignore: \"true\".",
+        "Remove the annotation to have it planned.",
+    ),
+    FindingKind(
+        "MLB214", "warning", "A DestinationRule decides about TLS",
+        "A DestinationRule for this Service sets a TLS mode that replaces automatic mutual TLS.",
+        "Remove trafficPolicy.tls from it, or set ISTIO_MUTUAL.",
+    ),
+    FindingKind(
+        "MLB215", "warning", "Something is lost with this strategy",
+        "The chosen strategy gives up something that is in use on this route.",
+        "The message says what; pin another strategy to keep it.",
+    ),
+    FindingKind(
+        "MLB216", "info", "Owned by another tool",
+        "The object is managed by another tool, which may put back what this run changes.",
+        "Make the change where that tool reads it; with output_dir the plan is written as files for it.",
+    ),
+    FindingKind(
+        "MLB217", "error", "Unknown strategy in an annotation",
+        "The meshlb.istio/strategy annotation holds a word that is no strategy.",
+        "Use one of the strategies that the message lists, or remove the annotation.",
+    ),
+    FindingKind(
+        "MLB218", "warning", "Reference into another namespace is not granted",
+        "A Gateway API route names a Service of another namespace that does not allow it, so the route answers with an error.",
+        "Create a ReferenceGrant in the Service's namespace, or put the route there.",
+    ),
+    FindingKind(
+        "MLB219", "info", "Service routing alone is not enough here",
+        "The load balancer already routes to the Service's address, but the port is declared as HTTP, so the Host header decides.",
+        "The plan gives the route a strategy. Istio's page asks for no more than Service routing; that holds for undeclared and TCP ports.",
+    ),
+    FindingKind(
+        "MLB220", "warning", "The load balancer drops this route",
+        "A mistake in the route's object makes the load balancer leave it out, so nothing is planned for it.",
+        "Correct what the message names.",
+    ),
+    FindingKind(
+        "MLB301", "error", "A sidecar cannot be injected",
+        "Injection is not possible for this workload.",
+        "The message says why; chained mode needs no sidecar.",
+    ),
+    FindingKind(
+        "MLB302", "warning", "No sidecar yet",
+        "The load balancer has no sidecar, so the plan's verdicts hold only once it has one.",
+        "Run the lb_sidecar module, or the standalone_mtls playbook, which does both.",
+    ),
+    FindingKind(
+        "MLB303", "warning", "Inbound traffic is captured",
+        "The sidecar captures the load balancer's inbound ports, so clients outside the mesh are refused under STRICT.",
+        "Run the lb_sidecar module, which sets includeInboundPorts to the empty string.",
+    ),
+    FindingKind(
+        "MLB304", "warning", "Outbound traffic is not captured",
+        "An annotation or a mesh-wide setting keeps some of the load balancer's outbound traffic away from its sidecar.",
+        "Remove the annotation that the message names. A mesh-wide setting gives way to the annotation of that name on the pods.",
+    ),
+    FindingKind(
+        "MLB401", "warning", "Changed by somebody else in the meantime",
+        "A field that this collection had set was changed since; it is left alone.",
+        "Decide which value is wanted, and set it by hand.",
+    ),
+    FindingKind(
+        "MLB402", "error", "An object of that name already exists",
+        "The plan would create an object whose name is taken by one that this collection does not own.",
+        "Rename or remove it, or use another strategy.",
+    ),
+    FindingKind(
+        "MLB403", "warning", "A write could not be rehearsed",
+        "An admission webhook does not support dry runs, so whether it accepts the change is seen only when it is made.",
+        "Nothing to do if the write succeeds.",
+    ),
+    FindingKind(
+        "MLB501", "error", "Not proven",
+        "The proxies' own configuration or counters contradict mutual TLS for this route.",
+        "The evidence names the proxy, the listener and the cluster.",
+    ),
+    FindingKind(
+        "MLB502", "warning", "No proof possible",
+        "The proxy could not be asked, or no request was seen, so nothing is proven either way.",
+        "The message says why: no sidecar, no permission to exec, or no traffic.",
+    ),
+    FindingKind(
+        "MLB503", "warning", "Prediction and measurement differ",
+        "The proxies do something else than the plan's model says.",
+        "Please report it with the evidence; trust the measurement.",
+    ),
+    FindingKind(
+        "MLB601", "error", "Redirect without end",
+        "The load balancer ends TLS and sends plain HTTP, and the gateway, which trusts no proxy, redirects plain HTTP to HTTPS.",
+        "Trust the load balancer's headers (client_address.trusted_hops of at least 1), or let the load balancer redirect.",
+    ),
+    FindingKind(
+        "MLB602", "error", "No server name, but named hosts",
+        "The load balancer sends no server name (SNI) in its TLS handshake, and the gateway's HTTPS server only answers named hosts.",
+        "Give that server the host *, or an HTTPS listener without hostname; or send plain HTTP to the gateway.",
+    ),
+    FindingKind(
+        "MLB603", "error", "The health check cannot be answered",
+        "With PROXY protocol the check begins with a PROXY header too, and this gateway's status port does not understand one.",
+        "Use Istio 1.27 or newer (ENVOY_STATUS_PORT_ENABLE_PROXY_PROTOCOL is then set), or a TCP check.",
+    ),
+    FindingKind(
+        "MLB604", "error", "Nothing tells the load balancer how to check the gateway",
+        "Without an object of its own kind the load balancer checks the path / on the serving port, where a gateway has no such path.",
+        "Install the kind that the message names, or correct the object that is there.",
+    ),
+    FindingKind(
+        "MLB605", "error", "The load balancer's own sidecar takes the requests elsewhere",
+        "The load balancer has a sidecar, and for this host the mesh sends its requests somewhere else than to the gateway.",
+        "Take the sidecar back (lb_sidecar with state: absent), or exclude the gateway's port from its outbound capture.",
+    ),
+    FindingKind(
+        "MLB606", "error", "Addresses with ports",
+        "The load balancer writes address:port into X-Forwarded-For, which Envoy cannot read, so the client's address is lost.",
+        "Set a rewrite rule as the message says and confirm it in platform_options, or set client_address.mode to none.",
+    ),
+    FindingKind(
+        "MLB607", "error", "A kind is missing or too old",
+        "The chain needs a kind that the cluster does not serve; or one of the Gateway API that is older than Istio needs, and skips.",
+        "Install the CustomResourceDefinition, in the version that the message names, or use gateway.api: istio.",
+    ),
+    FindingKind(
+        "MLB608", "error", "The Gateway would not be merged",
+        "Since 1.31 Istio ignores a Gateway of its own API in another namespace than the pods of an automatically deployed gateway.",
+        "Put it into the namespace of the gateway's pods, or use gateway.api: gateway_api.",
+    ),
+    FindingKind(
+        "MLB609", "error", "The gateway is configured otherwise",
+        "A setting of the gateway that the chain needs has another value that somebody set on purpose; it is not overwritten.",
+        "Change or remove the value, or ask for what is set.",
+    ),
+    FindingKind(
+        "MLB610", "warning", "A route stays where it is",
+        "The route cannot be carried over to the gateway, so the load balancer goes on sending it to its backend directly.",
+        "The message says why; describe the host in hosts to route it in another way.",
+    ),
+    FindingKind(
+        "MLB611", "warning", "The load balancer's balancing ends at the gateway",
+        "The load balancer now chooses among the gateway's pods, so its affinity, hashing or retries no longer act on the backend's pods.",
+        "Set the same on the Service with a DestinationRule, or a VirtualService's retries.",
+    ),
+    FindingKind(
+        "MLB612", "warning", "Another Gateway answers for this host",
+        "Another Gateway configures the same pods and port for this host, so which routing a request meets is not certain.",
+        "Use that Gateway (gateway.name), or remove the host from one of them.",
+    ),
+    FindingKind(
+        "MLB613", "info", "Something is left to do outside of the cluster",
+        "No object in the cluster can set this.",
+        "Do what the message says.",
+    ),
+    FindingKind(
+        "MLB614", "info", "What holds for a load balancer outside of the cluster",
+        "It has no identity in the mesh, so its connections are in plaintext, or in TLS that is not the mesh's.",
+        "Chain it to an Istio gateway, or see the platform's line in docs/platforms.md for what else it can do.",
+    ),
+    FindingKind(
+        "MLB615", "warning", "An exemption opens a port",
+        "A PeerAuthentication lets everybody who reaches the pods use this one port in plaintext, not only the load balancer.",
+        "Prefer chained mode; else limit who reaches the port with a NetworkPolicy, and remove the exemption when it is no longer needed.",
+    ),
+    FindingKind(
+        "MLB616", "error", "There is no such gateway",
+        "The gateway that the load balancer is to send to does not exist, or does not have what the chain needs.",
+        "The message says what is missing.",
+    ),
+    FindingKind(
+        "MLB617", "error", "The load balancer cannot do this",
+        "What was asked for is beyond this load balancer.",
+        "The message says what it can do instead.",
+    ),
+    FindingKind(
+        "MLB618", "info", "The former routes stay",
+        "This load balancer's routes cannot be led to a gateway one by one, so new ones were made beside them.",
+        "Move clients (DNS) to the new address, then remove the former routes.",
+    ),
+    FindingKind(
+        "MLB619", "info", "Known only once the gateway is there",
+        "The gateway's address does not exist before the gateway does, so a rehearsal cannot show it.",
+        "Nothing to do: the run makes the gateway first and then reads its address.",
+    ),
+    FindingKind(
+        "MLB620", "warning", "The gateway can be reached past the load balancer",
+        "The gateway trusts X-Forwarded-For entries that the load balancer writes; who reaches the gateway by another way can forge them.",
+        "Make its Service one of type ClusterIP, or let a NetworkPolicy admit the load balancer alone.",
+    ),
+    FindingKind(
+        "MLB621", "warning", "More is trusted than the load balancer writes",
+        "The gateway trusts X-Forwarded-For entries that proxies before the load balancer write; who gets past them can forge the address.",
+        "Let only those proxies reach the load balancer, or leave client_address.trusted_hops out.",
+    ),
+)
