@@ -143,9 +143,13 @@ def record(target: Path, collection: Path, folders: list[Path]) -> int:
     for module in ("lb_info", "service_routing", "chained_gateway"):
         importlib.import_module(f"ansible_collections.meshlb.istio.plugins.modules.{module}")
     # A refusal of a platform that does not exist names all that do.
-    refusal = call("chained_gateway", {"manifests": [str(folders[0])], "platform": "?", "hosts": [], "_ansible_check_mode": True})
-    platforms = sorted(str(refusal.get("hint", "")).rpartition(": ")[2].rstrip(".").split(", "))
-    tasks = [(path.resolve(), folder.resolve().parent, platforms) for folder in folders for path in manifest_sets(folder)]
+    sets = [(path.resolve(), folder.resolve().parent) for folder in folders for path in manifest_sets(folder)]
+    refusal = call("chained_gateway", {"manifests": [str(sets[0][0])], "platform": "?", "hosts": [], "_ansible_check_mode": True})
+    known = str(refusal.get("hint", ""))
+    if not known.startswith("Known are: "):
+        sys.exit(f"The platforms are not known: {refusal}")
+    platforms = sorted(known.removeprefix("Known are: ").rstrip(".").split(", "))
+    tasks = [(*item, platforms) for item in sets]
     with multiprocessing.Pool(os.cpu_count()) as pool, target.open("w") as file:
         for number, lines in enumerate(pool.imap(record_set, tasks, chunksize=1), 1):
             file.writelines(f"{key}\t{answer}\n" for key, answer in lines)

@@ -3,28 +3,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Profiles as classes, and how one becomes a profile put together from parts."""
 
+# ruff: noqa
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, Literal
 
-from ..core.model import Finding, LoadBalancer, ObjectRef, Route, replace
-from ..kube.objects import Obj
+from ..core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, replace
+from ..kube import kinds as known
+from ..kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ..kube.snapshot import Snapshot
 from .contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, ClientAddress, HealthChecker, LoadBalancerSide, ServerName
 from .contract.facts import About, Facts, Proof
 from .contract.instances import InstanceReader, SidecarTarget
 from .contract.profile import Profile as Composed
 from .contract.recognition import Confidence, Recogniser, Recognition, Signs, Trace
-from .contract.routes import RouteReader, RouteReading
+from .contract.routes import RouteReader, RouteReading, joined_readings
 from .contract.switches import FieldPatch, PatchSet, Switches
 from .kit.chain.answers import chain_side, usual_client_address
+from .kit.chain.ingress import Names, alias_bodies, alias_name, new_ingress, redirected, with_annotations
+from .kit.chain.references import References, _alone, _places, _rule_of, in_backend_refs
+from .kit.cloud.platform import NOT_IN_THE_CLUSTER, status_check
+from .kit.cloud.signs import PlatformSigns, owns_ingress, owns_service, traces
+from .kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
+from .kit.ingresses import Entry, class_of
+from .kit.patches import object_of
+from .kit.plain import classes_of_controller, read_ingresses
 from .kit.recognition import by_signs, programs_of, recognise_container, words_of
+from .kit.streams import fixed_route
+
 
 __all__ = [
-    "Chained", "Confidence", "Facts", "FieldPatch", "PatchSet", "Profile", "Recognition", "RouteReading", "SidecarTarget", "Signs", "Trace",
-    "adapted", "programs_of", "recognise_container", "words_of",
+    "Chained", "Confidence", "Facts", "FieldPatch", "IngressChain", "Limited", "PatchSet", "Platform", "Profile", "Recognition", "ReferenceChain",
+    "RouteReading", "SidecarTarget", "Signs", "Trace", "adapted", "programs_of", "recognise_container", "words_of",
 ]
 
 
@@ -155,6 +167,195 @@ class Profile(Chained, ABC):
     def set_certificates(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         """Fields and objects that make it speak mutual TLS itself, with the mesh's certificate, and verify the backend's."""
         return PatchSet(refusal=f"{self.title} is not known to speak the mesh's mutual TLS itself and verify the backend's certificate")
+
+
+class IngressChain(Chained):
+    """What load balancers that serve Ingresses have in common in chained mode; their files say what differs."""
+
+    switches_routes = True
+    begins_with = True
+    follows_names: Names = "also"
+    """Whether it follows Services of type ExternalName: only those where it still reads Endpoints, which nobody makes of slices."""
+
+    def tls_annotations(self, request: ChainRequest) -> dict[str, str]:
+        """Annotations of an Ingress for TLS to the gateway."""
+        return {}
+
+    def alias_annotations(self, request: ChainRequest) -> dict[str, str]:
+        """Annotations of the Service that stands for the gateway."""
+        return {}
+
+    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
+        if request.gateway.tls and self.alias_annotations(request):
+            return LoadBalancerSide(
+                refusal="TLS to the gateway is an annotation of the gateway's own Service here, which a new Ingress would share"
+            )
+        return new_ingress(request, self.tls_annotations(request))
+
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
+    ) -> PatchSet:
+        wanted = list(routes)
+        found = redirected(snapshot, wanted, request, self.follows_names, self.alias_annotations(request))
+        if found.refusal or not wanted:
+            return found
+        ref = wanted[0].object
+        return with_annotations(found, snapshot.get(known.INGRESS, ref.namespace, ref.name) or {}, wanted, self.tls_annotations(request))
+
+
+
+
+class ReferenceChain(IngressChain, Profile):
+    """A load balancer with kinds of its own whose objects name Services."""
+
+    references: ClassVar[References] = {}
+    """Per kind of its own, besides HTTPRoute: where its objects name Services, and by which key (the port is always ``port``)."""
+
+    def chain_switch(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
+    ) -> PatchSet:
+        wanted = list(routes)
+        references = {"HTTPRoute": (in_backend_refs, "name"), **self.references}
+        if not wanted or wanted[0].object.kind not in references:
+            return super().chain_switch(snapshot, load_balancer, wanted, request)
+        find, name = references[wanted[0].object.kind]
+        obj, ref = object_of(snapshot, wanted[0]), wanted[0].object
+        if len(dig(obj, "spec", "parentRefs", default=[])) > 1:
+            return PatchSet(refusal=f"{ref} is for several Gateways, and only one of them is to send to the gateway")
+        places = list(find(obj))
+        led = self._led(snapshot, load_balancer, obj, dict.fromkeys(_rule_of(path) for path, dummy in places), wanted)
+        if led is None:
+            return PatchSet(refusal=f"a rule of {ref} is led to the gateway as a whole, and some of its routes stay with their backends")
+        patches = []
+        for path, reference in places:
+            if _rule_of(path) not in led:
+                continue
+            if reference.get("namespace") not in (None, ref.namespace) or reference.get("kind") not in (None, "Service"):
+                return PatchSet(refusal=f"{ref} names something else than a Service of its namespace")
+            patches.append(FieldPatch(obj, (*path, name), alias_name(request.gateway)))
+            patches.append(FieldPatch(obj, (*path, "port"), request.gateway.port))
+        if not patches:
+            return PatchSet(refusal=f"{ref} names no Service itself")
+        bodies = alias_bodies(ref.namespace, request, self.follows_names, self.alias_annotations(request))
+        return PatchSet(tuple(patches), bodies=bodies)
+
+    def _led(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, rules: Iterable[Any], wanted: list[Route]
+    ) -> set[Any] | None:
+        """The rules of which all routes are wanted; ``None`` where of one only some are."""
+        own, asked = frozenset({wanted[0].object}), _places(wanted)
+        if asked == _places(self.routes(snapshot, load_balancer, own).routes):
+            return set(rules)
+        made = {rule: _places(self.routes(snapshot.overlay([_alone(obj, rule)]), load_balancer, own).routes) for rule in rules}
+        led = {rule for rule, found in made.items() if found and found <= asked}
+        reached = {place for rule in led for place in made[rule]}
+        in_part = any(rule not in led and not found.isdisjoint(asked) for rule, found in made.items())
+        return None if in_part or reached != asked else led
+
+
+
+
+class Limited(Profile):
+    """Ingresses of its classes and Gateway API routes of its controllers go to pod addresses, and ``why_not`` says why for good."""
+
+    why_not: str = ""
+    class_names: tuple[str, ...] = ()
+    """Names of classes that it compares, where it does not look for a controller."""
+    gateway_label: str = ""
+    """The label by which its workloads say for which Gateway they are made."""
+
+    def classes(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
+        return tuple(sorted({*classes_of_controller(self.class_controllers, snapshot), *self.class_names}))
+
+    def routes(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
+    ) -> RouteReading:
+        treatment = BackendHandling(settable=False, why_not_settable=self.why_not)
+        wanted = dict(load_balancer.pod_labels).get(self.gateway_label, "")
+
+        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+            return treatment
+
+        def of_place(place: AttachPoint) -> BackendHandling:
+            return treatment
+
+        def served(ingress: Obj) -> bool:
+            return bool(set(class_of(ingress)) & set(load_balancer.classes))
+
+        def serves(gateway: Obj) -> bool:
+            return not wanted or name_of(gateway) == wanted
+
+        plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
+        return joined_readings(plain, read_gateway_routes(snapshot, load_balancer, self.gateway_controllers, of_place, only, serves))
+
+
+class Platform(Profile):
+    """One kind of load balancer outside of the cluster."""
+
+    placement: Literal["in_cluster", "node", "cloud", "external"] = "cloud"
+    outside = NOT_IN_THE_CLUSTER
+    why_not: str = "it is outside the mesh, so nothing that is set on it gives its connections the mesh's mutual TLS"
+    signs_outside: PlatformSigns = PlatformSigns()
+    kinds: tuple[str, ...] = KINDS
+    certificate_options: tuple[str, ...] = ()
+    """Keys of ``platform_options`` that give it a certificate, with any of which clients' TLS ends at it."""
+
+    def traces(self, snapshot: Snapshot) -> tuple[Trace, ...]:
+        return traces(snapshot, self.signs_outside)
+
+    def routes(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
+    ) -> RouteReading:
+        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+            return self._treatment(self.scheme_of(snapshot, ingress))
+
+        def of_place(place: AttachPoint) -> BackendHandling:
+            return self._treatment("")
+
+        def served(ingress: Obj) -> bool:
+            return owns_ingress(snapshot, self.signs_outside, ingress, load_balancer.classes)
+
+        plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
+        modern = read_gateway_routes(snapshot, load_balancer, self.gateway_controllers, of_place, only)
+        return joined_readings(plain, modern, RouteReading(tuple(self._of_services(snapshot, load_balancer, only))))
+
+    def scheme_of(self, snapshot: Snapshot, route: Obj) -> Scheme:
+        """How it speaks to the backends of one of its Ingresses or Services: ``http``, ``tls`` or ``tcp``."""
+        return "tcp" if route.get("kind") == "Service" else "http"
+
+    def _treatment(self, scheme: Scheme | Literal[""]) -> BackendHandling:
+        return BackendHandling(scheme=scheme or None, settable=False, why_not_settable=self.why_not)
+
+    def _of_services(
+        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None
+    ) -> Iterator[Route]:
+        for service in snapshot.all(known.SERVICE):
+            ref = ref_of(service)
+            if (only is None or ref in only) and owns_service(snapshot, self.signs_outside, service):
+                for port in dig(service, "spec", "ports", default=[]):
+                    number = int(port.get("port", 0))
+                    target = (namespace_of(service), name_of(service), number)
+                    yield fixed_route(snapshot, load_balancer, ref, f"tcp:{number}", target, self.scheme_of(snapshot, service))
+
+    def ends_tls(self, request: ChainRequest) -> bool:
+        if self.certificate_options:
+            return any(request.option(name) for name in self.certificate_options)
+        return super().ends_tls(request)
+
+    def server_name(self, request: ChainRequest) -> ServerName:
+        """The client's own name goes no further than the client's TLS."""
+        return "never" if self.chain.server_name == "client" and self.ends_tls(request) else super().server_name(request)
+
+    def class_for(self, request: ChainRequest, default: str = "") -> str:
+        """The class that new objects name: the one that was asked for, else the first that was found, else the usual one."""
+        return str(request.option("class_name") or (request.classes[0] if request.classes else default))
+
+    def health_of_gateway(self, request: ChainRequest) -> LoadBalancerSide:
+        """:meth:`health_check` for the gateway, at the port by which its Service answers checks."""
+        target = CheckTarget(request.gateway.namespace, request.gateway.service, status_check(request.gateway.status_port))
+        return self.health_check(target, request)
+
+
 
 
 def adapted(old: Profile) -> Composed:

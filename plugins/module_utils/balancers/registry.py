@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .apisix.profile import Apisix
 from .caddy.profile import Caddy
-from .cilium.profile import Cilium
+from .cilium import profile as cilium
 from .cloud_registry import PLATFORMS
 from .contour.profile import Contour
 from .contract.profile import Profile, Registry
@@ -25,9 +25,9 @@ from .haproxytech.profile import HaproxyTech
 from .higress.profile import Higress
 from .ingress_nginx.profile import IngressNginx
 from .kgateway.profile import Kgateway
-from .kong.profile import Kong
+from .kong import profile as kong
 from .legacy import adapted
-from .netscaler.profile import Netscaler
+from .netscaler import profile as netscaler
 from .nginx_gateway_fabric.profile import NginxGatewayFabric
 from .openshift_router.profile import OpenshiftRouter
 from .pomerium.profile import Pomerium
@@ -37,14 +37,14 @@ from .tyk.profile import Tyk
 from .unknown.profile import Unknown
 from .voyager.profile import Voyager
 
-PROFILES: tuple[Profile, ...] = tuple(adapted(item) for item in (
+PROFILES: tuple[Profile, ...] = tuple(item if isinstance(item, Profile) else adapted(item) for item in (
     IngressNginx(),
     F5Nginx(),
     Emissary(),
     Traefik(),
     HaproxyIngress(),
     HaproxyTech(),
-    Kong(),
+    kong.PROFILE,
     Pomerium(),
     Apisix(),
     Caddy(),
@@ -57,8 +57,8 @@ PROFILES: tuple[Profile, ...] = tuple(adapted(item) for item in (
     Higress(),
     Easegress(),
     Voyager(),
-    Cilium(),
-    Netscaler(),
+    cilium.PROFILE,
+    netscaler.PROFILE,
     F5Cis(),
     OpenshiftRouter(),
     NginxGatewayFabric(),

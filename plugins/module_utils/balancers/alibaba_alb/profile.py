@@ -20,9 +20,10 @@ from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import Proof
 from ..kit.cloud.bodies import ingress
-from ..kit.cloud.platform import Platform, pod_port, refused
+from ..kit.cloud.platform import pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.cloud.wanted import word
+from ..legacy import Platform
 
 PREFIX = "alb.ingress.kubernetes.io"
 BACKEND_TYPE = "service.beta.kubernetes.io/backend-type"

@@ -25,9 +25,10 @@ from ..contract.chain import (
     LoadBalancerSide,
     ServiceNeeds,
 )
-from ..kit.cloud.platform import STATUS_UNDERSTANDS_PROXY, Platform, plain_port_for_https, pod_port, refused
+from ..kit.cloud.platform import STATUS_UNDERSTANDS_PROXY, plain_port_for_https, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.cloud.wanted import word
+from ..legacy import Platform
 
 PREFIX = "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-"
 OLD_PREFIX = "service.beta.kubernetes.io/alicloud-loadbalancer-"

@@ -73,7 +73,7 @@ class Apisix(Profile):
             name, annotation = class_of(obj)
             return _serves(snapshot, load_balancer, annotation or name)
 
-        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
+        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
             return _PODS
 
         def of_place(place: AttachPoint) -> BackendHandling:

@@ -17,8 +17,9 @@ from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import Proof
 from ..kit.cloud.bodies import gateway, http_route, ingress, listener, metadata, redirect_route
-from ..kit.cloud.platform import Platform, refused
+from ..kit.cloud.platform import refused
 from ..kit.cloud.signs import PlatformSigns
+from ..legacy import Platform
 
 PREFIX = "alb.ingress.kubernetes.io"
 OWN_KINDS = "gateway.k8s.aws/v1beta1"

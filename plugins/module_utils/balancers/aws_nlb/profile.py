@@ -18,9 +18,10 @@ from ...kube.objects import dig, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import Proof
-from ..kit.cloud.platform import STATUS_UNDERSTANDS_PROXY, Platform, pod_port, refused
+from ..kit.cloud.platform import STATUS_UNDERSTANDS_PROXY, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.cloud.wanted import given, word
+from ..legacy import Platform
 
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer"
 CONTROLLER_CLASS, AUTO_MODE_CLASS = "service.k8s.aws/nlb", "eks.amazonaws.com/nlb"

@@ -23,9 +23,10 @@ from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, 
 from ..contract.facts import Proof
 from ..contract.routes import RouteReading
 from ..kit.cloud.bodies import gateway, http_route, listener, metadata, redirect_route
-from ..kit.cloud.platform import Platform, pod_port, refused
+from ..kit.cloud.platform import pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.cloud.wanted import NO_POD_PORT, certificate_missing, given
+from ..legacy import Platform
 
 GROUP = "alb.networking.azure.io"
 CONTROLLER, USUAL_CLASS = f"{GROUP}/alb-controller", "azure-alb-external"

@@ -31,9 +31,10 @@ from ..contract.chain import (
 )
 from ..contract.facts import Proof
 from ..kit.cloud.bodies import ingress, metadata
-from ..kit.cloud.platform import Platform, pod_port, refused
+from ..kit.cloud.platform import pod_port, refused
 from ..kit.cloud.signs import PlatformSigns, owns_ingress
 from ..kit.cloud.wanted import NO_POD_PORT, certificate_missing, given, taken, word
+from ..legacy import Platform
 
 PREFIX = "appgw.ingress.kubernetes.io"
 CONTROLLER, USUAL_CLASS = "azure/application-gateway", "azure-application-gateway"

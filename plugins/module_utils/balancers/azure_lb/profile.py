@@ -27,9 +27,10 @@ from ..contract.chain import (
     ServiceNeeds,
 )
 from ..contract.facts import Proof
-from ..kit.cloud.platform import Platform, refused
+from ..kit.cloud.platform import refused
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.cloud.wanted import given, word
+from ..legacy import Platform
 
 PREFIX = "service.beta.kubernetes.io"
 NO_PORT_OF_SERVICE = (

@@ -70,7 +70,7 @@ class Caddy(Profile):
         return PatchSet()
 
 
-def _treatment(ingress: Obj, entry: Entry) -> BackendHandling:
+def _treatment(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
     tls = annotations_of(ingress).get(_PROTOCOL, "").lower() == "https"
     group = f"Ingress-{namespace_of(ingress)}-{ingress['metadata']['name']}-{entry.host}-{entry.path}"
     return BackendHandling("cluster_ip", group=group, scheme="tls" if tls else "http")

@@ -9,23 +9,18 @@ CNI is another thing: istio/network.py reads that.
 
 from __future__ import annotations
 
+from ..contract.facts import About, Facts
+from ..contract.recognition import Recogniser
 from ..kit.gateway.routes import KINDS
-from ..kit.limited import Limited
-from ..legacy import Facts
+from ..kit.limited import limited
 
-
-class Cilium(Limited):
-    """Cilium's load balancer; its classes stand for it."""
-
-    id = "cilium"
-    title = "Cilium"
-    placement = "node"
-    class_controllers = ("cilium.io/ingress-controller",)
-    gateway_controllers = ("io.cilium/gateway-controller",)
-    kinds = KINDS
-    outside = "its traffic leaves from an Envoy on every node, on the host's network, where no sidecar can be: use chained mode"
-    why_not = "Cilium's Envoy sends to pod addresses, and no sidecar sees that"
-    facts = Facts(
-        routes=("Ingress", "HTTPRoute, GRPCRoute, TLSRoute"), versions="1.18",
-        remark="chained mode only; Cilium's own L7 policies do not see into mutual TLS",
-    )
+FACTS = Facts(
+    routes=("Ingress", "HTTPRoute, GRPCRoute, TLSRoute"), versions="1.18",
+    remark="chained mode only; Cilium's own L7 policies do not see into mutual TLS",
+)
+OUTSIDE = "its traffic leaves from an Envoy on every node, on the host's network, where no sidecar can be: use chained mode"
+WHY_NOT = "Cilium's Envoy sends to pod addresses, and no sidecar sees that"
+PROFILE = limited(
+    About("cilium", "Cilium", placement="node", outside=OUTSIDE, facts=FACTS),
+    Recogniser(classes=("cilium.io/ingress-controller",), gateway_classes=("io.cilium/gateway-controller",)), WHY_NOT, kinds=KINDS,
+)

@@ -23,9 +23,9 @@ from ...kube.objects import Obj, containers_of, dig, namespace_of, pod_template,
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServerName, ServiceNeeds
 from ..kit.cloud.bodies import metadata
-from ..kit.cloud.platform import Platform, refused
+from ..kit.cloud.platform import refused
 from ..kit.cloud.wanted import word
-from ..legacy import Signs, recognise_container
+from ..legacy import Platform, Signs, recognise_container
 
 SIGNS = Signs(commands=("cloudflared",), variables=(frozenset({"TUNNEL_TOKEN"}),), images=("cloudflare/cloudflared",))
 FILE = "config.yaml"

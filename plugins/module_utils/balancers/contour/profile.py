@@ -23,12 +23,12 @@ from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest
 from ..contract.facts import Proof
 from ..contract.routes import joined_readings
-from ..kit.chain.references import ReferenceChain, References, in_routes
+from ..kit.chain.references import References, in_routes
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
 from ..kit.gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingresses import Entry
 from ..kit.plain import read_ingresses
-from ..legacy import Facts, PatchSet, Recognition, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
+from ..legacy import Facts, PatchSet, Recognition, ReferenceChain, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
 from . import chain as contour_chain
 from .proxies import HTTP_PROXY, NO_SWITCH, class_named, http_proxies
 
@@ -119,7 +119,7 @@ class Contour(ReferenceChain):
             named = class_named(obj)
             return named in load_balancer.classes or (not named and not load_balancer.setting("class_names"))
 
-        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
+        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
             return _POD_IPS
 
         plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)

@@ -9,8 +9,7 @@ Source: pkg/object/ingresscontroller/k8s.go (classes), docs/04.Cloud-Native.
 from __future__ import annotations
 
 from ..kit.gateway.routes import KINDS
-from ..kit.limited import Limited
-from ..legacy import Facts, Signs
+from ..legacy import Facts, Limited, Signs
 
 
 class Easegress(Limited):

@@ -18,11 +18,10 @@ from ...kube.objects import Obj, dig, namespace_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide, ServerName
 from ..contract.facts import Proof
-from ..kit.chain.ingress import IngressChain
 from ..kit.chain.upstream_holders import with_ingress_holder
 from ..kit.ingresses import CLASS_ANNOTATION
 from ..kit.plain import classes_of_controller
-from ..legacy import Facts, FieldPatch, PatchSet, Profile, Recognition, RouteReading, Signs, programs_of
+from ..legacy import Facts, FieldPatch, IngressChain, PatchSet, Profile, Recognition, RouteReading, Signs, programs_of
 from . import chain as emissary_chain
 from .objects import HOST, ID_ANNOTATION, MAPPING, MODULE, RESOLVERS, SERVICE_RESOLVER, TCP_MAPPING, TLS_CONTEXT, Declared, Reader
 from .routes import MappingRoutes

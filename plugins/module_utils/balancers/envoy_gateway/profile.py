@@ -23,13 +23,12 @@ from ...kube.objects import Obj, containers_of, dig, image_name, labels_of, name
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, LoadBalancerSide, ServerName
 from ..contract.facts import Proof
-from ..kit.chain.references import ReferenceChain
 from ..kit.gateway.hosts import rewrite_hosts
 from ..kit.gateway.policies import speaks_tls
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
 from ..kit.gateway.routes import AttachPoint, BackendHandling, gateways_of, read_gateway_routes
 from ..kit.patches import PatchBuilder, is_older, object_of
-from ..legacy import Facts, PatchSet, Recognition, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
+from ..legacy import Facts, PatchSet, Recognition, ReferenceChain, RouteReading, SidecarTarget, Signs, programs_of, recognise_container
 from . import chain as envoy_gateway_chain
 from .settings import BACKEND_TRAFFIC_POLICY, ENVOY_PROXY, Precedence, envoy_proxy_of, gateway_of_workload, parents_of
 

@@ -34,8 +34,7 @@ from ..kit.cloud.bodies import metadata
 from ..kit.cloud.platform import pod_port
 from ..kit.cloud.wanted import word
 from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
-from ..kit.limited import Limited
-from ..legacy import Facts, RouteReading, Signs
+from ..legacy import Facts, Limited, RouteReading, Signs
 
 VIRTUAL_SERVER = "VirtualServer.cis.f5.com"
 _OWN = "cis.f5.com/v1"

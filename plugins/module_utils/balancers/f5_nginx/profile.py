@@ -20,10 +20,10 @@ from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest
 from ..contract.facts import Proof
 from ..contract.routes import joined_readings
 from ..kit.chain.ingress import alias_name
-from ..kit.chain.references import ReferenceChain, References, in_upstreams
+from ..kit.chain.references import References, in_upstreams
 from ..kit.patches import PatchBuilder, is_older, mesh_name, object_of
 from ..kit.plain import classes_of_controller, read_ingresses
-from ..legacy import Facts, FieldPatch, PatchSet, RouteReading, Signs
+from ..legacy import Facts, FieldPatch, PatchSet, ReferenceChain, RouteReading, Signs
 from .routes import KINDS, USE_CLUSTER_IP, Step, custom_routes, ingress_treatment, is_served, steps, upstreams_of
 
 _SINCE = (3, 5, 0)

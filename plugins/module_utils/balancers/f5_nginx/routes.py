@@ -86,7 +86,7 @@ def _watches(snapshot: Snapshot, load_balancer: LoadBalancer, namespace: str) ->
     return vendor_selector(selector).matches({"kubernetes.io/metadata.name": namespace, **labels})
 
 
-def ingress_treatment(ingress: Obj, entry: Entry) -> BackendHandling:
+def ingress_treatment(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
     """An Ingress' own annotation decides for it alone (a minion's for the minion); upstreams are not shared between Ingresses."""
     annotations = annotations_of(ingress)
     tls = entry.service in [item.strip() for item in annotations.get("nginx.org/ssl-services", "").split(",")]

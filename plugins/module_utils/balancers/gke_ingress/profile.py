@@ -32,10 +32,11 @@ from ..contract.chain import (
 from ..contract.facts import Proof
 from ..gke import shared as gke
 from ..kit.cloud.bodies import ingress, metadata
-from ..kit.cloud.platform import Platform, pod_port, refused
+from ..kit.cloud.platform import pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.cloud.wanted import NO_POD_PORT, certificate_missing, given, word
 from ..kit.ingresses import CLASS_ANNOTATION
+from ..legacy import Platform
 
 BACKEND_CONFIG = "BackendConfig.cloud.google.com"
 FRONTEND_CONFIG = "FrontendConfig.networking.gke.io"

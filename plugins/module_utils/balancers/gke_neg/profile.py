@@ -20,11 +20,11 @@ from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import Proof
 from ..gke import shared as gke
-from ..kit.cloud.platform import Platform, pod_port
+from ..kit.cloud.platform import pod_port
 from ..kit.cloud.signs import SHOWN, PlatformSigns, on_its_nodes
 from ..kit.cloud.wanted import NO_POD_PORT
 from ..kit.streams import fixed_route
-from ..legacy import RouteReading, Trace
+from ..legacy import Platform, RouteReading, Trace
 
 NO_SERVICE_PORT = "which port of the Service the group is for is not known"
 

@@ -20,11 +20,10 @@ from ...kube.objects import Obj, argument, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, ServerName
 from ..contract.facts import Proof
-from ..kit.chain.references import ReferenceChain
 from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.patches import PatchBuilder, is_older, mesh_name, object_of
 from ..kit.streams import tcp_services
-from ..legacy import Facts, PatchSet, Recognition, RouteReading, Signs
+from ..legacy import Facts, PatchSet, Recognition, ReferenceChain, RouteReading, Signs
 from .keys import HEADERS, SERVICE_UPSTREAM, SET_HEADERS, TRUE, host_in, with_host
 from .routes import Reader, sharing
 

@@ -19,12 +19,11 @@ from ...kube.objects import Obj, annotations_of, argument, dig, name_of, namespa
 from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest
 from ..contract.routes import joined_readings
-from ..kit.chain.references import ReferenceChain
 from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingresses import Entry, class_of, ingress_ref
 from ..kit.plain import read_ingresses
 from ..kit.streams import fixed_route, tcp_services
-from ..legacy import Facts, RouteReading, Signs
+from ..legacy import Facts, ReferenceChain, RouteReading, Signs
 
 CONTROLLER = "haproxy.org/ingress-controller"
 _TCP_KINDS = ("TCP.ingress.v1.haproxy.org", "TCP.ingress.v3.haproxy.org")
@@ -145,7 +144,7 @@ class _Reader:
                     return annotations[f"{prefix}/{key}"]
         return str(self.config.get(key, ""))
 
-    def decide(self, ingress: Obj, entry: Entry) -> BackendHandling:
+    def decide(self, ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
         service = self.snapshot.get(kinds.SERVICE, namespace_of(ingress), entry.service) or {}
         scheme = self._scheme(service, ingress)
         if scheme == "tls":

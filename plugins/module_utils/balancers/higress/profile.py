@@ -9,8 +9,7 @@ Source: helm/core/templates/_pod.tpl (user 1337, ``sidecar.istio.io/inject: "fal
 from __future__ import annotations
 
 from ..kit.gateway.routes import KINDS
-from ..kit.limited import Limited
-from ..legacy import Facts, Signs
+from ..legacy import Facts, Limited, Signs
 
 _WHY = (
     "Higress' pods run Istio's own proxy as user or group 1337 under another control plane, and traffic of that user is never captured: "

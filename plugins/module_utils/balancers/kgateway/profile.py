@@ -10,8 +10,7 @@ turns its automatic mutual TLS on was seen in repositories' texts only.
 from __future__ import annotations
 
 from ..kit.gateway.routes import KINDS
-from ..kit.limited import Limited
-from ..legacy import Facts, Signs
+from ..legacy import Facts, Limited, Signs
 
 _WHY = (
     "kgateway speaks mutual TLS with the mesh itself (KGW_ENABLE_ISTIO_AUTO_MTLS of its controller), and a sidecar beside its proxy would "

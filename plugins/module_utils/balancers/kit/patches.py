@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from ...core.findings import finding, value_conflict
-from ...core.model import ABSENT, Finding, Route
+from ...core.model import ABSENT, Finding, LoadBalancer, Route
+from ...kube import kinds
 from ...kube.objects import Obj, kind_key, ref_of, value_at
 from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
-from ..legacy import FieldPatch, PatchSet
+from ..contract.switches import FieldPatch, PatchSet, RouteSwitch
 
 Path = tuple["str | int", ...]
 Same = Callable[[Any, Any], bool]
@@ -73,6 +75,40 @@ class PatchBuilder:
             first = self._conflicts[0]
             return PatchSet(refusal=f"{first.object}: {first.message}", findings=tuple(self._conflicts))
         return PatchSet(refusal=self._refusal) if self._refusal else PatchSet(tuple(self._patches.values()))
+
+
+@dataclass(frozen=True)
+class Target:
+    """A route with the object that it was read from and the Service behind it, each of them empty where it is gone."""
+
+    route: Route
+    object: Obj
+    service: Obj
+
+
+def on_targets(switch: Callable[[LoadBalancer, list[Target]], PatchSet]) -> RouteSwitch:
+    """A switch that needs to know routes, their objects and their Services, and nothing else of the cluster."""
+
+    def switched(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        return switch(load_balancer, [Target(item, object_of(snapshot, item), service_of(snapshot, item)) for item in routes])
+
+    return switched
+
+
+def service_of(snapshot: Snapshot, route: Route) -> Obj:
+    """The Service behind a route, empty where there is none."""
+    return snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service) or {}
+
+
+def joined_patches(*answers: PatchSet) -> PatchSet:
+    """Several answers about one load balancer's routes as one; the first refusal counts for all."""
+    refusal = next((item.refusal for item in answers if item.refusal), "")
+    findings = tuple(remark for item in answers for remark in item.findings)
+    if refusal:
+        return PatchSet(refusal=refusal, findings=findings)
+    return PatchSet(
+        tuple(patch for item in answers for patch in item.patches), "", findings, tuple(body for item in answers for body in item.bodies),
+    )
 
 
 def object_of(snapshot: Snapshot, route: Route) -> Obj:

@@ -17,7 +17,8 @@ from .gateway.routes import BackendHandling
 from .ingresses import Entry, class_of, entries, ingress_ref, is_ignored, make_backend, pinned_strategy, resource_backends
 from .recognition import claims_class
 
-Decide = Callable[[Obj, Entry], BackendHandling]
+Decide = Callable[[Obj, Entry, Obj], BackendHandling]
+"""How a backend is reached, from the Ingress, its entry and the entry's Service (empty where there is none)."""
 Served = Callable[[Obj], bool]
 
 _UNKNOWN = BackendHandling(settable=False, why_not_settable="nothing is known about this load balancer's settings")
@@ -55,7 +56,7 @@ def annotation_first(classes: Iterable[str], *, without_class: bool = False) -> 
 
 def plain_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None) -> RouteReading:
     """Routes of all Ingresses of the load balancer's classes, about which nothing more is known."""
-    return read_ingresses(snapshot, load_balancer, lambda ingress, entry: _UNKNOWN, only)
+    return read_ingresses(snapshot, load_balancer, lambda ingress, entry, service: _UNKNOWN, only)
 
 
 def read_ingresses(
@@ -69,7 +70,9 @@ def read_ingresses(
     for ingress in _asked(snapshot, only):
         if not ours(ingress):
             continue
-        routes += (_route(snapshot, load_balancer, ingress, entry, decide(ingress, entry)) for entry in entries(ingress))
+        for entry in entries(ingress):
+            service = snapshot.get(kinds.SERVICE, namespace_of(ingress), entry.service) or {}
+            routes.append(_route(snapshot, load_balancer, ingress, entry, decide(ingress, entry, service)))
         if resource_backends(ingress):
             message = f"{resource_backends(ingress)} backend(s) are resources, not Services"
             findings.append(finding("MLB208", message, ingress_ref(ingress)))

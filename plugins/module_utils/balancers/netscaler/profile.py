@@ -8,20 +8,17 @@ Source: netscaler/netscaler-k8s-ingress-controller deployment/ (manifests) and d
 
 from __future__ import annotations
 
-from ..kit.limited import Limited
-from ..legacy import Facts, Signs
+from ..contract.facts import About, Facts
+from ..contract.recognition import Recogniser, Signs
+from ..kit.limited import limited
 
-
-class Netscaler(Limited):
-    """A NetScaler CPX, or the classes of an appliance."""
-
-    id = "netscaler"
-    title = "NetScaler"
-    class_controllers = ("citrix.com/ingress-controller",)
-    signs = Signs(images=("netscaler-cpx", "citrix-k8s-cpx-ingress", "cpx-ingress"))
-    controller_signs = Signs(
-        images=("netscaler-k8s-ingress-controller", "citrix-k8s-ingress-controller"), variables=(frozenset({"NS_IP", "NS_USER"}),)
-    )
-    outside = "its traffic leaves from a NetScaler outside the cluster, where no sidecar can be: use chained mode"
-    why_not = "no setting for Service routing is known of NetScaler"
-    facts = Facts(remark="a CPX with a sidecar was never tried; appliances: chained mode only", versions="controller 4.1")
+OUTSIDE = "its traffic leaves from a NetScaler outside the cluster, where no sidecar can be: use chained mode"
+FACTS = Facts(remark="a CPX with a sidecar was never tried; appliances: chained mode only", versions="controller 4.1")
+CPX = Signs(images=("netscaler-cpx", "citrix-k8s-cpx-ingress", "cpx-ingress"))
+CONTROLLER = Signs(
+    images=("netscaler-k8s-ingress-controller", "citrix-k8s-ingress-controller"), variables=(frozenset({"NS_IP", "NS_USER"}),)
+)
+PROFILE = limited(
+    About("netscaler", "NetScaler", outside=OUTSIDE, facts=FACTS),
+    Recogniser(CPX, ("citrix.com/ingress-controller",), controller=CONTROLLER), "no setting for Service routing is known of NetScaler",
+)

@@ -25,9 +25,10 @@ from ..contract.chain import (
     ServiceNeeds,
 )
 from ..kit.cloud.bodies import ingress
-from ..kit.cloud.platform import Platform, plain_port_for_https, pod_port, refused
+from ..kit.cloud.platform import plain_port_for_https, pod_port, refused
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.cloud.wanted import word
+from ..legacy import Platform
 
 PREFIX = "service.beta.kubernetes.io/oci-load-balancer-"
 NETWORK_PREFIX = "oci-network-load-balancer.oraclecloud.com/"

@@ -21,8 +21,7 @@ from ..contract.routes import joined_readings
 from ..contract.switches import PatchSet
 from ..kit.cloud.wanted import taken, word
 from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
-from ..kit.limited import Limited
-from ..legacy import Facts, RouteReading, Signs
+from ..legacy import Facts, Limited, RouteReading, Signs
 from .chain import FORWARDED, switch
 
 ROUTE = "Route.route.openshift.io"

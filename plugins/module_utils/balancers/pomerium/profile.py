@@ -79,7 +79,7 @@ class Pomerium(Profile):
                 return by_class(ingress)
             return any(_is_default(snapshot.get(kinds.INGRESS_CLASS, "", name) or {}) for name in load_balancer.classes)
 
-        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
+        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
             return _treatment(ingress, entry, str(load_balancer.setting("prefix")))
 
         plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)

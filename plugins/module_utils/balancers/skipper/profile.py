@@ -23,12 +23,11 @@ from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, LoadBalancerSide
 from ..contract.facts import Proof
 from ..contract.routes import joined_readings
-from ..kit.chain.ingress import IngressChain
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import CLASS_ANNOTATION, Entry, class_of, ingress_ref, is_ignored, make_backend, pinned_strategy
 from ..kit.patches import mesh_name, object_of
 from ..kit.plain import read_ingresses
-from ..legacy import Facts, PatchSet, Profile, Recognition, RouteReading, Signs, programs_of, words_of
+from ..legacy import Facts, IngressChain, PatchSet, Profile, Recognition, RouteReading, Signs, programs_of, words_of
 from . import chain as skipper_chain
 from .chain import FILTER, PROTOCOL, is_on
 
@@ -94,7 +93,7 @@ class Skipper(IngressChain, Profile):
     ) -> RouteReading:
         findings: list[Finding] = []
 
-        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
+        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
             if not load_balancer.setting("force_service"):
                 return _to_pods(load_balancer, ingress)
             number = _dialled(snapshot, namespace_of(ingress), entry)

@@ -20,12 +20,12 @@ from ...kube.services import is_headless
 from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, ServerName
 from ..contract.facts import Proof
-from ..kit.chain.references import ReferenceChain, References, in_routes
+from ..kit.chain.references import References, in_routes
 from ..kit.gateway.hosts import rewrite_hosts
 from ..kit.gateway.policies import speaks_tls
 from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.patches import PatchBuilder, is_older, mesh_name, object_of
-from ..legacy import Facts, PatchSet, Recognition, RouteReading, Signs
+from ..legacy import Facts, PatchSet, Recognition, ReferenceChain, RouteReading, Signs
 from . import crd
 from . import ingress as ingresses
 from .backends import POD_ADDRESS, Routers, own_host, scheme_of, too_old

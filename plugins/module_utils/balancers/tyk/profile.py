@@ -53,7 +53,7 @@ class Tyk(Profile):
     def routes(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
     ) -> RouteReading:
-        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
+        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
             template = _template(snapshot, ingress)
             host = "" if keeps_host(template) else mesh_name(namespace_of(ingress), entry.service)
             group = f"Ingress-{namespace_of(ingress)}-{ingress['metadata']['name']}-{entry.host}-{entry.path}"

@@ -17,9 +17,8 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import joined_readings
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import Entry, class_of, entries, is_ignored, make_backend, pinned_strategy
-from ..kit.limited import Limited
 from ..kit.plain import read_ingresses
-from ..legacy import Facts, RouteReading, Signs
+from ..legacy import Facts, Limited, RouteReading, Signs
 
 INGRESS = "Ingress.voyager.appscode.com"
 
@@ -48,7 +47,7 @@ class Voyager(Limited):
         def ours(obj: Obj) -> bool:
             return (namespace_of(obj), f"voyager-{name_of(obj)}") == load_balancer.key
 
-        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
+        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
             return BackendHandling(settable=False, why_not_settable=self.why_not)
 
         def served(ingress: Obj) -> bool:

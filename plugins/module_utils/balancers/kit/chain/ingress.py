@@ -11,7 +11,8 @@ knows that address already.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from ....core.model import LoadBalancer, Route, replace
@@ -21,7 +22,6 @@ from ....kube.services import CLUSTER_DOMAIN
 from ....kube.snapshot import Snapshot
 from ...contract.chain import ChainRequest, GatewayTarget, LoadBalancerSide
 from ...contract.switches import FieldPatch, PatchSet
-from ...legacy import Chained
 from ..cloud.bodies import ingress
 from ..ingresses import entries, make_backend
 from ..patches import PatchBuilder
@@ -31,6 +31,14 @@ Names = Literal["never", "also", "rather"]
 ROUTES_IN = "meshlb.istio/routes-in"
 EXPORT_TO, NOBODY = "networking.istio.io/exportTo", "~"
 PORT_NAME = "gateway"
+
+
+Annotations = Callable[[ChainRequest], "dict[str, str]"]
+
+
+def no_annotations(request: ChainRequest) -> dict[str, str]:
+    """Nothing is needed for TLS to the gateway."""
+    return {}
 
 
 def alias_name(gateway: GatewayTarget) -> str:
@@ -112,32 +120,28 @@ def _names(snapshot: Snapshot, backend: Obj | None, route: Route) -> bool:
     return bool(service) and make_backend(snapshot, route.object.namespace, str(service.get("name", "")), reference) == route.backend
 
 
-class IngressChain(Chained):
-    """What load balancers that serve Ingresses have in common in chained mode; their files say what differs."""
+@dataclass(frozen=True)
+class IngressWay:
+    """How routes of Ingresses are redirected: what differs between load balancers.
 
-    switches_routes = True
-    begins_with = True
+    ``follows_names``: whether it follows Services of type ExternalName; only those do where it still reads Endpoints, which nobody makes of
+    slices. ``tls_annotations`` are for an Ingress, ``alias_annotations`` for the Service that represents the gateway, for TLS to it.
+    """
+
     follows_names: Names = "also"
-    """Whether it follows Services of type ExternalName: only those where it still reads Endpoints, which nobody makes of slices."""
+    tls_annotations: Annotations = no_annotations
+    alias_annotations: Annotations = no_annotations
 
-    def tls_annotations(self, request: ChainRequest) -> dict[str, str]:
-        """Annotations of an Ingress for TLS to the gateway."""
-        return {}
-
-    def alias_annotations(self, request: ChainRequest) -> dict[str, str]:
-        """Annotations of the Service that stands for the gateway."""
-        return {}
-
-    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
+    def front(self, request: ChainRequest) -> LoadBalancerSide:
+        """A new Ingress beside the gateway."""
         if request.gateway.tls and self.alias_annotations(request):
             return LoadBalancerSide(
                 refusal="TLS to the gateway is an annotation of the gateway's own Service here, which a new Ingress would share"
             )
         return new_ingress(request, self.tls_annotations(request))
 
-    def chain_switch(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
-    ) -> PatchSet:
+    def redirect(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest) -> PatchSet:
+        """Redirect the routes of one Ingress."""
         wanted = list(routes)
         found = redirected(snapshot, wanted, request, self.follows_names, self.alias_annotations(request))
         if found.refusal or not wanted:

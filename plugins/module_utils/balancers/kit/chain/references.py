@@ -10,16 +10,17 @@ stand outside of its rules.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Any
 
 from ....core.model import LoadBalancer, Route
 from ....kube.objects import Obj, dig, value_at
 from ....kube.snapshot import Snapshot
 from ...contract.chain import ChainRequest
+from ...contract.routes import RouteReader
 from ...contract.switches import FieldPatch, PatchSet
-from ...legacy import Profile
 from ..patches import object_of
-from .ingress import IngressChain, alias_bodies, alias_name
+from .ingress import IngressWay, alias_bodies, alias_name
 
 Path = tuple["str | int", ...]
 Find = Callable[[Obj], Iterator[tuple[Path, dict[str, Any]]]]
@@ -28,30 +29,35 @@ Find = Callable[[Obj], Iterator[tuple[Path, dict[str, Any]]]]
 References = Mapping[str, tuple[Find, str]]
 
 
-class ReferenceChain(IngressChain, Profile):
-    """A load balancer with kinds of its own whose objects name Services."""
+@dataclass(frozen=True)
+class ReferenceWay:
+    """How routes of Ingresses, HTTPRoutes and kinds of a load balancer's own are redirected.
 
-    references: ClassVar[References] = {}
-    """Per kind of its own, besides HTTPRoute: where its objects name Services, and by which key (the port is always ``port``)."""
+    ``readers`` read its routes. ``references``: per kind of its own, besides HTTPRoute, where its objects name Services, and by which
+    key (the port is always ``port``).
+    """
 
-    def chain_switch(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest
-    ) -> PatchSet:
+    readers: tuple[RouteReader, ...]
+    ingresses: IngressWay = IngressWay()
+    references: References = field(default_factory=dict)
+
+    def redirect(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest) -> PatchSet:
+        """Redirect the routes of one object."""
         wanted = list(routes)
         references = {"HTTPRoute": (in_backend_refs, "name"), **self.references}
         if not wanted or wanted[0].object.kind not in references:
-            return super().chain_switch(snapshot, load_balancer, wanted, request)
+            return self.ingresses.redirect(snapshot, load_balancer, wanted, request)
         find, name = references[wanted[0].object.kind]
         obj, ref = object_of(snapshot, wanted[0]), wanted[0].object
         if len(dig(obj, "spec", "parentRefs", default=[])) > 1:
             return PatchSet(refusal=f"{ref} is for several Gateways, and only one of them is to send to the gateway")
         places = list(find(obj))
-        led = self._led(snapshot, load_balancer, obj, dict.fromkeys(_rule_of(path) for path, dummy in places), wanted)
-        if led is None:
+        redirected = self._redirected(snapshot, load_balancer, obj, dict.fromkeys(_rule_of(path) for path, dummy in places), wanted)
+        if redirected is None:
             return PatchSet(refusal=f"a rule of {ref} is led to the gateway as a whole, and some of its routes stay with their backends")
         patches = []
         for path, reference in places:
-            if _rule_of(path) not in led:
+            if _rule_of(path) not in redirected:
                 continue
             if reference.get("namespace") not in (None, ref.namespace) or reference.get("kind") not in (None, "Service"):
                 return PatchSet(refusal=f"{ref} names something else than a Service of its namespace")
@@ -59,21 +65,25 @@ class ReferenceChain(IngressChain, Profile):
             patches.append(FieldPatch(obj, (*path, "port"), request.gateway.port))
         if not patches:
             return PatchSet(refusal=f"{ref} names no Service itself")
-        bodies = alias_bodies(ref.namespace, request, self.follows_names, self.alias_annotations(request))
-        return PatchSet(tuple(patches), bodies=bodies)
+        way = self.ingresses
+        return PatchSet(tuple(patches), bodies=alias_bodies(ref.namespace, request, way.follows_names, way.alias_annotations(request)))
 
-    def _led(
+    def _redirected(
         self, snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, rules: Iterable[Path], wanted: list[Route]
     ) -> set[Path] | None:
         """The rules of which all routes are wanted; ``None`` where of one only some are."""
         own, asked = frozenset({wanted[0].object}), _places(wanted)
-        if asked == _places(self.routes(snapshot, load_balancer, own).routes):
+
+        def places(view: Snapshot) -> set[tuple[object, ...]]:
+            return _places(route for reader in self.readers for route in reader.read(view, load_balancer, own).routes)
+
+        if asked == places(snapshot):
             return set(rules)
-        made = {rule: _places(self.routes(snapshot.overlay([_alone(obj, rule)]), load_balancer, own).routes) for rule in rules}
-        led = {rule for rule, found in made.items() if found and found <= asked}
-        reached = {place for rule in led for place in made[rule]}
-        in_part = any(rule not in led and not found.isdisjoint(asked) for rule, found in made.items())
-        return None if in_part or reached != asked else led
+        made = {rule: places(snapshot.overlay([_alone(obj, rule)])) for rule in rules}
+        whole = {rule for rule, found in made.items() if found and found <= asked}
+        reached = {place for rule in whole for place in made[rule]}
+        in_part = any(rule not in whole and not found.isdisjoint(asked) for rule, found in made.items())
+        return None if in_part or reached != asked else whole
 
 
 def _places(routes: Iterable[Route]) -> set[tuple[object, ...]]:

@@ -1,37 +1,39 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contract of a platform: a load balancer outside of the cluster, one class in a file of its own and one line in ``registry.py``.
+"""A platform: a load balancer outside of the cluster, whose traffic leaves from no workload.
 
-A :class:`Platform` is a profile whose traffic leaves from no workload, so finding it, reading its routes and
-chained mode ask it what they ask every load balancer. What a platform's file holds:
-
-- ``id``, ``title``; ``class_controllers`` and ``gateway_controllers`` where classes name it; ``signs_outside`` for all else that
-  tells of it (:class:`balancers.kit.cloud.signs.PlatformSigns`);
-- ``chain``: its facts as data (:class:`balancers.contract.chain.ChainFacts`), which the plan decides on and the documentation shows;
-- ``chain_options``: the keys of ``platform_options`` that it understands; ``chain_kinds``: kinds that it may create;
-- ``chain_front(request)``: the objects on its side and what the gateway's Service needs, a pure function;
-- ``health_check(target, request)``: what makes it check a Service's pods as asked. ``chain_front`` uses it for the gateway, the
-  standalone mode for an application;
-- ``certificate_options``: which of these give it a certificate, so that TLS ends at it;
-- where the defaults of :class:`balancers.contract.chained.Chained` do not hold: ``client_address``, ``ends_tls``, ``server_name``,
-  ``chain_preflight``.
-
-Objects that several platforms take alike are made by ``bodies.py``.
+A platform's folder holds its facts, its side of a chain and its health check; :func:`platform` puts a profile together from them, and
+``bodies.py`` makes the objects that several platforms take alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator
 
-from ....core.model import LoadBalancer, ObjectRef, Route, Scheme
+from ....core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, replace
 from ....kube import kinds
 from ....kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ....kube.snapshot import Snapshot
-from ...contract.chain import STATUS_PORT, STATUS_PORT_NAME, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServerName
-from ...contract.routes import joined_readings
-from ...legacy import Profile, RouteReading, Trace
+from ...contract.chain import (
+    STATUS_PORT,
+    STATUS_PORT_NAME,
+    ChainFacts,
+    ChainRequest,
+    ChainSide,
+    CheckTarget,
+    ClientAddress,
+    HealthCheck,
+    HealthChecker,
+    LoadBalancerSide,
+    ServerName,
+)
+from ...contract.facts import About
+from ...contract.instances import InstanceReader
+from ...contract.profile import Profile
+from ...contract.recognition import Recogniser
+from ...contract.routes import RouteReader, RouteReading, joined_readings
+from ..chain.answers import chain_side
 from ..gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..ingresses import Entry
 from ..plain import read_ingresses
@@ -39,73 +41,92 @@ from ..streams import fixed_route
 from .signs import PlatformSigns, owns_ingress, owns_service, traces
 
 NOT_IN_THE_CLUSTER = "its traffic leaves from outside the cluster, where no sidecar can be: use chained mode (an Istio gateway behind it)"
+WHY_NOT = "it is outside the mesh, so nothing that is set on it gives its connections the mesh's mutual TLS"
+SchemeOf = Callable[[Obj], Scheme]
 
 
-class Platform(Profile):
-    """One kind of load balancer outside of the cluster."""
+def usual_scheme(route: Obj) -> Scheme:
+    """How most platforms speak to the backends of one of their Ingresses or Services."""
+    return "tcp" if route.get("kind") == "Service" else "http"
 
-    placement: Literal["in_cluster", "node", "cloud", "external"] = "cloud"
-    outside = NOT_IN_THE_CLUSTER
-    why_not: str = "it is outside the mesh, so nothing that is set on it gives its connections the mesh's mutual TLS"
-    signs_outside: PlatformSigns = PlatformSigns()
-    kinds: tuple[str, ...] = KINDS
-    certificate_options: tuple[str, ...] = ()
-    """Keys of ``platform_options`` that give it a certificate, with any of which clients' TLS ends at it."""
 
-    def traces(self, snapshot: Snapshot) -> tuple[Trace, ...]:
-        return traces(snapshot, self.signs_outside)
+def platform(
+    about: About, signs: PlatformSigns, chain: ChainSide, health: HealthChecker, *, recogniser: Recogniser | None = None,
+    instance: InstanceReader | None = None, routes: RouteReader | None = None,
+) -> Profile:
+    """A platform's profile; what ``signs`` tell is added to its ``recogniser``."""
+    shown = replace(recogniser or Recogniser(), traces=lambda snapshot: traces(snapshot, signs))
+    reader = routes or platform_routes(signs, shown.gateway_classes)
+    return Profile(about, shown, instance or InstanceReader(), (reader,), chain=chain, health=health)
 
-    def routes(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
-    ) -> RouteReading:
-        def of_entry(ingress: Obj, entry: Entry) -> BackendHandling:
-            return self._treatment(self.scheme_of(snapshot, ingress))
 
-        def of_place(place: AttachPoint) -> BackendHandling:
-            return self._treatment("")
+def platform_routes(signs: PlatformSigns, gateway_classes: tuple[str, ...] = (), scheme_of: SchemeOf = usual_scheme) -> RouteReader:
+    """Ingresses and Services that are the platform's, and routes of its Gateways, none of which can be switched."""
+
+    def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+            return BackendHandling(scheme=scheme_of(ingress), settable=False, why_not_settable=WHY_NOT)
+
+        def of_point(point: AttachPoint) -> BackendHandling:
+            return BackendHandling(settable=False, why_not_settable=WHY_NOT)
 
         def served(ingress: Obj) -> bool:
-            return owns_ingress(snapshot, self.signs_outside, ingress, load_balancer.classes)
+            return owns_ingress(snapshot, signs, ingress, load_balancer.classes)
 
         plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
-        modern = read_gateway_routes(snapshot, load_balancer, self.gateway_controllers, of_place, only)
-        return joined_readings(plain, modern, RouteReading(tuple(self._of_services(snapshot, load_balancer, only))))
+        modern = read_gateway_routes(snapshot, load_balancer, gateway_classes, of_point, only)
+        return joined_readings(plain, modern, RouteReading(tuple(_of_services(snapshot, load_balancer, only, signs, scheme_of))))
 
-    def scheme_of(self, snapshot: Snapshot, route: Obj) -> Scheme:
-        """How it speaks to the backends of one of its Ingresses or Services: ``http``, ``tls`` or ``tcp``."""
-        return "tcp" if route.get("kind") == "Service" else "http"
+    return RouteReader(read, KINDS)
 
-    def _treatment(self, scheme: Scheme | Literal[""]) -> BackendHandling:
-        return BackendHandling(scheme=scheme or None, settable=False, why_not_settable=self.why_not)
 
-    def _of_services(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None
-    ) -> Iterator[Route]:
-        for service in snapshot.all(kinds.SERVICE):
-            ref = ref_of(service)
-            if (only is None or ref in only) and owns_service(snapshot, self.signs_outside, service):
-                for port in dig(service, "spec", "ports", default=[]):
-                    number = int(port.get("port", 0))
-                    target = (namespace_of(service), name_of(service), number)
-                    yield fixed_route(snapshot, load_balancer, ref, f"tcp:{number}", target, self.scheme_of(snapshot, service))
+def _of_services(
+    snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None, signs: PlatformSigns, scheme_of: SchemeOf
+) -> Iterator[Route]:
+    for service in snapshot.all(kinds.SERVICE):
+        ref = ref_of(service)
+        if (only is None or ref in only) and owns_service(snapshot, signs, service):
+            for port in dig(service, "spec", "ports", default=[]):
+                number = int(port.get("port", 0))
+                target = (namespace_of(service), name_of(service), number)
+                yield fixed_route(snapshot, load_balancer, ref, f"tcp:{number}", target, scheme_of(service))
 
-    def ends_tls(self, request: ChainRequest) -> bool:
-        if self.certificate_options:
-            return any(request.option(name) for name in self.certificate_options)
-        return super().ends_tls(request)
 
-    def server_name(self, request: ChainRequest) -> ServerName:
-        """The client's own name goes no further than the client's TLS."""
-        return "never" if self.chain.server_name == "client" and self.ends_tls(request) else super().server_name(request)
+def platform_chain(
+    title: str, facts: ChainFacts, front: Callable[[ChainRequest], LoadBalancerSide], *, certificates: tuple[str, ...] = (),
+    preflight: Callable[[Snapshot, ChainRequest], tuple[Finding, ...]] | None = None,
+    client_address: Callable[[ChainRequest], ClientAddress] | None = None, ends_tls: Callable[[ChainRequest], bool] | None = None,
+    server_name: Callable[[ChainRequest], ServerName] | None = None,
+) -> ChainSide:
+    """A platform's side of a chain.
 
-    def class_for(self, request: ChainRequest, default: str = "") -> str:
-        """The class that new objects name: the one that was asked for, else the first that was found, else the usual one."""
-        return str(request.option("class_name") or (request.classes[0] if request.classes else default))
+    ``certificates`` are the keys of ``platform_options`` that give it a certificate, with any of which clients' TLS ends at it. The
+    client's own server name then goes no further.
+    """
 
-    def health_of_gateway(self, request: ChainRequest) -> LoadBalancerSide:
-        """:meth:`health_check` for the gateway, at the port by which its Service answers checks."""
-        target = CheckTarget(request.gateway.namespace, request.gateway.service, status_check(request.gateway.status_port))
-        return self.health_check(target, request)
+    def ends(request: ChainRequest) -> bool:
+        if certificates:
+            return any(request.option(name) for name in certificates)
+        return facts.ends_tls == "always"
+
+    ending = ends_tls or ends
+
+    def name(request: ChainRequest) -> ServerName:
+        return "never" if facts.server_name == "client" and ending(request) else facts.server_name
+
+    return chain_side(
+        title, facts, front, preflight=preflight, client_address=client_address, ends_tls=ending, server_name=server_name or name
+    )
+
+
+def class_for(request: ChainRequest, default: str = "") -> str:
+    """The class that new objects name: the one that was asked for, else the first that was found, else the usual one."""
+    return str(request.option("class_name") or (request.classes[0] if request.classes else default))
+
+
+def gateway_check(request: ChainRequest) -> CheckTarget:
+    """What a platform is asked to check in chained mode: the gateway, at the port by which its Service answers checks."""
+    return CheckTarget(request.gateway.namespace, request.gateway.service, status_check(request.gateway.status_port))
 
 
 STATUS_UNDERSTANDS_PROXY = (("ENVOY_STATUS_PORT_ENABLE_PROXY_PROTOCOL", "true"),)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ....core.model import Backend, ObjectRef, Route
 from ....kube.objects import Obj, dig, kind_key, namespace_of
 from ....kube.snapshot import Snapshot
-from ...legacy import PatchSet
+from ...contract.switches import PatchSet
 from ..patches import PatchBuilder, mesh_name
 from .routes import host_set_by
 

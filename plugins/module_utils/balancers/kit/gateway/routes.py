@@ -10,13 +10,14 @@ Source: kubernetes-sigs/gateway-api, apis/v1 (the fields' own comments) and its 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ....core.findings import finding
 from ....core.model import Address, Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
+from ....kube import kinds
 from ....kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ....kube.snapshot import Snapshot
-from ...legacy import RouteReading
+from ...contract.routes import RouteReading
 from ..ingresses import is_ignored, make_backend, pinned_strategy
 from .attachment import (
     GATEWAY,
@@ -45,7 +46,7 @@ class AttachPoint:
     """One backend of one rule, as a Gateway meets it: what a vendor is asked about.
 
     ``host`` is what the route's own filters make of the Host, empty where they leave it alone. ``mirror``: it gets copies
-    of requests (RequestMirror) and answers nobody.
+    of requests (RequestMirror) and answers nobody. ``target`` is the Service itself, empty where there is none.
     """
 
     route: Obj
@@ -56,6 +57,7 @@ class AttachPoint:
     port: int
     host: str = ""
     mirror: bool = False
+    target: Obj = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ class _Reader:
                 cause=ObjectRef("v1", "Service", namespace, name),
             ))
             return None
-        return AttachPoint(self.obj, number, attachment.gateway, namespace, name, int(reference.get("port") or 0), host, mirror)
+        target = self.snapshot.get(kinds.SERVICE, namespace, name) or {}
+        return AttachPoint(self.obj, number, attachment.gateway, namespace, name, int(reference.get("port") or 0), host, mirror, target)
 
     def _route(
         self, attachment: Attachment, place: AttachPoint, rule: Obj, host: str, match: _Match, features: tuple[str, ...],

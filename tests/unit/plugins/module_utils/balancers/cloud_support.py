@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import ChainRequest, GatewayTarget, LoadBalancerSide
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.cloud.platform import Platform
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.legacy import Platform
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import dig
 

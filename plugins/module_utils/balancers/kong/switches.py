@@ -1,0 +1,58 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Kong can be told about its routes: Service routing per Service, and the Host that it sends per Ingress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...core.model import LoadBalancer, Route
+from ...kube.objects import annotations_of
+from ...kube.snapshot import Snapshot
+from ..contract.switches import PatchSet, Switches
+from ..kit.gateway.hosts import rewrite_hosts
+from ..kit.patches import PatchBuilder, Target, is_older, joined_patches, mesh_name, on_targets
+from ..kit.settings import settings_of
+from .routes import HOST_HEADER, PRESERVE_HOST, SERVICE_UPSTREAM
+from .settings import Settings
+
+
+def to_service(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+    """The annotation of each Service, unless the class's parameters say it for all."""
+    patches = PatchBuilder()
+    if not settings_of(load_balancer, Settings).class_wide:
+        for target in targets:
+            if target.service:
+                patches.annotate(target.service, SERVICE_UPSTREAM, "true")
+    return patches.switch()
+
+
+def own_hosts(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+    """The Host of Ingresses, and why that of some HTTPRoutes cannot be set."""
+    patches = PatchBuilder()
+    for target in targets:
+        if target.route.object.kind == "Ingress":
+            patches.annotate(target.object, PRESERVE_HOST, "false", lambda present, wanted: str(present).lower() == wanted)
+            _check_host_header(patches, target)
+        elif target.route.object.kind == "HTTPRoute" and is_older(settings_of(load_balancer, Settings).version, 3, 2, 0):
+            patches.refuse("URLRewrite hostname of an HTTPRoute came with 3.2 of the ingress controller")
+    return patches.switch()
+
+
+def host(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+    """The Service's name as Host: by an annotation of the Ingress, or by the standard's own filter."""
+    asked = list(routes)
+    standard = [route for route in asked if route.object.kind not in ("Ingress", "TCPIngress")]
+    return joined_patches(on_targets(own_hosts)(snapshot, load_balancer, asked), rewrite_hosts(snapshot, standard))
+
+
+def _check_host_header(patches: PatchBuilder, target: Target) -> None:
+    """The Service may say which Host is sent where the client's is not kept; then it must be the Service's own name."""
+    present = annotations_of(target.service).get(HOST_HEADER, "")
+    name = mesh_name(target.route.backend.namespace, target.route.backend.service)
+    if present and present.partition(":")[0] not in (name, name.removesuffix(".svc.cluster.local"), name.removesuffix(".cluster.local")):
+        patches.value_conflict(target.service, HOST_HEADER, present, name)
+
+
+SWITCHES = Switches(to_service=on_targets(to_service), host=host)
