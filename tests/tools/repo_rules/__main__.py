@@ -16,7 +16,6 @@ from .model import Problem, Repository
 RULES: tuple[Callable[[Repository], Iterable[Problem]], ...] = (
     python.size,
     python.exits,
-    python.purity,
     python.vendor_names,
     text.licences,
     text.machine_places,

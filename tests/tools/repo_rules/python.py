@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules for Python files: their size, what is pure, and who may name a load balancer."""
+"""Rules for Python files: their size, who may end a module, and who may name a load balancer."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ from .model import Problem, Repository
 
 MAX_LINES = 500
 MODULE_UTILS = "plugins/module_utils/"
-# Decisions are pure: they can be tested without a cluster and without Ansible.
-PURE = tuple(f"{MODULE_UTILS}{layer}/*.py" for layer in ("core", "istio", "balancers", "detect", "plan"))
-IMPURE_PACKAGES = frozenset({"ansible", "kubernetes", "requests", "socket", "urllib3"})
-IMPURE_COLLECTION = "ansible_collections.kubernetes"
 BALANCERS = f"{MODULE_UTILS}balancers/"
 # Folders below balancers/ that belong to all of them.
 SHARED = frozenset({"contract", "kit", "unknown", "custom"})
@@ -45,24 +41,6 @@ def exits(repository: Repository) -> Iterator[Problem]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr in ("exit_json", "fail_json"):
                 yield Problem(name, node.lineno, f"{node.attr} belongs into plugins/modules")
-
-
-def imported_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Every absolute import of a file, wherever in the file it stands."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.lineno, node.module
-
-
-def purity(repository: Repository) -> Iterator[Problem]:
-    """A pure layer imports no Ansible, no client for Kubernetes, and nothing that reaches the network."""
-    for name in repository.matching(*PURE):
-        tree = repository.tree(name)
-        for line, module in imported_names(tree) if tree else ():
-            if module.split(".")[0] in IMPURE_PACKAGES or module.startswith(IMPURE_COLLECTION):
-                yield Problem(name, line, f"imports {module}: this file is pure")
 
 
 def _document_strings(tree: ast.Module) -> set[int]:

@@ -38,6 +38,9 @@ run_mypy() {
     MYPYPATH=lab mypy --cache-dir "$MESHLB_CACHE/mypy/lab" -p meshlab
 }
 
+# The linter finds the collection under the name that Python imports it by.
+run_import_linter() { PYTHONPATH=$tree lint-imports --no-cache --no-logo pyproject.toml; }
+
 # ansible-lint is told to stay off the network and finds its collections in the tree.
 run_ansible_lint() { ANSIBLE_HOME=$MESHLB_CACHE/ansible NO_COLOR=1 ansible-lint --offline --profile production --strict; }
 
@@ -51,6 +54,7 @@ run_docs_lint() {
 
 check "ruff" ruff check --no-fix .
 check "mypy" run_mypy
+check "imports" run_import_linter
 check "ansible-lint" run_ansible_lint
 check "yamllint" yamllint --strict .
 check "shellcheck" run_shellcheck
