@@ -5,7 +5,7 @@ SHELL := /bin/bash
 STAGES := deps lint sanity unit build molecule
 RUN := bash tests/tools/run-stages
 
-.PHONY: help test $(STAGES) vendors clouds chained format docs measured changelog lock demo clean
+.PHONY: help test $(STAGES) vendors clouds chained format docs structure measured changelog lock demo clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z]+):.*  ## (.*)/  \1\t\2/p' Makefile | expand -t 16
@@ -45,6 +45,9 @@ format: deps  ## mends what the Python linter can mend itself
 
 docs: deps  ## writes the pages that are generated from the code
 	@. tests/tools/env.sh && python -m tests.tools.generate_docs
+
+structure: deps  ## measures the structure of the code, for before and after a reorganisation
+	@. tests/tools/env.sh && python -m tests.tools.structure
 
 measured: deps  ## writes the table of predictions and measurements from a run on the lab
 	@bash tests/scenarios.sh measured
