@@ -18,32 +18,32 @@ from tests.tools.stage_collection import ROOT
 from . import readings, searchable, sizes, walk
 from .source import Source, read_source
 
-START = "module_utils.runs.routing.run.params"
-"""The parameter whose way is measured, by its full name."""
+STARTS = tuple(f"module_utils.runs.{run}.run.params" for run in ("routing", "sidecar", "chained", "proof"))
+"""The parameters whose way is measured, by their full names."""
 CONTRACT = ("module_utils/balancers/contract/",)
 LONGEST = 10
 PER_PACKAGE = ("files", "lines", "functions", "plain", "searches", "with_self")
 Figures = dict[str, Any]
 
 
-def measure(root: Path, start: str, reader: str, contract: Sequence[str]) -> Figures:
+def measure(root: Path, starts: Sequence[str], reader: str, contract: Sequence[str]) -> Figures:
     """All figures, as JSON has them."""
     source = read_source(root)
-    function, dummy, parameter = start.rpartition(".")
-    trips = {name: walk.walk(source, function, parameter, made) for name, made in (("itself", False), ("made from it", True))}
     counted = readings.count_readings(root, reader)
     return {
         "packages": packages(source),
         "longest functions": [{"lines": lines, "function": name} for lines, name in sizes.longest_functions(source, LONGEST)],
         "contract": sizes.members(source, *contract),
         "readings": {"full": counted.full, "limited": counted.limited, "routes": counted.routes},
-        "way": {
-            name: {
-                "files": len(trip.files), "functions": len(trip.functions), "returns": trip.returns, "new returns": trip.new_returns,
-            }
-            for name, trip in trips.items()
-        },
+        "ways": {start: {"itself": way(source, start, False), "made from it": way(source, start, True)} for start in starts},
     }
+
+
+def way(source: Source, start: str, made: bool) -> dict[str, int]:
+    """How far the way of a parameter goes."""
+    function, dummy, parameter = start.rpartition(".")
+    trip = walk.walk(source, function, parameter, made)
+    return {"files": len(trip.files), "functions": len(trip.functions), "returns": trip.returns, "new returns": trip.new_returns}
 
 
 def packages(source: Source) -> dict[str, dict[str, int]]:
@@ -59,14 +59,15 @@ def packages(source: Source) -> dict[str, dict[str, int]]:
     return {name: {key: row[key] for key in PER_PACKAGE} for name, row in rows.items()}
 
 
-def report(figures: Figures, start: str) -> Iterator[str]:
+def report(figures: Figures) -> Iterator[str]:
     """The figures as tables."""
     yield "Functions with a parameter that is a Snapshot, that holds one under any name, or whose self does\n"
     heads: tuple[str, ...] = ("files", "lines", "functions", "a Snapshot", "holds one", "or self")
     yield from table(heads, {name: list(row.values()) for name, row in figures["packages"].items()})
-    yield f"\nWay of {start}: the parameter or what holds it, and what is made from it\n"
+    yield "\nWays of parameters, passed on whole or inside what holds them, and with all that is made from them\n"
     heads = ("files", "functions", "returns", "to new functions")
-    yield from table(heads, {name: list(row.values()) for name, row in figures["way"].items()})
+    ways = {f"{start}, {name}": list(row.values()) for start, rows in figures["ways"].items() for name, row in rows.items()}
+    yield from table(heads, ways)
     yield "\nReadings of routes in one run of service_routing\n"
     yield from table(("full", "limited", "routes"), {readings.MANIFESTS.name: list(figures["readings"].values())})
     yield "\nMembers per class of the contract, and with those inherited\n"
@@ -87,12 +88,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.tools.structure", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--root", type=Path, default=ROOT, help="another checkout")
-    parser.add_argument("--start", default=START, help="the parameter whose way is measured (default: %(default)s)")
+    parser.add_argument("--start", nargs="+", default=STARTS, help="parameters whose way is measured, as MODULE.FUNCTION.PARAMETER")
     parser.add_argument("--reader", default=readings.READER, help="the function that reads routes (default: %(default)s)")
     parser.add_argument("--contract", nargs="+", default=CONTRACT, help="files or folders whose classes are the contract")
     given = parser.parse_args()
     figures = measure(given.root.resolve(), given.start, given.reader, given.contract)
-    text = json.dumps(figures, indent=2) if given.json else "\n".join(report(figures, given.start))
+    text = json.dumps(figures, indent=2) if given.json else "\n".join(report(figures))
     sys.stdout.write(f"{text}\n")
     return 0
 

@@ -96,23 +96,33 @@ class _Walker:
         self.made = made
         self.trip = Trip()
         self.returned: dict[tuple[str, frozenset[tuple[str, Held]]], Held] = {}
+        self.attributes: dict[tuple[str, str], str] = {}
 
     def enter(self, name: str, given: Mapping[str, Value]) -> Value:
-        """Follow a call; gives what it returns."""
+        """Follow a call; gives what it returns, and for ``__init__`` the object."""
         self.trip.calls.append((self.source.path_of(name), name))
         node = self.source.definitions[name]
         assert isinstance(node, Function)
         key = (name, frozenset((word, value.held) for word, value in given.items() if value.held))
         if key not in self.returned:
             self.returned[key] = NOTHING
-            scope = {item.arg: Value(kind=self.kind(self.source.module_of[name], item.annotation)) for item in parameters(node)}
-            for word, value in given.items():
-                scope[word] = Value(value.held, value.kind or scope[word].kind)
-            body = _Body(self, name, scope)
+            body = _Body(self, name, self._scope(name, node, given))
             body.run(node.body)
             # What only its heirs answer is taken for something that depends on all that they are given.
             self.returned[key] = self.mixed(given.values()) if _is_abstract(node) else body.returned
+            if node.name == "__init__":
+                self.returned[key] = body.scope[parameters(node)[0].arg].held
         return Value(self.returned[key], self.kind(self.source.module_of[name], node.returns))
+
+    def _scope(self, name: str, node: Function, given: Mapping[str, Value]) -> Scope:
+        """What is known of a function's parameters; of its first one, where it is a method, the class."""
+        owner = name.rpartition(".")[0]
+        scope = {item.arg: Value(kind=self.kind(self.source.module_of[name], item.annotation)) for item in parameters(node)}
+        if isinstance(self.source.definitions.get(owner), ast.ClassDef) and scope and not decorated(node, "staticmethod"):
+            scope[parameters(node)[0].arg] = Value(kind=owner)
+        for word, value in given.items():
+            scope[word] = Value(value.held, value.kind or scope[word].kind)
+        return scope
 
     def kind(self, module: str, typed: ast.expr | None) -> str:
         """The class that an annotation names, alone or beside ``None``; empty where it names none of this source."""
@@ -135,7 +145,7 @@ class _Walker:
         method = self.source.definitions.get(self.source.method(owner, name))
         if isinstance(method, Function) and decorated(method, "property", "cached_property"):
             return self.kind(self.source.module_of[owner], method.returns)
-        return ""
+        return self.attributes.get((owner, name), "")
 
     def holding(self, parts: Iterable[tuple[str, Value]]) -> Held:
         """What an object holds that is made of these parts, by their names in it."""
@@ -250,6 +260,7 @@ class _Body:
                 case ast.Starred(value=inner):
                     self._bind([inner], Value(self.walker.mixed([value])))
                 case ast.Attribute(value=ast.Name(id=name), attr=attribute):
+                    self.walker.attributes[(self.scope.get(name, UNKNOWN).kind, attribute)] = value.kind
                     self._add(name, self.walker.holding([(attribute, value)]))
                 case ast.Subscript(value=ast.Name(id=name)):
                     self._add(name, self.walker.mixed([value]))
@@ -331,7 +342,10 @@ class _Body:
         if isinstance(target, Function):
             given = _arguments(target, [*first, *plain], named)
             if _union(given.values()):
-                return self.walker.enter(name, given)
+                found = self.walker.enter(name, given)
+                if target.name == "__init__":
+                    self._add("self", found.held)
+                return found
             return Value(kind=self.walker.kind(self.source.module_of[name], target.returns))
         if self.walker.made and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
             # Something may have been put into the object whose method this is.
@@ -365,20 +379,8 @@ class _Body:
             parts = [*zip(self.walker.fields(owner), plain, strict=False), *named.items()]
             return Value(self.walker.holding(parts), owner)
         given = _arguments(node, [UNKNOWN, *plain], named)
-        if _union(given.values()):
-            self.walker.enter(method, given)
-        return Value(self.walker.holding(_kept(node, given)), owner)
-
-
-def _kept(node: Function, given: Mapping[str, Value]) -> list[tuple[str, Value]]:
-    """Attributes to which ``__init__`` assigns one of its parameters, or something with it inside."""
-    parts = []
-    for item in ast.walk(node):
-        if isinstance(item, (ast.Assign, ast.AnnAssign)) and item.value:
-            used = _either(given[name.id] for name in ast.walk(item.value) if isinstance(name, ast.Name) and name.id in given)
-            targets = item.targets if isinstance(item, ast.Assign) else [item.target]
-            parts += [(target.attr, used) for target in targets if isinstance(target, ast.Attribute)]
-    return parts
+        held = self.walker.enter(method, given).held if _union(given.values()) else NOTHING
+        return Value(held, owner)
 
 
 def _is_abstract(node: Function) -> bool:

@@ -249,6 +249,47 @@ def test_methods_are_found_by_what_is_annotated_and_made() -> None:
     assert (trip.returns, trip.new_returns) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    ("body", "files"),
+    [
+        ("Run(params).go()", ["a", "b", "c"]),
+        ("run = Run(params)\n    tool(run.params)", ["a", "b", "c"]),
+        ("run = Run(params)\n    tool(run.other)", ["a", "b"]),
+        ("Heir(params).go()", ["a", "b", "c"]),
+        ("Run(1).go()", ["a"]),
+    ],
+)
+def test_an_object_holds_what_it_is_made_with(body: str, files: list[str]) -> None:
+    made = source(
+        a=f"from .b import Run, Heir\nfrom .c import tool\ndef run(params):\n    {body}\n",
+        b="""
+        from .c import tool
+        class Run:
+            def __init__(self, params):
+                self.params, self.other = params, 1
+                self.fill()
+            def fill(self): ...
+            def go(self):
+                tool(self.params)
+        class Heir(Run):
+            def __init__(self, params):
+                super().__init__(params)
+        """,
+        c="def tool(one): ...\n",
+    )
+    assert [path.removesuffix(".py") for path in walk(made, "a.run", "params").files] == files
+
+
+def test_an_attribute_keeps_its_class() -> None:
+    made = source(
+        a="from .b import Run\ndef run(params):\n    Run(params)\n",
+        b="from .c import Session\nclass Run:\n    def __init__(self, params):\n        self.session = Session(params)\n"
+        "        self.session.close()\n",
+        c="class Session:\n    def __init__(self, params):\n        self.params = params\n    def close(self): ...\n",
+    )
+    assert walk(made, "a.run", "params").functions == ["a.run", "b.Run.__init__", "c.Session.__init__", "c.Session.close"]
+
+
 def test_a_way_has_to_begin_somewhere() -> None:
     with pytest.raises(ValueError, match=r"no function a\.run with a parameter gone"):
         walk(source(a="def run(params): ...\n"), "a.run", "gone")
@@ -287,6 +328,6 @@ def test_the_command_measures_this_checkout() -> None:
     found = json.loads(said)
     assert found["readings"]["full"] > 0
     assert found["readings"]["routes"] == 4
-    assert found["way"]["itself"]["files"] <= found["way"]["made from it"]["files"]
+    assert all(way["itself"]["files"] <= way["made from it"]["files"] for way in found["ways"].values())
     assert found["packages"]["module_utils/plan"]["searches"] > 0
-    assert any(line.startswith("module_utils/plan ") for line in command.report(found, command.START))
+    assert any(line.startswith("module_utils/plan ") for line in command.report(found))
