@@ -13,9 +13,9 @@ from ..balancers.kit.ingresses import class_of
 from ..balancers.kit.recognition import claims_class
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Mode, ObjectRef
-from ..istio.pods import by_namespace
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template
+from ..kube.pods import by_namespace
 from ..kube.selectors import selects
 from ..kube.services import cluster_ips
 from ..kube.snapshot import Snapshot

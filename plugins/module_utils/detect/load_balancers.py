@@ -20,9 +20,9 @@ from ..istio.mesh import config_map_namespaces as mesh_namespaces
 from ..istio.mesh import interception_defaults
 from ..istio.network import about_network
 from ..istio.network import config_map_namespaces as network_namespaces
-from ..istio.pods import workload_pods
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template, ref_of
+from ..kube.pods import workload_pods
 from ..kube.snapshot import Snapshot
 from .classes import about_unknown, owner_of, unserved_classes, without_workload, workload_behind
 from .outside import outside

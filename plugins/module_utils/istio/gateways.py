@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+from ..istio.endpoints import pods_selected
 from ..kube import kinds
 from ..kube.objects import Obj, annotations_of, containers_of, dig, namespace_of
 from ..kube.snapshot import Snapshot
 from .injection import PROXY_CONTAINER
-from .pods import pods_selected
 
 PART, CHAINED = "meshlb.istio/part", "chained_gateway"
 CHAINED_WHY = "it goes to an Istio gateway (chained mode), which speaks mutual TLS with the backend; chained_gateway says what holds there"

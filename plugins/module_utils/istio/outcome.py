@@ -12,26 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.model import LoadBalancer, Outcome, Route, replace
+from ..istio.endpoints import Endpoint, endpoints
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of
+from ..kube.pods import container_port
 from ..kube.selectors import selects
-from ..kube.services import (
-    NO_SELECTOR,
-    Endpoint,
-    cluster_ips,
-    endpoints,
-    find_port,
-    fqdn,
-    headless_by_port,
-    is_external_name,
-    is_headless,
-    target_port,
-)
+from ..kube.services import NO_SELECTOR, cluster_ips, find_port, fqdn, headless_by_port, is_external_name, is_headless, target_port
 from ..kube.snapshot import Snapshot
 from .gateways import CHAINED_WHY, leads_to_gateway
 from .hosts import Destination, has_http_listener, http_destination
 from .network import seen_address
-from .pods import container_port
 from .protocols import decided_by_address, port_protocol
 from .transport import destination_rule, received, rule_tls, to_endpoints
 from .visibility import Viewer, oldest, outbound_policy, sees

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.model import Outcome, Verdict
+from ..istio.endpoints import Endpoint
 from ..kube import kinds
 from ..kube.objects import Obj, dig, name_of, namespace_of
-from ..kube.services import Endpoint
 from ..kube.snapshot import Snapshot
 from .authentication import effective_mode, namespace_mode
 from .mesh import MESH_DEPENDS, read_mesh

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from ..kube import kinds
 from ..kube.objects import Obj, annotations_of, created_at, dig, name_of, namespace_of
+from ..kube.pods import by_namespace
 from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
 from .mesh import mesh_config, read_mesh
-from .pods import by_namespace
 
 EXPORT_TO = "networking.istio.io/exportTo"
 

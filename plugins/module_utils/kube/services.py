@@ -6,31 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-from ..istio.mesh import interception_defaults
-from ..istio.pods import PodView, container_port, pods_selected, view_of
-from . import kinds
 from .objects import Obj, dig, labels_of, name_of, namespace_of
-from .snapshot import Snapshot
 
 CLUSTER_DOMAIN = "cluster.local"
 NO_SELECTOR = ("", "")
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One address behind a Service port; ``pod`` is ``None`` where the address belongs to no known pod."""
-
-    ip: str
-    port: int
-    pod: PodView | None = None
-
-    @property
-    def key(self) -> tuple[str, str, int]:
-        """Identity: the pod where there is one (manifests have no addresses), else the address."""
-        return (self.pod.namespace, self.pod.name, self.port) if self.pod else ("", self.ip, self.port)
 
 
 def fqdn(service: Obj) -> str:
@@ -85,34 +65,6 @@ def slices_by_service(item: Obj) -> Iterator[tuple[str, str]]:
         yield (namespace_of(item), name)
 
 
-def pods_by_ip(pod: Obj) -> Iterator[str]:
-    """Index of Pods by address."""
-    for item in dig(pod, "status", "podIPs", default=[]) or [{"ip": dig(pod, "status", "podIP", default="")}]:
-        if item.get("ip") and dig(pod, "status", "phase") not in ("Succeeded", "Failed"):
-            yield str(item["ip"])
-
-
 def target_port(port: Obj) -> int | str:
     """Number or name of the port that pods listen on; the Service's own number where nothing is said."""
     return port.get("targetPort") or port.get("port") or 0
-
-
-def endpoints(snapshot: Snapshot, service: Obj, port: Obj) -> tuple[Endpoint, ...]:
-    """Endpoints of one Service port: by its selector, or by its EndpointSlices where it has none."""
-    selector = dig(service, "spec", "selector", default={})
-    if selector:
-        pods = pods_selected(snapshot, namespace_of(service), selector)
-        found = ((pod, container_port(pod.pod, target_port(port))) for pod in pods)
-        return tuple(Endpoint(pod.ip, number, pod) for pod, number in found if number)
-    return tuple(_sliced(snapshot, service, port))
-
-
-def _sliced(snapshot: Snapshot, service: Obj, port: Obj) -> Iterator[Endpoint]:
-    key = (namespace_of(service), name_of(service))
-    for item in snapshot.lookup(kinds.ENDPOINT_SLICE, slices_by_service, key):
-        numbers = [entry.get("port") for entry in item.get("ports") or [] if (entry.get("name") or "") == port.get("name", "")]
-        for entry in item.get("endpoints") or []:
-            for address in entry.get("addresses") or []:
-                pods: list[Any] = snapshot.lookup(kinds.POD, pods_by_ip, address)
-                pod = view_of(pods[0], interception_defaults(snapshot)) if pods else None
-                yield Endpoint(str(address), int((numbers or [0])[0] or 0), pod)

@@ -19,11 +19,12 @@ from ..core.findings import finding, value_conflict
 from ..core.model import ABSENT, Finding, LoadBalancer, RoutePlan, replace
 from ..detect.outside import able_to_more
 from ..istio.authentication import PERMISSIVE, by_namespace, oldest_first
+from ..istio.endpoints import endpoints
 from ..istio.outcome import predict
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, ref_of, value_at
 from ..kube.selectors import selects
-from ..kube.services import endpoints, find_port
+from ..kube.services import find_port
 from ..kube.snapshot import Snapshot
 from .routing import RoutingPlan
 from .strategies.base import Creation, Proposal, identity, metadata_for, object_name

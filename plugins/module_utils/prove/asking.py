@@ -11,8 +11,8 @@ from typing import Protocol, TypeVar
 
 from ..core.errors import Forbidden, MeshlbError
 from ..core.parallel import attempt_all
+from ..istio.endpoints import PodView
 from ..istio.injection import PROXY_CONTAINER
-from ..istio.pods import PodView
 from ..kube.objects import Obj, dig
 from .counters import Certificate, Reading, parse_certs, parse_clusters
 from .proxy import Proxy, parse_config_dump

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from ..istio.authentication import effective_mode
+from ..istio.endpoints import Endpoint, endpoints, view_of
 from ..istio.mesh import interception_defaults, read_mesh
-from ..istio.pods import view_of
 from ..kube import kinds
 from ..kube.objects import dig
-from ..kube.services import Endpoint, by_cluster_ip, endpoints, find_port, pods_by_ip
+from ..kube.pods import pods_by_ip
+from ..kube.services import by_cluster_ip, find_port
 from ..kube.snapshot import Snapshot
 from .servers import Readings, ServerSide, server_side
 from .targets import MOST_ADDRESSES, ready

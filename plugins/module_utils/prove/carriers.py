@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from ..core.errors import MeshlbError
 from ..core.model import LoadBalancer, Proof, Verdict
+from ..istio.endpoints import PodView, view_of
 from ..istio.mesh import interception_defaults
-from ..istio.pods import PodView, view_of, workload_pods
 from ..kube.objects import dig, kind_key
+from ..kube.pods import workload_pods
 from ..kube.snapshot import Snapshot
 from .asking import Asker, Key
 from .configuration import Evaluation, evaluate, judge_plain, others, proofs

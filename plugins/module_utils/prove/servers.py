@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..istio.pods import PodView
+from ..istio.endpoints import PodView
 from .listeners import HTTP_PROTOCOLS, ISTIO_PROTOCOLS, RAW, TLS, Connection, find_chain
 from .proxy import INBOUND_PORT, Proxy
 

@@ -9,10 +9,11 @@ import re
 from dataclasses import dataclass
 
 from ..core.model import Route
+from ..istio.endpoints import Endpoint, endpoints
 from ..istio.network import seen_address
 from ..kube import kinds
 from ..kube.objects import Obj, dig, name_of
-from ..kube.services import Endpoint, cluster_ips, endpoints, find_port, is_external_name
+from ..kube.services import cluster_ips, find_port, is_external_name
 from ..kube.snapshot import Snapshot
 from .trace import Dialed
 

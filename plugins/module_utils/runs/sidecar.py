@@ -23,10 +23,10 @@ from ..detect.load_balancers import config_map_namespaces, detect
 from ..istio.injection import has_proxy
 from ..istio.interception import interception_of
 from ..istio.mesh import interception_defaults
-from ..istio.pods import workload_pods
 from ..kube import kinds
 from ..kube.client.api import Api
 from ..kube.objects import Obj, dig, kind_key, name_of, pod_template, ref_of
+from ..kube.pods import workload_pods
 from ..kube.rollout import Rollout, is_ready, newest, not_ready, rollout, rolls_by_itself
 from ..kube.snapshot import Snapshot
 from ..plan.sidecar import desired_fields, target_of, workload_of

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from ..core.errors import MeshlbError, NotFound
 from ..core.model import ObjectRef
-from ..istio.pods import workload_pods
 from ..kube import kinds
 from ..kube.kinds import POD
 from ..kube.objects import Obj, dig, labels_of, name_of, pod_template
+from ..kube.pods import workload_pods
 from ..kube.rollout import not_ready, rollout
 from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot

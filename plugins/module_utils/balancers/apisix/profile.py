@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...core.model import LoadBalancer, ObjectRef, Route
-from ...istio.pods import by_namespace
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of
+from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
 from ..contract.facts import Proof
 from ..contract.routes import joined_readings

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from ...core.findings import finding
 from ...core.model import Finding
 from ...istio.injection import sidecar_state
-from ...istio.pods import workload_pods
 from ...kube import kinds
 from ...kube.objects import Obj, containers_of, dig, namespace_of, pod_template, ref_of
+from ...kube.pods import workload_pods
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServerName, ServiceNeeds
 from ..kit.cloud.bodies import metadata

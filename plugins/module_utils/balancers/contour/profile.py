@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 
 from ...core.interception import EXCLUDE_OUTBOUND_PORTS
 from ...core.model import LoadBalancer, ObjectRef, Route
-from ...istio.pods import by_namespace
 from ...kube import kinds
 from ...kube.objects import Obj, argument, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
+from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest
 from ..contract.facts import Proof

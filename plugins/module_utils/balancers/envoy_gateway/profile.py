@@ -17,9 +17,9 @@ from typing import Any
 
 from ...core.interception import EXCLUDE_OUTBOUND_PORTS
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route, replace
-from ...istio.pods import by_namespace
 from ...kube import kinds
 from ...kube.objects import Obj, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
+from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, LoadBalancerSide, ServerName
 from ..contract.facts import Proof

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from ...core.model import Backend, Outcome
+from ...istio.endpoints import endpoints
 from ...istio.transport import to_endpoints
 from ...istio.visibility import Viewer, sees
 from ...kube import kinds
 from ...kube.objects import labels_of, namespace_of, pod_template
-from ...kube.services import endpoints, find_port, fqdn, is_headless
+from ...kube.services import find_port, fqdn, is_headless
 from ...kube.snapshot import Snapshot
 from .target import GatewayState
 

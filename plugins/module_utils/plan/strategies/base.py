@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from ...balancers.contract.profile import Registry
 from ...balancers.contract.switches import FieldPatch, PatchSet, RouteSwitch
 from ...core.model import Finding, LoadBalancer, Route
+from ...istio.endpoints import Endpoint, endpoints
 from ...kube import kinds
 from ...kube.objects import Obj, kind_key
-from ...kube.services import Endpoint, endpoints, find_port
+from ...kube.services import find_port
 from ...kube.snapshot import Snapshot
 from ..units import switches
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 
 from ...core.model import Route
 from ...istio.authentication import effective_mode
+from ...istio.endpoints import Endpoint
 from ...istio.hosts import claims_host
 from ...istio.mesh import read_mesh
 from ...istio.outcome import viewer_of
 from ...kube.objects import Obj, ref_of
-from ...kube.services import Endpoint
 from .base import Context, Creation, Proposal, Strategy, metadata_for, object_name
 
 MESH_POLICY = "mesh_policy"

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.endpoints import pods_selected
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.injection import has_proxy, predicts_injection
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.mesh import read_mesh
-from ansible_collections.meshlb.istio.plugins.module_utils.istio.pods import container_port, pods_selected
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.pods import container_port
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
 
 from tests.unit.plugins.module_utils.support.cluster import (

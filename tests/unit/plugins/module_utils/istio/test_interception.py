@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.interception import Interception
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.endpoints import pods_selected, view_of
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.interception import interception_of, mesh_defaults
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.mesh import interception_defaults
-from ansible_collections.meshlb.istio.plugins.module_utils.istio.pods import pods_selected, view_of
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.support.cluster import (

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.interception import Interception
-from ansible_collections.meshlb.istio.plugins.module_utils.istio.pods import view_of
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.endpoints import view_of
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.configuration import evaluate
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.counters import parse_certs, parse_clusters
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.proxy import Proxy, parse_config_dump

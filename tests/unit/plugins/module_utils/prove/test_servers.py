@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.interception import Interception
-from ansible_collections.meshlb.istio.plugins.module_utils.istio.pods import PodView, view_of
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.endpoints import PodView, view_of
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.proxy import Proxy
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.servers import Readings, server_side
 

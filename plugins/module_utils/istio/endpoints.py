@@ -1,24 +1,26 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which pods stand behind a Service or a workload, live or predicted from pod templates."""
+"""What is behind a Service port: addresses, and pods with their sidecars, live or predicted from pod templates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..core.interception import Interception
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template
-from ..kube.selectors import object_selector, selects
+from ..kube.pods import by_label, by_namespace, container_port, pods_by_ip
+from ..kube.selectors import selects
+from ..kube.services import slices_by_service, target_port
 from ..kube.snapshot import Snapshot
 from .injection import TLS_MODE, has_proxy, predicts_injection
 from .interception import interception_of
 from .mesh import interception_defaults
 
 _DEPENDS = (kinds.POD, *kinds.WORKLOADS, kinds.NAMESPACE)
-_GONE_PHASES = frozenset({"Succeeded", "Failed"})
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,18 @@ class PodView:
         return f"spiffe://{trust_domain}/ns/{self.namespace}/sa/{self.service_account}"
 
 
-def by_label(pod: Obj) -> Iterator[tuple[str, str, str]]:
-    """Index of Pods by namespace and single label."""
-    if dig(pod, "status", "phase") not in _GONE_PHASES:
-        for key, value in labels_of(pod).items():
-            yield (namespace_of(pod), key, value)
+@dataclass(frozen=True)
+class Endpoint:
+    """One address behind a Service port; ``pod`` is ``None`` where the address belongs to no known pod."""
 
+    ip: str
+    port: int
+    pod: PodView | None = None
 
-def by_namespace(obj: Obj) -> tuple[str, ...]:
-    """Index of namespaced objects by namespace."""
-    return (namespace_of(obj),)
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Identity: the pod where there is one (manifests have no addresses), else the address."""
+        return (self.pod.namespace, self.pod.name, self.port) if self.pod else ("", self.ip, self.port)
 
 
 def pods_selected(snapshot: Snapshot, namespace: str, selector: dict[str, str]) -> tuple[PodView, ...]:
@@ -100,26 +104,22 @@ def _predicted(snapshot: Snapshot, workload: Obj, defaults: Interception) -> Pod
     )
 
 
-def workload_pods(snapshot: Snapshot, workload: Obj) -> list[Obj]:
-    """Running pods of a workload, told by its selector and, where pods carry one, by their owner's name."""
-    selector = object_selector(dig(workload, "spec", "selector"))
-    name = name_of(workload)
-    found = []
-    for pod in snapshot.lookup(kinds.POD, by_namespace, namespace_of(workload)):
-        if dig(pod, "status", "phase") in _GONE_PHASES or not selector.matches(labels_of(pod)):
-            continue
-        owner = next((item for item in dig(pod, "metadata", "ownerReferences", default=[]) if item.get("controller")), None)
-        if owner is None or owner.get("name") == name or str(owner.get("name", "")).rpartition("-")[0] == name:
-            found.append(pod)
-    return found
+def endpoints(snapshot: Snapshot, service: Obj, port: Obj) -> tuple[Endpoint, ...]:
+    """Endpoints of one Service port: by its selector, or by its EndpointSlices where it has none."""
+    selector = dig(service, "spec", "selector", default={})
+    if selector:
+        pods = pods_selected(snapshot, namespace_of(service), selector)
+        found = ((pod, container_port(pod.pod, target_port(port))) for pod in pods)
+        return tuple(Endpoint(pod.ip, number, pod) for pod, number in found if number)
+    return tuple(_sliced(snapshot, service, port))
 
 
-def container_port(pod: Obj, target: int | str) -> int:
-    """The number of a target port in a pod; 0 where a name is not one of its containers' ports."""
-    if isinstance(target, int) or str(target).isdigit():
-        return int(target)
-    for container in dig(pod, "spec", "containers", default=[]):
-        for port in container.get("ports") or []:
-            if port.get("name") == target:
-                return int(port.get("containerPort", 0))
-    return 0
+def _sliced(snapshot: Snapshot, service: Obj, port: Obj) -> Iterator[Endpoint]:
+    key = (namespace_of(service), name_of(service))
+    for item in snapshot.lookup(kinds.ENDPOINT_SLICE, slices_by_service, key):
+        numbers = [entry.get("port") for entry in item.get("ports") or [] if (entry.get("name") or "") == port.get("name", "")]
+        for entry in item.get("endpoints") or []:
+            for address in entry.get("addresses") or []:
+                pods: list[Any] = snapshot.lookup(kinds.POD, pods_by_ip, address)
+                pod = view_of(pods[0], interception_defaults(snapshot)) if pods else None
+                yield Endpoint(str(address), int((numbers or [0])[0] or 0), pod)
