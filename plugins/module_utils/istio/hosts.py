@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from ..kube import kinds
 from ..kube.objects import Obj, dig, name_of, namespace_of
 from ..kube.services import by_cluster_ip, find_port, fqdn, is_headless
-from ..kube.snapshot import Snapshot
 from .protocols import declared_protocol, is_http, port_protocol
-from .visibility import Viewer, host_matches, oldest, sees, short_name
+from .visibility import Visibility, host_matches, oldest, short_name
 
 
 @dataclass(frozen=True)
@@ -58,65 +57,118 @@ def entry_http_ports(entry: Obj) -> Iterator[int]:
             yield number
 
 
-def has_http_listener(snapshot: Snapshot, viewer: Viewer, port: int) -> bool:
-    """Whether the viewer's sidecar has the shared HTTP listener 0.0.0.0:port."""
-    services = snapshot.each(kinds.SERVICE, http_ports, port)
-    if any(sees(snapshot, viewer, item, [fqdn(item)]) for item in services):
-        return True
-    entries = snapshot.each(kinds.SERVICE_ENTRY, entry_http_ports, port)
-    return any(sees(snapshot, viewer, item, list(entry_hosts(item))) for item in entries)
+class HostTable:
+    """Where the HTTP listeners of one viewer's sidecar send requests."""
 
+    def __init__(self, visibility: Visibility) -> None:
+        self.visibility = visibility
+        self.snapshot = visibility.snapshot
 
-def http_destination(snapshot: Snapshot, viewer: Viewer, port: int, host: str, path: str) -> Destination:
-    """Where a request with this Host goes on the shared HTTP listener of ``port``."""
-    name = host.partition(":")[0].lower()
-    registered = registered_host(snapshot, viewer, port, name)
-    for pattern in _patterns(registered.host or name):
-        virtual = _virtual_service(snapshot, viewer, pattern)
-        if virtual is not None and (registered.kind != "none" or _is_added(snapshot, viewer, virtual, port)):
-            return _routed(snapshot, viewer, virtual, port, path, registered)
-    return registered
+    def has_http_listener(self, port: int) -> bool:
+        """Whether the viewer's sidecar has the shared HTTP listener 0.0.0.0:port."""
+        services = self.snapshot.each(kinds.SERVICE, http_ports, port)
+        if any(self.visibility.sees(item, [fqdn(item)]) for item in services):
+            return True
+        entries = self.snapshot.each(kinds.SERVICE_ENTRY, entry_http_ports, port)
+        return any(self.visibility.sees(item, list(entry_hosts(item))) for item in entries)
 
+    def http_destination(self, port: int, host: str, path: str) -> Destination:
+        """Where a request with this Host goes on the shared HTTP listener of ``port``."""
+        name = host.partition(":")[0].lower()
+        registered = self.registered_host(port, name)
+        for pattern in _patterns(registered.host or name):
+            virtual = self._virtual_service(pattern)
+            if virtual is not None and (registered.kind != "none" or self._is_added(virtual, port)):
+                return self._routed(virtual, port, path, registered)
+        return registered
 
-def _is_added(snapshot: Snapshot, viewer: Viewer, virtual: Obj, port: int) -> bool:
-    """Whether hosts of a VirtualService that no registry knows are on a port: on 80, and where it has one that is known."""
-    return port == 80 or any(registered_host(snapshot, viewer, port, item).kind != "none" for item in virtual_hosts(virtual))
+    def _is_added(self, virtual: Obj, port: int) -> bool:
+        """Whether hosts of a VirtualService that no registry knows are on a port: on 80, and where it has one that is known."""
+        return port == 80 or any(self.registered_host(port, item).kind != "none" for item in virtual_hosts(virtual))
 
+    def registered_host(self, port: int, name: str) -> Destination:
+        """The Service or ServiceEntry that owns a Host on a port."""
+        service = self._service_named(name)
+        if service is not None:
+            entry = find_port(service, port)
+            if entry is not None and is_http(port_protocol(entry)) and self.visibility.sees(service, [fqdn(service)]):
+                return Destination("service", service, port, fqdn(service))
+        for pattern in _patterns(name):
+            for item in oldest(self.snapshot.lookup(kinds.SERVICE_ENTRY, entry_hosts, pattern)):
+                if port in set(entry_http_ports(item)) and self.visibility.sees(item, [pattern]):
+                    return Destination("entry", item, port, pattern)
+        return Destination("none")
 
-def registered_host(snapshot: Snapshot, viewer: Viewer, port: int, name: str) -> Destination:
-    """The Service or ServiceEntry that owns a Host on a port."""
-    service = _service_named(snapshot, viewer, name)
-    if service is not None:
-        entry = find_port(service, port)
-        if entry is not None and is_http(port_protocol(entry)) and sees(snapshot, viewer, service, [fqdn(service)]):
-            return Destination("service", service, port, fqdn(service))
-    for pattern in _patterns(name):
-        for item in oldest(snapshot.lookup(kinds.SERVICE_ENTRY, entry_hosts, pattern)):
-            if port in set(entry_http_ports(item)) and sees(snapshot, viewer, item, [pattern]):
-                return Destination("entry", item, port, pattern)
-    return Destination("none")
+    def _service_named(self, name: str) -> Obj | None:
+        by_address = self.snapshot.lookup(kinds.SERVICE, by_cluster_ip, name)
+        if by_address:
+            return by_address[0]
+        if "." not in name:
+            return self.snapshot.get(kinds.SERVICE, self.visibility.viewer.namespace, name)
+        found = self.service_by_host(name)
+        if found is None and name.count(".") >= 4:
+            # A headless Service also owns the names of its pods (pod.service.namespace.svc).
+            found = self.service_by_host(name.partition(".")[2])
+            return found if found is not None and is_headless(found) else None
+        return found
 
+    def _virtual_service(self, pattern: str) -> Obj | None:
+        found = [
+            item for item in self.snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, pattern) if self.visibility.sees(item, [pattern])
+        ]
+        return oldest(found)[0] if found else None
 
-def service_by_host(snapshot: Snapshot, host: str) -> Obj | None:
-    """The Service of a full or shortened mesh name (``svc.ns``, ``svc.ns.svc``, the full name)."""
-    labels = host.split(".")
-    if len(labels) == 2 or (len(labels) > 2 and labels[2] == "svc" and host.endswith((".svc", ".svc.cluster.local"))):
-        return snapshot.get(kinds.SERVICE, labels[1], labels[0])
-    return None
+    def _routed(self, virtual: Obj, port: int, path: str, registered: Destination) -> Destination:
+        label = f"VirtualService {namespace_of(virtual)}/{name_of(virtual)}"
+        for rule in dig(virtual, "spec", "http", default=[]):
+            decided = _rule_matches(rule, port, path)
+            if decided is None:
+                return Destination("unclear", why=f"{label} routes by more than the path")
+            if decided:
+                return self._rule_destination(virtual, rule, port, label)
+        return registered if registered.kind == "none" else Destination("unclear", why=f"{label} has no rule for path {path or '/'}")
 
+    def _rule_destination(self, virtual: Obj, rule: Obj, port: int, label: str) -> Destination:
+        targets = {
+            (
+                short_name(str(dig(item, "destination", "host", default="")), namespace_of(virtual)),
+                int(dig(item, "destination", "port", "number", default=0)),
+            )
+            for item in rule.get("route") or []
+        }
+        if len(targets) != 1:
+            return Destination("unclear", why=f"{label} splits or redirects this path")
+        host, number = targets.pop()
+        service = self.service_by_host(host)
+        if service is None:
+            return Destination("unclear", why=f"{label} sends this path to {host}, which is no Service")
+        ports = dig(service, "spec", "ports", default=[])
+        number = number or (int(ports[0].get("port", 0)) if len(ports) == 1 else port)
+        if not self.visibility.sees(service, [fqdn(service)]):
+            return Destination("unclear", why=f"{label} sends this path to {host}, which the load balancer's namespace cannot see")
+        return Destination("service", service, number, fqdn(service), label)
 
-def _service_named(snapshot: Snapshot, viewer: Viewer, name: str) -> Obj | None:
-    by_address = snapshot.lookup(kinds.SERVICE, by_cluster_ip, name)
-    if by_address:
-        return by_address[0]
-    if "." not in name:
-        return snapshot.get(kinds.SERVICE, viewer.namespace, name)
-    found = service_by_host(snapshot, name)
-    if found is None and name.count(".") >= 4:
-        # A headless Service also owns the names of its pods (pod.service.namespace.svc).
-        found = service_by_host(snapshot, name.partition(".")[2])
-        return found if found is not None and is_headless(found) else None
-    return found
+    def claims_host(self, host: str) -> Obj | None:
+        """A VirtualService or ServiceEntry that already stands for a public host in the viewer's mesh, ours left out."""
+        wanted = [item for item in _patterns(host) if item == host or host_matches(item, host)]
+        for pattern in wanted:
+            if pattern == "*":
+                continue
+            found = [
+                *self.snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, pattern),
+                *self.snapshot.lookup(kinds.SERVICE_ENTRY, entry_hosts, pattern),
+            ]
+            for item in oldest(found):
+                if self.visibility.sees(item, [pattern]):
+                    return item
+        return None
+
+    def service_by_host(self, host: str) -> Obj | None:
+        """The Service of a full or shortened mesh name (``svc.ns``, ``svc.ns.svc``, the full name)."""
+        labels = host.split(".")
+        if len(labels) == 2 or (len(labels) > 2 and labels[2] == "svc" and host.endswith((".svc", ".svc.cluster.local"))):
+            return self.snapshot.get(kinds.SERVICE, labels[1], labels[0])
+        return None
 
 
 def _patterns(name: str) -> Iterator[str]:
@@ -127,26 +179,6 @@ def _patterns(name: str) -> Iterator[str]:
         rest = rest.partition(".")[2]
         yield f"*.{rest}"
     yield "*"
-
-
-def _virtual_service(snapshot: Snapshot, viewer: Viewer, pattern: str) -> Obj | None:
-    found = [
-        item for item in snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, pattern) if sees(snapshot, viewer, item, [pattern])
-    ]
-    return oldest(found)[0] if found else None
-
-
-def _routed(
-    snapshot: Snapshot, viewer: Viewer, virtual: Obj, port: int, path: str, registered: Destination
-) -> Destination:
-    label = f"VirtualService {namespace_of(virtual)}/{name_of(virtual)}"
-    for rule in dig(virtual, "spec", "http", default=[]):
-        decided = _rule_matches(rule, port, path)
-        if decided is None:
-            return Destination("unclear", why=f"{label} routes by more than the path")
-        if decided:
-            return _rule_destination(snapshot, viewer, virtual, rule, port, label)
-    return registered if registered.kind == "none" else Destination("unclear", why=f"{label} has no rule for path {path or '/'}")
 
 
 def _rule_matches(rule: Obj, port: int, path: str) -> bool | None:
@@ -167,42 +199,3 @@ def _rule_matches(rule: Obj, port: int, path: str) -> bool | None:
         if not uri or uri.get("exact") == wanted or ("prefix" in uri and wanted.startswith(str(uri["prefix"]))):
             return True
     return False
-
-
-def _rule_destination(
-    snapshot: Snapshot, viewer: Viewer, virtual: Obj, rule: Obj, port: int, label: str
-) -> Destination:
-    targets = {
-        (
-            short_name(str(dig(item, "destination", "host", default="")), namespace_of(virtual)),
-            int(dig(item, "destination", "port", "number", default=0)),
-        )
-        for item in rule.get("route") or []
-    }
-    if len(targets) != 1:
-        return Destination("unclear", why=f"{label} splits or redirects this path")
-    host, number = targets.pop()
-    service = service_by_host(snapshot, host)
-    if service is None:
-        return Destination("unclear", why=f"{label} sends this path to {host}, which is no Service")
-    ports = dig(service, "spec", "ports", default=[])
-    number = number or (int(ports[0].get("port", 0)) if len(ports) == 1 else port)
-    if not sees(snapshot, viewer, service, [fqdn(service)]):
-        return Destination("unclear", why=f"{label} sends this path to {host}, which the load balancer's namespace cannot see")
-    return Destination("service", service, number, fqdn(service), label)
-
-
-def claims_host(snapshot: Snapshot, viewer: Viewer, host: str) -> Obj | None:
-    """A VirtualService or ServiceEntry that already stands for a public host in the viewer's mesh, ours left out."""
-    wanted = [item for item in _patterns(host) if item == host or host_matches(item, host)]
-    for pattern in wanted:
-        if pattern == "*":
-            continue
-        found = [
-            *snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, pattern),
-            *snapshot.lookup(kinds.SERVICE_ENTRY, entry_hosts, pattern),
-        ]
-        for item in oldest(found):
-            if sees(snapshot, viewer, item, [pattern]):
-                return item
-    return None

@@ -21,6 +21,12 @@ from .mesh import mesh_config, read_mesh
 EXPORT_TO = "networking.istio.io/exportTo"
 
 
+_DEFAULT_EXPORTS = {
+    "Service": "defaultServiceExportTo", "ServiceEntry": "defaultServiceExportTo", "DestinationRule": "defaultDestinationRuleExportTo",
+}
+"""Settings of the mesh for kinds that say nothing of exportTo; all others follow the one of VirtualServices."""
+
+
 @dataclass(frozen=True)
 class Viewer:
     """Whose sidecar looks: the load balancer's pods, by namespace and labels."""
@@ -29,33 +35,50 @@ class Viewer:
     labels: tuple[tuple[str, str], ...] = ()
 
 
-def exported(snapshot: Snapshot, obj: Obj, viewer: Viewer) -> bool:
-    """Whether an object is exported to the viewer's namespace."""
-    home = namespace_of(obj)
-    if obj.get("kind") == "Service":
-        text = annotations_of(obj).get(EXPORT_TO, "")
-        scopes = [item.strip() for item in text.split(",") if item.strip()]
-        default = "defaultServiceExportTo"
-    else:
-        scopes = [str(item) for item in dig(obj, "spec", "exportTo", default=[])]
-        default = "defaultDestinationRuleExportTo" if obj.get("kind") == "DestinationRule" else "defaultVirtualServiceExportTo"
-        default = "defaultServiceExportTo" if obj.get("kind") == "ServiceEntry" else default
-    scopes = scopes or [str(item) for item in mesh_config(snapshot).get(default) or ["*"]]
-    return any(scope == "*" or (scope == "." and home == viewer.namespace) or scope == viewer.namespace for scope in scopes)
+class Visibility:
+    """What one viewer's sidecar is told about, in one snapshot."""
 
+    def __init__(self, snapshot: Snapshot, viewer: Viewer) -> None:
+        self.snapshot = snapshot
+        self.viewer = viewer
 
-def scope_of(snapshot: Snapshot, viewer: Viewer) -> Obj | None:
-    """The Sidecar resource that applies: by workload, else the namespace's, else the root namespace's."""
-    root = read_mesh(snapshot).root_namespace
-    own = sorted(snapshot.lookup(kinds.SIDECAR, by_namespace, viewer.namespace), key=created_at)
-    for item in own:
-        if selects(dig(item, "spec", "workloadSelector", "labels"), dict(viewer.labels)):
-            return item
-    shared = snapshot.lookup(kinds.SIDECAR, by_namespace, root) if root != viewer.namespace else []
-    for item in [*own, *sorted(shared, key=created_at)]:
-        if not dig(item, "spec", "workloadSelector", "labels"):
-            return item
-    return None
+    def exported(self, obj: Obj) -> bool:
+        """Whether an object is exported to the viewer's namespace."""
+        if obj.get("kind") == "Service":
+            text = annotations_of(obj).get(EXPORT_TO, "")
+            scopes = [item.strip() for item in text.split(",") if item.strip()]
+        else:
+            scopes = [str(item) for item in dig(obj, "spec", "exportTo", default=[])]
+        default = _DEFAULT_EXPORTS.get(str(obj.get("kind")), "defaultVirtualServiceExportTo")
+        scopes = scopes or [str(item) for item in mesh_config(self.snapshot).get(default) or ["*"]]
+        own = self.viewer.namespace
+        return any(scope == "*" or (scope == "." and namespace_of(obj) == own) or scope == own for scope in scopes)
+
+    def scope(self) -> Obj | None:
+        """The Sidecar resource that applies: by workload, else the namespace's, else the root namespace's."""
+        root = read_mesh(self.snapshot).root_namespace
+        own = sorted(self.snapshot.lookup(kinds.SIDECAR, by_namespace, self.viewer.namespace), key=created_at)
+        for item in own:
+            if selects(dig(item, "spec", "workloadSelector", "labels"), dict(self.viewer.labels)):
+                return item
+        shared = self.snapshot.lookup(kinds.SIDECAR, by_namespace, root) if root != self.viewer.namespace else []
+        for item in [*own, *sorted(shared, key=created_at)]:
+            if not dig(item, "spec", "workloadSelector", "labels"):
+                return item
+        return None
+
+    def sees(self, obj: Obj, hosts: list[str]) -> bool:
+        """Whether the viewer's sidecar knows an object that defines these hosts."""
+        return self.exported(obj) and in_scope(self.scope(), self.viewer, namespace_of(obj), hosts)
+
+    def outbound_policy(self) -> str:
+        """``ALLOW_ANY``, ``REGISTRY_ONLY`` or another mode, as it holds for the viewer."""
+        sidecar = self.scope()
+        own = dig(sidecar, "spec", "outboundTrafficPolicy", "mode") if sidecar else None
+        if sidecar and own is None and dig(sidecar, "spec", "outboundTrafficPolicy") is not None:
+            # An empty outboundTrafficPolicy is the enum's zero value, REGISTRY_ONLY.
+            return "REGISTRY_ONLY"
+        return str(own or read_mesh(self.snapshot).outbound_traffic_policy)
 
 
 def in_scope(sidecar: Obj | None, viewer: Viewer, home: str, hosts: list[str]) -> bool:
@@ -70,21 +93,6 @@ def in_scope(sidecar: Obj | None, viewer: Viewer, home: str, hosts: list[str]) -
             if wanted in ("*", home) and any(host_matches(pattern, host) for host in hosts):
                 return True
     return False
-
-
-def sees(snapshot: Snapshot, viewer: Viewer, obj: Obj, hosts: list[str]) -> bool:
-    """Whether the viewer's sidecar knows an object that defines these hosts."""
-    return exported(snapshot, obj, viewer) and in_scope(scope_of(snapshot, viewer), viewer, namespace_of(obj), hosts)
-
-
-def outbound_policy(snapshot: Snapshot, viewer: Viewer) -> str:
-    """``ALLOW_ANY``, ``REGISTRY_ONLY`` or another mode, as it holds for the viewer."""
-    sidecar = scope_of(snapshot, viewer)
-    own = dig(sidecar, "spec", "outboundTrafficPolicy", "mode") if sidecar else None
-    if sidecar and own is None and dig(sidecar, "spec", "outboundTrafficPolicy") is not None:
-        # An empty outboundTrafficPolicy is the enum's zero value, REGISTRY_ONLY.
-        return "REGISTRY_ONLY"
-    return str(own or read_mesh(snapshot).outbound_traffic_policy)
 
 
 def host_matches(pattern: str, host: str) -> bool:

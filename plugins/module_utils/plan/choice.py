@@ -11,8 +11,7 @@ from typing import Any
 
 from ..core.model import Finding, Outcome, Route, replace
 from ..istio.hosts import virtual_hosts
-from ..istio.outcome import viewer_of
-from ..istio.transport import destination_rule
+from ..istio.outcome import Outlook
 from ..kube import kinds
 from ..kube.objects import ref_of
 from ..kube.services import fqdn
@@ -185,10 +184,10 @@ def _has_mesh_policy(context: Context, route: Route) -> bool:
     service = context.service(route)
     if service is None:
         return False
-    host, viewer = fqdn(service), viewer_of(context.load_balancers[route.load_balancer])
+    host, outlook = fqdn(service), Outlook(context.snapshot, context.load_balancers[route.load_balancer])
     if context.snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, host):
         return True
-    rule = destination_rule(context.snapshot, viewer, host, route.backend.namespace)
+    rule = outlook.transport.destination_rule(host, route.backend.namespace)
     policy = (rule or {}).get("spec", {})
     return bool(policy.get("subsets") or set(policy.get("trafficPolicy") or {}) - {"tls"})
 

@@ -12,10 +12,9 @@ from ..core.findings import finding, route_details
 from ..core.model import Finding, LoadBalancer, ObjectRef, Outcome, Route
 from ..istio.gateways import leads_to_gateway
 from ..istio.network import undoes_service_routing
-from ..istio.outcome import viewer_of
+from ..istio.outcome import Outlook
 from ..istio.protocols import is_http
-from ..istio.transport import destination_rule, rule_tls
-from ..istio.visibility import sees
+from ..istio.transport import rule_tls
 from ..kube.objects import kind_key, ref_of
 from ..kube.services import find_port, fqdn, is_external_name
 from ..kube.snapshot import Snapshot
@@ -81,11 +80,12 @@ def _about_backend(context: Context, route: Route, where: str) -> Iterator[Findi
         shown = ", ".join(without[:3]) + (f" and {len(without) - 3} more" if len(without) > 3 else "")
         message = f"{where}: no sidecar in {len(without)} of {len(found)} pods ({shown})"
         yield finding("MLB207", message, route.object, details={**details, "without_sidecar": len(without), "pods": len(found)})
-    service, viewer = context.service(route) or {}, viewer_of(context.load_balancers[route.load_balancer])
-    if not sees(context.snapshot, viewer, service, [fqdn(service)]):
-        message = f"{where}: namespace {viewer.namespace} is not told about this Service"
-        yield finding("MLB212", message, route.object, details={**details, "namespace": viewer.namespace})
-    rule = destination_rule(context.snapshot, viewer, fqdn(service), route.backend.namespace)
+    service, outlook = context.service(route) or {}, Outlook(context.snapshot, context.load_balancers[route.load_balancer])
+    if not outlook.visibility.sees(service, [fqdn(service)]):
+        namespace = outlook.load_balancer.namespace
+        message = f"{where}: namespace {namespace} is not told about this Service"
+        yield finding("MLB212", message, route.object, details={**details, "namespace": namespace})
+    rule = outlook.transport.destination_rule(fqdn(service), route.backend.namespace)
     mode = rule_tls(rule, route.backend.port).get("mode")
     if rule and mode and mode != "ISTIO_MUTUAL":
         yield finding("MLB214", f"{where}: its TLS mode is {mode}", route.object, cause=ref_of(rule), details={**details, "mode": mode})

@@ -10,8 +10,7 @@ from typing import Any
 
 from ..core.model import LoadBalancer, Outcome, Route
 from ..detect.routes import read_routes
-from ..istio.hosts import has_http_listener
-from ..istio.outcome import predict, viewer_of
+from ..istio.outcome import Outlook, predict
 from ..kube.objects import Obj, value_at
 from ..kube.snapshot import Snapshot
 from .strategies.base import Context, Proposal, identity
@@ -50,8 +49,8 @@ def raw_ports(context: Context) -> frozenset[tuple[str, int]]:
         load_balancer = context.load_balancers[route.load_balancer]
         if route.upstream.scheme == "http" or served(predict(context.snapshot, load_balancer, route, sidecar=True)):
             continue
-        viewer, ports = viewer_of(load_balancer), {item.port for item in context.endpoints(route)}
-        found |= {(viewer.namespace, port) for port in ports if not has_http_listener(context.snapshot, viewer, port)}
+        outlook, ports = Outlook(context.snapshot, load_balancer), {item.port for item in context.endpoints(route)}
+        found |= {(load_balancer.namespace, port) for port in ports if not outlook.hosts.has_http_listener(port)}
     return frozenset(found)
 
 

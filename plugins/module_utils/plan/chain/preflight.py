@@ -13,10 +13,9 @@ from ...balancers.contract.facts import Proof
 from ...balancers.kit.patches import is_older
 from ...core.findings import finding, value_details
 from ...core.model import Finding, LoadBalancer
-from ...istio.hosts import has_http_listener, http_destination
 from ...istio.mesh import read_mesh
-from ...istio.outcome import viewer_of
-from ...istio.visibility import host_matches, outbound_policy
+from ...istio.outcome import Outlook
+from ...istio.visibility import host_matches
 from ...kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template, ref_of
 from ...kube.selectors import selects
 from ...kube.services import CLUSTER_DOMAIN
@@ -176,13 +175,13 @@ def _diverted(case: Case) -> Iterator[Finding]:
     found = case.load_balancer
     if found is None or not found.sidecar.present:
         return
-    viewer, target = viewer_of(found), case.request.gateway
+    outlook, target = Outlook(case.snapshot, found), case.request.gateway
     taken, dummy = found.interception.takes_outbound(target.address, target.port)
-    if not taken or not has_http_listener(case.snapshot, viewer, target.port) or target.tls:
+    if not taken or not outlook.hosts.has_http_listener(target.port) or target.tls:
         return
     own = f"{target.service}.{target.namespace}.svc.{CLUSTER_DOMAIN}"
     for host in case.hosts:
-        destination = http_destination(case.snapshot, viewer, target.port, host, "/")
+        destination = outlook.hosts.http_destination(target.port, host, "/")
         label = name_of(destination.target or {}) or destination.host
         known = destination.kind in ("service", "entry")
         where, does = None, ""
@@ -191,7 +190,7 @@ def _diverted(case: Case) -> Iterator[Finding]:
             does = f"would send Host {host} to {where or label}, not to the gateway"
         elif destination.kind == "unclear":
             does = f"may send Host {host} elsewhere: {destination.why}"
-        elif not known and outbound_policy(case.snapshot, viewer) == "REGISTRY_ONLY":
+        elif not known and outlook.visibility.outbound_policy() == "REGISTRY_ONLY":
             does = f"knows no Host {host}, and REGISTRY_ONLY refuses what it does not know"
         if does:
             yield finding("MLB605", f"the sidecar of {found.label} {does}", where, cause=found.workload, details={"host": host})

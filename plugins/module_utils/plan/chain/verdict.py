@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ...core.model import Backend, Outcome
 from ...istio.endpoints import endpoints
-from ...istio.transport import to_endpoints
-from ...istio.visibility import Viewer, sees
+from ...istio.transport import Transport
+from ...istio.visibility import Viewer, Visibility
 from ...kube import kinds
 from ...kube.objects import labels_of, namespace_of, pod_template
 from ...kube.services import find_port, fqdn, is_headless
@@ -24,13 +24,13 @@ def through_gateway(snapshot: Snapshot, state: GatewayState, backend: Backend) -
         return Outcome("unknown", f"Service {backend.namespace}/{backend.service} has no port {backend.port_name or backend.port}")
     workload = state.workload or {}
     labels = tuple(sorted(labels_of(pod_template(workload)).items()))
-    viewer = Viewer(namespace_of(workload) or state.target.namespace, labels)
-    if not sees(snapshot, viewer, service, [fqdn(service)]):
-        hidden = f"{backend.namespace}/{backend.service} is hidden from the gateway's namespace {viewer.namespace}"
+    visibility = Visibility(snapshot, Viewer(namespace_of(workload) or state.target.namespace, labels))
+    if not visibility.sees(service, [fqdn(service)]):
+        hidden = f"{backend.namespace}/{backend.service} is hidden from the gateway's namespace {visibility.viewer.namespace}"
         return Outcome("refused", f"Service {hidden}")
     found = endpoints(snapshot, service, port)
-    outcome = to_endpoints(
-        snapshot, viewer, fqdn(service), namespace_of(service), backend.port, found,
+    outcome = Transport(visibility).to_endpoints(
+        fqdn(service), namespace_of(service), backend.port, found,
         together=found if is_headless(service) else None, cluster=f"outbound|{backend.port}||{fqdn(service)}",
     )
     return Outcome(outcome.verdict, f"through gateway {state.target.namespace}/{state.target.name}: {outcome.why}", outcome.cluster)

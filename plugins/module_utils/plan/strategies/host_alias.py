@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...core.model import Route
-from ...istio.hosts import claims_host
-from ...istio.outcome import viewer_of
+from ...istio.outcome import Outlook
 from ...istio.protocols import is_http
 from ...kube.objects import Obj, ref_of
 from ...kube.services import find_port
@@ -57,7 +56,7 @@ def _refusal(context: Context, routes: list[Route], host: str) -> str:
         return f"host {host} has several backends and a path that is a regular expression of the load balancer's own kind"
     if len(backends) > 1 and any(route.rewrites_path for route in routes):
         return f"the load balancer rewrites paths of host {host} before the mesh sees them, and it has several backends"
-    taken = claims_host(context.snapshot, viewer_of(context.load_balancers[routes[0].load_balancer]), host)
+    taken = Outlook(context.snapshot, context.load_balancers[routes[0].load_balancer]).hosts.claims_host(host)
     if taken:
         return f"{ref_of(taken)} already stands for {host}"
     return breaks_raw_ports(context, routes[0].load_balancer[0], _other_ports(routes))

@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from ...core.model import Route
 from ...istio.authentication import effective_mode
 from ...istio.endpoints import Endpoint
-from ...istio.hosts import claims_host
 from ...istio.mesh import read_mesh
-from ...istio.outcome import viewer_of
+from ...istio.outcome import Outlook
 from ...kube.objects import Obj, ref_of
 from .base import Context, Creation, Proposal, Strategy, metadata_for, object_name
 
@@ -55,7 +54,7 @@ class HostEntry(Strategy):
                 outside = without_mutual_tls(context, item)
                 if outside:
                     return f"{outside}, and one TLS setting holds for all backends of {host}"
-        taken = claims_host(context.snapshot, viewer_of(context.load_balancers[routes[0].load_balancer]), host)
+        taken = Outlook(context.snapshot, context.load_balancers[routes[0].load_balancer]).hosts.claims_host(host)
         if taken:
             return f"{ref_of(taken)} already stands for {host}"
         return breaks_raw_ports(context, routes[0].load_balancer[0], _ports(context, routes))

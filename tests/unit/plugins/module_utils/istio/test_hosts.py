@@ -6,13 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.istio.hosts import (
-    claims_host,
-    has_http_listener,
-    http_destination,
-    service_by_host,
-)
-from ansible_collections.meshlb.istio.plugins.module_utils.istio.visibility import Viewer
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.hosts import HostTable
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.visibility import Viewer, Visibility
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.support.cluster import (
@@ -34,9 +29,13 @@ SHOP = service("shop", port(), port("http-alt", 8000), port("tcp", 9000), ip="10
 SERVICES = [SHOP, service("cart"), service("db", port("http", 80), ip="None"), service("lb", where=EDGE)]
 
 
+def table(snapshot: Snapshot) -> HostTable:
+    return HostTable(Visibility(snapshot, VIEWER))
+
+
 def leads(*objects: Obj, host: str = PUBLIC, number: int = 80, path: str = "/") -> str:
     """``kind name port`` of what is reached, as one word where it is no Service."""
-    found = http_destination(Snapshot([*SERVICES, *objects]), VIEWER, number, host, path)
+    found = table(Snapshot([*SERVICES, *objects])).http_destination(number, host, path)
     name = found.target["metadata"]["name"] if found.target else ""
     return f"{found.kind} {name} {found.port}" if name else found.kind
 
@@ -132,7 +131,7 @@ def test_a_destination_that_the_namespace_cannot_see_is_unclear() -> None:
     ],
 )  # fmt: skip
 def test_the_shared_listener_of_a_port(objects: list[Obj], number: int, there: bool) -> None:
-    assert has_http_listener(Snapshot(objects), VIEWER, number) is there
+    assert table(Snapshot(objects)).has_http_listener(number) is there
 
 
 CLAIMS: dict[str, tuple[list[Obj], str]] = {
@@ -150,10 +149,10 @@ CLAIMS: dict[str, tuple[list[Obj], str]] = {
 
 @pytest.mark.parametrize(("objects", "name"), CLAIMS.values(), ids=CLAIMS)
 def test_who_already_stands_for_a_host(objects: list[Obj], name: str) -> None:
-    found = claims_host(Snapshot(objects), VIEWER, PUBLIC)
+    found = table(Snapshot(objects)).claims_host(PUBLIC)
     assert (found["metadata"]["name"] if found else "") == name
 
 
 @pytest.mark.parametrize("host", ["shop", "shop.apps.svc.example.com", "shop.apps.pod.cluster.local", "", "shop.other"])
 def test_what_is_no_services_name(host: str) -> None:
-    assert service_by_host(Snapshot(SERVICES), host) is None
+    assert table(Snapshot(SERVICES)).service_by_host(host) is None

@@ -8,15 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.istio.visibility import (
-    Viewer,
-    exported,
-    host_matches,
-    oldest,
-    outbound_policy,
-    sees,
-    short_name,
-)
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.visibility import Viewer, Visibility, host_matches, oldest, short_name
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.support.cluster import (
@@ -43,7 +35,7 @@ SCOPES = {
 @pytest.mark.parametrize(("scope", "visible"), SCOPES.items())
 def test_export_of_a_service_by_annotation(scope: str, visible: bool) -> None:
     item = service("shop", annotations={"networking.istio.io/exportTo": scope})
-    assert exported(Snapshot([item]), item, VIEWER) is visible
+    assert Visibility(Snapshot([item]), VIEWER).exported(item) is visible
 
 
 @pytest.mark.parametrize(("scope", "visible"), SCOPES.items())
@@ -55,12 +47,12 @@ def test_export_of_mesh_objects_by_field(kind: str, scope: str, visible: bool) -
         "DestinationRule": lambda: destination_rule("shop", exportTo=scopes),
         "ServiceEntry": lambda: service_entry("h.example.com", 80, where=APPS, exportTo=scopes),
     }[kind]()
-    assert exported(Snapshot([made]), made, VIEWER) is visible
+    assert Visibility(Snapshot([made]), VIEWER).exported(made) is visible
 
 
 def test_a_dot_is_the_objects_own_namespace() -> None:
     item = service("lb", where=EDGE, annotations={"networking.istio.io/exportTo": "."})
-    assert exported(Snapshot([item]), item, VIEWER)
+    assert Visibility(Snapshot([item]), VIEWER).exported(item)
 
 
 @pytest.mark.parametrize(
@@ -78,12 +70,12 @@ def test_a_dot_is_the_objects_own_namespace() -> None:
 def test_mesh_wide_defaults_of_export(setting: str, kind: str, visible: bool) -> None:
     snapshot = Snapshot([mesh_config(f"{setting}: ['.']")])
     item = {"kind": kind, "metadata": {"namespace": APPS, "name": "x"}}
-    assert exported(snapshot, item, VIEWER) is visible
+    assert Visibility(snapshot, VIEWER).exported(item) is visible
 
 
 def test_an_own_export_beats_the_default() -> None:
     item = service("shop", annotations={"networking.istio.io/exportTo": "*"})
-    assert exported(Snapshot([mesh_config("defaultServiceExportTo: ['.']")]), item, VIEWER)
+    assert Visibility(Snapshot([mesh_config("defaultServiceExportTo: ['.']")]), VIEWER).exported(item)
 
 
 SIDECARS: dict[str, tuple[list[Obj], bool]] = {
@@ -113,12 +105,12 @@ SIDECARS: dict[str, tuple[list[Obj], bool]] = {
 @pytest.mark.parametrize(("sidecars", "visible"), SIDECARS.values(), ids=SIDECARS)
 def test_scope_of_a_sidecar_resource(sidecars: list[Obj], visible: bool) -> None:
     item = service("shop")
-    assert sees(Snapshot([item, *sidecars]), VIEWER, item, [FQDN]) is visible
+    assert Visibility(Snapshot([item, *sidecars]), VIEWER).sees(item, [FQDN]) is visible
 
 
 def test_a_sidecar_resource_does_not_undo_a_missing_export() -> None:
     item = service("shop", annotations={"networking.istio.io/exportTo": "."})
-    assert not sees(Snapshot([item, sidecar("*/*")]), VIEWER, item, [FQDN])
+    assert not Visibility(Snapshot([item, sidecar("*/*")]), VIEWER).sees(item, [FQDN])
 
 
 def policy(mode: str | None) -> Obj:
@@ -143,7 +135,7 @@ POLICIES: dict[str, tuple[list[Obj], str]] = {
 
 @pytest.mark.parametrize(("objects", "mode"), POLICIES.values(), ids=POLICIES)
 def test_policy_for_what_matches_nothing(objects: list[Obj], mode: str) -> None:
-    assert outbound_policy(Snapshot(objects), VIEWER) == mode
+    assert Visibility(Snapshot(objects), VIEWER).outbound_policy() == mode
 
 
 @pytest.mark.parametrize(
