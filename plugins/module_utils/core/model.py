@@ -188,7 +188,8 @@ class Mode:
 class LoadBalancer:
     """One load balancer: a workload that carries traffic, or a class where none is in the cluster.
 
-    ``settings`` is what it was started with, as a value of its own profile's: nobody else reads it.
+    ``settings`` is what it was started with, as a value of its own profile's: nobody else reads it. ``needed_annotations`` are those
+    that its sidecar needs besides the usual ones.
     """
 
     name: str
@@ -205,6 +206,7 @@ class LoadBalancer:
     modes: tuple[tuple[str, Mode], ...] = ()
     pod_labels: tuple[tuple[str, str], ...] = ()
     interception: Interception = field(default_factory=Interception)
+    needed_annotations: tuple[tuple[str, str], ...] = ()
     settings: Any = field(default=None, compare=False)
 
     @property

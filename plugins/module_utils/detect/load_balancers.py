@@ -88,6 +88,7 @@ def _load_balancer(snapshot: Snapshot, workload: Obj, profile: Profile, match: R
         pod_labels=tuple(sorted(labels_of(shown).items())),
         interception=interception_of(shown, interception_defaults(snapshot)),
         settings=profile.instance.settings(snapshot, workload, match.container),
+        needed_annotations=profile.instance.sidecar_target(snapshot, workload).annotations,
     )
     blockers = injection_blockers(snapshot, namespace, template) + _own_blockers(profile, workload)
     classes = profile.instance.classes(snapshot, made)

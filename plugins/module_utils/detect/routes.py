@@ -10,17 +10,12 @@ from collections.abc import Iterable
 from ..balancers.contract.profile import Registry
 from ..core.model import Finding, LoadBalancer, ObjectRef, Route
 from ..kube.snapshot import Snapshot
+from .inventory import take_inventory
 
 
 def read_routes(
     snapshot: Snapshot, registry: Registry, load_balancers: Iterable[LoadBalancer], only: frozenset[ObjectRef] | None = None
 ) -> tuple[list[Route], list[Finding]]:
     """All routes, sorted, and what is remarkable about them; ``only`` limits the reading to these objects."""
-    routes: list[Route] = []
-    findings: list[Finding] = []
-    for item in load_balancers:
-        for reader in registry.get(item.vendor).routes:
-            reading = reader.read(snapshot, item, only)
-            routes += reading.routes
-            findings += reading.findings
-    return sorted(routes, key=lambda route: route.sort_key), findings
+    found = take_inventory(snapshot, registry, load_balancers, only)
+    return list(found.routes), [remark for remarks in found.findings.values() for remark in remarks]

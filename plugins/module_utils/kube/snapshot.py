@@ -17,6 +17,8 @@ from .objects import Obj, kind_key, name_of, namespace_of
 
 T = TypeVar("T")
 Key = tuple[str, str]
+Identity = tuple[str, str, str]
+"""Kind key, namespace and name."""
 Indexer = Callable[[Obj], Iterable[Any]]
 
 
@@ -95,6 +97,10 @@ class Snapshot:
         """A view with some objects put in place (by kind, namespace, name) and others gone (kind key, namespace, name)."""
         return _Overlay(self, put, gone)
 
+    def changed_since(self, base: Snapshot) -> frozenset[Identity]:
+        """The objects in which this view on ``base`` (or ``base`` itself) differs from it."""
+        return frozenset()
+
 
 class _Overlay(Snapshot):
     """A view on another snapshot; overlays of overlays work but cost a step each."""
@@ -106,6 +112,12 @@ class _Overlay(Snapshot):
         for kind, namespace, name in gone:
             self._gone.setdefault(kind, set()).add((namespace, name))
         self._changed = frozenset({*self._kinds, *self._gone})
+
+    def changed_since(self, base: Snapshot) -> frozenset[Identity]:
+        if base is self:
+            return frozenset()
+        own = {(kind, *key) for found in (self._kinds, self._gone) for kind, keys in found.items() for key in keys}
+        return self._base.changed_since(base) | own
 
     def _hides(self, kind: str, obj: Obj) -> bool:
         key = (namespace_of(obj), name_of(obj))

@@ -10,16 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.model import Finding, Outcome, Route, replace
-from ..istio.hosts import virtual_hosts
-from ..istio.outcome import Outlook
-from ..kube import kinds
 from ..kube.objects import ref_of
-from ..kube.services import fqdn
-from ..kube.snapshot import Snapshot
-from .strategies.base import Context, Proposal, Strategy, identity, joined
+from .strategies.base import Context, Proposal, Strategy, joined
 from .strategies.host_entry import MESH_POLICY
 from .strategies.table import STRATEGIES
-from .trial import Outcomes, attempt, in_place, served, worse
+from .trial import Outcomes, in_place, served, worse
 
 Owned = Callable[[Any], bool]
 
@@ -61,13 +56,13 @@ class Choice:
 
 
 def choose(
-    context: Context, live: Snapshot, needy: Sequence[Route], standing: Outcomes,
+    context: Context, needy: Sequence[Route], standing: Outcomes,
     allowed: Callable[[Route], tuple[Strategy, ...]], is_owned: Owned,
 ) -> Choice:
     """Find the best strategy that serves all needy routes; where none does, the best one for each of them."""
     wanted = {route: allowed(route) for route in needy}
     tried = [item for item in STRATEGIES if any(item in options for options in wanted.values())]
-    trials = {item.name: _try(context, live, item, _for(wanted, item), standing, is_owned) for item in tried}
+    trials = {item.name: _try(context, item, _for(wanted, item), standing, is_owned) for item in tried}
     ranked = sorted(trials.values(), key=lambda item: item.rank)
     for trial in ranked:
         if not trial.harmed and all(trial.strategy in wanted[route] and trial.serves(route) for route in needy):
@@ -85,10 +80,10 @@ def _for(wanted: Mapping[Route, tuple[Strategy, ...]], strategy: Strategy) -> li
 
 
 def _try(
-    context: Context, live: Snapshot, strategy: Strategy, targets: list[Route], standing: Outcomes, is_owned: Owned
+    context: Context, strategy: Strategy, targets: list[Route], standing: Outcomes, is_owned: Owned
 ) -> Trial:
     proposal = _without_collisions(context, strategy.propose(context, targets), targets)
-    outcomes = attempt(context, proposal)
+    outcomes = context.cluster.outcomes(context.routes, proposal)
     harmed = tuple(route for route in context.routes if worse(standing[route], outcomes[route]))
     lost = sum(1 for route in targets if lost_features(context, route, strategy))
     touched = sum(1 for route in context.routes if served(standing[route]) and outcomes[route] != standing[route])
@@ -96,7 +91,7 @@ def _try(
     helped = [route for route in targets if route not in proposal.refusals and served(outcomes[route])]
     useful = proposal if len(helped) == len(targets) else strategy.propose(context, helped)
     rank = (
-        int(not in_place(live, useful, is_owned)), int(not strategy.keeps_host), lost, touched,
+        int(not in_place(context.live, useful, is_owned)), int(not strategy.keeps_host), lost, touched,
         proposal.size, STRATEGIES.index(strategy),
     )
     return Trial(strategy, proposal, outcomes, harmed, rank)
@@ -105,7 +100,7 @@ def _try(
 def _without_collisions(context: Context, proposal: Proposal, targets: list[Route]) -> Proposal:
     """Refuse everything where an object to be made has a name that is taken by somebody else's."""
     for creation in proposal.creations:
-        taken = context.snapshot.get(*identity(creation.body))
+        taken = context.cluster.existing(creation.body)
         if taken is not None:
             return Proposal(refusals=dict.fromkeys(targets, f"{ref_of(taken)} already exists, and was not made by this collection"))
     return proposal
@@ -128,7 +123,7 @@ def _each_its_own(
         proposal = joined(*(
             item.propose(context, [route for route in assigned if assigned[route] is item]) for item in set_of(assigned.values())
         ))
-        outcomes = attempt(context, proposal) if proposal.size else standing
+        outcomes = context.cluster.outcomes(context.routes, proposal) if proposal.size else standing
         failed = {(route, item.name) for route, item in assigned.items() if not served(outcomes[route])}
         harmed = [route for route in context.routes if route not in assigned and worse(standing[route], outcomes[route])]
         if harmed and not failed:
@@ -175,21 +170,9 @@ def _outranked(trial: Trial, chosen: Trial | None) -> str:
 def lost_features(context: Context, route: Route, strategy: Strategy) -> tuple[str, ...]:
     """What is in use on a route and stops working with a strategy."""
     in_use = set(route.features)
-    if _has_mesh_policy(context, route):
+    if context.facts(route).has_mesh_policy:
         in_use.add(MESH_POLICY)
     return tuple(sorted(in_use & strategy.loses))
-
-
-def _has_mesh_policy(context: Context, route: Route) -> bool:
-    service = context.service(route)
-    if service is None:
-        return False
-    host, outlook = fqdn(service), Outlook(context.snapshot, context.load_balancers[route.load_balancer])
-    if context.snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, host):
-        return True
-    rule = outlook.transport.destination_rule(host, route.backend.namespace)
-    policy = (rule or {}).get("spec", {})
-    return bool(policy.get("subsets") or set(policy.get("trafficPolicy") or {}) - {"tls"})
 
 
 def outcome_with(outcome: Outcome, reason: str) -> str:

@@ -9,27 +9,27 @@ a PeerAuthentication with ``portLevelMtls``, which leaves the mode of all its ot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..balancers.contract.chain import STATUS_PORT, ChainFacts, ChainRequest, CheckTarget, GatewayTarget, HealthCheck, LoadBalancerSide
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.contract.switches import FieldPatch
 from ..core.findings import finding, value_conflict
-from ..core.model import ABSENT, Finding, LoadBalancer, RoutePlan, replace
+from ..core.model import ABSENT, Finding, LoadBalancer, Outcome, Route, RoutePlan, replace
+from ..detect.inventory import KnownBackend, known_backend
 from ..detect.outside import able_to_more
 from ..istio.authentication import PERMISSIVE, by_namespace, oldest_first
-from ..istio.endpoints import endpoints
 from ..istio.outcome import predict
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, ref_of, value_at
 from ..kube.selectors import selects
-from ..kube.services import find_port
 from ..kube.snapshot import Snapshot
 from .routing import RoutingPlan
 from .strategies.base import Creation, Proposal, identity, metadata_for, object_name
 
 FRONTS = {"HTTPRoute": "gateway_api", "Ingress": "ingress", "Service": "service"}
+Backends = Mapping[Route, KnownBackend]
 NAME = "port_exemption"
 """What a plan calls this way; it is no strategy, as it gives no mutual TLS."""
 
@@ -71,7 +71,7 @@ def about_outside(
         text = f"{item.label}: {working} of {len(own)} routes work without mutual TLS"
         details = {"load_balancer": item.label, "routes": len(own), "working": working, "refused": len(refused)}
         if refused:
-            opened = sorted({opening.label for opening in openings(snapshot, refused)})
+            opened = sorted({opening.label for opening in openings(_backends(snapshot, refused), refused)})
             text += f", {len(refused)} are refused; strict_exemption would open {', '.join(opened) or 'nothing that is known'}"
         mutual = _facts(registry, item).standalone_mtls
         more = "" if mutual.possible else f" ({able_to_more(registry)} can)"
@@ -83,18 +83,22 @@ def _facts(registry: Registry, load_balancer: LoadBalancer) -> ChainFacts:
     return side.facts if side else ChainFacts()
 
 
-def openings(snapshot: Snapshot, plans: Sequence[RoutePlan]) -> list[Opening]:
+def _backends(snapshot: Snapshot, plans: Iterable[RoutePlan]) -> Backends:
+    return {plan.route: known_backend(snapshot, plan.route) for plan in plans}
+
+
+def openings(backends: Backends, plans: Sequence[RoutePlan]) -> list[Opening]:
     """The ports that refuse these routes, each once."""
     found: dict[tuple[str, str, int], list[RoutePlan]] = {}
     services: dict[tuple[str, str], Obj] = {}
     for plan in plans:
         backend = plan.route.backend
-        service = snapshot.get(kinds.SERVICE, backend.namespace, backend.service)
-        port = find_port(service, backend.port) if service else None
-        if service is None or port is None or not dig(service, "spec", "selector"):
+        known = backends[plan.route]
+        service = known.service
+        if service is None or known.port is None or not dig(service, "spec", "selector"):
             continue
         services[(backend.namespace, backend.service)] = service
-        for number in sorted({item.port for item in endpoints(snapshot, service, port)}):
+        for number in sorted({item.port for item in known.endpoints}):
             found.setdefault((backend.namespace, backend.service, number), []).append(plan)
     return [
         Opening(namespace, services[(namespace, name)], number, tuple(own))
@@ -112,10 +116,12 @@ def with_exemptions(
     ]
     proposals, findings = list(plan.proposals), list(plan.findings)
     put: list[Obj] = []
-    for opening in openings(snapshot, refused):
+    backends = _backends(snapshot, refused)
+    for opening in openings(backends, refused):
         outside = all(by_key[entry.route.load_balancer].placement in ("cloud", "external") for entry in opening.plans)
         where = "outside of the cluster" if outside else "outside the mesh"
-        policy = _policy(snapshot, opening, f"lets a load balancer {where} in to one port, without mutual TLS")
+        policies = oldest_first(snapshot.lookup(kinds.PEER_AUTHENTICATION, by_namespace, opening.namespace))
+        policy = _policy(policies, backends, opening, f"lets a load balancer {where} in to one port, without mutual TLS")
         names = tuple(sorted({entry.route.load_balancer_name for entry in opening.plans}))
         proposal = Proposal((policy,)) if isinstance(policy, FieldPatch) else Proposal((), (policy,))
         put.append(_applied(policy))
@@ -129,16 +135,20 @@ def with_exemptions(
             proposals.append((check, (by_key[key].label,)))
             findings += about
     after = snapshot.overlay(put)
-    routes = tuple(_again(after, by_key, entry) if entry in refused else entry for entry in plan.routes)
+    routes = tuple(
+        _let_in(
+            entry, predict(after, by_key[entry.route.load_balancer], entry.route)
+        ) if entry in refused else entry for entry in plan.routes
+    )
     return RoutingPlan(routes, tuple(proposals), tuple(findings))
 
 
-def _policy(snapshot: Snapshot, opening: Opening, reason: str) -> FieldPatch | Creation:
+def _policy(policies: Iterable[Obj], backends: Backends, opening: Opening, reason: str) -> FieldPatch | Creation:
     """The field of the policy that decides about these pods already, or a policy of their own."""
     selector = dig(opening.service, "spec", "selector", default={})
-    for item in oldest_first(snapshot.lookup(kinds.PEER_AUTHENTICATION, by_namespace, opening.namespace)):
+    for item in policies:
         own = dig(item, "spec", "selector", "matchLabels", default={})
-        if own and selects(own, {**selector, **_labels(snapshot, opening)}):
+        if own and selects(own, {**selector, **_labels(backends, opening)}):
             return FieldPatch(item, ("spec", "portLevelMtls", str(opening.port)), {"mode": PERMISSIVE}, reason)
     name = object_name(f"meshlb-exemption-{dig(opening.service, 'metadata', 'name')}-{opening.port}")
     body = {
@@ -149,9 +159,8 @@ def _policy(snapshot: Snapshot, opening: Opening, reason: str) -> FieldPatch | C
     return Creation(body, reason)
 
 
-def _labels(snapshot: Snapshot, opening: Opening) -> dict[str, str]:
-    port = find_port(opening.service, opening.plans[0].route.backend.port) or {}
-    pods = [item.pod.pod for item in endpoints(snapshot, opening.service, port) if item.pod]
+def _labels(backends: Backends, opening: Opening) -> dict[str, str]:
+    pods = [item.pod.pod for item in backends[opening.plans[0].route].endpoints if item.pod]
     return labels_of(pods[0]) if pods else {}
 
 
@@ -188,7 +197,6 @@ def _health(profile: Profile, opening: Opening) -> tuple[Proposal, list[Finding]
     return Proposal(tuple(patches), tuple(creations.values())), findings
 
 
-def _again(after: Snapshot, by_key: dict[tuple[str, str], LoadBalancer], entry: RoutePlan) -> RoutePlan:
-    outcome = predict(after, by_key[entry.route.load_balancer], entry.route)
+def _let_in(entry: RoutePlan, outcome: Outcome) -> RoutePlan:
     why = f"the exemption lets it in without mutual TLS: {outcome.why}"
     return replace(entry, after=replace(outcome, why=why), strategy=NAME)

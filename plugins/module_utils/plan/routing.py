@@ -12,15 +12,16 @@ from typing import Any
 from ..balancers.contract.profile import Registry
 from ..core.findings import finding, route_details
 from ..core.model import Finding, LoadBalancer, Outcome, Route, RoutePlan, replace
-from ..detect.routes import read_routes
+from ..detect.inventory import Inventory, route_facts, take_inventory
 from ..istio.outcome import predict
-from ..kube.objects import Obj, ref_of
-from ..kube.snapshot import Snapshot
+from ..kube import kinds
+from ..kube.objects import Obj, kind_key, ref_of
+from ..kube.snapshot import Identity, Snapshot
 from .choice import choose, lost_features, outcome_with
 from .remarks import about_load_balancer, about_route, plannable
 from .strategies.base import Context, Proposal, Strategy
 from .strategies.table import AUTO, BY_NAME, STRATEGIES
-from .trial import Outcomes, attempt, raw_ports, route_identity, served
+from .trial import Outcomes, SnapshotCluster, raw_ports, route_identity, served
 from .units import units
 
 
@@ -59,29 +60,49 @@ def plan_routes(
     ``original`` is the snapshot without this collection's own changes: the plan starts from there, so that a second run
     finds the same plan. ``is_owned`` tells whether an object (or ``None``) was made by this collection.
     """
-    by_key = {item.key: item for item in load_balancers}
-    current, findings = read_routes(live, registry, [item for item in load_balancers if options.chosen(item.key)])
-    others, dummy = read_routes(live, registry, [item for item in load_balancers if not options.chosen(item.key)])
-    routes, dummy = read_routes(original, registry, load_balancers)
-    now = {route_identity(route): route for route in (*current, *others)}
+    now = take_inventory(live, registry, load_balancers)
+    base = _without_own(now, live, original, registry)
+    # A route that was not selected is planned around, like one that asks to be ignored.
+    routes = tuple(route if options.concerns(route) else replace(route, ignored=True) for route in base.routes)
+    facts = {route: route_facts(original, base.load_balancers[route.load_balancer], route) for route in routes}
+    base = replace(base, routes=routes, facts=facts)
+    cluster, current = (SnapshotCluster(view, registry, base.load_balancers) for view in (original, live))
+    context = Context(base, registry, (), cluster, current, raw_ports(original, base))
+    standing_now = {route_identity(route): route for route in now.routes}
     plans: list[RoutePlan] = []
     proposals: list[tuple[Proposal, tuple[str, ...]]] = []
-    # A route that was not selected is planned around, like one that asks to be ignored.
-    raw = raw_ports(Context(original, registry, by_key, tuple(routes)))
-    for unit in units(route if options.concerns(route) else replace(route, ignored=True) for route in routes):
-        context = Context(original, registry, by_key, unit, raw)
-        outcomes, unit_plans, proposal, remarks = _plan_unit(context, live, options, is_owned)
+    findings = [remark for key, remarks in now.findings.items() if options.chosen(key) for remark in remarks]
+    for unit in units(routes):
+        outcomes, unit_plans, proposal, remarks = _plan_unit(replace(context, routes=unit), options, is_owned)
         for item in unit_plans:
-            route = now.get(route_identity(item.route), item.route)
-            before = predict(live, by_key[route.load_balancer], route)
-            plans.append(replace(item, route=route, before=before))
+            route = standing_now.get(route_identity(item.route), item.route)
+            plans.append(replace(item, route=route, before=predict(live, base.load_balancers[route.load_balancer], route)))
         findings += remarks
         if proposal.size:
             proposals.append((proposal, tuple(sorted({route.load_balancer_name for route in unit if outcomes.get(route)}))))
     shown = sorted((item for item in plans if options.concerns(item.route)), key=lambda item: item.route.sort_key)
-    about = [remark for item in load_balancers if options.chosen(item.key) for remark in about_load_balancer(live, registry, item)]
+    about = [remark for item in load_balancers if options.chosen(item.key) for remark in about_load_balancer(registry, item)]
     reasoned = tuple((_reasoned(proposal, shown), owners) for proposal, owners in proposals)
     return RoutingPlan(tuple(shown), reasoned, tuple([*about, *findings]))
+
+
+def _without_own(now: Inventory, live: Snapshot, original: Snapshot, registry: Registry) -> Inventory:
+    """The inventory of ``original``, for which only what may differ from ``live`` is read again."""
+    changed = original.changed_since(live)
+    only = frozenset(route.object for unit in units(now.routes) if _may_differ(unit, changed) for route in unit)
+    if not only:
+        return now
+    again = take_inventory(original, registry, now.load_balancers.values(), only)
+    routes = [route for route in now.routes if route.object not in only]
+    return replace(again, routes=tuple(sorted([*routes, *again.routes], key=lambda route: route.sort_key)))
+
+
+def _may_differ(unit: Sequence[Route], changed: frozenset[Identity]) -> bool:
+    """Whether routes may be read differently after these objects changed: their own, their Services, or one that holds for others."""
+    own = {(kind_key(item.object.api_version, item.object.kind), item.object.namespace, item.object.name) for item in unit}
+    own |= {(kinds.SERVICE, item.backend.namespace, item.backend.service) for item in unit}
+    read_for_themselves = {kinds.INGRESS, kinds.SERVICE, *kinds.ISTIO}
+    return not own.isdisjoint(changed) or any(kind not in read_for_themselves for kind, dummy, dummy in changed)
 
 
 def _reasoned(proposal: Proposal, plans: Sequence[RoutePlan]) -> Proposal:
@@ -96,9 +117,9 @@ def _why_set(obj: Obj, plans: Sequence[RoutePlan]) -> str:
 
 
 def _plan_unit(
-    context: Context, live: Snapshot, options: Options, is_owned: Callable[[Any], bool]
+    context: Context, options: Options, is_owned: Callable[[Any], bool]
 ) -> tuple[dict[Route, bool], list[RoutePlan], Proposal, list[Finding]]:
-    standing = attempt(context, Proposal())
+    standing = context.cluster.outcomes(context.routes, Proposal())
     needy = [
         route for route in context.routes
         if not route.ignored and not served(standing[route]) and plannable(context, route)
@@ -106,7 +127,7 @@ def _plan_unit(
     findings = [remark for route in context.routes if options.concerns(route) for remark in about_route(context, route, standing[route])]
     if not needy:
         return {}, [_unchanged(route, standing) for route in context.routes], Proposal(), findings
-    choice = choose(context, live, needy, standing, lambda route: _allowed(route, options), is_owned)
+    choice = choose(context, needy, standing, lambda route: _allowed(route, options), is_owned)
     plans, findings = [], [*findings, *choice.conflicts]
     for route in context.routes:
         strategy = choice.assigned.get(route)

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..balancers.contract.profile import Registry
+from ..balancers.contract.switches import PatchSet, RouteSwitch
 from ..core.model import LoadBalancer, Outcome, Route
-from ..detect.routes import read_routes
+from ..detect.inventory import Inventory, take_inventory
 from ..istio.outcome import Outlook, predict
 from ..kube.objects import Obj, value_at
 from ..kube.snapshot import Snapshot
-from .strategies.base import Context, Proposal, identity
+from .strategies.base import Cluster, Proposal, identity
 
 Outcomes = Mapping[Route, Outcome]
 
@@ -39,38 +41,51 @@ def worse(before: Outcome, after: Outcome) -> bool:
     return bool(after.misrouted_to and not before.misrouted_to) or (before.verdict == "plaintext" and after.verdict == "refused")
 
 
-def raw_ports(context: Context) -> frozenset[tuple[str, int]]:
+def raw_ports(snapshot: Snapshot, inventory: Inventory) -> frozenset[tuple[str, int]]:
     """Ports of pods, each with the load balancer's namespace, to which a route sends TLS or TCP past the mesh.
 
     A new HTTP listener of that number in the load balancer's sidecar would break such a route.
     """
     found: set[tuple[str, int]] = set()
-    for route in context.routes:
-        load_balancer = context.load_balancers[route.load_balancer]
-        if route.upstream.scheme == "http" or served(predict(context.snapshot, load_balancer, route, sidecar=True)):
+    for route in inventory.routes:
+        outlook = Outlook(snapshot, inventory.load_balancers[route.load_balancer])
+        if route.upstream.scheme == "http" or served(outlook.predict(route, sidecar=True)):
             continue
-        outlook, ports = Outlook(context.snapshot, load_balancer), {item.port for item in context.endpoints(route)}
-        found |= {(load_balancer.namespace, port) for port in ports if not outlook.hosts.has_http_listener(port)}
+        ports = {item.port for item in inventory.facts[route].backend.endpoints}
+        found |= {(route.load_balancer[0], port) for port in ports if not outlook.hosts.has_http_listener(port)}
     return frozenset(found)
 
 
-def attempt(context: Context, proposal: Proposal) -> Outcomes:
-    """Outcome per route of the unit if the proposal were carried out and every load balancer had its sidecar."""
-    view = laid_over(context.snapshot, proposal)
-    by_identity = _read_again(context, view) if proposal.patches else {}
-    outcomes = {}
-    for route in context.routes:
-        load_balancer = context.load_balancers[route.load_balancer]
-        now = by_identity.get(route_identity(route), route)
-        outcomes[route] = predict(view, load_balancer, now, sidecar=may_have_sidecar(load_balancer))
-    return outcomes
+class SnapshotCluster:
+    """The cluster that a plan asks, as one snapshot has it (:class:`plan.strategies.base.Cluster`)."""
 
+    def __init__(self, snapshot: Snapshot, registry: Registry, load_balancers: Mapping[tuple[str, str], LoadBalancer]) -> None:
+        self.snapshot = snapshot
+        self.registry = registry
+        self.load_balancers = load_balancers
 
-def _read_again(context: Context, view: Snapshot) -> dict[tuple[Any, ...], Route]:
-    keys = sorted({route.load_balancer for route in context.routes})
-    only = frozenset(route.object for route in context.routes)
-    changed, dummy = read_routes(view, context.registry, (context.load_balancers[key] for key in keys), only)
-    return {route_identity(route): route for route in changed}
+    def existing(self, obj: Obj) -> Obj | None:
+        return self.snapshot.get(*identity(obj))
+
+    def ask(self, switch: RouteSwitch, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        return switch(self.snapshot, load_balancer, routes)
+
+    def outcomes(self, routes: Iterable[Route], proposal: Proposal) -> Outcomes:
+        asked = list(routes)
+        view = laid_over(self.snapshot, proposal)
+        by_identity = self._read_again(view, asked) if proposal.patches else {}
+        outcomes = {}
+        for route in asked:
+            load_balancer = self.load_balancers[route.load_balancer]
+            now = by_identity.get(route_identity(route), route)
+            outcomes[route] = predict(view, load_balancer, now, sidecar=may_have_sidecar(load_balancer))
+        return outcomes
+
+    def _read_again(self, view: Snapshot, routes: list[Route]) -> dict[tuple[Any, ...], Route]:
+        keys = sorted({route.load_balancer for route in routes})
+        only = frozenset(route.object for route in routes)
+        changed = take_inventory(view, self.registry, (self.load_balancers[key] for key in keys), only)
+        return {route_identity(route): route for route in changed.routes}
 
 
 def route_identity(route: Route) -> tuple[Any, ...]:
@@ -100,12 +115,12 @@ def with_value(obj: Any, path: tuple[str | int, ...], value: Any) -> Any:
     return tree
 
 
-def in_place(live: Snapshot, proposal: Proposal, is_owned: Any) -> bool:
+def in_place(live: Cluster, proposal: Proposal, is_owned: Any) -> bool:
     """Whether the cluster already has everything that a proposal asks for (so that a run would keep it)."""
     if not proposal.size:
         return False
     for patch in proposal.patches:
-        found = live.get(*identity(patch.object))
+        found = live.existing(patch.object)
         if found is None or value_at(found, patch.path) != patch.value:
             return False
-    return all(is_owned(live.get(*identity(item.body))) for item in proposal.creations)
+    return all(is_owned(live.existing(item.body)) for item in proposal.creations)

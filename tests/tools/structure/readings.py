@@ -21,7 +21,7 @@ from tests.tools.stage_collection import ROOT, stage
 
 from .source import PLUGINS
 
-READER = "module_utils.detect.routes.read_routes"
+READER = "module_utils.detect.inventory.take_inventory"
 """The function that reads routes."""
 LIMIT = "only"
 """Its parameter that limits a reading to some objects."""

@@ -10,15 +10,14 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ...balancers.contract.profile import Registry
 from ...balancers.contract.switches import FieldPatch, PatchSet, RouteSwitch
-from ...core.model import Finding, LoadBalancer, Route
-from ...istio.endpoints import Endpoint, endpoints
-from ...kube import kinds
+from ...core.model import Finding, LoadBalancer, Outcome, Route
+from ...detect.inventory import Inventory, RouteFacts
+from ...istio.endpoints import Endpoint
 from ...kube.objects import Obj, kind_key
-from ...kube.services import find_port
-from ...kube.snapshot import Snapshot
 from ..units import switches
 
 
@@ -45,27 +44,45 @@ class Proposal:
         return len(self.creations) + len({id(item.object) for item in self.patches})
 
 
+class Cluster(Protocol):
+    """What a plan may ask the cluster: whether an object is there, what a switch would write, and what would become of requests."""
+
+    def existing(self, obj: Obj) -> Obj | None:
+        """The object of this kind, namespace and name."""
+
+    def ask(self, switch: RouteSwitch, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+        """A load balancer's answer for these routes."""
+
+    def outcomes(self, routes: Iterable[Route], proposal: Proposal) -> Mapping[Route, Outcome]:
+        """Outcome per route if the proposal were carried out and every load balancer had its sidecar."""
+
+
 @dataclass(frozen=True)
 class Context:
-    """What a strategy may look at: the cluster without our own changes, and all routes that are planned together.
+    """What a strategy may look at: all routes that are planned together, and the cluster without our own changes.
 
-    ``raw_ports``: see :func:`plan.trial.raw_ports`.
+    ``inventory`` is that of the cluster without our own changes, ``live`` the cluster with them. ``raw_ports``:
+    see :func:`plan.trial.raw_ports`.
     """
 
-    snapshot: Snapshot
+    inventory: Inventory
     registry: Registry
-    load_balancers: Mapping[tuple[str, str], LoadBalancer]
     routes: tuple[Route, ...]
+    cluster: Cluster
+    live: Cluster
     raw_ports: frozenset[tuple[str, int]] = frozenset()
+
+    def load_balancer(self, route: Route) -> LoadBalancer:
+        """The load balancer of a route."""
+        return self.inventory.load_balancers[route.load_balancer]
+
+    def facts(self, route: Route) -> RouteFacts:
+        """What is known of a route."""
+        return self.inventory.facts[route]
 
     def endpoints(self, route: Route) -> tuple[Endpoint, ...]:
         """Pods behind a route; empty where its Service or port does not exist."""
-        service = self.service(route)
-        port = find_port(service, route.backend.port) if service else None
-        return endpoints(self.snapshot, service, port) if service and port else ()
-
-    def service(self, route: Route) -> Obj | None:
-        return self.snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service)
+        return self.facts(route).backend.endpoints
 
 
 class Strategy(ABC):
@@ -102,13 +119,13 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
     }
     findings: list[Finding] = []
     for block in switches(together):
-        load_balancer = context.load_balancers[block[0].load_balancer]
+        load_balancer = context.load_balancer(block[0])
         profile = context.registry.get(load_balancer.vendor)
         to_service = profile.switches.to_service or refusing(f"{profile.about.title} has no setting for Service routing")
-        answers = [to_service(context.snapshot, load_balancer, block)]
+        answers = [context.cluster.ask(to_service, load_balancer, block)]
         if host:
             rewrite = profile.switches.host or refusing(f"{profile.about.title} has no setting that rewrites the Host")
-            answers.append(rewrite(context.snapshot, load_balancer, block))
+            answers.append(context.cluster.ask(rewrite, load_balancer, block))
         refusal = next((answer.refusal for answer in answers if answer.refusal), "")
         findings += (remark for answer in answers for remark in answer.findings)
         if refusal:

@@ -29,12 +29,12 @@ class CertsOnly(Strategy):
         patches: list[FieldPatch] = []
         bodies: list[Obj] = []
         for key in sorted({route.load_balancer for route in wanted}):
-            load_balancer = context.load_balancers[key]
+            load_balancer = context.inventory.load_balancers[key]
             certificates = _switch(context, load_balancer.vendor)
             for name in sorted({route.object for route in wanted if route.load_balancer == key and route.settable}):
                 # Object by object, because what one of them lacks does not keep the others from it.
                 own = [route for route in wanted if route.load_balancer == key and route.object == name]
-                answer = certificates(context.snapshot, load_balancer, own)
+                answer = context.cluster.ask(certificates, load_balancer, own)
                 patches += answer.patches
                 bodies += [body for body in answer.bodies if body not in bodies]
                 if answer.refusal:

@@ -14,12 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...core.model import EITHER_ADDRESS, Route
-from ...istio.network import seen_address
 from ...istio.visibility import EXPORT_TO
 from ...kube.objects import Obj, annotations_of, dig
-from ...kube.services import find_port, fqdn
+from ...kube.services import fqdn
 from .base import Context, Creation, Proposal, Strategy, metadata_for, object_name
-from .host_entry import MESH_POLICY, mutual_tls_rule, without_mutual_tls
+from .host_entry import MESH_POLICY, mutual_tls_rule
 
 
 class HeadlessTwin(Strategy):
@@ -59,17 +58,17 @@ def widened(body: Obj, existing: Obj, namespaces: Iterable[str]) -> Obj:
 
 
 def _refusal(context: Context, route: Route) -> str:
-    service = context.service(route)
-    if service is None or find_port(service, route.backend.port) is None:
+    facts = context.facts(route)
+    service = facts.backend.service
+    if service is None or facts.backend.port is None:
         return "the backend does not exist"
     if not dig(service, "spec", "selector", default={}):
         return f"Service {route.backend.service} has no selector, so there is nothing to take a twin of"
-    if seen_address(context.snapshot, route.upstream.address) != "pod_ips":
+    if facts.seen_address != "pod_ips":
         return "the load balancer dials the Service's address, not the pods'"
-    found = context.endpoints(route)
-    if not found:
+    if not facts.backend.endpoints:
         return "no pods are known behind the Service"
-    outside = next((text for text in (without_mutual_tls(context, item) for item in found) if text), "")
+    outside = facts.without_mutual_tls
     return f"{outside}, and one TLS setting holds for all pods of a headless Service" if outside else ""
 
 
@@ -90,7 +89,7 @@ def _objects(context: Context, routes: list[Route]) -> list[Creation]:
 
 
 def _twin_spec(context: Context, routes: list[Route]) -> Obj:
-    service = context.service(routes[0]) or {}
+    service = context.facts(routes[0]).backend.service or {}
     numbers = {item.port for route in routes for item in context.endpoints(route)}
     spec: Obj = {
         "clusterIP": "None",

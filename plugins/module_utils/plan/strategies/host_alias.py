@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...core.model import Route
-from ...istio.outcome import Outlook
 from ...istio.protocols import is_http
-from ...kube.objects import Obj, ref_of
-from ...kube.services import find_port
+from ...kube.objects import Obj
 from .base import Context, Creation, Proposal, Strategy, joined, metadata_for, object_name, switched
 from .host_entry import NETWORKING, breaks_raw_ports, in_the_mesh, service_entry
 from .service_routing import BALANCING
@@ -56,15 +54,14 @@ def _refusal(context: Context, routes: list[Route], host: str) -> str:
         return f"host {host} has several backends and a path that is a regular expression of the load balancer's own kind"
     if len(backends) > 1 and any(route.rewrites_path for route in routes):
         return f"the load balancer rewrites paths of host {host} before the mesh sees them, and it has several backends"
-    taken = Outlook(context.snapshot, context.load_balancers[routes[0].load_balancer]).hosts.claims_host(host)
-    if taken:
-        return f"{ref_of(taken)} already stands for {host}"
+    claimed_by = context.facts(routes[0]).claimed_by
+    if claimed_by:
+        return f"{claimed_by} already stands for {host}"
     return breaks_raw_ports(context, routes[0].load_balancer[0], _other_ports(routes))
 
 
 def _exists(context: Context, route: Route) -> bool:
-    service = context.service(route)
-    return service is not None and find_port(service, route.backend.port) is not None
+    return context.facts(route).backend.port is not None
 
 
 def _objects(namespace: str, host: str, routes: list[Route]) -> list[Creation]:

@@ -8,11 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...core.model import Route
-from ...istio.authentication import effective_mode
-from ...istio.endpoints import Endpoint
-from ...istio.mesh import read_mesh
-from ...istio.outcome import Outlook
-from ...kube.objects import Obj, ref_of
+from ...kube.objects import Obj
 from .base import Context, Creation, Proposal, Strategy, metadata_for, object_name
 
 MESH_POLICY = "mesh_policy"
@@ -50,13 +46,12 @@ class HostEntry(Strategy):
         if not routes:
             return "only plain HTTP carries a Host that the sidecar can read"
         for route in routes:
-            for item in context.endpoints(route):
-                outside = without_mutual_tls(context, item)
-                if outside:
-                    return f"{outside}, and one TLS setting holds for all backends of {host}"
-        taken = Outlook(context.snapshot, context.load_balancers[routes[0].load_balancer]).hosts.claims_host(host)
-        if taken:
-            return f"{ref_of(taken)} already stands for {host}"
+            outside = context.facts(route).without_mutual_tls
+            if outside:
+                return f"{outside}, and one TLS setting holds for all backends of {host}"
+        claimed_by = context.facts(routes[0]).claimed_by
+        if claimed_by:
+            return f"{claimed_by} already stands for {host}"
         return breaks_raw_ports(context, routes[0].load_balancer[0], _ports(context, routes))
 
 
@@ -74,19 +69,8 @@ def _ports(context: Context, routes: list[Route]) -> set[int]:
     return pods | {route.backend.port for route in routes if route.backend.port}
 
 
-def without_mutual_tls(context: Context, item: Endpoint) -> str:
-    """Why an endpoint cannot take mutual TLS, empty where it can."""
-    if item.pod is None:
-        return f"address {item.ip} belongs to no pod"
-    if not item.pod.captures(item.port):
-        return f"pod {item.pod.namespace}/{item.pod.name} has no sidecar on port {item.port}"
-    if effective_mode(context.snapshot, item.pod.pod, item.port) == "DISABLE":
-        return f"PeerAuthentication disables mutual TLS for pod {item.pod.namespace}/{item.pod.name} port {item.port}"
-    return ""
-
-
 def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -> list[Creation]:
-    domain = read_mesh(context.snapshot).trust_domain
+    domain = context.inventory.trust_domain
     identities = set()
     for route in routes:
         for item in context.endpoints(route):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Backend, ObjectRef, Route
-from ansible_collections.meshlb.istio.plugins.module_utils.detect import routes as reading
+from ansible_collections.meshlb.istio.plugins.module_utils.detect import inventory
 from ansible_collections.meshlb.istio.plugins.module_utils.istio import outcome as matching
 from ansible_collections.meshlb.istio.plugins.module_utils.plan import routing, trial
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import STRATEGIES
@@ -98,13 +98,13 @@ def counted(monkeypatch: pytest.MonkeyPatch, objects: list[Obj]) -> tuple[int, i
         return matching.predict(*args, **options)
 
     def read(*args: Any) -> Any:
-        found = reading.read_routes(*args)
-        calls["routes"] += len(found[0])
+        found = inventory.take_inventory(*args)
+        calls["routes"] += len(found.routes)
         return found
 
     for module in (routing, trial):
         monkeypatch.setattr(module, "predict", predict)
-        monkeypatch.setattr(module, "read_routes", read)
+        monkeypatch.setattr(module, "take_inventory", read)
     run(cluster(*objects))
     return calls["predict"], calls["routes"]
 

@@ -1,0 +1,138 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was found: load balancers with their routes, and what is behind each route. It is passed on instead of being looked up again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ..balancers.contract.profile import Registry
+from ..core.model import Address, Finding, LoadBalancer, ObjectRef, Route
+from ..istio.authentication import effective_mode
+from ..istio.endpoints import Endpoint, endpoints
+from ..istio.gateways import leads_to_gateway
+from ..istio.hosts import virtual_hosts
+from ..istio.mesh import read_mesh
+from ..istio.network import seen_address, undoes_service_routing
+from ..istio.outcome import Outlook
+from ..istio.transport import rule_tls
+from ..kube import kinds
+from ..kube.objects import Obj, ref_of
+from ..kube.services import find_port, fqdn, is_external_name
+from ..kube.snapshot import Snapshot
+
+Key = tuple[str, str]
+"""A load balancer's namespace and name."""
+
+
+@dataclass(frozen=True)
+class KnownBackend:
+    """The Service port that a route names, and the pods behind it; each part is empty where it does not exist.
+
+    ``is_gateway``: what the Service leads to is an Istio gateway.
+    """
+
+    service: Obj | None = None
+    port: Obj | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    is_gateway: bool = False
+
+    @property
+    def is_external(self) -> bool:
+        """Whether the Service is only another name."""
+        return self.service is not None and is_external_name(self.service)
+
+
+@dataclass(frozen=True)
+class RouteFacts:
+    """What stands between one load balancer and the backend of one route.
+
+    ``seen_address`` is what the load balancer's sidecar sees of the address that is dialled. ``without_mutual_tls`` says why an endpoint
+    cannot take mutual TLS, empty where all can. ``visible``: the sidecar is told of the Service. ``rule`` is the DestinationRule that holds
+    for the Service, and ``rule_mode`` its TLS mode for the port. ``has_mesh_policy``: the Service has policies in the mesh that only
+    hold for requests that the mesh routes. ``claimed_by`` is the object that already represents the route's host in the mesh.
+    """
+
+    backend: KnownBackend = field(default_factory=KnownBackend)
+    seen_address: Address = "pod_ips"
+    without_mutual_tls: str = ""
+    visible: bool = True
+    rule: ObjectRef | None = None
+    rule_mode: str = ""
+    has_mesh_policy: bool = False
+    claimed_by: ObjectRef | None = None
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Everything that was found in one snapshot. ``facts`` are per route, ``findings`` per load balancer's routes."""
+
+    load_balancers: Mapping[Key, LoadBalancer]
+    routes: tuple[Route, ...] = ()
+    facts: Mapping[Route, RouteFacts] = field(default_factory=dict)
+    findings: Mapping[Key, tuple[Finding, ...]] = field(default_factory=dict)
+    trust_domain: str = ""
+    service_routing_undone: bool = False
+
+    def routes_of(self, key: Key) -> tuple[Route, ...]:
+        """The routes of one load balancer."""
+        return tuple(route for route in self.routes if route.load_balancer == key)
+
+
+def take_inventory(
+    snapshot: Snapshot, registry: Registry, load_balancers: Iterable[LoadBalancer], only: frozenset[ObjectRef] | None = None
+) -> Inventory:
+    """Read the routes of these load balancers; ``only`` limits the reading to these objects."""
+    by_key = {item.key: item for item in load_balancers}
+    routes: list[Route] = []
+    findings: dict[Key, tuple[Finding, ...]] = {}
+    for key, item in by_key.items():
+        readings = [reader.read(snapshot, item, only) for reader in registry.get(item.vendor).routes]
+        routes += (route for reading in readings for route in reading.routes)
+        findings[key] = tuple(remark for reading in readings for remark in reading.findings)
+    return Inventory(
+        by_key, tuple(sorted(routes, key=lambda route: route.sort_key)), {}, findings, read_mesh(snapshot).trust_domain,
+        undoes_service_routing(snapshot),
+    )
+
+
+def known_backend(snapshot: Snapshot, route: Route) -> KnownBackend:
+    """What a snapshot has behind a route."""
+    service = snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service)
+    if service is None:
+        return KnownBackend()
+    port = find_port(service, route.backend.port)
+    behind = endpoints(snapshot, service, port) if port else ()
+    return KnownBackend(service, port, behind, leads_to_gateway(snapshot, route.backend.namespace, route.backend.service))
+
+
+def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route) -> RouteFacts:
+    """What a snapshot says of one route of a load balancer."""
+    backend, outlook = known_backend(snapshot, route), Outlook(snapshot, load_balancer)
+    claimed = outlook.hosts.claims_host(route.host) if route.host else None
+    claimed_by, address = ref_of(claimed) if claimed else None, seen_address(snapshot, route.upstream.address)
+    if backend.service is None:
+        return RouteFacts(backend, address, claimed_by=claimed_by)
+    host = fqdn(backend.service)
+    rule = outlook.transport.destination_rule(host, route.backend.namespace)
+    policy = (rule or {}).get("spec", {})
+    by_rule = bool(policy.get("subsets") or set(policy.get("trafficPolicy") or {}) - {"tls"})
+    reasons = (_without_mutual_tls(snapshot, item) for item in backend.endpoints)
+    return RouteFacts(
+        backend, address, next((text for text in reasons if text), ""), outlook.visibility.sees(backend.service, [host]),
+        ref_of(rule) if rule else None, str(rule_tls(rule, route.backend.port).get("mode") or ""),
+        by_rule or bool(snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, host)), claimed_by,
+    )
+
+
+def _without_mutual_tls(snapshot: Snapshot, item: Endpoint) -> str:
+    """Why an endpoint cannot take mutual TLS, empty where it can."""
+    if item.pod is None:
+        return f"address {item.ip} belongs to no pod"
+    if not item.pod.captures(item.port):
+        return f"pod {item.pod.namespace}/{item.pod.name} has no sidecar on port {item.port}"
+    if effective_mode(snapshot, item.pod.pod, item.port) == "DISABLE":
+        return f"PeerAuthentication disables mutual TLS for pod {item.pod.namespace}/{item.pod.name} port {item.port}"
+    return ""
