@@ -23,7 +23,7 @@ from ..detect.routes import read_routes
 from ..kube.kinds import VIRTUAL_SERVICE
 from ..kube.objects import dig, namespace_of, ref_of
 from ..kube.snapshot import Snapshot
-from ..plan.chain.crds import DEFINITION
+from ..plan.chain.surroundings import DEFINITION
 from ..plan.chain.options import Options
 from ..plan.chain.plan import ChainPlan, plan_chain
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY

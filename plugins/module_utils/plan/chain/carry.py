@@ -9,9 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...core.model import Backend, Route
-from ...kube import kinds
-from ...kube.services import find_port, is_external_name
-from ...kube.snapshot import Snapshot
+from ...detect.inventory import KnownBackend
 from .paths import PathRule, in_order, path_rule
 
 
@@ -37,12 +35,12 @@ def sent_host(route: Route) -> str:
     return route.upstream.host or route.host
 
 
-def carry(snapshot: Snapshot, routes: Iterable[Route], *, begins_with: bool) -> Carried:
+def carry(routes: Iterable[Route], backends: Mapping[Route, KnownBackend], *, begins_with: bool) -> Carried:
     """Decide route by route; what cannot be told apart behind the load balancer stays where it is."""
     refusals: dict[Route, str] = {}
     groups: dict[str, list[Route]] = {}
     for route in routes:
-        refusal = _refusal(snapshot, route, begins_with=begins_with)
+        refusal = _refusal(route, backends[route], begins_with=begins_with)
         if refusal:
             refusals[route] = refusal
         else:
@@ -58,7 +56,7 @@ def carry(snapshot: Snapshot, routes: Iterable[Route], *, begins_with: bool) -> 
     return Carried(tuple(taken), tuple(hosts), refusals)
 
 
-def _refusal(snapshot: Snapshot, route: Route, *, begins_with: bool) -> str:
+def _refusal(route: Route, known: KnownBackend, *, begins_with: bool) -> str:
     if route.ignored:
         return "its object asks to be left alone (meshlb.istio/ignore)"
     if route.path_type == "Stream":
@@ -71,17 +69,16 @@ def _refusal(snapshot: Snapshot, route: Route, *, begins_with: bool) -> str:
         return f"the load balancer makes the Host out of variables ({route.upstream.host})"
     if path_rule(route.path_type, route.path, begins_with=begins_with) is None and not route.rewrites_path:
         return f"its path ({route.path_type} {route.path}) is written in the load balancer's own way"
-    return _backend_refusal(snapshot, route.backend)
+    return _backend_refusal(route.backend, known)
 
 
-def _backend_refusal(snapshot: Snapshot, backend: Backend) -> str:
-    service = snapshot.get(kinds.SERVICE, backend.namespace, backend.service)
+def _backend_refusal(backend: Backend, known: KnownBackend) -> str:
     name = f"Service {backend.namespace}/{backend.service}"
-    if service is None:
+    if known.service is None:
         return f"{name} does not exist"
-    if is_external_name(service):
+    if known.is_external:
         return f"{name} is of type ExternalName"
-    return "" if find_port(service, backend.port) else f"{name} has no port {backend.port_name or backend.port}"
+    return "" if known.port else f"{name} has no port {backend.port_name or backend.port}"
 
 
 def _contradictions(routes: Sequence[Route], *, begins_with: bool) -> dict[Route, str]:

@@ -16,9 +16,7 @@ from typing import Any
 from ...balancers.contract.chain import ClientAddress
 from ...core.findings import finding, value_details
 from ...core.model import ABSENT, Finding
-from ...istio.mesh import mesh_config
 from ...kube.objects import Obj, dig, ref_of
-from ...kube.snapshot import Snapshot
 
 ANNOTATION = "proxy.istio.io/config"
 HOPS, PROXY = "numTrustedProxies", "proxyProtocol"
@@ -34,9 +32,10 @@ def topology_for(client: ClientAddress) -> dict[str, Any] | None:
 
 
 def wanted_annotation(
-    snapshot: Snapshot, holder: Obj | None, present: str | None, client: ClientAddress, metadata: dict[str, str]
+    general: dict[str, Any], holder: Obj | None, present: str | None, client: ClientAddress, metadata: dict[str, str]
 ) -> tuple[str | None, list[Finding]]:
-    """The annotation's value that is needed, ``None`` where none is; ``present`` is what is there.
+    """The annotation's value that is needed, ``None`` where none is; ``present`` is what is there, and ``general`` the
+    mesh-wide ``gatewayTopology``.
 
     ``metadata`` are environment variables of the proxy. What somebody set otherwise is finding MLB609, and is left.
     """
@@ -44,7 +43,6 @@ def wanted_annotation(
     own, readable = _parsed(present)
     if not readable:
         return None, [_conflict(holder, f"{ANNOTATION} is no YAML map, so nothing can be added to it")]
-    general = dig(mesh_config(snapshot), "defaultConfig", "gatewayTopology", default={})
     topology = own.get("gatewayTopology", general) or {}
     conflicts = [_conflict(holder, *difference) for difference in _differences(topology, wanted)]
     if conflicts:

@@ -12,11 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ...balancers.kit.patches import is_older
-from ...kube.objects import Obj, annotations_of, dig
-from ...kube.snapshot import Snapshot
+from .surroundings import Surroundings
 
-DEFINITION = "CustomResourceDefinition.apiextensions.k8s.io"
-BUNDLE = "gateway.networking.k8s.io/bundle-version"
 GROUP = "gateway.networking.k8s.io"
 # Kind: the lowest version of its definition, and the version of Istio from which on that is asked for.
 _LOWEST: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
@@ -29,25 +26,19 @@ _LOWEST: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
 }
 
 
-def by_kind(definition: Obj) -> Iterator[str]:
-    """Index of CustomResourceDefinitions by kind key."""
-    yield f"{dig(definition, 'spec', 'names', 'kind', default='')}.{dig(definition, 'spec', 'group', default='')}"
-
-
-def old_kinds(snapshot: Snapshot, used: Iterable[str], istio: str) -> Iterator[tuple[str, str]]:
+def old_kinds(around: Surroundings, used: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Each of the kind keys that the cluster does not serve, or that is too old for this Istio, with the reason."""
     for key in used:
         if "." not in key:
             continue
-        if snapshot.source.live and not snapshot.serves(key) and snapshot.readable(key):
+        if around.lacks(key):
             yield key, "the API server does not serve it; install its CustomResourceDefinition"
             continue
         kind, dummy, group = key.partition(".")
         if group != GROUP or kind not in _LOWEST:
             continue
         lowest, since = _LOWEST[kind]
-        found = next(iter(snapshot.lookup(DEFINITION, by_kind, key)), None)
-        version = annotations_of(found).get(BUNDLE, "").lstrip("v") if found else ""
+        version, istio = around.bundles.get(key, "").lstrip("v"), around.version
         if version and is_older(version, *lowest) and not is_older(istio, *since):
             needed = ".".join(map(str, lowest[:2]))
             yield key, f"its definition is of version {version}, and Istio {istio or 'of this cluster'} needs {needed}"

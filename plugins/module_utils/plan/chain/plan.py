@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +15,17 @@ from ...balancers.contract.switches import FieldPatch, PatchSet
 from ...balancers.kit.chain.answers import unknown_chain
 from ...core.findings import finding, request_details, route_details
 from ...core.model import Backend, Finding, LoadBalancer, ObjectRef, Outcome, Route, replace
+from ...detect.inventory import KnownBackend, known_backend
 from ...istio.outcome import predict
-from ...kube.objects import Obj, kind_key, ref_of, value_at
+from ...kube.objects import Obj, ref_of, value_at
 from ...kube.snapshot import Snapshot
 from ..strategies.base import identity
 from .carry import Carried, HostRules, carry, sent_host
 from .options import Options
 from .preflight import Case, preflight
 from .sides import Side, gateway_side
-from .target import GatewayState, gateway_state
+from .surroundings import Surroundings, look_around, own_sidecar
+from .target import GatewayState
 from .verdict import through_gateway
 
 _ADDRESSES = {"EndpointSlice": "endpoints", "Endpoints": "subsets"}
@@ -86,24 +88,48 @@ def plan_chain(
     live: Snapshot, base: Snapshot, profile: Profile, load_balancer: LoadBalancer | None, routes: Sequence[Route], options: Options
 ) -> ChainPlan:
     """Plan one chain. ``base`` is the cluster without this collection's chains, ``routes`` are the load balancer's in it."""
-    state = gateway_state(base, options.gateway)
-    title, own = profile.about.title, profile.chain or unknown_chain(profile.about.title)
-    request = _request(base, profile.about.id, load_balancer, options, state)
+    around = look_around(base, options.gateway)
+    state, title, own = around.state, profile.about.title, profile.chain or unknown_chain(profile.about.title)
+    backends = {route: known_backend(base, route) for route in routes}
+    request = _request(around, profile.about.id, load_balancer, options)
     client = own.client_address(request)
-    lead = _lead(base, title, own, load_balancer, _selected(routes, options), options, request)
+
+    def redirect(asked: list[Route]) -> PatchSet:
+        redirected = own.redirect(base, load_balancer, asked, request) if own.redirect and load_balancer else None
+        return redirected or PatchSet(refusal=f"{title} has no way that is known to lead its routes to a gateway one by one")
+
+    selected = _selected(routes, options)
+    lead = _lead(title, own, selected if load_balancer else None, backends, options, request, redirect)
     hosts = (*lead.carried.hosts, *options.hosts)
     request = replace(request, hosts=_named(hosts), carried=bool(lead.patches))
-    side = gateway_side(base, own, options, state, request, client, lead.front, hosts)
+    side = gateway_side(around, own, options, request, client, lead.front, hosts)
     seen = tuple(dict.fromkeys(item.host for item in hosts))
-    bodies = (*side.bodies, *side.routes, *lead.helpers)
-    case = Case(base, title, own, load_balancer, options, request, state, client, lead.front, seen, bodies)
+    case = Case(
+        around, title, own, load_balancer, options, request, client, lead.front, own_sidecar(base, load_balancer, state, seen),
+        () if state.trouble else own.preflight(base, request), seen, (*side.bodies, *side.routes, *lead.helpers),
+    )
     findings = [*preflight(case), *_beside(title, own, routes, options)]
     findings += (*side.findings, *lead.findings, *_about(lead), *_address_unknown(lead, state))
     findings += (finding("MLB613", step) for step in (*lead.front.steps, *_late(title, lead.front)))
+    asked = {*(route.backend for route in routes), *(rule.backend for host in options.hosts for rule in host.rules)}
+    verdicts = _Verdicts(
+        {backend: through_gateway(base, state, backend) for backend in asked},
+        {route: predict(base, load_balancer, route) if load_balancer else Outcome("unknown", "") for route in routes},
+        lambda obj: live.get(*identity(obj)),
+    )
     return ChainPlan(
         state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.patches,
-        tuple(_chained(live, base, state, load_balancer, lead, options, side.routes)), tuple(dict.fromkeys(findings)),
+        tuple(_chained(verdicts, lead, options, side.routes)), tuple(dict.fromkeys(findings)),
     )
+
+
+@dataclass(frozen=True)
+class _Verdicts:
+    """What becomes of requests by way of the gateway and without it, and what is there already."""
+
+    behind: Mapping[Backend, Outcome]
+    direct: Mapping[Route, Outcome]
+    existing: Callable[[Obj], Obj | None]
 
 
 def _late(title: str, front: LoadBalancerSide) -> tuple[str, ...]:
@@ -117,14 +143,14 @@ def _late(title: str, front: LoadBalancerSide) -> tuple[str, ...]:
     )
 
 
-def _request(
-    base: Snapshot, vendor: str, load_balancer: LoadBalancer | None, options: Options, state: GatewayState
-) -> ChainRequest:
-    classes = load_balancer.classes if load_balancer else ()
+def _request(around: Surroundings, vendor: str, load_balancer: LoadBalancer | None, options: Options) -> ChainRequest:
+    target = around.state.target
     return ChainRequest(
-        name=f"{options.gateway.name}-{vendor.replace('_', '-')}"[:50], gateway=state.target, hosts=_named(options.hosts),
-        https_redirect=options.https_redirect, classes=classes, client=options.client, trusted_hops=options.trusted_hops,
-        options=options.platform_options, alias=options.alias, addressed=bool(state.target.address) or base.source.live,
+        name=f"{options.gateway.name}-{vendor.replace('_', '-')}"[:50], gateway=target, hosts=_named(options.hosts),
+        https_redirect=options.https_redirect, classes=load_balancer.classes if load_balancer else (), client=options.client,
+        trusted_hops=options.trusted_hops, options=options.platform_options, alias=options.alias, addressed=bool(
+            target.address
+        ) or around.live,
     )
 
 
@@ -144,20 +170,20 @@ def _selected(routes: Sequence[Route], options: Options) -> list[Route]:
 
 
 def _lead(
-    base: Snapshot, title: str, own: ChainSide, load_balancer: LoadBalancer | None, routes: list[Route], options: Options,
-    request: ChainRequest,
+    title: str, own: ChainSide, routes: list[Route] | None, backends: Mapping[Route, KnownBackend], options: Options, request: ChainRequest,
+    redirect: Callable[[list[Route]], PatchSet],
 ) -> _Lead:
-    if not options.carry or load_balancer is None:
+    if not options.carry or routes is None:
         front = own.front(request) if options.hosts else LoadBalancerSide()
         return _Lead(Carried(), front)
-    carried = carry(base, routes, begins_with=own.facts.begins_with)
+    carried = carry(routes, backends, begins_with=own.facts.begins_with)
     refusals = dict(carried.refusals)
     patches: list[FieldPatch] = []
     helpers: dict[tuple[str, str, str], Obj] = {}
     findings: list[Finding] = []
     for ref in dict.fromkeys(route.object for route in carried.routes):
         asked = [route for route in carried.routes if route.object == ref]
-        answer = own.redirect(base, load_balancer, asked, request) if own.redirect else _no_redirect(title)
+        answer = redirect(asked)
         findings += answer.findings
         if answer.refusal:
             refusals.update(dict.fromkeys(asked, answer.refusal))
@@ -168,12 +194,8 @@ def _lead(
         front = own.front(replace(request, hosts=_named(carried.hosts)))
         if not front.refusal:
             return _Lead(carried, front, (), (), (finding("MLB618", f"{title}: {next(iter(refusals.values()), '')}"),))
-    rest = carry(base, [route for route in carried.routes if route not in refusals], begins_with=own.facts.begins_with)
+    rest = carry([route for route in carried.routes if route not in refusals], backends, begins_with=own.facts.begins_with)
     return _Lead(replace(rest, refusals=refusals), LoadBalancerSide(), tuple(patches), tuple(helpers.values()), tuple(findings))
-
-
-def _no_redirect(title: str) -> PatchSet:
-    return PatchSet(refusal=f"{title} has no way that is known to lead its routes to a gateway one by one")
 
 
 def _beside(title: str, own: ChainSide, routes: Iterable[Route], options: Options) -> Iterable[Finding]:
@@ -208,37 +230,28 @@ def _address_unknown(lead: _Lead, state: GatewayState) -> list[Finding]:
     return [finding("MLB619", f"{ref_of(empty[0])} will hold the address of {gateway.namespace}/{gateway.name}", cause=gateway)]
 
 
-def _chained(
-    live: Snapshot, base: Snapshot, state: GatewayState, load_balancer: LoadBalancer | None, lead: _Lead, options: Options,
-    mesh: tuple[Obj, ...],
-) -> list[ChainedRoute]:
+def _chained(verdicts: _Verdicts, lead: _Lead, options: Options, mesh: tuple[Obj, ...]) -> list[ChainedRoute]:
     found = []
     for route in (*lead.carried.routes, *lead.carried.refusals):
         chained = route in lead.carried.routes and route not in lead.carried.refusals
-        behind = through_gateway(base, state, route.backend)
-        direct = predict(base, load_balancer, route) if load_balancer else Outcome("unknown", "")
-        now = behind if chained and _in_place(live, lead, route) else direct
+        behind, direct = verdicts.behind[route.backend], verdicts.direct[route]
+        now = behind if chained and _in_place(verdicts, lead, route) else direct
         found.append(ChainedRoute(
             route.host, route.path, route.path_type, route.backend, now, behind if chained else direct, chained, route.object,
         ))
     nothing = Outcome("unknown", "no route of this collection leads there yet")
     # A load balancer that is made of the gateway's own Service has no object of its own: there the gateway's routes tell.
     telling = lead.front.bodies or mesh
-    there = bool(telling) and all(_exists(live, body) for body in telling)
+    there = bool(telling) and all(verdicts.existing(body) is not None for body in telling)
     for host in options.hosts:
         for rule in host.rules:
-            behind = through_gateway(base, state, rule.backend)
+            behind = verdicts.behind[rule.backend]
             found.append(ChainedRoute(host.host, rule.path, rule.kind, rule.backend, behind if there else nothing, behind, True))
     return sorted(found, key=lambda item: (item.host, item.path, item.path_type, item.backend.service, item.backend.port))
 
 
-def _in_place(live: Snapshot, lead: _Lead, route: Route) -> bool:
-    """Whether every field that leads the route's object to the gateway is set already."""
-    ref = route.object
-    current = live.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name)
-    own = [patch for patch in lead.patches if ref_of(patch.object) == ref]
-    return current is not None and bool(own) and all(value_at(current, patch.path) == patch.value for patch in own)
-
-
-def _exists(live: Snapshot, body: Obj) -> bool:
-    return live.get(*identity(body)) is not None
+def _in_place(verdicts: _Verdicts, lead: _Lead, route: Route) -> bool:
+    """Whether every field that redirects the route's object to the gateway is set already."""
+    own = [patch for patch in lead.patches if ref_of(patch.object) == route.object]
+    current = verdicts.existing(own[0].object) if own else None
+    return current is not None and all(value_at(current, patch.path) == patch.value for patch in own)

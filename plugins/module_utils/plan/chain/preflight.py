@@ -13,44 +13,47 @@ from ...balancers.contract.facts import Proof
 from ...balancers.kit.patches import is_older
 from ...core.findings import finding, value_details
 from ...core.model import Finding, LoadBalancer
-from ...istio.mesh import read_mesh
-from ...istio.outcome import Outlook
 from ...istio.visibility import host_matches
 from ...kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template, ref_of
 from ...kube.selectors import selects
 from ...kube.services import CLUSTER_DOMAIN
-from ...kube.snapshot import Snapshot
 from .crds import old_kinds
 from .options import Options
-from .target import ISTIO_GATEWAY, GatewayState
+from .surroundings import OwnSidecar, Surroundings
+from .target import GatewayState
 
 STATUS_PORT_PROXY = "ENVOY_STATUS_PORT_ENABLE_PROXY_PROTOCOL"
 
 
 @dataclass(frozen=True)
 class Case:
-    """All that the rules look at. ``hosts`` are as the gateway sees them, empty for any; ``bodies`` what is to be created."""
+    """All that the rules look at. ``hosts`` are as the gateway sees them, empty for any; ``bodies`` what is to be created.
 
-    snapshot: Snapshot
+    ``sidecar`` is the load balancer's own where it takes what is sent to the gateway; ``own`` are the load balancer's own findings.
+    """
+
+    around: Surroundings
     title: str
     side: ChainSide
     load_balancer: LoadBalancer | None
     options: Options
     request: ChainRequest
-    state: GatewayState
     client: ClientAddress
     front: LoadBalancerSide
+    sidecar: OwnSidecar | None = None
+    own: tuple[Finding, ...] = ()
     hosts: tuple[str, ...] = ()
     bodies: tuple[Obj, ...] = ()
 
     @property
+    def state(self) -> GatewayState:
+        """The gateway as it is."""
+        return self.around.state
+
+    @property
     def version(self) -> str:
         """Istio's version, empty where it is not known; of several the oldest counts."""
-        return min(read_mesh(self.snapshot).versions, default="", key=_numbers)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
+        return self.around.version
 
 
 def preflight(case: Case) -> list[Finding]:
@@ -61,9 +64,8 @@ def preflight(case: Case) -> list[Finding]:
         _beyond, _not_answered, _redirect_loop, _no_server_name, _proxy_check, _unreadable_addresses, _diverted, _old_kinds, _not_merged,
         _others, _another_way, _trusts_others,
     )
-    own = case.side.preflight(case.snapshot, case.request)
     # The load balancer's own come first: they say of its kinds more than that they are not there.
-    return [*own, *(remark for rule in rules for remark in rule(case))]
+    return [*case.own, *(remark for rule in rules for remark in rule(case))]
 
 
 def _beyond(case: Case) -> Iterator[Finding]:
@@ -172,16 +174,11 @@ def _unreadable_addresses(case: Case) -> Iterator[Finding]:
 
 def _diverted(case: Case) -> Iterator[Finding]:
     """What the load balancer's own sidecar would do with requests on their way to the gateway."""
-    found = case.load_balancer
-    if found is None or not found.sidecar.present:
-        return
-    outlook, target = Outlook(case.snapshot, found), case.request.gateway
-    taken, dummy = found.interception.takes_outbound(target.address, target.port)
-    if not taken or not outlook.hosts.has_http_listener(target.port) or target.tls:
+    found, target, sidecar = case.load_balancer, case.request.gateway, case.sidecar
+    if found is None or sidecar is None:
         return
     own = f"{target.service}.{target.namespace}.svc.{CLUSTER_DOMAIN}"
-    for host in case.hosts:
-        destination = outlook.hosts.http_destination(target.port, host, "/")
+    for host, destination in sidecar.destinations.items():
         label = name_of(destination.target or {}) or destination.host
         known = destination.kind in ("service", "entry")
         where, does = None, ""
@@ -190,7 +187,7 @@ def _diverted(case: Case) -> Iterator[Finding]:
             does = f"would send Host {host} to {where or label}, not to the gateway"
         elif destination.kind == "unclear":
             does = f"may send Host {host} elsewhere: {destination.why}"
-        elif not known and outlook.visibility.outbound_policy() == "REGISTRY_ONLY":
+        elif not known and sidecar.outbound_policy == "REGISTRY_ONLY":
             does = f"knows no Host {host}, and REGISTRY_ONLY refuses what it does not know"
         if does:
             yield finding("MLB605", f"the sidecar of {found.label} {does}", where, cause=found.workload, details={"host": host})
@@ -198,7 +195,7 @@ def _diverted(case: Case) -> Iterator[Finding]:
 
 def _old_kinds(case: Case) -> Iterator[Finding]:
     used = {kind_key(str(body["apiVersion"]), str(body["kind"])) for body in (*case.bodies, *case.front.bodies)}
-    for kind, message in old_kinds(case.snapshot, sorted(used), case.version):
+    for kind, message in old_kinds(case.around, sorted(used)):
         yield finding("MLB607", f"{kind}: {message}", details={"kind": kind})
 
 
@@ -215,7 +212,7 @@ def _not_merged(case: Case) -> Iterator[Finding]:
 def _others(case: Case) -> Iterator[Finding]:
     """Other Gateways of Istio's API for the same pods, port and host."""
     labels = labels_of(pod_template(case.state.workload or {}))
-    for item in case.snapshot.all(ISTIO_GATEWAY):
+    for item in case.around.gateways:
         if item is case.state.configured or not labels or not selects(dig(item, "spec", "selector"), labels):
             continue
         shared, port = sorted(_shared(item, case)), case.request.gateway.port

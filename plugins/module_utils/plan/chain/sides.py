@@ -14,11 +14,11 @@ from ...balancers.contract.switches import FieldPatch
 from ...core.findings import finding, value_details
 from ...core.model import ABSENT, Finding
 from ...kube.objects import Obj, containers_of, dig, pod_template, ref_of, value_at
-from ...kube.snapshot import Snapshot
 from . import gateway_api, istio_api
 from .carry import HostRules
 from .client import ANNOTATION, wanted_annotation
 from .options import Options
+from .surroundings import Surroundings
 from .target import GatewayState, takes_routes_from
 
 _RANK = {"ClusterIP": 0, "NodePort": 1, "LoadBalancer": 2}
@@ -35,10 +35,11 @@ class Side:
 
 
 def gateway_side(
-    base: Snapshot, own: ChainSide, options: Options, state: GatewayState, request: ChainRequest,
+    around: Surroundings, own: ChainSide, options: Options, request: ChainRequest,
     client: ClientAddress, front: LoadBalancerSide, hosts: Sequence[HostRules],
 ) -> Side:
     """All of the gateway's side; nothing of it where the gateway is missing, or where nobody is led to it."""
+    state = around.state
     if state.trouble or not hosts:
         return Side()
     redirect = options.https_redirect and not own.facts.redirects
@@ -47,10 +48,10 @@ def gateway_side(
     if options.gateway.api == "istio":
         made = _in_istio(options, state, hosts, any_name=any_name, redirect=redirect)
     else:
-        made = _in_gateway_api(base, options, state, client, front, hosts, any_name=any_name, redirect=redirect)
+        made = _in_gateway_api(around, options, client, front, hosts, any_name=any_name, redirect=redirect)
     if options.gateway.api == "gateway_api" and state.configured is None:
         return made
-    patches, findings = _settings(base, state, client, front)
+    patches, findings = _settings(around, client, front)
     return Side(made.bodies, made.routes, patches, findings)
 
 
@@ -66,19 +67,19 @@ def _in_istio(options: Options, state: GatewayState, hosts: Sequence[HostRules],
 
 
 def _in_gateway_api(
-    base: Snapshot, options: Options, state: GatewayState, client: ClientAddress, front: LoadBalancerSide, hosts: Sequence[HostRules], *,
+    around: Surroundings, options: Options, client: ClientAddress, front: LoadBalancerSide, hosts: Sequence[HostRules], *,
     any_name: bool, redirect: bool,
 ) -> Side:
     namespaces = sorted({rule.backend.namespace for item in hosts for rule in item.rules})
-    configured = state.configured
+    state, configured = around.state, around.state.configured
 
     def allows(namespace: str) -> bool:
-        return configured is None or takes_routes_from(base, configured, namespace)
+        return configured is None or takes_routes_from(configured, namespace, around.namespace_labels.get(namespace, {}))
 
     routes = tuple(gateway_api.route_bodies(options.gateway, hosts, allows, redirect=redirect))
     if configured is not None:
         return Side((), routes)
-    annotation, findings = wanted_annotation(base, None, None, client, {})
+    annotation, findings = wanted_annotation(around.topology, None, None, client, {})
     bodies = gateway_api.gateway_bodies(
         state.target, options.gateway, namespaces, [item.host for item in hosts], front.service, any_name=any_name,
         annotations={ANNOTATION: annotation} if annotation else {}, environment=front.environment,
@@ -87,14 +88,15 @@ def _in_gateway_api(
 
 
 def _settings(
-    base: Snapshot, state: GatewayState, client: ClientAddress, front: LoadBalancerSide,
+    around: Surroundings, client: ClientAddress, front: LoadBalancerSide,
 ) -> tuple[tuple[FieldPatch, ...], tuple[Finding, ...]]:
     """What a gateway that is there already has to be told."""
     patches: list[FieldPatch] = []
+    state = around.state
     holder, path = _annotated(state)
     present = value_at(holder, path) if holder else ABSENT
     metadata = {} if state.deployed else dict(front.environment)
-    value, findings = wanted_annotation(base, holder, None if present is ABSENT else str(present), client, metadata)
+    value, findings = wanted_annotation(around.topology, holder, None if present is ABSENT else str(present), client, metadata)
     unset = _unset(state, front)
     if state.deployed and unset:
         text = f"{', '.join(unset)} is not in its pods' environment: set it by a ConfigMap in spec.infrastructure.parametersRef"

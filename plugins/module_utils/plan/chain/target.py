@@ -39,78 +39,96 @@ class GatewayState:
         return bool(self.workload) and GATEWAY_NAME_LABEL in labels_of(pod_template(self.workload or {}))
 
 
+class _GatewaySearch:
+    """Finds the gateway that options mean in one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, options: GatewayOptions) -> None:
+        self.snapshot = snapshot
+        self.options = options
+
+    def state(self) -> GatewayState:
+        """The gateway as it is."""
+        kind = ISTIO_GATEWAY if self.options.api == "istio" else KUBERNETES_GATEWAY
+        configured = self.snapshot.get(kind, self.options.namespace, self.options.name)
+        if self.options.api == "gateway_api":
+            return self._deployed(configured)
+        namespace, name = _service_key(self.options)
+        service = self.snapshot.get(kinds.SERVICE, namespace, name) if name else self._by_selector(configured)
+        if service is None:
+            wanted = f"Service {namespace}/{name}" if name else f"a Service of gateway pods in namespace {self.options.namespace}"
+            return GatewayState(
+                _target(self.options, namespace, name or self.options.name, None), trouble=f"{wanted} does not exist",
+                remedy="Install Istio's gateway chart (the role istio_chained can), or name the gateway's Service in gateway.service.",
+            )
+        selector = self.options.selector or tuple(sorted(dig(configured, "spec", "selector", default={}).items()))
+        selector = selector or tuple(sorted(dig(service, "spec", "selector", default={}).items()))
+        return self._found(service, configured, selector)
+
+    def _by_selector(self, configured: Obj | None) -> Obj | None:
+        """The one Service in the gateway's namespace whose pods the Gateway selects (without a selector: that has a status port)."""
+        wanted = dict(self.options.selector) or dig(configured, "spec", "selector", default={})
+        found = []
+        for service in self.snapshot.all(kinds.SERVICE):
+            if namespace_of(service) != self.options.namespace:
+                continue
+            labels = labels_of(pod_template(self._workload(service) or {}))
+            # Without a selector: Istio's own deployments are left to the Gateways of the other API that they were made from.
+            usual = find_port(service, STATUS_PORT) is not None and GATEWAY_NAME_LABEL not in labels
+            if selects(wanted, labels) if wanted else usual:
+                found.append(service)
+        return found[0] if len(found) == 1 else None
+
+    def _deployed(self, configured: Obj | None) -> GatewayState:
+        if configured is None and not self.options.create:
+            return GatewayState(
+                _target(self.options, self.options.namespace, self.options.name, None),
+                trouble=f"Gateway {self.options.namespace}/{self.options.name} (gateway.networking.k8s.io) does not exist",
+                remedy="Set gateway.create to have it made, or name one that exists.",
+            )
+        if configured is None and self.snapshot.source.live and self.snapshot.get(kinds.NAMESPACE, "", self.options.namespace) is None:
+            return GatewayState(
+                _target(
+                    self.options, self.options.namespace, self.options.name, None
+                ), trouble=f"Namespace {self.options.namespace} does not exist",
+                remedy="Create it, or name another in gateway.namespace.",
+            )
+        override = dig(configured, "metadata", "annotations", NAME_OVERRIDE, default="") or dig(
+            configured, "spec", "infrastructure", "annotations", NAME_OVERRIDE, default=""
+        )
+        class_name = str(dig(configured, "spec", "gatewayClassName", default=self.options.class_name))
+        namespace, name = _service_key(self.options)
+        name = name or str(override or f"{self.options.name}-{class_name}")
+        service = self.snapshot.get(kinds.SERVICE, namespace, name)
+        if service is None:
+            return GatewayState(_target(self.options, namespace, name, None), configured=configured)
+        return self._found(service, configured, ())
+
+    def _found(self, service: Obj, configured: Obj | None, selector: tuple[tuple[str, str], ...]) -> GatewayState:
+        target = _target(self.options, namespace_of(service), name_of(service), service)
+        trouble = remedy = ""
+        if find_port(service, self.options.number) is None and (configured is not None or self.options.api == "istio"):
+            trouble = f"Service {namespace_of(service)}/{name_of(service)} has no port {self.options.number}"
+            remedy = "Add the port to it, or name another in gateway.port."
+        return GatewayState(target, service, self._workload(service), configured, selector, trouble, remedy)
+
+    def _workload(self, service: Obj) -> Obj | None:
+        selector = dig(service, "spec", "selector", default={})
+        for kind in kinds.WORKLOADS:
+            for item in self.snapshot.all(kind):
+                same = namespace_of(item) == namespace_of(service)
+                if same and selects(selector, labels_of(pod_template(item))):
+                    return item
+        return None
+
+
 def gateway_state(snapshot: Snapshot, options: GatewayOptions) -> GatewayState:
     """Find the gateway that the options mean, in the cluster as it is without this collection's own chains."""
-    kind = ISTIO_GATEWAY if options.api == "istio" else KUBERNETES_GATEWAY
-    configured = snapshot.get(kind, options.namespace, options.name)
-    if options.api == "gateway_api":
-        return _deployed(snapshot, options, configured)
-    namespace, name = _service_key(options)
-    service = snapshot.get(kinds.SERVICE, namespace, name) if name else _by_selector(snapshot, options, configured)
-    if service is None:
-        wanted = f"Service {namespace}/{name}" if name else f"a Service of gateway pods in namespace {options.namespace}"
-        return GatewayState(
-            _target(options, namespace, name or options.name, None), trouble=f"{wanted} does not exist",
-            remedy="Install Istio's gateway chart (the role istio_chained can), or name the gateway's Service in gateway.service.",
-        )
-    selector = options.selector or tuple(sorted(dig(configured, "spec", "selector", default={}).items()))
-    selector = selector or tuple(sorted(dig(service, "spec", "selector", default={}).items()))
-    return _found(snapshot, options, service, configured, selector)
+    return _GatewaySearch(snapshot, options).state()
 
 
 def _service_key(options: GatewayOptions) -> tuple[str, str]:
     namespace, slash, name = options.service.partition("/")
     return (namespace, name) if slash else (options.namespace, options.service)
-
-
-def _by_selector(snapshot: Snapshot, options: GatewayOptions, configured: Obj | None) -> Obj | None:
-    """The one Service in the gateway's namespace whose pods the Gateway selects (without a selector: that has a status port)."""
-    wanted = dict(options.selector) or dig(configured, "spec", "selector", default={})
-    found = []
-    for service in snapshot.all(kinds.SERVICE):
-        if namespace_of(service) != options.namespace:
-            continue
-        labels = labels_of(pod_template(_workload(snapshot, service) or {}))
-        # Without a selector: Istio's own deployments are left to the Gateways of the other API that they were made from.
-        usual = find_port(service, STATUS_PORT) is not None and GATEWAY_NAME_LABEL not in labels
-        if selects(wanted, labels) if wanted else usual:
-            found.append(service)
-    return found[0] if len(found) == 1 else None
-
-
-def _deployed(snapshot: Snapshot, options: GatewayOptions, configured: Obj | None) -> GatewayState:
-    if configured is None and not options.create:
-        return GatewayState(
-            _target(options, options.namespace, options.name, None),
-            trouble=f"Gateway {options.namespace}/{options.name} (gateway.networking.k8s.io) does not exist",
-            remedy="Set gateway.create to have it made, or name one that exists.",
-        )
-    if configured is None and snapshot.source.live and snapshot.get(kinds.NAMESPACE, "", options.namespace) is None:
-        return GatewayState(
-            _target(options, options.namespace, options.name, None), trouble=f"Namespace {options.namespace} does not exist",
-            remedy="Create it, or name another in gateway.namespace.",
-        )
-    override = dig(configured, "metadata", "annotations", NAME_OVERRIDE, default="") or dig(
-        configured, "spec", "infrastructure", "annotations", NAME_OVERRIDE, default=""
-    )
-    class_name = str(dig(configured, "spec", "gatewayClassName", default=options.class_name))
-    namespace, name = _service_key(options)
-    name = name or str(override or f"{options.name}-{class_name}")
-    service = snapshot.get(kinds.SERVICE, namespace, name)
-    if service is None:
-        return GatewayState(_target(options, namespace, name, None), configured=configured)
-    return _found(snapshot, options, service, configured, ())
-
-
-def _found(
-    snapshot: Snapshot, options: GatewayOptions, service: Obj, configured: Obj | None, selector: tuple[tuple[str, str], ...]
-) -> GatewayState:
-    target = _target(options, namespace_of(service), name_of(service), service)
-    trouble = remedy = ""
-    if find_port(service, options.number) is None and (configured is not None or options.api == "istio"):
-        trouble = f"Service {namespace_of(service)}/{name_of(service)} has no port {options.number}"
-        remedy = "Add the port to it, or name another in gateway.port."
-    return GatewayState(target, service, _workload(snapshot, service), configured, selector, trouble, remedy)
 
 
 def _target(options: GatewayOptions, namespace: str, name: str, service: Obj | None) -> GatewayTarget:
@@ -128,19 +146,8 @@ def _target(options: GatewayOptions, namespace: str, name: str, service: Obj | N
     )
 
 
-def _workload(snapshot: Snapshot, service: Obj) -> Obj | None:
-    selector = dig(service, "spec", "selector", default={})
-    for kind in kinds.WORKLOADS:
-        for item in snapshot.all(kind):
-            same = namespace_of(item) == namespace_of(service)
-            if same and selects(selector, labels_of(pod_template(item))):
-                return item
-    return None
-
-
-def takes_routes_from(snapshot: Snapshot, gateway: Obj, namespace: str) -> bool:
-    """Whether some listener of a Gateway takes HTTPRoutes of a namespace."""
-    labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
+def takes_routes_from(gateway: Obj, namespace: str, labels: dict[str, str]) -> bool:
+    """Whether some listener of a Gateway takes HTTPRoutes of a namespace with these labels."""
     for listener in dig(gateway, "spec", "listeners", default=[]):
         rule = dig(listener, "allowedRoutes", "namespaces", default={})
         source = str(rule.get("from") or "Same")
