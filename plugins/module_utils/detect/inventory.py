@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from ..balancers.contract.profile import Registry
 from ..core.model import Address, Finding, LoadBalancer, ObjectRef, Route
 from ..istio.authentication import effective_mode
-from ..istio.endpoints import Endpoint, endpoints
+from ..istio.endpoints import Endpoint, PodView, endpoints, view_of
 from ..istio.gateways import leads_to_gateway
 from ..istio.hosts import virtual_hosts
-from ..istio.mesh import read_mesh
+from ..istio.mesh import interception_defaults, read_mesh
 from ..istio.network import seen_address, undoes_service_routing
 from ..istio.outcome import Outlook
 from ..istio.transport import rule_tls
 from ..kube import kinds
-from ..kube.objects import Obj, ref_of
+from ..kube.objects import Obj, dig, kind_key, ref_of
+from ..kube.pods import workload_pods
 from ..kube.services import find_port, fqdn, is_external_name
 from ..kube.snapshot import Snapshot
 
@@ -136,3 +137,14 @@ def _without_mutual_tls(snapshot: Snapshot, item: Endpoint) -> str:
     if effective_mode(snapshot, item.pod.pod, item.port) == "DISABLE":
         return f"PeerAuthentication disables mutual TLS for pod {item.pod.namespace}/{item.pod.name} port {item.port}"
     return ""
+
+
+def running_pods(snapshot: Snapshot, load_balancer: LoadBalancer) -> list[PodView]:
+    """The running pods that carry a load balancer's traffic."""
+    ref = load_balancer.workload
+    workload = snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
+    pods, defaults = workload_pods(snapshot, workload) if workload else [], interception_defaults(snapshot)
+    # A pod that is starting cannot be asked, and one that is being deleted gets no more requests.
+    return [
+        view_of(pod, defaults) for pod in pods if dig(pod, "status", "phase") == "Running" and not dig(pod, "metadata", "deletionTimestamp")
+    ]

@@ -5,22 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.errors import MeshlbError
-from ..core.model import LoadBalancer, Proof, Verdict
-from ..istio.endpoints import PodView, view_of
-from ..istio.mesh import interception_defaults
-from ..kube.objects import dig, kind_key
-from ..kube.pods import workload_pods
-from ..kube.snapshot import Snapshot
+from ..core.model import Proof, Verdict
+from ..istio.endpoints import PodView
 from .asking import Asker, Key
 from .configuration import Evaluation, evaluate, judge_plain, others, proofs
 from .counters import Certificate
 from .proxy import Endpoint, Proxy
 from .servers import ServerLookup
-from .targets import is_leaving
 from .trace import Dialed
 
 
@@ -101,26 +96,16 @@ class Carriers:
         return {item.key: item.proxy for group in self._groups.values() for item in group.carriers if item.proxy is not None}
 
 
-def carriers_of(snapshot: Snapshot, load_balancers: Iterable[LoadBalancer], asker: Asker) -> Carriers:
-    """Find the pods of load balancers, and read the configuration and the certificate of each sidecar."""
-    pods = {item.key: load_balancer_pods(snapshot, item) for item in load_balancers}
+def carriers_of(pods: Mapping[Key, Sequence[PodView]], asker: Asker) -> Carriers:
+    """Read the configuration and the certificate of each sidecar of load balancers, whose pods these are."""
     wanted = sorted({(pod.namespace, pod.name) for group in pods.values() for pod in group if pod.sidecar})
     configurations, certificates = asker.configurations(wanted), asker.certificates(wanted)
     known = {key: item for key, item in certificates.items() if isinstance(item, Certificate)}
     return Carriers({key: _group(group, configurations, known) for key, group in pods.items()})
 
 
-def load_balancer_pods(snapshot: Snapshot, load_balancer: LoadBalancer) -> list[PodView]:
-    """The running pods that carry a load balancer's traffic."""
-    ref = load_balancer.workload
-    workload = snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
-    pods, defaults = workload_pods(snapshot, workload) if workload else [], interception_defaults(snapshot)
-    # A pod that is starting cannot be asked, and one that is being deleted gets no more requests.
-    return [view_of(pod, defaults) for pod in pods if dig(pod, "status", "phase") == "Running" and not is_leaving(pod)]
-
-
 def _group(
-    pods: list[PodView], configurations: Mapping[Key, Proxy | MeshlbError], certificates: Mapping[Key, Certificate]
+    pods: Sequence[PodView], configurations: Mapping[Key, Proxy | MeshlbError], certificates: Mapping[Key, Certificate]
 ) -> Group:
     if not pods:
         return Group(why="no running pod of the load balancer is known, so there is no sidecar to ask")

@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..core.findings import finding, request_details
-from ..core.model import Finding, LoadBalancer, Outcome, Proof, Route, Verdict
-from ..kube.snapshot import Snapshot
+from ..core.model import Address, Finding, Outcome, Proof, Route, Verdict
+from ..detect.inventory import KnownBackend
+from ..istio.endpoints import PodView
 from .asking import Asker
-from .backends import Backends
+from .backends import AddressLookup, Backends
 from .carriers import Carriers, carriers_of
 from .configuration import Evaluation, combine
 from .measuring import Job, Load, measure_all
@@ -31,6 +32,20 @@ class Options:
     methods: tuple[str, ...] = (CONFIGURATION, TRAFFIC)
     load: Load | None = None
     why_no_load: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is proven: routes, and the load balancers' running pods.
+
+    ``routes`` have what is behind them, and what a sidecar sees of the address that is dialled. ``predicted`` is the
+    word of the plan's model, which is compared with what is measured.
+    """
+
+    routes: Mapping[Route, tuple[KnownBackend, Address]]
+    pods: Mapping[tuple[str, str], Sequence[PodView]]
+    predicted: Mapping[Route, Outcome]
+    trust_domain: str
 
 
 @dataclass(frozen=True)
@@ -67,23 +82,13 @@ class Case:
         return self.target.addresses | {item.endpoint.address for item in judged if item.endpoint.ip}
 
 
-def prove(
-    snapshot: Snapshot,
-    load_balancers: Iterable[LoadBalancer],
-    routes: Iterable[Route],
-    asker: Asker,
-    predict: Callable[[Route], Outcome],
-    options: Options,
-) -> tuple[list[Proven], list[Finding]]:
-    """Return a verdict with evidence for every route, in the order given, and what is remarkable.
-
-    ``predict`` is the plan's model, whose word is compared with what is measured.
-    """
-    cases = [Case(route, target_of(snapshot, route)) for route in routes]
+def prove(subject: Subject, addresses: AddressLookup, asker: Asker, options: Options) -> tuple[list[Proven], list[Finding]]:
+    """Return a verdict with evidence for every route, in the order given, and what is remarkable."""
+    cases = [Case(route, target_of(route, known, seen)) for route, (known, seen) in subject.routes.items()]
     used = {case.route.load_balancer for case in cases}
-    carriers = carriers_of(snapshot, [item for item in load_balancers if item.key in used], asker)
+    carriers = carriers_of({key: pods for key, pods in subject.pods.items() if key in used}, asker)
     backend_pods = [item.pod for case in cases for item in case.target.backends if item.pod is not None]
-    servers = Backends(snapshot, asker.backends(backend_pods))
+    servers = Backends(addresses, asker.backends(backend_pods), subject.trust_domain)
     for case in cases:
         _by_configuration(case, carriers, servers)
     if TRAFFIC in options.methods:
@@ -91,7 +96,7 @@ def prove(
     proven = [_conclude(case, options) for case in cases]
     findings: list[Finding] = []
     for number, case in enumerate(cases):
-        findings += _findings(case, proven[number], predict(case.route))
+        findings += _findings(case, proven[number], subject.predicted[case.route])
     return proven, findings
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..core.model import Route
-from ..istio.endpoints import Endpoint, endpoints
-from ..istio.network import seen_address
-from ..kube import kinds
+from ..core.model import Address, Route
+from ..detect.inventory import KnownBackend
+from ..istio.endpoints import Endpoint
 from ..kube.objects import Obj, dig, name_of
-from ..kube.services import cluster_ips, find_port, is_external_name
-from ..kube.snapshot import Snapshot
+from ..kube.services import cluster_ips
 from .trace import Dialed
 
 MOST_ADDRESSES = 50
@@ -41,21 +39,22 @@ class Target:
         return frozenset(own | {item.address for item in self.dialed})
 
 
-def target_of(snapshot: Snapshot, route: Route, most: int = MOST_ADDRESSES) -> Target:
-    """Return the addresses that the load balancer dials for a route, at most ``most`` of them."""
-    backend = route.backend
-    service = snapshot.get(kinds.SERVICE, backend.namespace, backend.service)
+def target_of(route: Route, known: KnownBackend, seen: Address, most: int = MOST_ADDRESSES) -> Target:
+    """Return the addresses that the load balancer dials for a route, at most ``most`` of them.
+
+    ``seen`` is what a sidecar sees of the address that is dialled.
+    """
+    backend, service = route.backend, known.service
     if service is None:
         return Target(why=f"Service {backend.namespace}/{backend.service} does not exist")
-    port = find_port(service, backend.port or backend.port_name)
-    if port is None:
+    if known.port is None:
         return Target(why=f"Service {backend.service} has no port {backend.port or backend.port_name}")
-    if is_external_name(service) or route.upstream.address == "external":
+    if known.is_external or route.upstream.address == "external":
         return Target(why="the backend is not in the cluster")
-    found = ready(endpoints(snapshot, service, port))
+    found = ready(known.endpoints)
     vips = [item for item in cluster_ips(service) if item]
-    if seen_address(snapshot, route.upstream.address) in ("cluster_ip", "host_name") and vips:
-        return Target((_dialed(route, vips[0], int(port["port"])),), found)
+    if seen in ("cluster_ip", "host_name") and vips:
+        return Target((_dialed(route, vips[0], int(known.port["port"])),), found)
     addresses = [(item.ip, item.port) for item in found if item.ip and item.port]
     if not addresses:
         return Target(why=f"no pod of Service {backend.namespace}/{name_of(service)} has an address")

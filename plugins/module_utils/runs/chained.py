@@ -23,9 +23,9 @@ from ..detect.routes import read_routes
 from ..kube.kinds import VIRTUAL_SERVICE
 from ..kube.objects import dig, namespace_of, ref_of
 from ..kube.snapshot import Snapshot
-from ..plan.chain.surroundings import DEFINITION
 from ..plan.chain.options import Options
 from ..plan.chain.plan import ChainPlan, plan_chain
+from ..plan.chain.surroundings import DEFINITION
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
 from .chained_options import chain_options, chosen, expected_objects, gateway_options
 from .routing import demand, reading_kinds

@@ -5,19 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..core.errors import MeshlbError
-from ..core.model import Finding, LoadBalancer, Outcome, Route
+from ..core.model import Finding, LoadBalancer, Route
 from ..detect.description import about_reading
+from ..detect.inventory import known_backend, running_pods
 from ..detect.load_balancers import config_map_namespaces, detect
 from ..detect.routes import read_routes
 from ..detect.selection import choose_load_balancers
+from ..istio.addresses import Addresses
+from ..istio.mesh import read_mesh
+from ..istio.network import seen_address
 from ..istio.outcome import predict
+from ..kube.snapshot import Snapshot
 from ..prove.asking import Asker
 from ..prove.measuring import Load
-from ..prove.prove import TRAFFIC, Options, prove
+from ..prove.prove import TRAFFIC, Options, Subject, prove
 from ..prove.sending import parse_entrypoint
 from .routing import demand, reading_kinds
 from .session import Result, report, start
@@ -39,16 +44,21 @@ def run(params: Mapping[str, Any], check_mode: bool) -> Result:
     everything, about_routes = read_routes(snapshot, session.registry, chosen)
     routes = choose_routes(everything, params.get("namespaces") or [], params.get("routes") or [])
     one_load_balancer(routes, options)
-    by_key: dict[tuple[str, str], LoadBalancer] = {item.key: item for item in chosen}
-
-    def expected(route: Route) -> Outcome:
-        return predict(snapshot, by_key[route.load_balancer], route)
-
-    proven, findings = prove(snapshot, chosen, routes, Asker(api.exec, session.workers), expected, options)
+    proven, findings = prove(subject_of(snapshot, chosen, routes), Addresses(snapshot), Asker(api.exec, session.workers), options)
     remarks: list[Finding] = [*about_reading(snapshot), *about_routes, *findings]
     result = report([], remarks, changed=False, diff=False, routes=[item.to_result() for item in proven])
     del result["changes"]
     return result
+
+
+def subject_of(snapshot: Snapshot, load_balancers: Iterable[LoadBalancer], routes: Iterable[Route]) -> Subject:
+    """What is to be proven, with what the plan's model says of it."""
+    by_key = {item.key: item for item in load_balancers}
+    found = {route: (known_backend(snapshot, route), seen_address(snapshot, route.upstream.address)) for route in routes}
+    return Subject(
+        found, {key: running_pods(snapshot, item) for key, item in by_key.items()},
+        {route: predict(snapshot, by_key[route.load_balancer], route) for route in found}, read_mesh(snapshot).trust_domain,
+    )
 
 
 def read_options(params: Mapping[str, Any], check_mode: bool) -> Options:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.network import seen_address, undoes_service_routing
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.targets import target_of
 
 from tests.unit.plugins.module_utils.support.cluster import (
     Obj,
@@ -26,6 +25,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
 )
 from tests.unit.plugins.module_utils.support.known import config_map_namespaces, detect
 from tests.unit.plugins.module_utils.support.planning import run
+from tests.unit.plugins.module_utils.support.proving import target_of
 
 SYSTEM = "kube-system"
 REPLACES = {"kube-proxy-replacement": "true"}

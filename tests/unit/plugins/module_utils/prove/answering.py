@@ -12,10 +12,11 @@ from typing import Any
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Outcome
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options, Proven, prove
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options, Proven
 
 from tests.unit.plugins.module_utils.prove import envoy
 from tests.unit.plugins.module_utils.prove.small_cluster import LB, route, snapshot
+from tests.unit.plugins.module_utils.support.proving import prove
 
 ECHO = "outbound|80||echo.apps.svc.cluster.local"
 IDENTITY = "spiffe://cluster.local/ns/apps/sa/echo"

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.outcome import predict
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options, prove
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options
 
 from tests.unit.plugins.module_utils.prove import envoy
 from tests.unit.plugins.module_utils.prove.answering import inbound_dump
@@ -33,6 +33,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     routes,
     service,
 )
+from tests.unit.plugins.module_utils.support.proving import prove
 
 VIP, POD = "10.96.7.7", "10.1.1.1"
 ADDRESSED = "outbound|80||shop.apps.svc.cluster.local"

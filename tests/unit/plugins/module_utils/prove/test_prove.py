@@ -8,10 +8,11 @@ from __future__ import annotations
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import Forbidden, MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Outcome, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options, prove
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options
 
 from tests.unit.plugins.module_utils.prove.answering import GOOD, Sidecars, run
 from tests.unit.plugins.module_utils.prove.small_cluster import LB, pod, route, service, snapshot
+from tests.unit.plugins.module_utils.support.proving import prove
 
 
 def test_a_good_route_is_proven_with_evidence_from_every_proxy() -> None:

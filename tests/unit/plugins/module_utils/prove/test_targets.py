@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Backend
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.targets import asked_host, asked_path, sent_path, target_of
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.targets import asked_host, asked_path, sent_path
 
 from tests.unit.plugins.module_utils.prove.small_cluster import VIP, pod, route, service, snapshot
+from tests.unit.plugins.module_utils.support.proving import target_of
 
 
 def test_service_routing_dials_the_services_address() -> None:
