@@ -16,12 +16,13 @@ difference.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import json
 import multiprocessing
 import os
 import sys
-import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,29 +68,20 @@ def _holds_objects(path: Path) -> bool:
 
 
 def call(module: str, args: dict[str, Any]) -> Result:
-    """Run a module as Ansible does, JSON in and JSON out, in a child of this process."""
+    """Run a module in this process as Ansible does, JSON in and JSON out: a process for each of thousands of calls costs too much."""
     main = importlib.import_module(f"ansible_collections.meshlb.istio.plugins.modules.{module}").main
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
-        given.write(json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode())
-        given.seek(0)
-        sys.stdout.flush()
-        child = os.fork()
-        if child == 0:
-            for number, file in enumerate((given, said, said)):
-                os.dup2(file.fileno(), number)
-            # A process of a pool reads from elsewhere than descriptor 0.
-            sys.stdin = os.fdopen(0)
-            sys.argv = [module]
-            try:
-                main()
-            except Exception:
-                traceback.print_exc()
-            finally:
-                sys.stdout.flush()
-                os._exit(0)
-        os.waitpid(child, 0)
-        said.seek(0)
-        lines = said.read().decode().splitlines()
+    basic = importlib.import_module("ansible.module_utils.basic")
+    basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode()  # type: ignore[attr-defined]
+    basic._ANSIBLE_PROFILE = "legacy"  # type: ignore[attr-defined]
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        try:
+            main()
+        except SystemExit:
+            pass
+        except Exception:
+            said.write(traceback.format_exc())
+    lines = said.getvalue().splitlines()
     answers = [line for line in lines if line.startswith("{")]
     found: Result = json.loads(answers[-1]) if answers else {"crashed": lines[-1:]}
     # What was asked is part of the key already, and grows with every option.
