@@ -271,10 +271,13 @@ files:
   elements: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
-from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained import run
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained import run_chained
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained_arguments import chain_spec
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.chained import chained_options
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
 
 
@@ -299,7 +302,12 @@ def main() -> None:
         **chain_spec(),
     )
     module = AnsibleModule(**module_kwargs(spec))
-    succeeded, result = outcome(lambda: run(module.params, module.check_mode, module._diff))
+
+    def body() -> dict[str, Any]:
+        options = chained_options(module.params, module.check_mode, module._diff)
+        return run_chained(options).to_result(options.common.diff)
+
+    succeeded, result = outcome(body)
     if not succeeded:
         module.fail_json(**result)
     module.exit_json(**result)

@@ -169,19 +169,18 @@ findings:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.description import describe
-from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import config_map_namespaces
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
-from ansible_collections.meshlb.istio.plugins.module_utils.runs.routing import reading_kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome, start
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.info import run_info
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.info import info_options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
 
 
 def main() -> None:
     module = AnsibleModule(**module_kwargs(argument_spec("manifests", "namespaces", "workers", "custom_profiles")))
 
     def body() -> dict[str, Any]:
-        session = start(module.params, module.check_mode, reading_kinds(), config_map_namespaces)
-        return {"changed": False, **describe(session.snapshot, session.registry, module.params["namespaces"] or ())}
+        options = info_options(module.params, module.check_mode, module._diff)
+        return run_info(options).to_result(options.common.diff)
 
     succeeded, result = outcome(body)
     if not succeeded:

@@ -173,10 +173,13 @@ findings:
       sample: {field: nginx.ingress.kubernetes.io/service-upstream, found: "false", needed: "true"}
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.sidecar import sidecar_options
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
-from ansible_collections.meshlb.istio.plugins.module_utils.runs.sidecar import run
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.sidecar import run_sidecar
 
 
 def main() -> None:
@@ -190,7 +193,12 @@ def main() -> None:
         wait_timeout={"type": "int", "default": 300},
     )
     module = AnsibleModule(**module_kwargs(spec))
-    succeeded, result = outcome(lambda: run(module.params, module.check_mode, module._diff))
+
+    def body() -> dict[str, Any]:
+        options = sidecar_options(module.params, module.check_mode, module._diff)
+        return run_sidecar(options).to_result(options.common.diff)
+
+    succeeded, result = outcome(body)
     if not succeeded:
         module.fail_json(**result)
     module.exit_json(**result)

@@ -196,7 +196,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
-from ansible_collections.meshlb.istio.plugins.module_utils.runs.proof import run
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.proof import proof_options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.proof import run_proof
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
 
 METHODS = ["configuration", "traffic"]
@@ -217,7 +218,8 @@ def main() -> None:
     module = AnsibleModule(**module_kwargs(spec))
 
     def body() -> dict[str, Any]:
-        return run(module.params, module.check_mode)
+        options = proof_options(module.params, module.check_mode, module._diff)
+        return run_proof(options).to_result(options.common.diff)
 
     succeeded, result = outcome(body)
     if not succeeded:

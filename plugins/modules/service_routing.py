@@ -194,10 +194,13 @@ files:
   elements: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import AUTO, NAMES
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
-from ansible_collections.meshlb.istio.plugins.module_utils.runs.routing import run
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.routing import routing_options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.routing import run_routing
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
 
 
@@ -216,7 +219,12 @@ def main() -> None:
         preserve_host={"type": "bool", "default": True},
     )
     module = AnsibleModule(**module_kwargs(spec))
-    succeeded, result = outcome(lambda: run(module.params, module.check_mode, module._diff))
+
+    def body() -> dict[str, Any]:
+        options = routing_options(module.params, module.check_mode, module._diff)
+        return run_routing(options).to_result(options.common.diff)
+
+    succeeded, result = outcome(body)
     if not succeeded:
         module.fail_json(**result)
     module.exit_json(**result)

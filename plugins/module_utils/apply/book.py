@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The book that every written field is entered in: on the object itself, in an annotation.
 
-Objects that this collection created carry :data:`MANAGED_BY`. On all others, :data:`REPLACED` holds per JSON pointer which
-part of the collection wrote the field, what it set and what was there before; ``set`` is left out where a field was
-removed, ``was`` where there was none. :data:`LOAD_BALANCERS` says on both for whom.
+The names are those of :mod:`core.marks`. Objects that this collection created carry ``MANAGED_BY``. On all others, ``REPLACED``
+holds per JSON pointer which part of the collection wrote the field, what it set and what was there before; ``set`` is left
+out where a field was removed, ``was`` where there was none. ``LOAD_BALANCERS`` says on both for whom.
 """
 
 from __future__ import annotations
@@ -16,15 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import MeshlbError
+from ..core.marks import LOAD_BALANCERS, MANAGED_BY, PART, REPLACED
 from ..core.model import ABSENT
 from ..kube.objects import Obj, annotations_of, labels_of, ref_of, value_at
 from .fields import Path, covers, put, remove, resolve, subtract
 
-MANAGED_BY = ("app.kubernetes.io/managed-by", "meshlb.istio")
-REPLACED = "meshlb.istio/replaced"
-PART = "meshlb.istio/part"
-LOAD_BALANCERS = "meshlb.istio/load-balancers"
-APPLIED = "meshlb.istio/applied"
 ANNOTATIONS: Path = ("metadata", "annotations")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from ..balancers.contract.switches import FieldPatch
+from ..core.marks import CHAINED_GATEWAY
 from ..core.model import Change, Finding, replace
 from ..kube import kinds
 from ..kube.objects import Obj, kind_key
@@ -24,7 +25,6 @@ from .managers import manager_findings
 from .ownership import apply_changes, claim, create, owned, take_back
 from .widening import widened
 
-PART = "chained_gateway"
 GATEWAY, MESH, LOAD_BALANCER, LEFT_OVER = 0, 1, 2, 3
 _GATEWAY_SIDE = frozenset({*kinds.WORKLOADS, kinds.SERVICE, ISTIO_GATEWAY, KUBERNETES_GATEWAY})
 
@@ -38,7 +38,7 @@ def chain_name(load_balancer: str, gateway: str) -> str:
 
 def chains_of(live: Snapshot, load_balancer: str = "", gateway: str = "") -> frozenset[str]:
     """The chains that something in the cluster was written for, of one load balancer and one gateway where these are given."""
-    names = {name for obj in owned(live, PART) for name in load_balancers_of(obj) if ">" in name}
+    names = {name for obj in owned(live, CHAINED_GATEWAY) for name in load_balancers_of(obj) if ">" in name}
     return frozenset(
         name for name in names
         if load_balancer in ("", name.partition(">")[0]) and gateway in ("", name.partition(">")[2])
@@ -55,7 +55,7 @@ def chain_changes(live: Snapshot, plan: ChainPlan, chain: str) -> tuple[list[Cha
             wanted.add(identity(body))
             seen = live
             for step, when in _steps(live, body, phase):
-                change, about = create(seen, step, PART, [chain], why, when, [chain])
+                change, about = create(seen, step, CHAINED_GATEWAY, [chain], why, when, [chain])
                 seen = apply_changes(seen, [change]) if change else seen
                 changes += [change] if change else []
                 findings += about
@@ -63,9 +63,11 @@ def chain_changes(live: Snapshot, plan: ChainPlan, chain: str) -> tuple[list[Cha
         for key, fields in _by_object(patches).items():
             wanted.add(key)
             obj = live.get(*key)
-            change = claim(obj, PART, fields, [chain], why, phase, [chain]) if obj is not None else None
+            change = claim(obj, CHAINED_GATEWAY, fields, [chain], why, phase, [chain]) if obj is not None else None
             changes += [change] if change else []
-    leftovers, about = take_back(live, PART, lambda obj: identity(obj) in wanted, [chain], "the chain no longer needs it", LOAD_BALANCER)
+    leftovers, about = take_back(
+        live, CHAINED_GATEWAY, lambda obj: identity(obj) in wanted, [chain], "the chain no longer needs it", LOAD_BALANCER
+    )
     changes += map(_later, leftovers)
     return in_order(changes), [*findings, *about, *manager_findings(live, changes, "what the chain needs")]
 
@@ -73,7 +75,7 @@ def chain_changes(live: Snapshot, plan: ChainPlan, chain: str) -> tuple[list[Cha
 def _steps(live: Snapshot, body: Obj, phase: int) -> Iterable[tuple[Obj, int]]:
     """An object, and when: what a Gateway serves no longer goes when nobody is sent there any more."""
     existing = live.get(*identity(body))
-    wider = widened(existing, body) if existing is not None and is_created(existing, PART) else body
+    wider = widened(existing, body) if existing is not None and is_created(existing, CHAINED_GATEWAY) else body
     if wider != body:
         yield wider, phase
         phase = LEFT_OVER
@@ -104,7 +106,7 @@ def chain_removal(
     live: Snapshot, chains: Collection[str] | None, keep: Callable[[Obj], bool] | None = None
 ) -> tuple[list[Change], list[Finding]]:
     """Writes that take chains back (``None``: all): the load balancer's fields and new routes first, then the gateway's side."""
-    changes, findings = take_back(live, PART, keep, chains, "is taken back", LOAD_BALANCER)
+    changes, findings = take_back(live, CHAINED_GATEWAY, keep, chains, "is taken back", LOAD_BALANCER)
     changes = [_later(item) for item in changes]
     return in_order(changes), [*findings, *manager_findings(live, changes, "what the chain needs")]
 

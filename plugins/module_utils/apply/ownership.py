@@ -15,6 +15,7 @@ from typing import Any
 
 from ..core.errors import MeshlbError
 from ..core.findings import finding
+from ..core.marks import APPLIED, LOAD_BALANCERS, MANAGED_BY, PART, REPLACED
 from ..core.model import ABSENT, Change, Finding
 from ..kube.objects import Obj, annotations_of, dig, kind_key, labels_of, name_of, namespace_of, ref_of, value_at
 from ..kube.snapshot import Snapshot
@@ -154,7 +155,7 @@ def create(
 
 def _brought_up(existing: Obj, wanted: Obj) -> Obj:
     try:
-        last = json.loads(annotations_of(existing).get(books.APPLIED, "{}"))
+        last = json.loads(annotations_of(existing).get(APPLIED, "{}"))
     except ValueError:
         last = {}
     kept = {key: existing[key] for key in ("apiVersion", "kind")}
@@ -167,11 +168,11 @@ def _owned_body(body: Obj, part: str, names: frozenset[str]) -> Obj:
     content = {key: value for key, value in body.items() if key not in ("apiVersion", "kind", "metadata")}
     annotations = {
         **annotations_of(body),
-        books.PART: part,
-        books.LOAD_BALANCERS: ",".join(sorted(names)),
-        books.APPLIED: books.compact(content),
+        PART: part,
+        LOAD_BALANCERS: ",".join(sorted(names)),
+        APPLIED: books.compact(content),
     }
-    labels = {**labels_of(body), books.MANAGED_BY[0]: books.MANAGED_BY[1]}
+    labels = {**labels_of(body), MANAGED_BY[0]: MANAGED_BY[1]}
     return {**body, "metadata": {**body["metadata"], "labels": labels, "annotations": annotations}}
 
 
@@ -189,7 +190,7 @@ def _is_of(obj: Obj, part: str) -> bool:
     # Most objects carry neither: told apart without copying a map or parsing JSON, as this runs over the whole cluster.
     if books.is_created(obj):
         return books.is_created(obj, part)
-    if books.REPLACED not in (dig(obj, "metadata", "annotations") or ()):
+    if REPLACED not in (dig(obj, "metadata", "annotations") or ()):
         return False
     try:
         return part in books.written(obj)
@@ -224,7 +225,7 @@ def take_back(
         if (keep is not None and keep(obj)) or (load_balancers is not None and others == names):
             continue
         if others:
-            target = put(obj, (*books.ANNOTATIONS, books.LOAD_BALANCERS), ",".join(sorted(others)))
+            target = put(obj, (*books.ANNOTATIONS, LOAD_BALANCERS), ",".join(sorted(others)))
             change = _patch(obj, target, why or f"stays for {', '.join(sorted(others))}", phase)
         elif books.is_created(obj, part):
             change = delete(obj, why or f"was created by {part}", phase + 1)

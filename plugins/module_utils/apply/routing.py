@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from ..core.marks import SERVICE_ROUTING
 from ..core.model import Change, Finding
 from ..kube.objects import Obj
 from ..kube.snapshot import Snapshot
@@ -18,7 +19,6 @@ from .book import is_created, load_balancers_of
 from .managers import manager_findings
 from .ownership import claim, create, owned, take_back
 
-PART = "service_routing"
 # Mesh objects come first, then the load balancer is switched to them, and only then goes what nothing uses any more.
 MESH, LOAD_BALANCER, LEFT_OVER = 0, 1, 2
 
@@ -37,7 +37,7 @@ def routing_changes(
     patches, patched = _patched(live, plan, scope)
     kept = wanted | patched
     leftovers, about_leftovers = take_back(
-        live, PART, lambda obj: identity(obj) in kept or not in_scope(obj), scope, "the plan no longer needs it", LEFT_OVER
+        live, SERVICE_ROUTING, lambda obj: identity(obj) in kept or not in_scope(obj), scope, "the plan no longer needs it", LEFT_OVER
     )
     everything = [*changes, *patches, *leftovers]
     about = [*findings, *about_leftovers, *manager_findings(live, everything, "what the plan sets")]
@@ -50,7 +50,7 @@ def _created(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple
         for creation in proposal.creations:
             wanted.add(identity(creation.body))
             body = _for_others_too(live, creation.body, scope)
-            change, found = create(live, body, PART, names, creation.reason, MESH, scope)
+            change, found = create(live, body, SERVICE_ROUTING, names, creation.reason, MESH, scope)
             changes += [change] if change else []
             findings += found
     return changes, findings, wanted
@@ -59,7 +59,7 @@ def _created(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple
 def _for_others_too(live: Snapshot, body: Obj, scope: Collection[str]) -> Obj:
     """``body`` as it must be while a twin of ours, or its rule, also serves load balancers that this run does not decide about."""
     existing = live.get(*identity(body))
-    others = load_balancers_of(existing) - set(scope) if existing is not None and is_created(existing, PART) else frozenset()
+    others = load_balancers_of(existing) - set(scope) if existing is not None and is_created(existing, SERVICE_ROUTING) else frozenset()
     if not others or existing is None or not is_shared(body):
         return body
     return widened(body, existing, {name.partition("/")[0] for name in others})
@@ -80,11 +80,11 @@ def _patched(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple
         obj = live.get(*key)
         if obj is None:
             continue
-        change = claim(obj, PART, fields, for_whom[key], "; ".join(reasons[key]), LOAD_BALANCER, scope)
+        change = claim(obj, SERVICE_ROUTING, fields, for_whom[key], "; ".join(reasons[key]), LOAD_BALANCER, scope)
         changes += [change] if change else []
     return changes, set(desired)
 
 
 def is_owned(obj: Obj | None) -> bool:
     """Whether this part wrote anything on an object."""
-    return obj is not None and bool(owned(Snapshot([obj]), PART))
+    return obj is not None and bool(owned(Snapshot([obj]), SERVICE_ROUTING))

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+from ..core.marks import CHAINED_GATEWAY, PART
 from ..istio.endpoints import pods_selected
 from ..kube import kinds
 from ..kube.objects import Obj, annotations_of, containers_of, dig, namespace_of
 from ..kube.snapshot import Snapshot
 from .injection import PROXY_CONTAINER
 
-PART, CHAINED = "meshlb.istio/part", "chained_gateway"
 CHAINED_WHY = "it goes to an Istio gateway (chained mode), which speaks mutual TLS with the backend; chained_gateway says what holds there"
 
 
@@ -20,7 +20,7 @@ def leads_to_gateway(snapshot: Snapshot, namespace: str, name: str) -> bool:
     service = snapshot.get(kinds.SERVICE, namespace, name)
     if service is None:
         return False
-    if annotations_of(service).get(PART) == CHAINED:
+    if annotations_of(service).get(PART) == CHAINED_GATEWAY:
         return True
     found = pods_selected(snapshot, namespace_of(service), dig(service, "spec", "selector", default={}))
     return bool(found) and all(_only_proxy(item.pod) for item in found)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -30,6 +31,11 @@ def argument_spec(*names: str, **own: dict[str, Any]) -> dict[str, Any]:
     """kubernetes.core's connection options, the shared options of these ``names``, and a module's ``own``."""
     shared = {**COMMON, **STATE}
     return deepcopy({**AUTH_ARG_SPEC, **{name: shared[name] for name in names}, **own})
+
+
+def connection_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """kubernetes.core's connection options among a module's parameters."""
+    return {name: params.get(name) for name in AUTH_ARG_SPEC}
 
 
 def module_kwargs(spec: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -5,188 +5,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ..apply import chain as writes
-from ..apply import ownership
-from ..apply.book import is_created, load_balancers_of
-from ..balancers.contract.profile import Profile, Registry
+from ..balancers.contract.profile import Registry
 from ..balancers.kit.gateway.routes import KINDS
 from ..balancers.registry import REGISTRY
-from ..core.errors import MeshlbError
-from ..core.findings import FINDINGS
-from ..core.model import Change, Finding, LoadBalancer, ObjectRef, replace
+from ..core.model import Change, ObjectRef, replace
 from ..detect.description import about_reading
-from ..detect.load_balancers import config_map_namespaces, detect
-from ..detect.routes import read_routes
-from ..kube.kinds import VIRTUAL_SERVICE
-from ..kube.objects import dig, namespace_of, ref_of
+from ..detect.load_balancers import config_map_namespaces
+from ..kube.objects import ref_of
 from ..kube.snapshot import Snapshot
-from ..plan.chain.options import Options
-from ..plan.chain.plan import ChainPlan, plan_chain
+from ..plan.chain.plan import ChainPlan
 from ..plan.chain.surroundings import DEFINITION
-from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
-from .chained_options import chain_options, chosen, expected_objects, gateway_options
-from .routing import demand, reading_kinds
-from .session import Result, Session, deliver, report, start
-from .waiting import SETTLE, Clock, accepted, pods_ready, service_there, wait_for
-
-_BESIDE = (KUBERNETES_GATEWAY, ISTIO_GATEWAY, VIRTUAL_SERVICE)
-"""Kinds that are made in the gateway's namespace."""
-_ROUTED = {"VirtualService": "hosts", "HTTPRoute": "hostnames"}
+from ..plan.chain.target import ISTIO_GATEWAY
+from .chained_plan import Decision, gateway_namespaces, not_there, planned, remaining_hosts, taken_back
+from .options.chained import ChainedOptions
+from .results import Report, Result
+from .session import Session, deliver, demand, read_again, reading_kinds, start
+from .waiting import SETTLE, Clock, accepted, pods_ready, service_there, wait_for_gateway
 
 
-def run(params: Mapping[str, Any], check_mode: bool, diff: bool, clock: Clock | None = None) -> Result:
-    """Chain a load balancer to a gateway, or take chains back; raises :class:`MeshlbError` before anything is written."""
-    for name in ("drain", "wait_timeout"):
-        if int(params.get(name) or 0) < 0:
-            raise MeshlbError(f"{name} is {params[name]}.", "Give a number of seconds, 0 for none.")
-    runner = _Run(params, check_mode, diff, clock or Clock())
-    return runner.absent() if params["state"] == "absent" and not runner.keeps_hosts() else runner.present()
+@dataclass(frozen=True, kw_only=True)
+class ChainedResult(Report):
+    """What chained_gateway returns. ``namespace`` is the one where the gateway was asked for; its Service may be elsewhere."""
+
+    namespace: str
+    plan: ChainPlan | None = None
+
+    def own(self) -> Result:
+        if self.plan is None:
+            return {"gateway": {}, "client_address": {}, "routes": []}
+        target, client = self.plan.state.target, self.plan.client
+        return {
+            "gateway": {
+                "name": target.name, "namespace": self.namespace, "api": target.api,
+                "service": {"namespace": target.namespace, "name": target.service}, "port": target.port, "tls": target.tls,
+            },
+            "client_address": {"mode": client.mode, "trusted_hops": client.trusted_hops, "why": client.why},
+            "routes": [item.to_result() for item in self.plan.routes],
+        }
 
 
-def asked(live: Snapshot, registry: Registry, params: Mapping[str, Any]) -> tuple[Profile, LoadBalancer | None, Options, str]:
-    """The one chain that the parameters are about: load balancer, options, and how the chain is noted on what is written."""
-    profile, load_balancer = chosen(params, registry, detect(live, registry)[0])
-    options = chain_options(params, live, profile)
-    label = load_balancer.label if load_balancer else profile.about.id
-    return profile, load_balancer, options, writes.chain_name(label, f"{options.gateway.namespace}/{options.gateway.name}")
+def run_chained(options: ChainedOptions, clock: Clock | None = None) -> ChainedResult:
+    """Chain a load balancer to a gateway, or take chains back; raises :class:`core.errors.MeshlbError` before anything is written."""
+    run = _Run(options, _read(options), clock or Clock())
+    live, registry = run.session.snapshot, run.session.registry
+    whole = options.absent and not remaining_hosts(live, registry, options)
+    first: list[Change] = []
+    decision = taken_back(live, registry, options) if whole else planned(live, registry, options)
+    if decision.plan is not None and run.is_to_make_first(decision.plan):
+        first = run.make_gateway(decision.plan, decision.changes)
+        decision = run.planned_again(decision.plan, first)
+    written = deliver(run.session, decision.changes, run.before(decision))
+    return ChainedResult(
+        changed=written.changed or bool(first), changes=[*first, *decision.changes], files=written.files,
+        findings=[*about_reading(run.session.snapshot), *decision.findings, *written.findings],
+        namespace=options.gateway.namespace, plan=decision.plan,
+    )
 
 
-def remaining_hosts(live: Snapshot, registry: Registry, params: Mapping[str, Any]) -> frozenset[str]:
-    """With ``state: absent`` and names in ``hosts``: the chained hosts that are to stay."""
-    if not isinstance(params.get("hosts"), list):
-        return frozenset()
-    options, chain = asked(live, registry, params)[2:]
-    return _hosts_of(live, chain) - options.only if options.only else frozenset()
+def _read(options: ChainedOptions) -> Session:
+    wanted = [*reading_kinds(), *REGISTRY.chain_kinds(), *KINDS, ISTIO_GATEWAY]
+    if not options.takes_all_back:
+        # How old kinds are matters for what is to be written, not for what was.
+        wanted.append(DEFINITION)
+    named = {options.gateway.namespace} if options.names_gateway or not options.takes_all_back else set()
 
-
-def planned(
-    live: Snapshot, registry: Registry, params: Mapping[str, Any]
-) -> tuple[ChainPlan, list[Change], list[Finding]]:
-    """The plan for what the parameters ask for, and its writes. Raises :class:`MeshlbError` where it is refused."""
-    profile, load_balancer, options, chain = asked(live, registry, params)
-    if params["state"] == "absent":
-        options = replace(options, without=options.only, only=_hosts_of(live, chain) - options.only)
-    if not options.carry and not options.hosts:
-        raise MeshlbError("hosts is empty, so nobody would be led to the gateway.", "Write from_load_balancer, or a list.")
-    if options.carry and load_balancer is None:
-        raise MeshlbError(
-            f"hosts come from the load balancer's routes, and no {profile.about.title} was found here.",
-            "Write the hosts with their paths and backends.",
-        )
-    base = ownership.apply_changes(live, writes.chain_removal(live, [chain])[0])
-    routes = read_routes(base, registry, [load_balancer])[0] if load_balancer else []
-    plan = plan_chain(live, base, profile, load_balancer, routes, options)
-    if options.carry and params["state"] == "present" and not plan.routes:
-        names = f" for {', '.join(sorted(options.only))}" if options.only else ""
-        raise MeshlbError(
-            f"Not one route of {profile.about.title} was found{names}.",
-            "Correct the names in hosts, or write the hosts with their paths and backends.",
-        )
-    _refuse(plan.refusals)
-    _needs_certificate(plan, options)
-    changes, about = writes.chain_changes(base if params.get("output_dir") else live, plan, chain)
-    _refuse(item for item in about if item.severity == "error")
-    return plan, changes, [*plan.findings, *about]
-
-
-def gateway_namespaces(live: Snapshot) -> set[str]:
-    """Namespaces of gateways for which earlier runs made something: a ConfigMap may lie beside it."""
-    return {namespace_of(item) for kind in _BESIDE for item in live.all(kind) if is_created(item, writes.PART)}
-
-
-def chains_meant(live: Snapshot, registry: Registry, params: Mapping[str, Any]) -> Collection[str] | None:
-    """The chains that are to be taken back, ``None`` for all."""
-    if params.get("hosts"):
-        return {asked(live, registry, params)[3]}
-    wanted = params.get("load_balancer") or {}
-    label = "/".join(filter(None, (wanted.get("namespace"), wanted.get("name"))))
-    if not label and params.get("platform"):
-        profile, load_balancer = chosen(params, registry, detect(live, registry)[0])
-        label = load_balancer.label if load_balancer else profile.about.id
-    place = gateway_options(params)
-    gateway = f"{place.namespace}/{place.name}" if params.get("gateway") else ""
-    return writes.chains_of(live, label, gateway) if label or gateway else None
-
-
-class _Run:
-    """What both ways have in common: the reading, the waiting and the result."""
-
-    def __init__(self, params: Mapping[str, Any], check_mode: bool, diff: bool, clock: Clock) -> None:
-        self.params, self.check_mode, self.diff, self.clock = params, check_mode, diff, clock
-        self.session = self._read()
-
-    def _read(self) -> Session:
-        wanted = [*reading_kinds(), *REGISTRY.chain_kinds(), *KINDS, ISTIO_GATEWAY]
-        if not self._takes_all_back:
-            # How old kinds are matters for what is to be written, not for what was.
-            wanted.append(DEFINITION)
-        session = start(self.params, self.check_mode, dict.fromkeys(wanted), self._config_map_namespaces)
-        demand(session.snapshot)
-        expected = expected_objects(session.snapshot, self.params.get("expected_objects") or []) if self.check_mode else []
-        return replace(session, snapshot=session.snapshot.overlay(expected)) if expected else session
-
-    def _config_map_namespaces(self, snapshot: Snapshot, registry: Registry) -> set[str]:
-        named = set() if self._takes_all_back and not self.params.get("gateway") else {gateway_options(self.params).namespace}
+    def namespaces(snapshot: Snapshot, registry: Registry) -> set[str]:
         return {*config_map_namespaces(snapshot, registry), *gateway_namespaces(snapshot), *named}
 
-    @property
-    def _takes_all_back(self) -> bool:
-        return self.params["state"] == "absent" and not self.params.get("hosts")
+    session = start(options.common, dict.fromkeys(wanted), namespaces)
+    demand(session.snapshot)
+    expected = not_there(session.snapshot, options.expected)
+    return replace(session, snapshot=session.snapshot.overlay(expected)) if expected else session
 
-    def keeps_hosts(self) -> bool:
-        """Whether only some hosts of a chain are taken back."""
-        return bool(remaining_hosts(self.session.snapshot, self.session.registry, self.params))
 
-    def present(self) -> Result:
-        plan, changes, findings = self._plan()
-        first: list[Change] = []
-        if self._lacks_address(plan) and self.session.api is not None and not self.check_mode and not self.params.get("output_dir"):
-            first = self._make_gateway(plan, changes)
-            plan, changes, findings = self._planned_again(plan)
-        changed, about, files = deliver(self.session, changes, self._before(plan, changes))
-        more = {"files": files} if self.params.get("output_dir") else {}
-        return self._result([*first, *changes], [*findings, *about], changed or bool(first), plan, **more)
+@dataclass
+class _Run:
+    """A run while it writes and waits."""
 
-    def _plan(self) -> tuple[ChainPlan, list[Change], list[Finding]]:
-        return planned(self.session.snapshot, self.session.registry, self.params)
+    options: ChainedOptions
+    session: Session
+    clock: Clock
 
-    def _lacks_address(self, plan: ChainPlan) -> bool:
-        return any(item.code == "MLB619" for item in plan.findings)
+    def is_to_make_first(self, plan: ChainPlan) -> bool:
+        """Whether the plan needs an address that only the gateway itself brings, and may be written."""
+        common = self.options.common
+        may_write = self.session.api is not None and not common.check_mode and not common.output_dir
+        return may_write and any(item.code == "MLB619" for item in plan.findings)
 
-    def _make_gateway(self, plan: ChainPlan, changes: list[Change]) -> list[Change]:
+    def make_gateway(self, plan: ChainPlan, changes: Sequence[Change]) -> list[Change]:
         """Make the gateway alone, and wait until it has an address."""
         first = [item for item in changes if item.phase == writes.GATEWAY]
         deliver(self.session, first)
-        target, api = plan.state.target, self.session.api
+        api, service = self.session.api, _service(plan)
         if api is not None:
-            ref = ObjectRef("v1", "Service", target.namespace, target.service)
-            wait_for(lambda: service_there(api, ref), self._timeout, "The gateway got no address", self.clock)
+            self._wait(lambda: service_there(api, service), "The gateway got no address")
         return first
 
-    def _planned_again(self, earlier: ChainPlan) -> tuple[ChainPlan, list[Change], list[Finding]]:
-        self.session = self._read()
-        plan, changes, findings = self._plan()
-        return replace(plan, routes=tuple(
-            replace(new, before=old.before) for new, old in zip(plan.routes, earlier.routes, strict=True)
-        )), changes, findings
+    def planned_again(self, earlier: ChainPlan, made: Sequence[Change]) -> Decision:
+        """The plan now that the gateway is there; of the cluster, only the gateway is read again."""
+        service = _service(earlier)
+        # Istio gives the Deployment that it makes for a Gateway the name of the Service.
+        deployment = ObjectRef("apps/v1", "Deployment", service.namespace, service.name)
+        self.session = read_again(self.session, dict.fromkeys([*(item.object for item in made), service, deployment]))
+        decision = planned(self.session.snapshot, self.session.registry, self.options)
+        if decision.plan is None:
+            return decision
+        routes = zip(decision.plan.routes, earlier.routes, strict=True)
+        return replace(decision, plan=replace(
+            decision.plan, routes=tuple(replace(new, before=old.before) for new, old in routes),
+        ))
 
-    @property
-    def _timeout(self) -> float:
-        return float(self.params["wait_timeout"])
+    def before(self, decision: Decision) -> Callable[[int], None]:
+        """What is waited for before each phase of the writing."""
+        phases = {item.phase for item in decision.changes}
 
-    def _before(self, plan: ChainPlan | None, changes: list[Change]) -> Callable[[int], None]:
-        phases = {item.phase for item in changes}
-
-        def before(phase: int) -> None:
-            if phase == writes.LOAD_BALANCER and plan is not None and self.params["wait"]:
-                self._wait_for_gateway(plan, settle=bool(phases & {writes.GATEWAY, writes.MESH}))
+        def wait(phase: int) -> None:
+            if phase == writes.LOAD_BALANCER and decision.plan is not None and self.options.wait:
+                self._wait_for_gateway(decision.plan, settle=bool(phases & {writes.GATEWAY, writes.MESH}))
             if phase == writes.LEFT_OVER and writes.LOAD_BALANCER in phases:
-                self.clock.sleep(float(self.params["drain"]))
+                self.clock.sleep(self.options.drain)
 
-        return before
+        return wait
 
     def _wait_for_gateway(self, plan: ChainPlan, *, settle: bool) -> None:
         api, target = self.session.api, plan.state.target
@@ -194,61 +137,14 @@ class _Run:
             return
         made = [ref_of(body) for body in (*plan.gateway.bodies, *plan.mesh)]
         refs = [ref for ref in made if ref.group == "gateway.networking.k8s.io" and ref.kind in ("Gateway", "HTTPRoute")]
-        wait_for(lambda: accepted(api, refs), self._timeout, "The gateway was not configured", self.clock)
-        wait_for(lambda: pods_ready(api, target.namespace, target.service), self._timeout, "The gateway was not ready", self.clock)
+        self._wait(lambda: accepted(api, refs), "The gateway was not configured")
+        self._wait(lambda: pods_ready(api, target.namespace, target.service), "The gateway was not ready")
         if settle:
             self.clock.sleep(SETTLE)
 
-    def absent(self) -> Result:
-        live = self.session.snapshot
-        changes, findings = writes.chain_removal(live, chains_meant(live, self.session.registry, self.params))
-        changed, about, files = deliver(self.session, changes, self._before(None, changes))
-        more = {"files": files} if self.params.get("output_dir") else {}
-        return self._result(changes, [*findings, *about], changed, None, **more)
-
-    def _result(self, changes: list[Change], findings: list[Finding], changed: bool, plan: ChainPlan | None, **more: Any) -> Result:
-        written = self.session.api is not None or bool(self.params.get("output_dir"))
-        gateway: dict[str, Any] = {}
-        client: dict[str, Any] = {}
-        if plan is not None:
-            target = plan.state.target
-            gateway = {
-                "name": target.name, "namespace": gateway_options(self.params).namespace, "api": target.api,
-                "service": {"namespace": target.namespace, "name": target.service}, "port": target.port, "tls": target.tls,
-            }
-            client = {"mode": plan.client.mode, "trusted_hops": plan.client.trusted_hops, "why": plan.client.why}
-        return report(
-            changes, [*about_reading(self.session.snapshot), *findings], changed and written, self.diff,
-            gateway=gateway, client_address=client, routes=[item.to_result() for item in plan.routes] if plan else [], **more,
-        )
+    def _wait(self, ask: Callable[[], str], what: str) -> None:
+        wait_for_gateway(ask, self.options.wait_timeout, what, self.clock)
 
 
-def _needs_certificate(plan: ChainPlan, options: Options) -> None:
-    target = plan.state.target
-    if target.tls and plan.state.configured is None and not options.gateway.credential:
-        raise MeshlbError(
-            f"Gateway {options.gateway.namespace}/{target.name} is to be made with TLS, and no credential with its certificate is named.",
-            "Name its Secret in gateway.tls.credential_name.",
-        )
-
-
-def _refuse(findings: Any) -> None:
-    found = list(findings)
-    if not found:
-        return
-    first = found[0]
-    where = f"{first.object}: " if first.object and str(first.object) not in first.message else ""
-    raise MeshlbError(
-        f"{first.code}: {where}{first.message.rstrip('.')}.", FINDINGS[first.code].remedy, first.object,
-        {"findings": [item.to_result() for item in found]},
-    )
-
-
-def _hosts_of(live: Snapshot, chain: str) -> frozenset[str]:
-    """Hosts that an earlier run leads to the gateway."""
-    names: set[str] = set()
-    for obj in ownership.owned(live, writes.PART):
-        if obj["kind"] in _ROUTED and chain in load_balancers_of(obj):
-            listed = dig(obj, "spec", _ROUTED[obj["kind"]], default=[]) or [""]
-            names.update("" if item == "*" else str(item) for item in listed)
-    return frozenset(names)
+def _service(plan: ChainPlan) -> ObjectRef:
+    return ObjectRef("v1", "Service", plan.state.target.namespace, plan.state.target.service)

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from ..core.errors import MeshlbError
 from ..core.model import Finding, LoadBalancer, Route
@@ -21,34 +21,39 @@ from ..istio.network import seen_address
 from ..istio.outcome import predict
 from ..kube.snapshot import Snapshot
 from ..prove.asking import Asker
-from ..prove.measuring import Load
-from ..prove.prove import TRAFFIC, Options, Subject, prove
-from ..prove.sending import parse_entrypoint
-from .routing import demand, reading_kinds
-from .session import Result, report, start
-
-MOST_REQUESTS = 1000
-LONGEST_WINDOW = 3600
+from ..prove.prove import Options, Proven, Subject, prove
+from .options.proof import ProofOptions
+from .results import Result, findings_result
+from .session import demand, reading_kinds, start
 
 
-def run(params: Mapping[str, Any], check_mode: bool) -> Result:
-    """Prove, and return the module's result. Raises :class:`core.errors.MeshlbError`."""
-    options = read_options(params, check_mode)
-    session = start(params, check_mode, reading_kinds(), config_map_namespaces)
+@dataclass(frozen=True)
+class ProofResult:
+    """What mtls_proof returns; it changes nothing."""
+
+    routes: Sequence[Proven]
+    findings: Sequence[Finding]
+
+    def to_result(self, diff: bool) -> Result:
+        """The module's result, which never has a diff."""
+        return {"changed": False, "findings": findings_result(self.findings), "routes": [item.to_result() for item in self.routes]}
+
+
+def run_proof(options: ProofOptions) -> ProofResult:
+    """Ask the proxies. Raises :class:`core.errors.MeshlbError`."""
+    session = start(options.common, reading_kinds(), config_map_namespaces)
     snapshot, api = session.snapshot, session.api
     if api is None:
         raise MeshlbError("There is no cluster to ask: a proof is read from running proxies.")
     demand(snapshot)
     found, dummy = detect(snapshot, session.registry)
-    chosen = choose_load_balancers(found, params.get("load_balancers") or [])
+    chosen = choose_load_balancers(found, options.load_balancers)
     everything, about_routes = read_routes(snapshot, session.registry, chosen)
-    routes = choose_routes(everything, params.get("namespaces") or [], params.get("routes") or [])
-    one_load_balancer(routes, options)
-    proven, findings = prove(subject_of(snapshot, chosen, routes), Addresses(snapshot), Asker(api.exec, session.workers), options)
-    remarks: list[Finding] = [*about_reading(snapshot), *about_routes, *findings]
-    result = report([], remarks, changed=False, diff=False, routes=[item.to_result() for item in proven])
-    del result["changes"]
-    return result
+    routes = choose_routes(everything, options.namespaces, options.routes)
+    one_load_balancer(routes, options.proving)
+    subject = subject_of(snapshot, chosen, routes)
+    proven, findings = prove(subject, Addresses(snapshot), Asker(api.exec, options.common.workers), options.proving)
+    return ProofResult(proven, [*about_reading(snapshot), *about_routes, *findings])
 
 
 def subject_of(snapshot: Snapshot, load_balancers: Iterable[LoadBalancer], routes: Iterable[Route]) -> Subject:
@@ -59,26 +64,6 @@ def subject_of(snapshot: Snapshot, load_balancers: Iterable[LoadBalancer], route
         found, {key: running_pods(snapshot, item) for key, item in by_key.items()},
         {route: predict(snapshot, by_key[route.load_balancer], route) for route in found}, read_mesh(snapshot).trust_domain,
     )
-
-
-def read_options(params: Mapping[str, Any], check_mode: bool) -> Options:
-    """What the module's options ask for. Raises :class:`core.errors.MeshlbError` for what cannot be meant."""
-    methods = tuple(params["methods"])
-    if not methods:
-        raise MeshlbError("methods is empty, so nothing would be proven.", "Name configuration, traffic, or both.")
-    requests, window = int(params["requests"]), float(params["window"])
-    if not 1 <= requests <= MOST_REQUESTS:
-        raise MeshlbError(f"requests is {requests}.", f"Choose a number from 1 to {MOST_REQUESTS}.")
-    if not 0 <= window <= LONGEST_WINDOW:
-        raise MeshlbError(f"window is {window:g}.", f"Choose a number of seconds from 0 to {LONGEST_WINDOW}.")
-    entrypoint = parse_entrypoint(params["entrypoint"]) if params.get("entrypoint") else None
-    if TRAFFIC not in methods:
-        return Options(methods)
-    if entrypoint is not None and check_mode:
-        return Options(methods, None, "check mode sends no requests")
-    if entrypoint is None and not window:
-        return Options(methods, None, "neither an entrypoint to send requests to nor a window to watch was given")
-    return Options(methods, Load(entrypoint, requests, window))
 
 
 def choose_routes(routes: Sequence[Route], namespaces: Collection[str], wanted: Collection[str]) -> list[Route]:

@@ -1,108 +1,120 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every module does around its own work: reading, delivering changes, and turning errors into a readable failure."""
+"""What every run does around its own work: reading, delivering changes, and turning errors into a readable failure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..apply import files, writer
 from ..balancers.contract.profile import Registry
-from ..balancers.custom.profile import custom_profiles
 from ..balancers.registry import REGISTRY
-from ..core.errors import MeshlbError
-from ..core.model import Change, Finding, change_sides
+from ..core.errors import MeshlbError, NotFound
+from ..core.model import Change, Finding, ObjectRef, replace
+from ..core.parallel import attempt_all
+from ..istio.mesh import read_mesh
+from ..kube import kinds
 from ..kube.client.api import Api, open_api
 from ..kube.cluster import read_cluster
 from ..kube.manifests import read_manifests
+from ..kube.objects import Obj, kind_key
 from ..kube.snapshot import Snapshot
-from .arguments import WORKERS
+from .options.common import CommonOptions
+from .results import Result
 
-Result = dict[str, Any]
 Namespaces = Callable[[Snapshot, Registry], Iterable[str]]
+ESSENTIAL = (kinds.SERVICE, kinds.POD, kinds.INGRESS, kinds.INGRESS_CLASS, kinds.NAMESPACE)
+"""Without these no plan can be right, so a run that may not read them stops; all others become findings."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """One run: its parameters, what was read, and the client (``None`` when manifests were read)."""
+    """One run: its options, what was read, and the client (``None`` when manifests were read)."""
 
-    params: Mapping[str, Any]
-    check_mode: bool
+    options: CommonOptions
     snapshot: Snapshot
     registry: Registry = REGISTRY
     api: Api | None = None
 
-    @property
-    def workers(self) -> int:
-        return workers_of(self.params)
+
+@dataclass(frozen=True)
+class Delivery:
+    """Whether something was (in check mode: would be) written, findings of the writing, and the files where some were asked for."""
+
+    changed: bool = False
+    findings: tuple[Finding, ...] = ()
+    files: tuple[str, ...] | None = None
 
 
-def workers_of(params: Mapping[str, Any]) -> int:
-    """The ``workers`` option. Raises :class:`core.errors.MeshlbError` for what is no number of workers."""
-    workers = int(params.get("workers") or WORKERS)
-    if not 1 <= workers <= 100:
-        raise MeshlbError(f"workers is {workers}.", "Choose a number from 1 to 100.")
-    return workers
+def reading_kinds() -> tuple[str, ...]:
+    """Kind keys that a run reads."""
+    return (*kinds.BASE, *REGISTRY.route_kinds())
 
 
-def start(params: Mapping[str, Any], check_mode: bool, kinds: Iterable[str], namespaces: Namespaces) -> Session:
-    """Read the manifests or the cluster that a module's parameters name.
+def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces) -> Session:
+    """Read the manifests or the cluster: objects of the ``wanted`` kinds, and of those that custom profiles read.
 
-    Custom profiles are checked first, and the kinds that they read are read too. ``namespaces`` gives those whose ConfigMaps are read.
+    ``namespaces`` gives those whose ConfigMaps are read.
     """
-    own = custom_profiles(params.get("custom_profiles") or [])
-    registry = REGISTRY.preceded_by(own)
-    wanted = dict.fromkeys([*kinds, *(kind for item in own for reader in item.routes for kind in reader.kinds)])
-    api = None if params.get("manifests") else open_api(params, workers_of(params))
-    snapshot = _read(params, api, wanted, lambda snapshot: namespaces(snapshot, registry))
-    return Session(params, check_mode, snapshot, registry, api)
+    registry = REGISTRY.preceded_by(options.profiles)
+    if options.manifests:
+        return Session(options, read_manifests(options.manifests), registry)
+    api = open_api(options.connection, options.workers)
+    own = (kind for item in options.profiles for reader in item.routes for kind in reader.kinds)
+    snapshot = read_cluster(
+        api, dict.fromkeys([*wanted, *own]), lambda snapshot: namespaces(snapshot, registry), options.workers
+    )
+    return Session(options, snapshot, registry, api)
 
 
-def _read(params: Mapping[str, Any], api: Api | None, kinds: Iterable[str], namespaces: Callable[[Snapshot], Iterable[str]]) -> Snapshot:
-    if api is None:
-        return read_manifests(params["manifests"])
-    return read_cluster(api, kinds, namespaces, workers_of(params))
+def read_again(session: Session, refs: Iterable[ObjectRef]) -> Session:
+    """The session with these objects as they are now. Kinds that are not served, or were not readable before, stay as they were."""
+    api, snapshot = session.api, session.snapshot
+    keys = {ref: (kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) for ref in refs}
+    asked = [ref for ref, key in keys.items() if snapshot.serves(key[0]) and snapshot.readable(key[0])]
+    put: list[Obj] = []
+    gone: list[tuple[str, str, str]] = []
+    for ref, found in attempt_all(api.get, asked, session.options.workers) if api else ():
+        if isinstance(found, NotFound):
+            gone.append(keys[ref])
+        elif isinstance(found, MeshlbError):
+            raise found
+        else:
+            put.append(found)
+    return replace(session, snapshot=snapshot.overlay(put, gone))
 
 
-def deliver(
-    session: Session, changes: Sequence[Change], before: Callable[[int], None] | None = None
-) -> tuple[bool, list[Finding], list[str]]:
+def demand(snapshot: Snapshot) -> None:
+    """Stop where the cluster has no mesh, or where what every plan rests on may not be read."""
+    if not read_mesh(snapshot).installed:
+        raise MeshlbError(
+            "Istio is not installed here: no istiod was found, and the API server serves none of Istio's kinds.",
+            "Install Istio, or choose the cluster (kubeconfig, context) that has it.",
+        )
+    denied = {kind: snapshot.source.denied[kind] for kind in ESSENTIAL if kind in snapshot.source.denied}
+    if denied:
+        sentences = " ".join(denied.values())
+        raise MeshlbError(
+            f"{', '.join(denied)} cannot be read, and no plan is right without. {sentences}",
+            "Grant get and list on them; docs/rbac.md has the exact rules per playbook.", details={"denied": dict(denied)},
+        )
+
+
+def deliver(session: Session, changes: Sequence[Change], before: Callable[[int], None] | None = None) -> Delivery:
     """Write the changes where they belong: files with ``output_dir``, else the cluster; manifests alone are only read.
 
     ``before`` is called before each phase that is written to a cluster.
-    Gives whether something was (in check mode: would be) changed, findings of the writing, and the files.
     """
-    folder = session.params.get("output_dir")
-    if folder:
-        changed, names = files.write_output(folder, changes, session.check_mode)
-        return changed, [], names
+    options = session.options
+    if options.output_dir:
+        changed, names = files.write_output(options.output_dir, changes, options.check_mode)
+        return Delivery(changed, files=tuple(names))
     if session.api is None:
-        return bool(changes), [], []
-    findings = writer.write(session.api, changes, session.workers, session.check_mode, before)
-    return bool(changes), findings, []
-
-
-def report(changes: Sequence[Change], findings: Sequence[Finding], changed: bool, diff: bool, **more: Any) -> Result:
-    """A module's result: ``changed``, ``changes``, ``findings``, ``diff`` when wanted, and ``more``."""
-    ordered = sorted(set(findings), key=lambda item: (item.code, str(item.object or ""), item.message))
-    result = {
-        "changed": changed,
-        "changes": [item.to_result() for item in changes],
-        "findings": [item.to_result() for item in ordered],
-        **more,
-    }
-    if diff:
-        result["diff"] = [_diff(item) for item in changes]
-    return result
-
-
-def _diff(change: Change) -> dict[str, Any]:
-    before, after = change_sides(change)
-    title = str(change.object)
-    return {"before_header": title, "after_header": f"{title} ({change.why})", "before": before or "", "after": after or ""}
+        return Delivery()
+    findings = writer.write(session.api, changes, options.workers, options.check_mode, before)
+    return Delivery(bool(changes), tuple(findings))
 
 
 def outcome(body: Callable[[], Result]) -> tuple[bool, Result]:

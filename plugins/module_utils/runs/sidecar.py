@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..apply import ownership
@@ -17,6 +17,7 @@ from ..balancers.contract.profile import Registry
 from ..balancers.registry import REGISTRY
 from ..core.errors import MeshlbError
 from ..core.findings import finding
+from ..core.marks import LB_SIDECAR
 from ..core.model import ABSENT, Change, Finding, LoadBalancer, ObjectRef
 from ..core.values import change_sides
 from ..detect.load_balancers import config_map_namespaces, detect
@@ -24,64 +25,104 @@ from ..istio.injection import has_proxy
 from ..istio.interception import interception_of
 from ..istio.mesh import interception_defaults
 from ..kube import kinds
-from ..kube.client.api import Api
 from ..kube.objects import Obj, dig, kind_key, name_of, pod_template, ref_of
 from ..kube.pods import workload_pods
-from ..kube.rollout import Rollout, is_ready, newest, not_ready, rollout, rolls_by_itself
+from ..kube.rollout import Rollout, is_ready, newest, rollout, rolls_by_itself
 from ..kube.snapshot import Snapshot
 from ..plan.sidecar import desired_fields, target_of, workload_of
-from .session import Result, deliver, report, start
+from .options.sidecar import SidecarOptions
+from .results import Report, Result
+from .session import deliver, start
+from .waiting import Clock, Reads, wait_for, why_waiting
 
-PART = "lb_sidecar"
 TEMPLATE = "the labels and annotations of its pods"
 PASSING_ON = "its operator has not passed on what its pods are to have"
-INTERVAL = 1.0
 
 Template = Mapping["tuple[str, str]", "str | None"]
 """Labels and annotations of pods, by ``labels`` or ``annotations`` and key; ``None`` where there must be none."""
 
 
-def run(params: Mapping[str, Any], check_mode: bool, diff: bool) -> Result:
+@dataclass(frozen=True)
+class Scene:
+    """What was found, and what was asked for."""
+
+    live: Snapshot
+    registry: Registry
+    load_balancers: Sequence[LoadBalancer]
+    options: SidecarOptions
+
+    @property
+    def load_balancer(self) -> LoadBalancer | None:
+        """The one that is meant, where it is recognised."""
+        return next((item for item in self.load_balancers if item.key == self.options.load_balancer), None)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of one workload; ``template`` is what its operator then has to pass on to its pods."""
+
+    workload: Obj
+    change: Change | None = None
+    findings: Sequence[Finding] = ()
+    template: Template = field(default_factory=dict)
+
+    @property
+    def changes(self) -> list[Change]:
+        return [self.change] if self.change else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class SidecarResult(Report):
+    """What lb_sidecar returns."""
+
+    workload: ObjectRef
+
+    def own(self) -> Result:
+        return {"workload": {"kind": self.workload.kind, "name": self.workload.name, "namespace": self.workload.namespace}}
+
+
+def run_sidecar(options: SidecarOptions, clock: Clock | None = None) -> SidecarResult:
     """Give a load balancer a sidecar, or take it back; raises :class:`MeshlbError`."""
-    session = start(params, check_mode, (*kinds.BASE, *REGISTRY.route_kinds()), config_map_namespaces)
-    live = session.snapshot
-    load_balancers, about = detect(live, session.registry)
-    wanted = params["load_balancer"]
-    if params["state"] == "absent":
-        workload, changes, findings, template = _absent(live, session.registry, load_balancers, wanted)
-    else:
-        workload, changes, findings, template = _present(live, session.registry, load_balancers, wanted, params["inbound_capture"])
-    ref = ref_of(workload)
-    changed, about_writing, _files = deliver(session, changes)
+    session = start(options.common, (*kinds.BASE, *REGISTRY.route_kinds()), config_map_namespaces)
+    load_balancers, about = detect(session.snapshot, session.registry)
+    scene = Scene(session.snapshot, session.registry, load_balancers, options)
+    decision = _absent(scene) if options.state == "absent" else _present(scene)
+    ref = ref_of(decision.workload)
+    written = deliver(session, decision.changes)
     rolls = kind_key(ref.api_version, ref.kind) in kinds.WORKLOADS
-    if params["wait"] and rolls and not check_mode and session.api is not None:
-        wait_for_rollout(session.api, ref, float(params["wait_timeout"]), params["state"] == "present", template=template)
-    findings += [item for item in about if item.object == ref]
-    return report(
-        changes, [*findings, *about_writing, *_about_rollout(workload, changes)], changed, diff,
-        workload={"kind": ref.kind, "name": ref.name, "namespace": ref.namespace},
+    if options.wait and rolls and not options.common.check_mode and session.api is not None:
+        wait_for_rollout(
+            session.api, ref, options.wait_timeout, options.state == "present", clock or Clock(), template=decision.template
+        )
+    return SidecarResult(
+        changed=written.changed, changes=decision.changes, workload=ref, findings=[
+            *decision.findings, *(item for item in about if item.object == ref), *written.findings, *_about_rollout(decision),
+        ],
     )
 
 
-def _present(
-    live: Snapshot, registry: Registry, load_balancers: list[LoadBalancer], wanted: Mapping[str, str], inbound_capture: str
-) -> tuple[Obj, list[Change], list[Finding], Template]:
-    found = next((item for item in load_balancers if _is(item, wanted)), None)
+def _present(scene: Scene) -> Decision:
+    live, registry, inbound_capture = scene.live, scene.registry, scene.options.inbound_capture
+    found = scene.load_balancer
     if found is None:
-        raise _unknown(live, load_balancers, wanted)
+        raise _unknown(scene)
     workload = workload_of(live, found)
-    base = ownership.original(live, PART)
+    base = ownership.original(live, LB_SIDECAR)
     before = workload_of(base, found)
     target, desired = target_of(live, registry, found, workload), desired_fields(
         base, found, before, inbound_capture, target_of(base, registry, found, before)
     )
     why = f"gives {found.label} a sidecar that {'captures no' if inbound_capture == 'none' else 'also captures'} inbound traffic"
-    change = ownership.claim(target.object, PART, desired, [found.label], why)
+    change = ownership.claim(target.object, LB_SIDECAR, desired, [found.label], why)
     gaps = interception_of(pod_template(workload), interception_defaults(live)).outbound_gaps(target.annotations)
     findings = [finding("MLB304", f"{found.label} {gap}", ref_of(workload), details={"setting": gap}) for gap in gaps]
-    remark = manager_finding(workload, TEMPLATE)
     template = _made_by_an_operator(target, desired) if target.object is not workload else {}
-    return workload, [change] if change else [], [*findings, *([remark] if remark else [])], template
+    return Decision(workload, change, [*findings, *_about_manager(workload)], template)
+
+
+def _about_manager(obj: Obj) -> list[Finding]:
+    remark = manager_finding(obj, TEMPLATE)
+    return [remark] if remark else []
 
 
 def _made_by_an_operator(target: SidecarTarget, desired: Mapping[tuple[str | int, ...], Any]) -> Template:
@@ -90,40 +131,33 @@ def _made_by_an_operator(target: SidecarTarget, desired: Mapping[tuple[str | int
     return {(places[path[:-1]], str(path[-1])): None if value is ABSENT else str(value) for path, value in desired.items()}
 
 
-def _absent(
-    live: Snapshot, registry: Registry, load_balancers: list[LoadBalancer], wanted: Mapping[str, str]
-) -> tuple[Obj, list[Change], list[Finding], Template]:
+def _absent(scene: Scene) -> Decision:
     # What this part wrote is found by its own book: the load balancer may not be recognisable any more.
-    label = f"{wanted['namespace']}/{wanted['name']}"
-    for obj in ownership.owned(live, PART):
+    live, label = scene.live, scene.options.label
+    for obj in ownership.owned(live, LB_SIDECAR):
         if label in load_balancers_of(obj):
-            change, findings = ownership.release(obj, PART, f"takes the sidecar of {label} back")
-            remark = manager_finding(obj, TEMPLATE)
-            named = _named(live, wanted) or obj
-            template = _given_back(live, registry, load_balancers, wanted, change) if change and named is not obj else {}
-            return named, [change] if change else [], [*findings, *([remark] if remark else [])], template
-    found = next((item for item in load_balancers if _is(item, wanted)), None)
-    ref = found.workload if found else None
+            change, findings = ownership.release(obj, LB_SIDECAR, f"takes the sidecar of {label} back")
+            named = _named(scene)
+            template = _given_back(scene, named, change) if change and named is not None and named is not obj else {}
+            return Decision(named or obj, change, [*findings, *_about_manager(obj)], template)
+    ref = scene.load_balancer.workload if scene.load_balancer else None
     workload = live.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
     if workload is None:
-        raise _unknown(live, load_balancers, wanted)
-    return workload, [], [], {}
+        raise _unknown(scene)
+    return Decision(workload)
 
 
-def _named(live: Snapshot, wanted: Mapping[str, str]) -> Obj | None:
-    found = (live.get(kind, wanted["namespace"], wanted["name"]) for kind in kinds.WORKLOADS)
+def _named(scene: Scene) -> Obj | None:
+    found = (scene.live.get(kind, *scene.options.load_balancer) for kind in kinds.WORKLOADS)
     return next((item for item in found if item is not None), None)
 
 
-def _given_back(
-    live: Snapshot, registry: Registry, load_balancers: list[LoadBalancer], wanted: Mapping[str, str], change: Change
-) -> Template:
+def _given_back(scene: Scene, workload: Obj, change: Change) -> Template:
     """What the operator will have taken from the pods (or put back) once it has seen that its object changed."""
-    found = next((item for item in load_balancers if _is(item, wanted)), None)
-    workload = _named(live, wanted)
-    if found is None or workload is None:
+    found = scene.load_balancer
+    if found is None:
         return {}
-    target = registry.get(found.vendor).instance.sidecar_target(live, workload)
+    target = scene.registry.get(found.vendor).instance.sidecar_target(scene.live, workload)
     before, after = change_sides(change)
     template: dict[tuple[str, str], str | None] = {}
     for where, path in (("labels", target.labels_path), ("annotations", target.annotations_path)):
@@ -132,33 +166,23 @@ def _given_back(
     return template
 
 
-def _is(item: LoadBalancer, wanted: Mapping[str, str]) -> bool:
-    return (item.namespace, item.name) == (wanted["namespace"], wanted["name"])
-
-
-def _unknown(live: Snapshot, load_balancers: list[LoadBalancer], wanted: Mapping[str, str]) -> MeshlbError:
-    known = [item.label for item in load_balancers if item.workload]
-    message = f"load_balancer names {wanted['namespace']}/{wanted['name']}, but no load balancer of that name was found."
+def _unknown(scene: Scene) -> MeshlbError:
+    known, denied = [item.label for item in scene.load_balancers if item.workload], scene.live.source.denied
+    message = f"load_balancer names {scene.options.label}, but no load balancer of that name was found."
     hint = f"Found were: {', '.join(known)}." if known else "None at all was found."
-    hint = " ".join([hint, *(live.source.denied[kind] for kind in kinds.WORKLOADS if kind in live.source.denied)])
+    hint = " ".join([hint, *(denied[kind] for kind in kinds.WORKLOADS if kind in denied)])
     return MeshlbError(message, hint, details={"known": known})
 
 
-def _about_rollout(workload: Obj, changes: list[Change]) -> list[Finding]:
-    if not changes or rolls_by_itself(workload):
+def _about_rollout(decision: Decision) -> list[Finding]:
+    if decision.change is None or rolls_by_itself(decision.workload):
         return []
     message = "its update strategy is OnDelete, so its pods change only when somebody deletes them"
-    return [finding("MLB302", message, ref_of(workload))]
+    return [finding("MLB302", message, ref_of(decision.workload))]
 
 
 def wait_for_rollout(
-    api: Api,
-    ref: ObjectRef,
-    timeout: float,
-    with_sidecar: bool,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-    template: Template | None = None,
+    api: Reads, ref: ObjectRef, timeout: float, with_sidecar: bool, clock: Clock, template: Template | None = None
 ) -> None:
     """Return when all pods of a workload are new and available (and, where asked for, have a sidecar).
 
@@ -166,21 +190,21 @@ def wait_for_rollout(
 
     Raises :class:`MeshlbError` as soon as that cannot happen any more, and when it did not within ``timeout`` seconds.
     """
-    deadline = clock() + timeout
-    while True:
+    pods: list[Obj] = []
+
+    def ask() -> str:
         workload = api.get(ref)
-        pods = workload_pods(Snapshot(api.list(kinds.POD, ref.namespace)), workload)
+        pods[:] = workload_pods(Snapshot(api.list(kinds.POD, ref.namespace)), workload)
         state = rollout(workload, pods) if _passed_on(workload, template or {}) else Rollout(waiting=PASSING_ON)
-        if state.done:
-            if with_sidecar and rolls_by_itself(workload):
-                _demand_sidecars(ref, pods)
-            return
         if state.failed:
             raise _failure(ref, f"the rollout failed: {state.failed}", pods, with_sidecar)
-        if clock() >= deadline:
-            why = ": ".join(filter(None, (state.waiting, not_ready(pods))))
-            raise _failure(ref, f"not done within {timeout:g} seconds: {why}", pods, with_sidecar)
-        sleep(INTERVAL)
+        if not state.done:
+            return why_waiting(state, pods)
+        if with_sidecar and rolls_by_itself(workload):
+            _demand_sidecars(ref, pods)
+        return ""
+
+    wait_for(ask, timeout, lambda why: _failure(ref, f"not done within {timeout:g} seconds: {why}", pods, with_sidecar), clock)
 
 
 def _passed_on(workload: Obj, template: Template) -> bool:

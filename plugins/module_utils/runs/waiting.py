@@ -1,7 +1,10 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waiting for a gateway: nobody is sent to it before it takes requests, and it does not go before nobody is sent to it."""
+"""Waiting for the cluster, the one way that all runs have: for a rollout, and for a gateway.
+
+Nobody is sent to a gateway before it takes requests, and it does not go before nobody is sent to it.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,15 @@ from ..kube import kinds
 from ..kube.kinds import POD
 from ..kube.objects import Obj, dig, labels_of, name_of, pod_template
 from ..kube.pods import workload_pods
-from ..kube.rollout import not_ready, rollout
+from ..kube.rollout import Rollout, not_ready, rollout
 from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
 
-INTERVAL = 1.0
 SETTLE = 5.0
 """Seconds that proxies and load balancers get to take in what was written: neither says when it has.
 
 Some look every few seconds alone (3.3 of them were met), and reload after that.
 """
-_WRITTEN = "The gateway's side is written, and the load balancer was not led to it."
 
 
 class Reads(Protocol):
@@ -39,24 +40,39 @@ class Reads(Protocol):
 
 @dataclass(frozen=True)
 class Clock:
-    """Time, so that tests need none."""
+    """Time, so that tests need none; ``interval`` is how long waiting sleeps before it asks again."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    interval: float = 1.0
 
 
-def wait_for(
-    ask: Callable[[], str], timeout: float, what: str, clock: Clock
-) -> None:
-    """Return when ``ask`` gives no reason to wait any more; raises :class:`MeshlbError` with the last one."""
+def wait_for(ask: Callable[[], str], timeout: float, too_late: Callable[[str], MeshlbError], clock: Clock) -> None:
+    """Return when ``ask`` gives no reason to wait any more; after ``timeout`` seconds, raise the error made of the last one.
+
+    What cannot happen any more ``ask`` raises itself.
+    """
     deadline = clock.now() + timeout
-    while True:
-        reason = ask()
-        if not reason:
-            return
+    while reason := ask():
         if clock.now() >= deadline:
-            raise MeshlbError(f"{what} within {timeout:g} seconds: {reason}.", f"{_WRITTEN} Correct what is in the way, then run again.")
-        clock.sleep(INTERVAL)
+            raise too_late(reason)
+        clock.sleep(clock.interval)
+
+
+def wait_for_gateway(ask: Callable[[], str], timeout: float, what: str, clock: Clock) -> None:
+    """Wait before the load balancer is led to a gateway; ``what`` begins the error."""
+    wait_for(ask, timeout, lambda reason: _not_led(f"{what} within {timeout:g} seconds: {reason}"), clock)
+
+
+def _not_led(what: str) -> MeshlbError:
+    return MeshlbError(
+        f"{what}.", "The gateway's side is written, and the load balancer was not led to it. Correct what is in the way, then run again."
+    )
+
+
+def why_waiting(state: Rollout, pods: list[Obj]) -> str:
+    """What a rollout that is not done waits for."""
+    return ": ".join(filter(None, (state.waiting, not_ready(pods)))) or "its rollout is not done"
 
 
 def service_there(api: Reads, ref: ObjectRef) -> str:
@@ -81,9 +97,9 @@ def pods_ready(api: Reads, namespace: str, service: str) -> str:
         pods = workload_pods(Snapshot(api.list(POD, namespace)), workload)
         state = rollout(workload, pods)
         if state.failed:
-            raise MeshlbError(f"The gateway's rollout failed: {state.failed}.", f"{_WRITTEN} Correct what is in the way, then run again.")
+            raise _not_led(f"The gateway's rollout failed: {state.failed}")
         if not state.done:
-            return ": ".join(filter(None, (state.waiting, not_ready(pods)))) or "its rollout is not done"
+            return why_waiting(state, pods)
     return ""
 
 

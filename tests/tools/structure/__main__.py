@@ -18,8 +18,8 @@ from tests.tools.stage_collection import ROOT
 from . import readings, searchable, sizes, walk
 from .source import Source, read_source
 
-STARTS = tuple(f"module_utils.runs.{run}.run.params" for run in ("routing", "sidecar", "chained", "proof"))
-"""The parameters whose way is measured, by their full names."""
+STARTS = tuple(f"module_utils.runs.{run}.run_{run}.options" for run in ("routing", "sidecar", "chained", "proof"))
+"""The options whose way is measured, by their full names."""
 CONTRACT = ("module_utils/balancers/contract/",)
 LONGEST = 10
 PER_PACKAGE = ("files", "lines", "functions", "plain", "searches", "with_self")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ...core import marks
 from ...core.model import Backend, ObjectRef
 from ...istio.protocols import port_protocol
 from ...kube import kinds
@@ -16,8 +17,7 @@ from ...kube.services import find_port
 from ...kube.snapshot import Snapshot
 
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
-IGNORE = "meshlb.istio/ignore"
-STRATEGY = "meshlb.istio/strategy"
+IGNORE, STRATEGY = marks.IGNORE, marks.STRATEGY
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ...core.marks import IGNORE
 from ...core.model import Backend, Route
 from ...detect.inventory import KnownBackend
 from .paths import PathRule, in_order, path_rule
@@ -58,7 +59,7 @@ def carry(routes: Iterable[Route], backends: Mapping[Route, KnownBackend], *, be
 
 def _refusal(route: Route, known: KnownBackend, *, begins_with: bool) -> str:
     if route.ignored:
-        return "its object asks to be left alone (meshlb.istio/ignore)"
+        return f"its object asks to be left alone ({IGNORE})"
     if route.path_type == "Stream":
         return "it is no HTTP route"
     if route.upstream.scheme != "http":

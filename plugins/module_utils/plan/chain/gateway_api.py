@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ...balancers.contract.chain import GatewayTarget, ServiceNeeds
+from ...core.marks import ROUTES_IN
 from ...kube.objects import Obj
-from ..strategies.base import ROUTES_IN, object_name
+from ..strategies.base import object_name
 from .carry import HostRules
 from .options import GatewayOptions
 from .paths import PathRule, gateway_match, needs_expressions

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ...balancers.contract.chain import GatewayTarget
+from ...core.marks import ROUTES_IN
 from ...core.model import Backend
 from ...kube.objects import Obj
 from ...kube.services import CLUSTER_DOMAIN
-from ..strategies.base import ROUTES_IN, object_name
+from ..strategies.base import object_name
 from .carry import HostRules
 from .options import GatewayOptions
 from .paths import PathRule, istio_matches

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from ...balancers.contract.profile import Registry
 from ...balancers.contract.switches import FieldPatch, PatchSet, RouteSwitch
+from ...core.marks import ROUTES_IN
 from ...core.model import Finding, LoadBalancer, Outcome, Route
 from ...detect.inventory import Inventory, RouteFacts
 from ...istio.endpoints import Endpoint
@@ -138,10 +139,6 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
 def refusing(reason: str) -> RouteSwitch:
     """A switch that is not there, and why."""
     return lambda snapshot, load_balancer, routes: PatchSet(refusal=reason)
-
-
-ROUTES_IN = "meshlb.istio/routes-in"
-"""Annotation on what is created: the namespaces of the routes that it serves, which need not be its own."""
 
 
 def metadata_for(name: str, namespace: str, routes: Iterable[Route], annotations: Mapping[str, str] | None = None) -> Obj:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from ....core import marks
 from ....core.model import LoadBalancer, Route, replace
 from ....kube import kinds
 from ....kube.objects import Obj, dig
@@ -28,7 +29,7 @@ from ..patches import PatchBuilder
 
 Path = tuple["str | int", ...]
 Names = Literal["never", "also", "rather"]
-ROUTES_IN = "meshlb.istio/routes-in"
+ROUTES_IN = marks.ROUTES_IN
 EXPORT_TO, NOBODY = "networking.istio.io/exportTo", "~"
 PORT_NAME = "gateway"
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.apply import book, ownership
+from ansible_collections.meshlb.istio.plugins.module_utils.apply import ownership
+from ansible_collections.meshlb.istio.plugins.module_utils.core import marks
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, Change
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
@@ -32,8 +33,8 @@ def made(body: Obj, snapshot: Snapshot | None = None, **options: Any) -> Obj:
 def test_a_created_object_says_whose_it_is() -> None:
     body = made({**service(clusterIP="None"), "metadata": {"name": "twin", "namespace": "web", "labels": {"x": "y"}}})
     assert body["metadata"]["labels"] == {"x": "y", "app.kubernetes.io/managed-by": "meshlb.istio"}
-    assert body["metadata"]["annotations"][book.PART] == PART
-    assert body["metadata"]["annotations"][book.LOAD_BALANCERS] == "edge/proxy"
+    assert body["metadata"]["annotations"][marks.PART] == PART
+    assert body["metadata"]["annotations"][marks.LOAD_BALANCERS] == "edge/proxy"
 
 
 def defaulted(body: Obj) -> Obj:

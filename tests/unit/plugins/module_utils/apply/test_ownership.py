@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply import book, ownership
+from ansible_collections.meshlb.istio.plugins.module_utils.core import marks
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, FieldChange
 
@@ -93,11 +94,11 @@ def test_parts_do_not_disturb_each_other(start: str, first: str, second: str) ->
 
 def test_the_book_says_what_was_set_and_what_was_there() -> None:
     obj = claimed(ingress({"vendor.example/a": "old"}), {A: "new", B: ""})
-    assert json.loads(obj["metadata"]["annotations"][book.REPLACED]) == {
+    assert json.loads(obj["metadata"]["annotations"][marks.REPLACED]) == {
         "/metadata/annotations/vendor.example~1a": {"part": PART, "set": "new", "was": "old"},
         "/metadata/annotations/vendor.example~1b": {"part": PART, "set": ""},
     }
-    assert obj["metadata"]["annotations"][book.LOAD_BALANCERS] == "edge/proxy"
+    assert obj["metadata"]["annotations"][marks.LOAD_BALANCERS] == "edge/proxy"
 
 
 def test_the_topmost_new_map_is_entered() -> None:
@@ -174,7 +175,7 @@ def test_a_path_through_a_text_is_an_error_that_names_the_place() -> None:
 
 @pytest.mark.parametrize("text", ["no json", "[]", '{"/a": 1}', '{"/a": {}}', "null"])
 def test_a_damaged_book_is_said_and_nothing_is_guessed(text: str) -> None:
-    obj = ingress({book.REPLACED: text})
+    obj = ingress({marks.REPLACED: text})
     with pytest.raises(MeshlbError, match="cannot be read"):
         ownership.claim(obj, PART, {A: "new"}, LB, "why")
     change, findings = ownership.release(obj, PART)
@@ -188,4 +189,4 @@ def test_a_damaged_book_is_said_and_nothing_is_guessed(text: str) -> None:
 def test_a_run_decides_only_about_the_load_balancers_in_its_scope(scope: Any, expected: str) -> None:
     obj = claimed(ingress(), {A: "new"}, load_balancers=("edge/one",))
     again = claimed(obj, {A: "new"}, load_balancers=("edge/two",), scope=scope)
-    assert again["metadata"]["annotations"][book.LOAD_BALANCERS] == expected
+    assert again["metadata"]["annotations"][marks.LOAD_BALANCERS] == expected

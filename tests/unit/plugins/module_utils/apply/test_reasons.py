@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import original
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import PART, is_owned, routing_changes
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
+from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options
 
@@ -117,7 +118,7 @@ CASES: dict[str, tuple[Snapshot, str, dict[str, str]]] = {
 
 @pytest.mark.parametrize(("snapshot", "strategy", "expected"), CASES.values(), ids=CASES)
 def test_the_reason_fits_the_object(snapshot: Snapshot, strategy: str, expected: dict[str, str]) -> None:
-    balancers, base = detect(snapshot)[0], original(snapshot, PART)
+    balancers, base = detect(snapshot)[0], original(snapshot, SERVICE_ROUTING)
     plan = with_exemptions(base, plan_routes(snapshot, base, balancers, Options(strategy), is_owned), balancers)
     changes = routing_changes(snapshot, plan, {item.label for item in balancers}, lambda obj: True)[0]
     assert {f"{item.action} {item.object.kind}": item.why for item in changes} == expected

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.apply import book, ownership
+from ansible_collections.meshlb.istio.plugins.module_utils.apply import ownership
+from ansible_collections.meshlb.istio.plugins.module_utils.core import marks
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.apply.test_created import service
@@ -66,7 +67,7 @@ def test_what_is_for_several_load_balancers_stays_for_the_others() -> None:
     view = ownership.apply_changes(world(), ownership.take_back(world(), PART, load_balancers={"edge/proxy"})[0])
     both = view.get("Service", "web", "both")
     assert both is not None
-    assert both["metadata"]["annotations"][book.LOAD_BALANCERS] == "edge/two"
+    assert both["metadata"]["annotations"][marks.LOAD_BALANCERS] == "edge/two"
 
 
 def test_apply_changes_follows_several_changes_of_one_object() -> None:

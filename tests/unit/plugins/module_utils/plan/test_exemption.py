@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, original
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import PART, is_owned, routing_changes
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
+from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options
 
@@ -43,7 +44,7 @@ def world(*objects: Obj) -> Snapshot:
 
 
 def run(snapshot: Snapshot, *, exempt: bool = True) -> Run:
-    balancers, base = detect(snapshot)[0], original(snapshot, PART)
+    balancers, base = detect(snapshot)[0], original(snapshot, SERVICE_ROUTING)
     plan = plan_routes(snapshot, base, balancers, Options(), is_owned)
     plan = with_exemptions(base, plan, balancers) if exempt else plan
     changes, findings = routing_changes(snapshot, plan, {item.label for item in balancers}, lambda obj: True)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of mtls_proof."""
+"""How mtls_proof proves, and which routes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.core.model import rep
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.measuring import Load
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.sending import Entrypoint
-from ansible_collections.meshlb.istio.plugins.module_utils.runs.proof import choose_routes, one_load_balancer, read_options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.proof import proof_options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.proof import choose_routes, one_load_balancer
 
 from tests.unit.plugins.module_utils.prove.small_cluster import route
 
@@ -21,23 +22,27 @@ DEFAULTS: dict[str, Any] = {"methods": ["configuration", "traffic"], "requests":
 ROUTES = [route("shop.example.com"), route("shop.example.com", "/cart"), route("", "/")]
 
 
+def proving(given: dict[str, Any], check_mode: bool) -> Options:
+    return proof_options(given, check_mode).proving
+
+
 def test_an_entrypoint_asks_for_requests() -> None:
-    options = read_options({**DEFAULTS, "entrypoint": "http://10.96.0.1"}, check_mode=False)
+    options = proving({**DEFAULTS, "entrypoint": "http://10.96.0.1"}, check_mode=False)
     assert options.load == Load(Entrypoint("http", "10.96.0.1", 80), 3, 0)
 
 
 def test_check_mode_sends_nothing_but_may_watch() -> None:
-    options = read_options({**DEFAULTS, "entrypoint": "http://10.96.0.1"}, check_mode=True)
+    options = proving({**DEFAULTS, "entrypoint": "http://10.96.0.1"}, check_mode=True)
     assert (options.load, options.why_no_load) == (None, "check mode sends no requests")
-    assert read_options({**DEFAULTS, "window": 5}, check_mode=True).load == Load(None, 3, 5)
+    assert proving({**DEFAULTS, "window": 5}, check_mode=True).load == Load(None, 3, 5)
 
 
 def test_traffic_needs_an_entrypoint_or_a_window() -> None:
-    assert read_options(DEFAULTS, check_mode=False).why_no_load.startswith("neither an entrypoint")
+    assert proving(DEFAULTS, check_mode=False).why_no_load.startswith("neither an entrypoint")
 
 
 def test_configuration_alone_measures_nothing() -> None:
-    assert read_options({**DEFAULTS, "methods": ["configuration"], "window": 5}, check_mode=False) == Options(("configuration",))
+    assert proving({**DEFAULTS, "methods": ["configuration"], "window": 5}, check_mode=False) == Options(("configuration",))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +50,7 @@ def test_configuration_alone_measures_nothing() -> None:
 )
 def test_what_cannot_be_meant_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(MeshlbError):
-        read_options({**DEFAULTS, **wrong}, check_mode=False)
+        proving({**DEFAULTS, **wrong}, check_mode=False)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +78,7 @@ def test_namespaces_are_those_of_the_routes_objects() -> None:
 
 
 def test_an_entrypoint_belongs_to_one_load_balancer() -> None:
-    options = read_options({**DEFAULTS, "entrypoint": "http://10.96.0.1"}, check_mode=False)
+    options = proving({**DEFAULTS, "entrypoint": "http://10.96.0.1"}, check_mode=False)
     one_load_balancer(ROUTES, options)
     with pytest.raises(MeshlbError, match="lb/nginx, lb/other"):
         one_load_balancer([*ROUTES, replace(ROUTES[0], load_balancer=("lb", "other"))], options)

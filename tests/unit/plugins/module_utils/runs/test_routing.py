@@ -12,6 +12,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership impor
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
 from ansible_collections.meshlb.istio.plugins.module_utils.runs import routing as routing_run
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.routing import RoutingOptions
 
 from tests.unit.plugins.module_utils.support.cluster import EDGE, container, obj, pod, port, workload
 from tests.unit.plugins.module_utils.support.known import detect
@@ -39,13 +40,15 @@ def cluster() -> Snapshot:
     ], Source(live=False))
 
 
-def params(**more: Any) -> Obj:
-    return {"strategy": "host_entry", "preserve_host": True, "label_selector": "", "load_balancers": [], **more}
-
-
-def present(snapshot: Snapshot, namespaces: list[str], **more: Any) -> Any:
+def scene(snapshot: Snapshot, *names: str, **options: Any) -> routing_run.Scene:
+    """The run for all load balancers, or those of these names."""
     found, dummy = detect(snapshot)
-    return routing_run._present(snapshot, REGISTRY, found, found, params(**more), namespaces)[1]
+    chosen = [item for item in found if not names or item.name in names]
+    return routing_run.Scene(snapshot, REGISTRY, found, chosen, RoutingOptions(**{"strategy": "host_entry", **options}))
+
+
+def present(snapshot: Snapshot, *namespaces: str, **options: Any) -> Any:
+    return routing_run.planned(scene(snapshot, namespaces=namespaces, **options)).changes
 
 
 def made(changes: Any) -> list[str]:
@@ -57,29 +60,28 @@ def made(changes: Any) -> list[str]:
     (["one"], ["create meshlb-entry-one.example.com"]),
 ])
 def test_entries_are_made_for_the_chosen_namespaces(namespaces: list[str], expected: list[str]) -> None:
-    assert made(present(cluster(), namespaces)) == expected
+    assert made(present(cluster(), *namespaces)) == expected
 
 
 def test_taking_back_one_namespace_leaves_the_others() -> None:
     snapshot = cluster()
-    after = apply_changes(snapshot, present(snapshot, []))
-    found, dummy = detect(after)
-    plans, changes, dummy = routing_run._absent(after, REGISTRY, found, params(), ["one"])
-    assert made(changes) == ["delete meshlb-entry-one.example.com"]
-    assert {plan.route.host: plan.after.verdict for plan in plans} == {"one.example.com": "plaintext"}
+    after = apply_changes(snapshot, present(snapshot))
+    done = routing_run.taken_back(scene(after, namespaces=("one",)))
+    assert made(done.changes) == ["delete meshlb-entry-one.example.com"]
+    assert {plan.route.host: plan.after.verdict for plan in done.routes} == {"one.example.com": "plaintext"}
 
 
 def test_another_strategy_for_one_namespace_replaces_what_served_it() -> None:
     snapshot = cluster()
-    after = apply_changes(snapshot, present(snapshot, []))
-    changes = present(after, ["one"], strategy="headless_twin")
+    after = apply_changes(snapshot, present(snapshot))
+    changes = present(after, "one", strategy="headless_twin")
     assert made(changes) == ["create shop-meshlb", "delete meshlb-entry-one.example.com"]
 
 
 def test_a_label_selector_takes_nothing_back() -> None:
     snapshot = cluster()
-    after = apply_changes(snapshot, present(snapshot, []))
-    assert made(present(after, [], label_selector="no=such")) == []
+    after = apply_changes(snapshot, present(snapshot))
+    assert made(present(after, label_selector="no=such")) == []
 
 
 def test_a_run_for_one_load_balancer_does_not_break_another_of_its_namespace() -> None:
@@ -92,9 +94,7 @@ def test_a_run_for_one_load_balancer_does_not_break_another_of_its_namespace() -
         obj("networking.k8s.io/v1", "IngressClass", "", "second", spec={"controller": "example.com/second"}),
         obj("networking.k8s.io/v1", "Ingress", "two", "other", spec={"ingressClassName": "second", "rules": [rule]}),
     ], Source(live=False))
-    found, dummy = detect(snapshot)
-    first = [item for item in found if item.name == "edge"]
-    changes = routing_run._present(snapshot, REGISTRY, found, first, params(), [])[1]
+    changes = routing_run.planned(scene(snapshot, "edge")).changes
     rule_body = next(item.body for item in changes if item.object.kind == "DestinationRule" and "one" in item.object.name)
     names = rule_body["spec"]["trafficPolicy"]["tls"]["subjectAltNames"]
     # The other load balancer's route of the same host leads to namespace two, and goes through the same entry.

@@ -16,6 +16,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.pr
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, Mode, ObjectRef
 from ansible_collections.meshlb.istio.plugins.module_utils.runs import sidecar as sidecar_run
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.sidecar import sidecar_options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.waiting import Clock
 
 from tests.unit.plugins.module_utils.support.fake_api import FakeApi, Request, obj, serving
 
@@ -55,7 +57,8 @@ def run(fake: FakeApi, check_mode: bool = False, **params: Any) -> Obj:
         "host": fake.address, "api_key": "t", "load_balancer": {"namespace": "edge", "name": "lb"}, "state": "present",
         "inbound_capture": "none", "wait": True, "wait_timeout": 5, **params,
     }
-    return sidecar_run.run(given, check_mode, False)
+    # Waiting takes no time here: the server is asked again at once.
+    return sidecar_run.run_sidecar(sidecar_options(given, check_mode), Clock(interval=0)).to_result(False)
 
 
 def test_present_and_absent_are_exact_and_idempotent(fake: FakeApi) -> None:
@@ -115,7 +118,7 @@ def wait(fake: FakeApi, timeout: float = 60) -> float:
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    sidecar_run.wait_for_rollout(fake.api(), REF, timeout, True, lambda: now[0], sleep)
+    sidecar_run.wait_for_rollout(fake.api(), REF, timeout, True, Clock(lambda: now[0], sleep))
     return now[0]
 
 
@@ -160,7 +163,6 @@ def test_an_operator_passes_on_what_its_object_says(fake: FakeApi, monkeypatch: 
 
     operated = Profile(About(BALANCER.vendor, "operated"), instance=InstanceReader(sidecar_target=from_gateway))
     monkeypatch.setattr(Registry, "get", lambda registry, vendor: operated)
-    monkeypatch.setattr(sidecar_run, "INTERVAL", 0)
     before, asked = copy.deepcopy(fake.objects[GATEWAY_PATH]), []
 
     def operate(request: Request) -> None:

@@ -18,8 +18,9 @@ from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.api impor
 
 Obj = dict[str, Any]
 Answer = tuple[int, Any]
-# kind, api version, plural, namespaced
-KINDS = [
+Kind = tuple[str, str, str, bool]
+KINDS: list[Kind] = [
+    # kind, api version, plural, namespaced
     ("Namespace", "v1", "namespaces", False),
     ("Pod", "v1", "pods", True),
     ("ConfigMap", "v1", "configmaps", True),
@@ -62,6 +63,7 @@ class FakeApi:
     """``answer`` is asked first (``None``: the ordinary way); ``requests`` holds what came in."""
 
     aggregated: bool = True
+    kinds: list[Kind] = field(default_factory=lambda: KINDS)
     objects: dict[str, Obj] = field(default_factory=dict)
     answer: Callable[[Request], Answer | None] = lambda request: None
     requests: list[Request] = field(default_factory=list)
@@ -74,7 +76,7 @@ class FakeApi:
             self.objects[self.path(item)] = item
 
     def path(self, item: Obj) -> str:
-        plural = next(kind[2] for kind in KINDS if kind[0] == item["kind"])
+        plural = next(kind[2] for kind in self.kinds if kind[:2] == (item["kind"], item["apiVersion"]))
         root = f"/apis/{item['apiVersion']}" if "/" in item["apiVersion"] else f"/api/{item['apiVersion']}"
         namespace = item["metadata"].get("namespace")
         middle = f"/namespaces/{namespace}" if namespace and plural != "namespaces" else ""
@@ -104,23 +106,23 @@ class FakeApi:
         version = "v1" if parts[0] == "api" else "/".join(parts[1:3])
         rest = parts[2:] if parts[0] == "api" else parts[3:]
         if not rest:
-            return 200, {"kind": "APIResourceList", "groupVersion": version, "resources": _resources(version)}
+            return 200, {"kind": "APIResourceList", "groupVersion": version, "resources": self._resources(version)}
         plural = rest[-1]
-        if any(item[2] == plural for item in KINDS):
+        if any(item[2] == plural for item in self.kinds):
             return 200, self._list(request, version, plural, rest[1] if rest[0] == "namespaces" and len(rest) > 1 else "")
         return status(404, f"{request.path} not found")
 
     def _groups(self, core: bool) -> Obj:
-        names = sorted({item[1].rpartition("/")[0] for item in KINDS} - {""})
+        names = sorted({item[1].rpartition("/")[0] for item in self.kinds} - {""})
         wanted = [""] if core else names
         if self.aggregated:
-            items = [{"metadata": {"name": name}, "versions": _versions(name)} for name in wanted]
+            items = [{"metadata": {"name": name}, "versions": self._versions(name)} for name in wanted]
             return {"kind": "APIGroupDiscoveryList", "items": items}
         if core:
             return {"kind": "APIVersions", "versions": ["v1"]}
         groups = []
         for name in names:
-            versions = [{"groupVersion": f"{name}/{item['version']}"} for item in _versions(name)]
+            versions = [{"groupVersion": f"{name}/{item['version']}"} for item in self._versions(name)]
             groups.append({"name": name, "versions": versions[::-1], "preferredVersion": versions[0]})
         return {"kind": "APIGroupList", "groups": groups}
 
@@ -178,25 +180,22 @@ class FakeApi:
             self.objects[path] = stored
         return stored
 
+    def _versions(self, group: str) -> list[Obj]:
+        found = list(dict.fromkeys(item[1] for item in self.kinds if item[1].rpartition("/")[0] == group))
+        return [{"version": item.rpartition("/")[2], "resources": self._aggregated(item)} for item in found]
 
-def _versions(group: str) -> list[Obj]:
-    found = list(dict.fromkeys(item[1] for item in KINDS if item[1].rpartition("/")[0] == group))
-    return [{"version": item.rpartition("/")[2], "resources": _aggregated(item)} for item in found]
+    def _aggregated(self, version: str) -> list[Obj]:
+        return [
+            {"resource": plural, "responseKind": {"kind": kind}, "scope": "Namespaced" if namespaced else "Cluster", "verbs": ["list"]}
+            for kind, known, plural, namespaced in self.kinds if known == version
+        ]
 
-
-def _aggregated(version: str) -> list[Obj]:
-    return [
-        {"resource": plural, "responseKind": {"kind": kind}, "scope": "Namespaced" if namespaced else "Cluster", "verbs": ["list"]}
-        for kind, known, plural, namespaced in KINDS if known == version
-    ]
-
-
-def _resources(version: str) -> list[Obj]:
-    found = [
-        {"name": plural, "kind": kind, "namespaced": namespaced, "verbs": ["list"]}
-        for kind, known, plural, namespaced in KINDS if known == version
-    ]
-    return [*found, {"name": "pods/log", "kind": "Pod", "namespaced": True}]
+    def _resources(self, version: str) -> list[Obj]:
+        found = [
+            {"name": plural, "kind": kind, "namespaced": namespaced, "verbs": ["list"]}
+            for kind, known, plural, namespaced in self.kinds if known == version
+        ]
+        return [*found, {"name": "pods/log", "kind": "Pod", "namespaced": True}]
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, original, take_back
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import PART, is_owned, routing_changes
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.custom.profile import custom_profiles
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, plan_routes
@@ -66,7 +67,7 @@ def test_without_the_profile_it_is_unknown() -> None:
 
 def planned(snapshot: Snapshot, strategy: str) -> Any:
     found, dummy = detect(snapshot, OWN)
-    return found, plan_routes(snapshot, original(snapshot, PART), OWN, found, Options(strategy=strategy), is_owned)
+    return found, plan_routes(snapshot, original(snapshot, SERVICE_ROUTING), OWN, found, Options(strategy=strategy), is_owned)
 
 
 @pytest.mark.parametrize("strategy", ["service_vip", "host_rewrite", "host_entry", "headless_twin"])
@@ -80,7 +81,7 @@ def test_strategies_serve_both_kinds_of_route(strategy: str) -> None:
     after = apply_changes(snapshot, changes)
     again, dummy = routing_changes(after, planned(after, strategy)[1], [item.label for item in found], lambda item: True)
     assert changes and not again
-    back, dummy = take_back(after, PART)
+    back, dummy = take_back(after, SERVICE_ROUTING)
     restored = apply_changes(after, back)
     for kind in ("Ingress.networking.k8s.io", "EdgeRoute.acme.example", "Service"):
         assert restored.all(kind) == snapshot.all(kind)

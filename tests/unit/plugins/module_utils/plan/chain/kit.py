@@ -15,7 +15,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import Me
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.plan import ChainedRoute, ChainPlan
-from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained import chains_meant, planned
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained_plan import chains_meant, planned
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.chained import ChainedOptions, chained_options
 
 from tests.unit.plugins.module_utils.support.cluster import INJECTOR, LIVE, Obj, edge, namespace, obj, pod, port, service, workload
 from tests.unit.plugins.module_utils.support.planning import contents
@@ -57,7 +58,13 @@ def world(
 
 def params(**more: Any) -> dict[str, Any]:
     """Parameters of a run, with the module's defaults."""
-    return {"state": "present", "hosts": "from_load_balancer", "platform_options": {}, **more}
+    defaults = {"state": "present", "platform_options": {}, "wait": True, "wait_timeout": 300, "drain": 10}
+    return {**defaults, "hosts": "from_load_balancer", **more}
+
+
+def options(**more: Any) -> ChainedOptions:
+    """Options of a run, with the module's defaults."""
+    return chained_options(params(**more))
 
 
 def kubernetes(**more: Any) -> dict[str, Any]:
@@ -93,21 +100,22 @@ class Chain:
 
 
 def chain(snapshot: Snapshot, **more: Any) -> Chain:
-    plan, changes, findings = planned(snapshot, REGISTRY, params(**more))
-    return Chain(plan, changes, findings, snapshot, apply_changes(snapshot, changes))
+    done = planned(snapshot, REGISTRY, options(**more))
+    assert done.plan is not None
+    return Chain(done.plan, list(done.changes), list(done.findings), snapshot, apply_changes(snapshot, done.changes))
 
 
 def refusal(snapshot: Snapshot, **more: Any) -> str:
     """The code of the finding that refuses a run, empty where nothing does."""
     try:
-        planned(snapshot, REGISTRY, params(**more))
+        planned(snapshot, REGISTRY, options(**more))
     except MeshlbError as error:
         return str(error.details["findings"][0]["code"]) if "findings" in error.details else str(error)
     return ""
 
 
 def taken_back(snapshot: Snapshot, **more: Any) -> Snapshot:
-    wanted = {"state": "absent", **more}
+    wanted = options(**{"state": "absent", "hosts": None, **more})
     return apply_changes(snapshot, chain_removal(snapshot, chains_meant(snapshot, REGISTRY, wanted))[0])
 
 

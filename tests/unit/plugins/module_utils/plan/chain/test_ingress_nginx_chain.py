@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
-from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained import remaining_hosts
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained_plan import remaining_hosts
 
 from tests.unit.plugins.module_utils.plan.chain.kit import (
     ADDRESS,
@@ -18,6 +18,7 @@ from tests.unit.plugins.module_utils.plan.chain.kit import (
     chain,
     istio_gateway,
     kubernetes,
+    options,
     round_trip,
     taken_back,
     world,
@@ -188,13 +189,14 @@ def test_hosts_are_taken_back_one_by_one() -> None:
 def test_the_last_host_takes_the_chain_along() -> None:
     done = chain(world(SHOP))
     wanted = {"state": "absent", "hosts": [PUBLIC]}
-    assert remaining_hosts(done.after, REGISTRY, wanted) == frozenset()
+    asked = options(**wanted)
+    assert remaining_hosts(done.after, REGISTRY, asked) == frozenset()
     assert contents(taken_back(done.after, **wanted)) == contents(done.before)
     other = ingress("other", path(backend("cart")), host="cart.example.com")
     both = chain(world(SHOP, other))
-    assert remaining_hosts(both.after, REGISTRY, wanted) == {"cart.example.com"}
+    assert remaining_hosts(both.after, REGISTRY, asked) == {"cart.example.com"}
     never = world(SHOP)
-    assert remaining_hosts(never, REGISTRY, wanted) == frozenset() and contents(taken_back(never, **wanted)) == contents(never)
+    assert remaining_hosts(never, REGISTRY, asked) == frozenset() and contents(taken_back(never, **wanted)) == contents(never)
 
 
 def test_only_the_hosts_that_are_named() -> None:

@@ -1,0 +1,31 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The names of this collection's own labels and annotations, and of the parts of it that write them.
+
+They are in users' clusters: a name that changes orphans whatever was written under the old one.
+"""
+
+from __future__ import annotations
+
+MANAGED_BY = ("app.kubernetes.io/managed-by", "meshlb.istio")
+"""The label of every object that this collection created."""
+PART = "meshlb.istio/part"
+"""Which part created an object."""
+APPLIED = "meshlb.istio/applied"
+"""What was last written of an object that was created."""
+REPLACED = "meshlb.istio/replaced"
+"""Which fields of somebody else's object were changed, and what was there before."""
+LOAD_BALANCERS = "meshlb.istio/load-balancers"
+"""For which load balancers an object was created or changed."""
+ROUTES_IN = "meshlb.istio/routes-in"
+"""The namespaces of the routes that a created object serves, which need not be its own."""
+
+IGNORE = "meshlb.istio/ignore"
+"""Set by users: leave the routes of this object alone."""
+STRATEGY = "meshlb.istio/strategy"
+"""Set by users on an object or its namespace: the strategy for its routes."""
+
+SERVICE_ROUTING = "service_routing"
+LB_SIDECAR = "lb_sidecar"
+CHAINED_GATEWAY = "chained_gateway"

@@ -1,0 +1,242 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the options of chained_gateway mean in a cluster: which load balancer, which hosts and backends, and the writes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..apply import chain as writes
+from ..apply import ownership
+from ..apply.book import is_created, load_balancers_of
+from ..balancers.contract.profile import Profile, Registry
+from ..balancers.kit.ingresses import make_backend
+from ..core.errors import MeshlbError
+from ..core.findings import FINDINGS
+from ..core.marks import CHAINED_GATEWAY
+from ..core.model import Change, Finding, LoadBalancer, replace
+from ..detect.load_balancers import detect
+from ..detect.routes import read_routes
+from ..kube.kinds import VIRTUAL_SERVICE
+from ..kube.objects import Obj, dig, namespace_of
+from ..kube.snapshot import Snapshot
+from ..plan.chain.carry import HostRules
+from ..plan.chain.options import Options
+from ..plan.chain.paths import PathRule, in_order
+from ..plan.chain.plan import ChainPlan, plan_chain
+from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
+from ..plan.strategies.base import identity
+from .options.chained import AskedHost, AskedPath, ChainedOptions
+
+_BESIDE = (KUBERNETES_GATEWAY, ISTIO_GATEWAY, VIRTUAL_SERVICE)
+"""Kinds that are made in the gateway's namespace."""
+_ROUTED = {"VirtualService": "hosts", "HTTPRoute": "hostnames"}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The load balancer that is meant: what kind it is and, where the cluster has one, which."""
+
+    profile: Profile
+    load_balancer: LoadBalancer | None = None
+
+    @property
+    def label(self) -> str:
+        return self.load_balancer.label if self.load_balancer else self.profile.about.id
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The one chain that the options are about, and how it is noted (``chain``) on what is written."""
+
+    chosen: Chosen
+    options: Options
+    chain: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The writes, and what is to be said. Without a ``plan`` chains are taken back."""
+
+    changes: Sequence[Change]
+    findings: Sequence[Finding]
+    plan: ChainPlan | None = None
+
+
+def chosen(options: ChainedOptions, registry: Registry, found: Sequence[LoadBalancer]) -> Chosen:
+    """The load balancer that is meant. Raises :class:`MeshlbError` where that is none, or not certain."""
+    if options.load_balancer[1]:
+        match = next((item for item in found if item.key == options.load_balancer), None)
+        if match is None:
+            raise MeshlbError(f"load_balancer names {_label(options)}, which was not found.", _known(found))
+        return Chosen(registry.get(match.vendor), match)
+    if options.platform:
+        return _of_platform(options.platform, registry, found)
+    able = [item for item in found if registry.get(item.vendor).chain and item.confidence != "possible"]
+    if len(able) != 1:
+        number = f"are {len(able)} load balancers" if able else "is no load balancer"
+        hint = f"Set load_balancer or platform. {_known(found)}"
+        raise MeshlbError(f"There {number} here that can be chained, and none was named.", hint)
+    return Chosen(registry.get(able[0].vendor), able[0])
+
+
+def _label(options: ChainedOptions) -> str:
+    return "/".join(filter(None, options.load_balancer))
+
+
+def _of_platform(platform: str, registry: Registry, found: Sequence[LoadBalancer]) -> Chosen:
+    profile = registry.named(platform)
+    if profile is None:
+        ids = ", ".join(sorted(item.about.id for item in registry.profiles))
+        raise MeshlbError(f"platform is {platform!r}, which is no load balancer that this collection knows.", f"Known are: {ids}.")
+    own = [item for item in found if item.vendor == profile.about.id]
+    if len(own) > 1:
+        raise MeshlbError(f"There are {len(own)} of platform {platform} here, and none was named.", f"Set load_balancer. {_known(own)}")
+    return Chosen(profile, own[0] if own else None)
+
+
+def _known(found: Sequence[LoadBalancer]) -> str:
+    return "Found were: " + (", ".join(f"{item.label} ({item.vendor})" for item in found) or "none at all") + "."
+
+
+def asked(live: Snapshot, registry: Registry, options: ChainedOptions) -> Asked:
+    """The chain that is meant. Raises :class:`MeshlbError` for what the cluster or its load balancer does not have."""
+    meant = chosen(options, registry, detect(live, registry)[0])
+    found = Options(
+        gateway=options.gateway, carry=options.hosts.carry, only=options.hosts.only,
+        hosts=tuple(_host_rules(number, item, live) for number, item in enumerate(options.hosts.new)), client=options.client,
+        trusted_hops=options.trusted_hops, https_redirect=options.https_redirect, alias=options.alias,
+        platform_options=_platform_options(options.platform_options, meant.profile),
+    )
+    return Asked(meant, found, writes.chain_name(meant.label, _gateway_label(options)))
+
+
+def _gateway_label(options: ChainedOptions) -> str:
+    return f"{options.gateway.namespace}/{options.gateway.name}"
+
+
+def _host_rules(number: int, asked_host: AskedHost, snapshot: Snapshot) -> HostRules:
+    rules = [_path_rule(item, snapshot) for item in asked_host.paths]
+    backends: dict[tuple[str, str], object] = {}
+    for rule in rules:
+        if backends.setdefault((rule.kind, rule.path), rule.backend) != rule.backend:
+            raise MeshlbError(f"hosts[{number}] leads path {rule.path} to two backends.", "Leave one of them out.")
+    return HostRules(asked_host.host, tuple(in_order(rules)))
+
+
+def _path_rule(item: AskedPath, snapshot: Snapshot) -> PathRule:
+    found = make_backend(snapshot, item.namespace, item.service, int(item.port) if item.port.isdigit() else item.port)
+    if not found.port or found.protocol == "unknown":
+        raise MeshlbError(
+            f"{item.where} names port {item.port} of Service {found.namespace}/{found.service}, which does not exist.",
+            "Create it, or correct the name.",
+        )
+    return PathRule(item.kind, item.path, found)
+
+
+def _platform_options(given: Mapping[str, Any], profile: Profile) -> Mapping[str, Any]:
+    """``platform_options``, each of them known to the load balancer and among its choices."""
+    known = {item.name: item for item in (profile.chain.facts.options if profile.chain else ())}
+    for name, value in given.items():
+        if name not in known:
+            listed = ", ".join(sorted(known)) or "none at all"
+            raise MeshlbError(f"platform_options has {name!r}, which {profile.about.title} does not know.", f"It knows: {listed}.")
+        choices = known[name].choices
+        if choices and value is not None and str(value).lower() not in {item.lower() for item in choices}:
+            raise MeshlbError(f"platform_options.{name} is {value!r}.", f"Choose one of: {', '.join(choices)}.")
+    return given
+
+
+def planned(live: Snapshot, registry: Registry, asked_for: ChainedOptions) -> Decision:
+    """The plan for what was asked for, and its writes. Raises :class:`MeshlbError` where it is refused."""
+    meant = asked(live, registry, asked_for)
+    profile, load_balancer, options, chain = meant.chosen.profile, meant.chosen.load_balancer, meant.options, meant.chain
+    if asked_for.absent:
+        options = replace(options, without=options.only, only=_hosts_of(live, chain) - options.only)
+    if not options.carry and not options.hosts:
+        raise MeshlbError("hosts is empty, so nobody would be led to the gateway.", "Write from_load_balancer, or a list.")
+    if options.carry and load_balancer is None:
+        raise MeshlbError(
+            f"hosts come from the load balancer's routes, and no {profile.about.title} was found here.",
+            "Write the hosts with their paths and backends.",
+        )
+    base = ownership.apply_changes(live, writes.chain_removal(live, [chain])[0])
+    routes = read_routes(base, registry, [load_balancer])[0] if load_balancer else []
+    plan = plan_chain(live, base, profile, load_balancer, routes, options)
+    if options.carry and not asked_for.absent and not plan.routes:
+        names = f" for {', '.join(sorted(options.only))}" if options.only else ""
+        raise MeshlbError(
+            f"Not one route of {profile.about.title} was found{names}.",
+            "Correct the names in hosts, or write the hosts with their paths and backends.",
+        )
+    _refuse(plan.refusals)
+    _needs_certificate(plan, options)
+    changes, about = writes.chain_changes(base if asked_for.common.output_dir else live, plan, chain)
+    _refuse(item for item in about if item.severity == "error")
+    return Decision(changes, [*plan.findings, *about], plan)
+
+
+def _needs_certificate(plan: ChainPlan, options: Options) -> None:
+    target = plan.state.target
+    if target.tls and plan.state.configured is None and not options.gateway.credential:
+        raise MeshlbError(
+            f"Gateway {options.gateway.namespace}/{target.name} is to be made with TLS, and no credential with its certificate is named.",
+            "Name its Secret in gateway.tls.credential_name.",
+        )
+
+
+def _refuse(findings: Iterable[Finding]) -> None:
+    found = list(findings)
+    if not found:
+        return
+    first = found[0]
+    where = f"{first.object}: " if first.object and str(first.object) not in first.message else ""
+    raise MeshlbError(
+        f"{first.code}: {where}{first.message.rstrip('.')}.", FINDINGS[first.code].remedy, first.object,
+        {"findings": [item.to_result() for item in found]},
+    )
+
+
+def taken_back(live: Snapshot, registry: Registry, options: ChainedOptions) -> Decision:
+    """What takes chains back as a whole."""
+    return Decision(*writes.chain_removal(live, chains_meant(live, registry, options)))
+
+
+def chains_meant(live: Snapshot, registry: Registry, options: ChainedOptions) -> Collection[str] | None:
+    """The chains that are to be taken back, ``None`` for all."""
+    if options.hosts:
+        return {asked(live, registry, options).chain}
+    label = _label(options)
+    if not label and options.platform:
+        label = chosen(options, registry, detect(live, registry)[0]).label
+    gateway = _gateway_label(options) if options.names_gateway else ""
+    return writes.chains_of(live, label, gateway) if label or gateway else None
+
+
+def remaining_hosts(live: Snapshot, registry: Registry, options: ChainedOptions) -> frozenset[str]:
+    """With ``state: absent`` and names in ``hosts``: the chained hosts that are to stay."""
+    only = options.hosts.only
+    return _hosts_of(live, asked(live, registry, options).chain) - only if only else frozenset()
+
+
+def _hosts_of(live: Snapshot, chain: str) -> frozenset[str]:
+    """Hosts that an earlier run leads to the gateway."""
+    names: set[str] = set()
+    for obj in ownership.owned(live, CHAINED_GATEWAY):
+        if obj["kind"] in _ROUTED and chain in load_balancers_of(obj):
+            listed = dig(obj, "spec", _ROUTED[obj["kind"]], default=[]) or [""]
+            names.update("" if item == "*" else str(item) for item in listed)
+    return frozenset(names)
+
+
+def gateway_namespaces(live: Snapshot) -> set[str]:
+    """Namespaces of gateways for which earlier runs made something: a ConfigMap may lie beside it."""
+    return {namespace_of(item) for kind in _BESIDE for item in live.all(kind) if is_created(item, CHAINED_GATEWAY)}
+
+
+def not_there(live: Snapshot, objects: Iterable[Obj]) -> list[Obj]:
+    """Those objects that are not in the cluster."""
+    return [item for item in objects if live.get(*identity(item)) is None]

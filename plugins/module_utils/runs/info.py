@@ -1,0 +1,55 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run of lb_info, from its options to its result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..core.findings import finding
+from ..core.model import Finding, LoadBalancer, Route
+from ..detect.description import about_reading
+from ..detect.load_balancers import config_map_namespaces, detect
+from ..detect.routes import read_routes
+from ..istio.mesh import Mesh, read_mesh
+from .options.info import InfoOptions
+from .results import Result
+from .session import reading_kinds, start
+
+
+@dataclass(frozen=True)
+class InfoResult:
+    """Everything that can be said about a cluster's load balancers without planning anything."""
+
+    load_balancers: Sequence[LoadBalancer]
+    routes: Sequence[Route]
+    mesh: Mesh
+    findings: Sequence[Finding]
+
+    def to_result(self, diff: bool) -> Result:
+        """The module's result, which never has a diff."""
+        of: dict[tuple[str, str], list[Route]] = {}
+        for route in self.routes:
+            of.setdefault(route.load_balancer, []).append(route)
+        return {
+            "changed": False,
+            "load_balancers": [item.to_result(tuple(of.get(item.key, ()))) for item in self.load_balancers],
+            "mesh": self.mesh.to_result(),
+            "findings": [item.to_result() for item in self.findings],
+        }
+
+
+def run_info(options: InfoOptions) -> InfoResult:
+    """Look, and tell. Raises :class:`core.errors.MeshlbError`."""
+    session = start(options.common, reading_kinds(), config_map_namespaces)
+    snapshot, registry = session.snapshot, session.registry
+    found, findings = detect(snapshot, registry)
+    shown = [item for item in found if not options.namespaces or item.namespace in options.namespaces]
+    routes, about_routes = read_routes(snapshot, registry, shown)
+    mesh = read_mesh(snapshot)
+    remarks = [*about_reading(snapshot), *findings, *about_routes]
+    if not mesh.installed:
+        remarks.insert(0, finding("MLB101", "no istiod was found and none of Istio's kinds is served"))
+    return InfoResult(shown, routes, mesh, remarks)

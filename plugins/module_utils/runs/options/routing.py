@@ -1,0 +1,39 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of service_routing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...kube.selectors import text_selector
+from ...plan.strategies.table import AUTO
+from .common import CommonOptions, State, common_options, texts
+
+
+@dataclass(frozen=True)
+class RoutingOptions:
+    """An empty ``load_balancers``, ``namespaces`` or ``label_selector`` limits nothing."""
+
+    common: CommonOptions = CommonOptions()
+    load_balancers: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    label_selector: str = ""
+    strategy: str = AUTO
+    preserve_host: bool = True
+    strict_exemption: bool = False
+    state: State = "present"
+
+
+def routing_options(params: Mapping[str, Any], check_mode: bool = False, diff: bool = False) -> RoutingOptions:
+    """From service_routing's parameters. Raises :class:`MeshlbError` for what cannot be meant."""
+    common = common_options(params, check_mode, diff)
+    label_selector = params.get("label_selector") or ""
+    text_selector(label_selector, "label_selector")
+    return RoutingOptions(
+        common, texts(params, "load_balancers"), texts(params, "namespaces"), label_selector, params["strategy"],
+        bool(params["preserve_host"]), bool(params["strict_exemption"]), params["state"],
+    )

@@ -1,0 +1,50 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run tells: values, and the JSON that a module returns for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.model import Change, Finding, change_sides
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What every run that may write tells. ``files`` is ``None`` where none were asked for."""
+
+    changed: bool
+    changes: Sequence[Change]
+    findings: Sequence[Finding]
+    files: Sequence[str] | None = None
+
+    def own(self) -> Result:
+        """What this module tells besides."""
+        return {}
+
+    def to_result(self, diff: bool) -> Result:
+        return {
+            "changed": self.changed,
+            "changes": [item.to_result() for item in self.changes],
+            "findings": findings_result(self.findings),
+            **({} if self.files is None else {"files": list(self.files)}),
+            **self.own(),
+            **({"diff": [_diff(item) for item in self.changes]} if diff else {}),
+        }
+
+
+def findings_result(findings: Iterable[Finding]) -> list[Result]:
+    """Findings in order, each once."""
+    ordered = sorted(set(findings), key=lambda item: (item.code, str(item.object or ""), item.message))
+    return [item.to_result() for item in ordered]
+
+
+def _diff(change: Change) -> Result:
+    before, after = change_sides(change)
+    title = str(change.object)
+    return {"before_header": title, "after_header": f"{title} ({change.why})", "before": before or "", "after": after or ""}
