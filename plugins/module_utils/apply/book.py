@@ -18,8 +18,8 @@ from typing import Any
 from ..core.errors import MeshlbError
 from ..core.marks import LOAD_BALANCERS, MANAGED_BY, PART, REPLACED
 from ..core.model import ABSENT
+from ..kube.fields import Path, covers, put, remove, resolve, subtract
 from ..kube.objects import Obj, annotations_of, labels_of, ref_of, value_at
-from .fields import Path, covers, put, remove, resolve, subtract
 
 ANNOTATIONS: Path = ("metadata", "annotations")
 

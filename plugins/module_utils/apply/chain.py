@@ -15,14 +15,15 @@ from ..balancers.contract.switches import FieldPatch
 from ..core.marks import CHAINED_GATEWAY
 from ..core.model import Change, Finding, replace
 from ..kube import kinds
+from ..kube.fields import changed
 from ..kube.objects import Obj, kind_key
-from ..kube.snapshot import Snapshot
 from ..plan.chain.plan import ChainPlan
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
 from ..plan.strategies.base import identity
 from .book import is_created, load_balancers_of
+from .ledger import Ledger
 from .managers import manager_findings
-from .ownership import apply_changes, claim, create, owned, take_back
+from .ownership import claim, create, take_back
 from .widening import widened
 
 GATEWAY, MESH, LOAD_BALANCER, LEFT_OVER = 0, 1, 2, 3
@@ -36,45 +37,44 @@ def chain_name(load_balancer: str, gateway: str) -> str:
     return f"{load_balancer}>{gateway}"
 
 
-def chains_of(live: Snapshot, load_balancer: str = "", gateway: str = "") -> frozenset[str]:
-    """The chains that something in the cluster was written for, of one load balancer and one gateway where these are given."""
-    names = {name for obj in owned(live, CHAINED_GATEWAY) for name in load_balancers_of(obj) if ">" in name}
+def chains_of(ledger: Ledger, load_balancer: str = "", gateway: str = "") -> frozenset[str]:
+    """The chains that something was written for, of one load balancer and one gateway where these are given."""
+    names = {name for obj in ledger.written for name in load_balancers_of(obj) if ">" in name}
     return frozenset(
         name for name in names
         if load_balancer in ("", name.partition(">")[0]) and gateway in ("", name.partition(">")[2])
     )
 
 
-def chain_changes(live: Snapshot, plan: ChainPlan, chain: str) -> tuple[list[Change], list[Finding]]:
-    """Writes that bring the cluster from ``live`` to the plan; what an earlier run wrote and the plan lacks is taken back last."""
+def chain_changes(ledger: Ledger, plan: ChainPlan, chain: str) -> tuple[list[Change], list[Finding]]:
+    """Writes that bring the cluster to the plan; what an earlier run wrote and the plan lacks is taken back last."""
     changes: list[Change] = []
     findings: list[Finding] = []
     wanted: set[Key] = set()
     for phase, why, bodies in _created(plan):
         for body in bodies:
             wanted.add(identity(body))
-            seen = live
-            for step, when in _steps(live, body, phase):
-                change, about = create(seen, step, CHAINED_GATEWAY, [chain], why, when, [chain])
-                seen = apply_changes(seen, [change]) if change else seen
+            existing = ledger.existing(*identity(body))
+            for step, when in _steps(existing, body, phase):
+                change, about = create(existing, step, CHAINED_GATEWAY, [chain], why, when, [chain])
+                existing = changed(existing, change) if change else existing
                 changes += [change] if change else []
                 findings += about
     for phase, why, patches in _changed(plan):
         for key, fields in _by_object(patches).items():
             wanted.add(key)
-            obj = live.get(*key)
+            obj = ledger.existing(*key)
             change = claim(obj, CHAINED_GATEWAY, fields, [chain], why, phase, [chain]) if obj is not None else None
             changes += [change] if change else []
     leftovers, about = take_back(
-        live, CHAINED_GATEWAY, lambda obj: identity(obj) in wanted, [chain], "the chain no longer needs it", LOAD_BALANCER
+        ledger, lambda obj: identity(obj) in wanted, [chain], "the chain no longer needs it", LOAD_BALANCER
     )
     changes += map(_later, leftovers)
-    return in_order(changes), [*findings, *about, *manager_findings(live, changes, "what the chain needs")]
+    return in_order(changes), [*findings, *about, *manager_findings(ledger.existing, changes, "what the chain needs")]
 
 
-def _steps(live: Snapshot, body: Obj, phase: int) -> Iterable[tuple[Obj, int]]:
+def _steps(existing: Obj | None, body: Obj, phase: int) -> Iterable[tuple[Obj, int]]:
     """An object, and when: what a Gateway serves no longer goes when nobody is sent there any more."""
-    existing = live.get(*identity(body))
     wider = widened(existing, body) if existing is not None and is_created(existing, CHAINED_GATEWAY) else body
     if wider != body:
         yield wider, phase
@@ -103,12 +103,12 @@ def _by_object(patches: Iterable[FieldPatch]) -> dict[Key, dict[tuple[str | int,
 
 
 def chain_removal(
-    live: Snapshot, chains: Collection[str] | None, keep: Callable[[Obj], bool] | None = None
+    ledger: Ledger, chains: Collection[str] | None, keep: Callable[[Obj], bool] | None = None
 ) -> tuple[list[Change], list[Finding]]:
     """Writes that take chains back (``None``: all): the load balancer's fields and new routes first, then the gateway's side."""
-    changes, findings = take_back(live, CHAINED_GATEWAY, keep, chains, "is taken back", LOAD_BALANCER)
+    changes, findings = take_back(ledger, keep, chains, "is taken back", LOAD_BALANCER)
     changes = [_later(item) for item in changes]
-    return in_order(changes), [*findings, *manager_findings(live, changes, "what the chain needs")]
+    return in_order(changes), [*findings, *manager_findings(ledger.existing, changes, "what the chain needs")]
 
 
 def _later(change: Change) -> Change:

@@ -13,8 +13,8 @@ from typing import Any
 
 from ..core.errors import MeshlbError, MissingLibrary
 from ..core.model import ABSENT, Change, FieldChange, ObjectRef, replace
+from ..kube.fields import put
 from ..kube.objects import kind_key
-from .fields import put
 from .writer import operations
 
 try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..core.findings import finding
 from ..core.model import Change, Finding
 from ..kube.objects import Obj, annotations_of, dig, kind_key, labels_of, ref_of
-from ..kube.snapshot import Snapshot
+from .ledger import Lookup
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ def manager_finding(obj: Obj, change: str) -> Finding | None:
     return finding("MLB216", message, ref_of(obj), remedy=found.advice, details={"tool": found.tool})
 
 
-def manager_findings(live: Snapshot, changes: Iterable[Change], change: str) -> list[Finding]:
+def manager_findings(existing: Lookup, changes: Iterable[Change], change: str) -> list[Finding]:
     """:func:`manager_finding` for every object that is patched."""
     found = []
     for item in changes:
         ref = item.object
-        obj = live.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if item.action == "patch" else None
+        obj = existing(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if item.action == "patch" else None
         remark = manager_finding(obj, change) if obj is not None else None
         found += [remark] if remark else []
     return found

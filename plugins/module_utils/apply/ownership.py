@@ -15,12 +15,12 @@ from typing import Any
 
 from ..core.errors import MeshlbError
 from ..core.findings import finding
-from ..core.marks import APPLIED, LOAD_BALANCERS, MANAGED_BY, PART, REPLACED
+from ..core.marks import APPLIED, LOAD_BALANCERS, MANAGED_BY, PART
 from ..core.model import ABSENT, Change, Finding
-from ..kube.objects import Obj, annotations_of, dig, kind_key, labels_of, name_of, namespace_of, ref_of, value_at
-from ..kube.snapshot import Snapshot
+from ..kube.fields import NoContainer, Path, difference, is_keyed_map, merge, pointer, put, remove, resolve
+from ..kube.objects import Obj, annotations_of, dig, labels_of, ref_of, value_at
 from . import book as books
-from .fields import NoContainer, Path, difference, is_keyed_map, merge, pointer, put, remove, resolve
+from .ledger import Ledger
 
 Keep = Callable[[Obj], bool]
 
@@ -128,7 +128,7 @@ def _changed(obj: Obj, key: str, entry: books.Entry) -> str:
 
 
 def create(
-    snapshot: Snapshot,
+    existing: Obj | None,
     body: Obj,
     part: str,
     load_balancers: Iterable[str],
@@ -138,11 +138,9 @@ def create(
 ) -> tuple[Change | None, list[Finding]]:
     """The change after which an object like ``body`` exists: a create, a patch of ours that differs, or nothing.
 
-    What the API server added to ours does not count as a difference. An object of that name that is not this part's is
-    finding MLB402, and is not touched.
+    ``existing`` is the object of its kind, namespace and name. What the API server added to ours does not count as a
+    difference. An object of that name that is not this part's is finding MLB402, and is not touched.
     """
-    kind = kind_key(str(body.get("apiVersion", "")), str(body.get("kind", "")))
-    existing = snapshot.get(kind, namespace_of(body), name_of(body))
     if existing is None:
         wanted = _owned_body(body, part, frozenset(load_balancers))
         return Change(ref_of(wanted), "create", why, (), wanted, phase), []
@@ -181,45 +179,22 @@ def delete(obj: Obj, why: str, phase: int = 0) -> Change:
     return Change(ref_of(obj), "delete", why, (), obj, phase, str(dig(obj, "metadata", "resourceVersion", default="")))
 
 
-def owned(snapshot: Snapshot, part: str) -> list[Obj]:
-    """All objects that a part created or changed."""
-    return [obj for kind in snapshot.kinds() for obj in snapshot.all(kind) if _is_of(obj, part)]
-
-
-def _is_of(obj: Obj, part: str) -> bool:
-    # Most objects carry neither: told apart without copying a map or parsing JSON, as this runs over the whole cluster.
-    if books.is_created(obj):
-        return books.is_created(obj, part)
-    if REPLACED not in (dig(obj, "metadata", "annotations") or ()):
-        return False
-    try:
-        return part in books.written(obj)
-    except books.BookError:
-        return True
-
-
-def original(snapshot: Snapshot, part: str) -> Snapshot:
-    """A view of the cluster as it would be without this part: what it created is gone, what it changed is restored."""
-    changes, dummy = take_back(snapshot, part)
-    return apply_changes(snapshot, changes)
-
-
 def take_back(
-    snapshot: Snapshot,
-    part: str,
+    ledger: Ledger,
     keep: Keep | None = None,
     load_balancers: Collection[str] | None = None,
     why: str = "",
     phase: int = 0,
 ) -> tuple[list[Change], list[Finding]]:
-    """The changes that undo a part: restores at ``phase``, deletions of what it created one later.
+    """The changes that undo a ledger's part: restores at ``phase``, deletions of what it created one later.
 
     ``keep`` spares objects. With ``load_balancers`` only what is for these goes; an object that is for others as well
     stays, and is noted as theirs.
     """
+    part = ledger.part
     changes: list[Change] = []
     findings: list[Finding] = []
-    for obj in owned(snapshot, part):
+    for obj in ledger.written:
         names = books.load_balancers_of(obj)
         others = names - set(load_balancers) if load_balancers is not None else frozenset()
         if (keep is not None and keep(obj)) or (load_balancers is not None and others == names):
@@ -234,29 +209,3 @@ def take_back(
             findings.extend(found)
         changes.extend([change] if change else [])
     return sorted(changes, key=lambda item: item.sort_key), findings
-
-
-def patched(obj: Obj, change: Change) -> Obj:
-    """A copy of ``obj`` with a patch's fields applied."""
-    # Removals come last and from the end, so that list positions named by other fields still hold.
-    fields = sorted(change.fields, key=lambda item: item.after is ABSENT)
-    for item in fields:
-        obj = put(obj, item.path, item.after)
-    return obj
-
-
-def apply_changes(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
-    """A view of the snapshot in which the changes are made."""
-    present: dict[tuple[str, str, str], Obj | None] = {}
-    for change in changes:
-        ref = change.object
-        key = (kind_key(ref.api_version, ref.kind), ref.namespace, ref.name)
-        current = present[key] if key in present else snapshot.get(*key)
-        if change.action == "create":
-            present[key] = change.body
-        elif change.action == "delete" or current is None:
-            present[key] = None
-        else:
-            present[key] = patched(current, change)
-    gone = [key for key, obj in present.items() if obj is None]
-    return snapshot.overlay([obj for obj in present.values() if obj is not None], gone)

@@ -11,13 +11,13 @@ from typing import Any
 from ..core.marks import SERVICE_ROUTING
 from ..core.model import Change, Finding
 from ..kube.objects import Obj
-from ..kube.snapshot import Snapshot
 from ..plan.routing import RoutingPlan
 from ..plan.strategies.base import identity
 from ..plan.strategies.headless_twin import is_shared, widened
 from .book import is_created, load_balancers_of
+from .ledger import Ledger, is_of
 from .managers import manager_findings
-from .ownership import claim, create, owned, take_back
+from .ownership import claim, create, take_back
 
 # Mesh objects come first, then the load balancer is switched to them, and only then goes what nothing uses any more.
 MESH, LOAD_BALANCER, LEFT_OVER = 0, 1, 2
@@ -26,46 +26,46 @@ Key = tuple[str, str, str]
 
 
 def routing_changes(
-    live: Snapshot, plan: RoutingPlan, scope: Collection[str], in_scope: Callable[[Obj], bool]
+    ledger: Ledger, plan: RoutingPlan, scope: Collection[str], in_scope: Callable[[Obj], bool]
 ) -> tuple[list[Change], list[Finding]]:
-    """Writes that bring the cluster from ``live`` to the plan.
+    """Writes that bring the cluster to the plan, from what the ledger says.
 
     ``scope`` names the load balancers (``namespace/name``) that this run decides about. What the part had written for
     them and the plan no longer needs is taken back, as far as ``in_scope`` allows.
     """
-    changes, findings, wanted = _created(live, plan, scope)
-    patches, patched = _patched(live, plan, scope)
+    changes, findings, wanted = _created(ledger, plan, scope)
+    patches, patched = _patched(ledger, plan, scope)
     kept = wanted | patched
     leftovers, about_leftovers = take_back(
-        live, SERVICE_ROUTING, lambda obj: identity(obj) in kept or not in_scope(obj), scope, "the plan no longer needs it", LEFT_OVER
+        ledger, lambda obj: identity(obj) in kept or not in_scope(obj), scope, "the plan no longer needs it", LEFT_OVER
     )
     everything = [*changes, *patches, *leftovers]
-    about = [*findings, *about_leftovers, *manager_findings(live, everything, "what the plan sets")]
+    about = [*findings, *about_leftovers, *manager_findings(ledger.existing, everything, "what the plan sets")]
     return sorted(everything, key=lambda item: item.sort_key), about
 
 
-def _created(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], list[Finding], set[Key]]:
+def _created(ledger: Ledger, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], list[Finding], set[Key]]:
     changes, findings, wanted = [], [], set()
     for proposal, names in plan.proposals:
         for creation in proposal.creations:
+            existing = ledger.existing(*identity(creation.body))
             wanted.add(identity(creation.body))
-            body = _for_others_too(live, creation.body, scope)
-            change, found = create(live, body, SERVICE_ROUTING, names, creation.reason, MESH, scope)
+            body = _for_others_too(existing, creation.body, scope)
+            change, found = create(existing, body, SERVICE_ROUTING, names, creation.reason, MESH, scope)
             changes += [change] if change else []
             findings += found
     return changes, findings, wanted
 
 
-def _for_others_too(live: Snapshot, body: Obj, scope: Collection[str]) -> Obj:
+def _for_others_too(existing: Obj | None, body: Obj, scope: Collection[str]) -> Obj:
     """``body`` as it must be while a twin of ours, or its rule, also serves load balancers that this run does not decide about."""
-    existing = live.get(*identity(body))
     others = load_balancers_of(existing) - set(scope) if existing is not None and is_created(existing, SERVICE_ROUTING) else frozenset()
     if not others or existing is None or not is_shared(body):
         return body
     return widened(body, existing, {name.partition("/")[0] for name in others})
 
 
-def _patched(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], set[Key]]:
+def _patched(ledger: Ledger, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], set[Key]]:
     desired: dict[Key, dict[tuple[str | int, ...], Any]] = {}
     for_whom: dict[Key, set[str]] = {}
     reasons: dict[Key, dict[str, None]] = {}
@@ -77,7 +77,7 @@ def _patched(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple
             reasons.setdefault(key, {})[patch.reason] = None
     changes = []
     for key, fields in sorted(desired.items()):
-        obj = live.get(*key)
+        obj = ledger.existing(*key)
         if obj is None:
             continue
         change = claim(obj, SERVICE_ROUTING, fields, for_whom[key], "; ".join(reasons[key]), LOAD_BALANCER, scope)
@@ -87,4 +87,4 @@ def _patched(live: Snapshot, plan: RoutingPlan, scope: Collection[str]) -> tuple
 
 def is_owned(obj: Obj | None) -> bool:
     """Whether this part wrote anything on an object."""
-    return obj is not None and bool(owned(Snapshot([obj]), SERVICE_ROUTING))
+    return obj is not None and is_of(obj, SERVICE_ROUTING)

@@ -14,9 +14,9 @@ from ..core.errors import ApiUnreachable, Conflict, DryRunUnsupported, MeshlbErr
 from ..core.findings import finding
 from ..core.model import ABSENT, Change, Finding, ObjectRef
 from ..core.parallel import attempt_all
+from ..kube.fields import covers, pointer
 from ..kube.objects import Obj, dig, value_at
 from .book import is_created
-from .fields import covers, pointer
 
 ATTEMPTS = 5
 AGAIN = "Run again to finish the job; the same with state: absent takes back what was written."

@@ -13,6 +13,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from ..core.model import Change
+from .fields import changed
 from .objects import Obj, kind_key, name_of, namespace_of
 
 T = TypeVar("T")
@@ -63,6 +65,10 @@ class Snapshot:
     def kinds(self) -> list[str]:
         return sorted(self._kinds)
 
+    def everything(self) -> Iterator[Obj]:
+        """All objects, kind by kind."""
+        return (obj for kind in self.kinds() for obj in self.all(kind))
+
     def lookup(self, kind: str, indexer: Indexer, key: Any) -> list[Obj]:
         """Objects for which ``key`` is among the keys that ``indexer`` (a module-level function) gives."""
         index = self._indexes.get((kind, indexer))
@@ -96,6 +102,16 @@ class Snapshot:
     def overlay(self, put: Iterable[Obj] = (), gone: Iterable[tuple[str, str, str]] = ()) -> Snapshot:
         """A view with some objects put in place (by kind, namespace, name) and others gone (kind key, namespace, name)."""
         return _Overlay(self, put, gone)
+
+    def after(self, changes: Iterable[Change]) -> Snapshot:
+        """A view in which the changes are made."""
+        present: dict[Identity, Obj | None] = {}
+        for change in changes:
+            ref = change.object
+            key = (kind_key(ref.api_version, ref.kind), ref.namespace, ref.name)
+            present[key] = changed(present[key] if key in present else self.get(*key), change)
+        gone = [key for key, obj in present.items() if obj is None]
+        return self.overlay((obj for obj in present.values() if obj is not None), gone)
 
     def changed_since(self, base: Snapshot) -> frozenset[Identity]:
         """The objects in which this view on ``base`` (or ``base`` itself) differs from it."""

@@ -13,6 +13,7 @@ from ..balancers.contract.switches import PatchSet, RouteSwitch
 from ..core.model import LoadBalancer, Outcome, Route
 from ..detect.inventory import Inventory, take_inventory
 from ..istio.outcome import Outlook, predict
+from ..kube.fields import put
 from ..kube.objects import Obj, value_at
 from ..kube.snapshot import Snapshot
 from .strategies.base import Cluster, Proposal, identity
@@ -97,22 +98,8 @@ def laid_over(snapshot: Snapshot, proposal: Proposal) -> Snapshot:
     """The snapshot as it would be with a proposal carried out (without bookkeeping)."""
     patched: dict[int, Obj] = {}
     for patch in proposal.patches:
-        patched[id(patch.object)] = with_value(patched.get(id(patch.object), patch.object), patch.path, patch.value)
+        patched[id(patch.object)] = put(patched.get(id(patch.object), patch.object), patch.path, patch.value)
     return snapshot.overlay([*patched.values(), *(item.body for item in proposal.creations)])
-
-
-def with_value(obj: Any, path: tuple[str | int, ...], value: Any) -> Any:
-    """A copy of ``obj`` with one value set; only what lies on the path is copied."""
-    if not path:
-        return value
-    head, rest = path[0], path[1:]
-    if isinstance(obj, list):
-        items = list(obj)
-        items[int(head)] = with_value(items[int(head)], rest, value)
-        return items
-    tree = dict(obj or {})
-    tree[str(head)] = with_value(tree.get(str(head)), rest, value)
-    return tree
 
 
 def in_place(live: Cluster, proposal: Proposal, is_owned: Any) -> bool:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..apply import chain as writes
-from ..apply import ownership
 from ..apply.book import is_created, load_balancers_of
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.kit.ingresses import make_backend
@@ -30,6 +29,7 @@ from ..plan.chain.plan import ChainPlan, plan_chain
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
 from ..plan.strategies.base import identity
 from .options.chained import AskedHost, AskedPath, ChainedOptions
+from .session import ledger_of
 
 _BESIDE = (KUBERNETES_GATEWAY, ISTIO_GATEWAY, VIRTUAL_SERVICE)
 """Kinds that are made in the gateway's namespace."""
@@ -163,7 +163,7 @@ def planned(live: Snapshot, registry: Registry, asked_for: ChainedOptions) -> De
             f"hosts come from the load balancer's routes, and no {profile.about.title} was found here.",
             "Write the hosts with their paths and backends.",
         )
-    base = ownership.apply_changes(live, writes.chain_removal(live, [chain])[0])
+    base = live.after(writes.chain_removal(ledger_of(live, CHAINED_GATEWAY), [chain])[0])
     routes = read_routes(base, registry, [load_balancer])[0] if load_balancer else []
     plan = plan_chain(live, base, profile, load_balancer, routes, options)
     if options.carry and not asked_for.absent and not plan.routes:
@@ -174,7 +174,7 @@ def planned(live: Snapshot, registry: Registry, asked_for: ChainedOptions) -> De
         )
     _refuse(plan.refusals)
     _needs_certificate(plan, options)
-    changes, about = writes.chain_changes(base if asked_for.common.output_dir else live, plan, chain)
+    changes, about = writes.chain_changes(ledger_of(base if asked_for.common.output_dir else live, CHAINED_GATEWAY), plan, chain)
     _refuse(item for item in about if item.severity == "error")
     return Decision(changes, [*plan.findings, *about], plan)
 
@@ -202,7 +202,7 @@ def _refuse(findings: Iterable[Finding]) -> None:
 
 def taken_back(live: Snapshot, registry: Registry, options: ChainedOptions) -> Decision:
     """What takes chains back as a whole."""
-    return Decision(*writes.chain_removal(live, chains_meant(live, registry, options)))
+    return Decision(*writes.chain_removal(ledger_of(live, CHAINED_GATEWAY), chains_meant(live, registry, options)))
 
 
 def chains_meant(live: Snapshot, registry: Registry, options: ChainedOptions) -> Collection[str] | None:
@@ -213,7 +213,7 @@ def chains_meant(live: Snapshot, registry: Registry, options: ChainedOptions) ->
     if not label and options.platform:
         label = chosen(options, registry, detect(live, registry)[0]).label
     gateway = _gateway_label(options) if options.names_gateway else ""
-    return writes.chains_of(live, label, gateway) if label or gateway else None
+    return writes.chains_of(ledger_of(live, CHAINED_GATEWAY), label, gateway) if label or gateway else None
 
 
 def remaining_hosts(live: Snapshot, registry: Registry, options: ChainedOptions) -> frozenset[str]:
@@ -225,7 +225,7 @@ def remaining_hosts(live: Snapshot, registry: Registry, options: ChainedOptions)
 def _hosts_of(live: Snapshot, chain: str) -> frozenset[str]:
     """Hosts that an earlier run leads to the gateway."""
     names: set[str] = set()
-    for obj in ownership.owned(live, CHAINED_GATEWAY):
+    for obj in ledger_of(live, CHAINED_GATEWAY).written:
         if obj["kind"] in _ROUTED and chain in load_balancers_of(obj):
             listed = dig(obj, "spec", _ROUTED[obj["kind"]], default=[]) or [""]
             names.update("" if item == "*" else str(item) for item in listed)

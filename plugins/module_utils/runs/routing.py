@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..apply import ownership
+from ..apply.ownership import take_back
 from ..apply.routing import is_owned, routing_changes
 from ..balancers.contract.profile import Registry
 from ..balancers.registry import REGISTRY
@@ -26,7 +26,7 @@ from ..plan.routing import Options, plan_routes
 from ..plan.strategies.base import namespaces_served
 from .options.routing import RoutingOptions
 from .results import Report, Result
-from .session import deliver, demand, reading_kinds, start
+from .session import deliver, demand, ledger_of, reading_kinds, start, without
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,14 @@ def planned(scene: Scene) -> Decision:
     keys = {item.key for item in chosen}
     selected = route_filter(live, options.namespaces, options.label_selector)
     asked = Options(options.strategy, options.preserve_host, selected, lambda key: key in keys)
-    original = ownership.apply_changes(live, ownership.take_back(live, SERVICE_ROUTING, lambda obj: not scene.covers(obj))[0])
+    original = without(live, SERVICE_ROUTING, lambda obj: not scene.covers(obj))
     plan = plan_routes(live, original, registry, scene.load_balancers, asked, is_owned)
     if options.strict_exemption:
         plan = with_exemptions(original, registry, plan, chosen)
     # Files hold the whole plan, also what is applied already: whoever drives the cluster from them prunes what they lack.
     base = original if options.common.output_dir else live
     removable = scene.covers if not options.label_selector else lambda obj: False
-    changes, about = routing_changes(base, plan, [item.label for item in chosen], removable)
+    changes, about = routing_changes(ledger_of(base, SERVICE_ROUTING), plan, [item.label for item in chosen], removable)
     return Decision(plan.routes, changes, [*plan.findings, *about, *about_outside(live, registry, plan, chosen)])
 
 
@@ -107,10 +107,10 @@ def taken_back(scene: Scene) -> Decision:
     names = [item.label for item in chosen] if options.load_balancers else None
     # With files, taking back means that they say nothing any more.
     nothing = bool(options.common.output_dir)
-    changes, about = ownership.take_back(
-        live, SERVICE_ROUTING, lambda obj: nothing or not scene.covers(obj), names, "is taken back"
+    changes, about = take_back(
+        ledger_of(live, SERVICE_ROUTING), lambda obj: nothing or not scene.covers(obj), names, "is taken back"
     )
-    after = ownership.apply_changes(live, changes)
+    after = live.after(changes)
     selected = route_filter(live, options.namespaces, options.label_selector)
     by_key = {item.key: item for item in chosen}
     restored = {route.sort_key: route for route in read_routes(after, registry, chosen)[0]}

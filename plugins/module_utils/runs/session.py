@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..apply import files, writer
+from ..apply.ledger import Ledger, ledger
+from ..apply.ownership import Keep, take_back
 from ..balancers.contract.profile import Registry
 from ..balancers.registry import REGISTRY
 from ..core.errors import MeshlbError, NotFound
@@ -100,6 +102,16 @@ def demand(snapshot: Snapshot) -> None:
             f"{', '.join(denied)} cannot be read, and no plan is right without. {sentences}",
             "Grant get and list on them; docs/rbac.md has the exact rules per playbook.", details={"denied": dict(denied)},
         )
+
+
+def ledger_of(snapshot: Snapshot, part: str) -> Ledger:
+    """All that a part wrote in a cluster."""
+    return ledger(part, snapshot.everything(), snapshot.get)
+
+
+def without(snapshot: Snapshot, part: str, keep: Keep | None = None) -> Snapshot:
+    """A view of the cluster as it would be without a part: what it created is gone, what it changed is restored."""
+    return snapshot.after(take_back(ledger_of(snapshot, part), keep)[0])
 
 
 def deliver(session: Session, changes: Sequence[Change], before: Callable[[int], None] | None = None) -> Delivery:

@@ -32,7 +32,7 @@ from ..kube.snapshot import Snapshot
 from ..plan.sidecar import desired_fields, target_of, workload_of
 from .options.sidecar import SidecarOptions
 from .results import Report, Result
-from .session import deliver, start
+from .session import deliver, ledger_of, start, without
 from .waiting import Clock, Reads, wait_for, why_waiting
 
 TEMPLATE = "the labels and annotations of its pods"
@@ -107,7 +107,7 @@ def _present(scene: Scene) -> Decision:
     if found is None:
         raise _unknown(scene)
     workload = workload_of(live, found)
-    base = ownership.original(live, LB_SIDECAR)
+    base = without(live, LB_SIDECAR)
     before = workload_of(base, found)
     target, desired = target_of(live, registry, found, workload), desired_fields(
         base, found, before, inbound_capture, target_of(base, registry, found, before)
@@ -134,7 +134,7 @@ def _made_by_an_operator(target: SidecarTarget, desired: Mapping[tuple[str | int
 def _absent(scene: Scene) -> Decision:
     # What this part wrote is found by its own book: the load balancer may not be recognisable any more.
     live, label = scene.live, scene.options.label
-    for obj in ownership.owned(live, LB_SIDECAR):
+    for obj in ledger_of(live, LB_SIDECAR).written:
         if label in load_balancers_of(obj):
             change, findings = ownership.release(obj, LB_SIDECAR, f"takes the sidecar of {label} back")
             named = _named(scene)

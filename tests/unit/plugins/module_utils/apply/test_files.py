@@ -14,7 +14,6 @@ from ansible_collections.meshlb.istio.plugins.module_utils.apply import ownershi
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.files import HEADER, KUSTOMIZATION, render, write_output
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, Change, FieldChange, ObjectRef
-from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 INGRESS = ObjectRef("networking.k8s.io/v1", "Ingress", "web", "shop")
 DEPLOYMENT = ObjectRef("apps/v1", "Deployment", "edge", "lb")
@@ -28,7 +27,7 @@ def patch(ref: ObjectRef, *fields: FieldChange) -> Change:
 
 def creation() -> Change:
     body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "twin", "namespace": "web"}, "spec": {"clusterIP": "None"}}
-    change, dummy = ownership.create(Snapshot(), body, "service_routing", ["edge/lb"], "one\ntwo")
+    change, dummy = ownership.create(None, body, "service_routing", ["edge/lb"], "one\ntwo")
     assert change is not None
     return change
 

@@ -15,6 +15,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.apply import book, ow
 from ansible_collections.meshlb.istio.plugins.module_utils.core import marks
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, FieldChange
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.fields import patched
 
 Obj = dict[str, Any]
 PART = "service_routing"
@@ -32,12 +33,12 @@ def ingress(annotations: Obj | None = None, **more: Any) -> Obj:
 
 def claimed(obj: Obj, desired: Obj, part: str = PART, **options: Any) -> Obj:
     change = ownership.claim(obj, part, desired, options.pop("load_balancers", LB), "why", **options)
-    return obj if change is None else ownership.patched(obj, change)
+    return obj if change is None else patched(obj, change)
 
 
 def released(obj: Obj, part: str = PART) -> tuple[Obj, list[str]]:
     change, findings = ownership.release(obj, part)
-    return (obj if change is None else ownership.patched(obj, change)), [item.code for item in findings]
+    return (obj if change is None else patched(obj, change)), [item.code for item in findings]
 
 
 STARTS = {

@@ -8,11 +8,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, original
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
 from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
 from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
@@ -58,7 +58,7 @@ def test_a_second_run_is_quiet_and_taking_back_is_complete(name: str, strategy: 
     second = run(first.after, strategy)
     assert second.changes == [] and second.strategies == first.strategies
     assert contents(taken_back(first.after)) == contents(before)
-    assert contents(original(first.after, SERVICE_ROUTING)) == contents(before)
+    assert contents(without(first.after, SERVICE_ROUTING)) == contents(before)
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.permutations(STRATEGIES[:5], 2)))
@@ -148,8 +148,8 @@ INNER = [
 def scoped(snapshot: Snapshot, strategy: str, label: str) -> Snapshot:
     """A run for one load balancer alone."""
     balancers = [item for item in detect(snapshot)[0] if item.label == label]
-    plan = plan_routes(snapshot, original(snapshot, SERVICE_ROUTING), balancers, Options(strategy), is_owned)
-    return apply_changes(snapshot, routing_changes(snapshot, plan, {label}, lambda obj: True)[0])
+    plan = plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), balancers, Options(strategy), is_owned)
+    return snapshot.after(routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, {label}, lambda obj: True)[0])
 
 
 def test_a_run_for_one_load_balancer_leaves_the_others_objects() -> None:
@@ -183,8 +183,9 @@ def test_objects_outside_the_runs_reach_are_not_taken_back() -> None:
     before = cluster(*OBJECTS["http"], STRICT)
     after = run(before, "headless_twin").after
     balancers = detect(after)[0]
-    plan = plan_routes(after, original(after, SERVICE_ROUTING), balancers, Options(selected=lambda route: False), is_owned)
-    changes, dummy = routing_changes(after, plan, {"edge/lb"}, lambda obj: obj["metadata"].get("namespace") != APPS)
+    plan = plan_routes(after, without(after, SERVICE_ROUTING), balancers, Options(selected=lambda route: False), is_owned)
+    ledger = ledger_of(after, SERVICE_ROUTING)
+    changes, dummy = routing_changes(ledger, plan, {"edge/lb"}, lambda obj: obj["metadata"].get("namespace") != APPS)
     assert changes == []
 
 

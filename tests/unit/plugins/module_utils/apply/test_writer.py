@@ -38,7 +38,7 @@ def claim(item: Any, phase: int = 0) -> Change:
 def creation(name: str, phase: int = 0) -> Change:
     body = obj("Odd", name)
     del body["metadata"]["resourceVersion"], body["metadata"]["uid"]
-    change, dummy = ownership.create(Snapshot(), body, PART, ["edge/lb"], "why", phase)
+    change, dummy = ownership.create(None, body, PART, ["edge/lb"], "why", phase)
     assert change is not None
     return change
 

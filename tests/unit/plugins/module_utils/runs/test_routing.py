@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
 from ansible_collections.meshlb.istio.plugins.module_utils.runs import routing as routing_run
@@ -65,7 +64,7 @@ def test_entries_are_made_for_the_chosen_namespaces(namespaces: list[str], expec
 
 def test_taking_back_one_namespace_leaves_the_others() -> None:
     snapshot = cluster()
-    after = apply_changes(snapshot, present(snapshot))
+    after = snapshot.after(present(snapshot))
     done = routing_run.taken_back(scene(after, namespaces=("one",)))
     assert made(done.changes) == ["delete meshlb-entry-one.example.com"]
     assert {plan.route.host: plan.after.verdict for plan in done.routes} == {"one.example.com": "plaintext"}
@@ -73,14 +72,14 @@ def test_taking_back_one_namespace_leaves_the_others() -> None:
 
 def test_another_strategy_for_one_namespace_replaces_what_served_it() -> None:
     snapshot = cluster()
-    after = apply_changes(snapshot, present(snapshot))
+    after = snapshot.after(present(snapshot))
     changes = present(after, "one", strategy="headless_twin")
     assert made(changes) == ["create shop-meshlb", "delete meshlb-entry-one.example.com"]
 
 
 def test_a_label_selector_takes_nothing_back() -> None:
     snapshot = cluster()
-    after = apply_changes(snapshot, present(snapshot))
+    after = snapshot.after(present(snapshot))
     assert made(present(after, label_selector="no=such")) == []
 
 

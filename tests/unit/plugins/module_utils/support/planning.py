@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, original, take_back
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import take_back
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
 from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding, Route, RoutePlan
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, RoutingPlan
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
 from tests.unit.plugins.module_utils.support.known import detect, plan_routes
 
@@ -67,13 +68,13 @@ def run(
 ) -> Run:
     balancers = detect(snapshot)[0]
     options = Options(strategy, preserve_host, selected)
-    plan = plan_routes(snapshot, original(snapshot, SERVICE_ROUTING), balancers, options, is_owned)
-    changes, findings = routing_changes(snapshot, plan, {item.label for item in balancers}, lambda obj: True)
-    return Run(plan, changes, findings, apply_changes(snapshot, changes))
+    plan = plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), balancers, options, is_owned)
+    changes, findings = routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, {item.label for item in balancers}, lambda obj: True)
+    return Run(plan, changes, findings, snapshot.after(changes))
 
 
 def taken_back(snapshot: Snapshot) -> Snapshot:
-    return apply_changes(snapshot, take_back(snapshot, SERVICE_ROUTING)[0])
+    return snapshot.after(take_back(ledger_of(snapshot, SERVICE_ROUTING))[0])
 
 
 def contents(snapshot: Snapshot) -> dict[tuple[str, str, str], Obj]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, original, take_back
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import take_back
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.custom.profile import custom_profiles
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
@@ -20,6 +20,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SER
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, plan_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
 from tests.unit.plugins.module_utils.support.cluster import APPS, EDGE, container, obj, pod, port, workload
 
@@ -67,7 +68,7 @@ def test_without_the_profile_it_is_unknown() -> None:
 
 def planned(snapshot: Snapshot, strategy: str) -> Any:
     found, dummy = detect(snapshot, OWN)
-    return found, plan_routes(snapshot, original(snapshot, SERVICE_ROUTING), OWN, found, Options(strategy=strategy), is_owned)
+    return found, plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), OWN, found, Options(strategy=strategy), is_owned)
 
 
 @pytest.mark.parametrize("strategy", ["service_vip", "host_rewrite", "host_entry", "headless_twin"])
@@ -77,12 +78,13 @@ def test_strategies_serve_both_kinds_of_route(strategy: str) -> None:
     verdicts = {item.route.host: item.after.verdict for item in plan.routes}
     # The kind of its own names no setting for the Host, so that rewriting serves Ingresses alone.
     assert verdicts == {"a.example.com": "mutual_tls", "b.example.com": "mutual_tls" if strategy != "host_rewrite" else "plaintext"}
-    changes, dummy = routing_changes(snapshot, plan, [item.label for item in found], lambda item: True)
-    after = apply_changes(snapshot, changes)
-    again, dummy = routing_changes(after, planned(after, strategy)[1], [item.label for item in found], lambda item: True)
+    changes, dummy = routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, [item.label for item in found], lambda item: True)
+    after = snapshot.after(changes)
+    ledger = ledger_of(after, SERVICE_ROUTING)
+    again, dummy = routing_changes(ledger, planned(after, strategy)[1], [item.label for item in found], lambda item: True)
     assert changes and not again
-    back, dummy = take_back(after, SERVICE_ROUTING)
-    restored = apply_changes(after, back)
+    back, dummy = take_back(ledger)
+    restored = after.after(back)
     for kind in ("Ingress.networking.k8s.io", "EdgeRoute.acme.example", "Service"):
         assert restored.all(kind) == snapshot.all(kind)
 
@@ -90,8 +92,8 @@ def test_strategies_serve_both_kinds_of_route(strategy: str) -> None:
 def test_service_routing_writes_what_the_profile_says() -> None:
     snapshot = cluster()
     found, plan = planned(snapshot, "service_vip")
-    changes, dummy = routing_changes(snapshot, plan, [item.label for item in found], lambda item: True)
-    after = apply_changes(snapshot, changes)
+    changes, dummy = routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, [item.label for item in found], lambda item: True)
+    after = snapshot.after(changes)
     ingress, route = (after.get(kind, APPS, "shop") or {} for kind in ("Ingress.networking.k8s.io", "EdgeRoute.acme.example"))
     assert ingress["metadata"]["annotations"]["acme.example/use-service"] == "true" and route["spec"]["viaService"] is True
 

@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.chain import chain_removal
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import CHAINED_GATEWAY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.plan import ChainedRoute, ChainPlan
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained_plan import chains_meant, planned
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.chained import ChainedOptions, chained_options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of
 
 from tests.unit.plugins.module_utils.support.cluster import INJECTOR, LIVE, Obj, edge, namespace, obj, pod, port, service, workload
 from tests.unit.plugins.module_utils.support.planning import contents
@@ -102,7 +103,7 @@ class Chain:
 def chain(snapshot: Snapshot, **more: Any) -> Chain:
     done = planned(snapshot, REGISTRY, options(**more))
     assert done.plan is not None
-    return Chain(done.plan, list(done.changes), list(done.findings), snapshot, apply_changes(snapshot, done.changes))
+    return Chain(done.plan, list(done.changes), list(done.findings), snapshot, snapshot.after(done.changes))
 
 
 def refusal(snapshot: Snapshot, **more: Any) -> str:
@@ -116,7 +117,7 @@ def refusal(snapshot: Snapshot, **more: Any) -> str:
 
 def taken_back(snapshot: Snapshot, **more: Any) -> Snapshot:
     wanted = options(**{"state": "absent", "hosts": None, **more})
-    return apply_changes(snapshot, chain_removal(snapshot, chains_meant(snapshot, REGISTRY, wanted))[0])
+    return snapshot.after(chain_removal(ledger_of(snapshot, CHAINED_GATEWAY), chains_meant(snapshot, REGISTRY, wanted))[0])
 
 
 def round_trip(snapshot: Snapshot, **more: Any) -> Chain:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import apply_changes, claim, release
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import claim, release
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.switches import PatchSet
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.hosts import rewrite_hosts
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import AttachPoint, BackendHandling
@@ -140,11 +140,11 @@ def test_what_was_set_can_be_taken_back_though_weights_moved() -> None:
     answer = rewrite_hosts(snapshot, read(snapshot)[0])
     change = claim(item, "service_routing", {patch.path: patch.value for patch in answer.patches}, ["edge/lb"], "why")
     assert change is not None
-    (changed,) = deepcopy(apply_changes(snapshot, [change]).all(f"HTTPRoute.{GROUP}"))
+    (changed,) = deepcopy(snapshot.after([change]).all(f"HTTPRoute.{GROUP}"))
     changed["spec"]["rules"][1]["backendRefs"][0]["weight"] = 5
     back, findings = release(changed, "service_routing")
     assert back is not None and findings == []
-    (restored,) = apply_changes(Snapshot([changed]), [back]).all(f"HTTPRoute.{GROUP}")
+    (restored,) = Snapshot([changed]).after([back]).all(f"HTTPRoute.{GROUP}")
     item["spec"]["rules"][1]["backendRefs"][0]["weight"] = 5
     assert restored == item
 

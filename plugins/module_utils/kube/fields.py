@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.model import ABSENT, FieldChange
-from ..kube.objects import value_at
+from ..core.model import ABSENT, Change, FieldChange
+from .objects import value_at
 
 Path = tuple["str | int", ...]
 
@@ -76,6 +76,22 @@ def _put(node: Any, path: Path, value: Any, depth: int) -> Any:
     if child is not ABSENT:
         copy[step] = child
     return copy
+
+
+def patched(obj: Any, change: Change) -> Any:
+    """A copy of ``obj`` with a patch's fields applied."""
+    # Removals come last and from the end, so that list positions named by other fields still hold.
+    fields = sorted(change.fields, key=lambda item: item.after is ABSENT)
+    for item in fields:
+        obj = put(obj, item.path, item.after)
+    return obj
+
+
+def changed(obj: Any, change: Change) -> Any:
+    """What a change makes of an object (``None`` where there is none): the created or patched object, or ``None``."""
+    if change.action == "create":
+        return change.body
+    return None if change.action == "delete" or obj is None else patched(obj, change)
 
 
 def remove(node: Any, path: Path) -> Any:

@@ -9,8 +9,8 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.apply import fields
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, FieldChange
+from ansible_collections.meshlb.istio.plugins.module_utils.kube import fields
 
 OBJ = {"metadata": {"name": "x", "annotations": {"a/b": "1"}}, "spec": {"items": [{"n": 1}, {"n": 2}], "words": ["p", "q"]}}
 
