@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of a chain: the twin of ``module_utils/chained_arguments.py``."""
+"""Options of a chain: the twin of ``module_utils/runs/chained_arguments.py``."""
 
 from __future__ import annotations
 

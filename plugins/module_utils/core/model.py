@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What exists: the values that the four rooms (observe, plan, apply, prove) hand to each other.
+"""What exists: the values that the layers hand to each other.
 
 Everything here is a frozen dataclass without behaviour that could touch a network, a clock or Ansible.
 ``to_result`` methods give exactly what modules return, so that a result's shape is written in one place.

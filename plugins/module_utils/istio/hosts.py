@@ -4,7 +4,7 @@
 """Where a sidecar's HTTP listener sends a request, by its Host header: Services, ServiceEntries and VirtualServices.
 
 Source: istio/istio pilot/pkg/networking/core/httproute.go and route/route.go, and the measurements that the documentation
-page docs/architecture.md lists.
+page docs/design-notes.md lists.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a load balancer's sidecar does with one route's requests: the model that every plan and every prediction rests on.
 
-First the Service port's declared protocol, then Host or destination address decides (docs/architecture.md has the table and
+First the Service port's declared protocol, then Host or destination address decides (docs/design-notes.md has the table and
 where each line of it was measured).
 """
 

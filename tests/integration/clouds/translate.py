@@ -4,7 +4,7 @@
 """From the objects that a platform's controller would read to what its load balancer is documented to do with them.
 
 Each function reads the objects as they are in the cluster, annotation by annotation, and nothing else: what the collection did not
-write is not known here. Sources are those of the platform's file in plugins/module_utils/clouds.
+write is not known here. Sources are those of the platform's file in plugins/module_utils/balancers.
 """
 
 from __future__ import annotations
