@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
-from ..core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, replace
+from ..core.model import Finding, LoadBalancer, ObjectRef, Route, replace
 from ..kube import kinds as known
-from ..kube.objects import Obj, dig, name_of, namespace_of, ref_of
+from ..kube.objects import Obj, dig, name_of
 from ..kube.snapshot import Snapshot
 from .contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, ClientAddress, HealthChecker, LoadBalancerSide, ServerName
 from .contract.facts import About, Facts, Proof
@@ -24,18 +24,15 @@ from .contract.switches import FieldPatch, PatchSet, Switches
 from .kit.chain.answers import chain_side, usual_client_address
 from .kit.chain.ingress import Names, alias_bodies, alias_name, new_ingress, redirected, with_annotations
 from .kit.chain.references import References, _alone, _places, _rule_of, in_backend_refs
-from .kit.cloud.platform import NOT_IN_THE_CLUSTER, status_check
-from .kit.cloud.signs import PlatformSigns, owns_ingress, owns_service, traces
-from .kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
+from .kit.gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
 from .kit.ingresses import Entry, class_of
 from .kit.patches import object_of
 from .kit.plain import classes_of_controller, read_ingresses
 from .kit.recognition import by_signs, programs_of, recognise_container, words_of
-from .kit.streams import fixed_route
 
 
 __all__ = [
-    "Chained", "Confidence", "Facts", "FieldPatch", "IngressChain", "Limited", "PatchSet", "Platform", "Profile", "Recognition", "ReferenceChain",
+    "Chained", "Confidence", "Facts", "FieldPatch", "IngressChain", "Limited", "PatchSet", "Profile", "Recognition", "ReferenceChain",
     "RouteReading", "SidecarTarget", "Signs", "Trace", "adapted", "programs_of", "recognise_container", "words_of",
 ]
 
@@ -287,75 +284,6 @@ class Limited(Profile):
 
         plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
         return joined_readings(plain, read_gateway_routes(snapshot, load_balancer, self.gateway_controllers, of_place, only, serves))
-
-
-class Platform(Profile):
-    """One kind of load balancer outside of the cluster."""
-
-    placement: Literal["in_cluster", "node", "cloud", "external"] = "cloud"
-    outside = NOT_IN_THE_CLUSTER
-    why_not: str = "it is outside the mesh, so nothing that is set on it gives its connections the mesh's mutual TLS"
-    signs_outside: PlatformSigns = PlatformSigns()
-    kinds: tuple[str, ...] = KINDS
-    certificate_options: tuple[str, ...] = ()
-    """Keys of ``platform_options`` that give it a certificate, with any of which clients' TLS ends at it."""
-
-    def traces(self, snapshot: Snapshot) -> tuple[Trace, ...]:
-        return traces(snapshot, self.signs_outside)
-
-    def routes(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
-    ) -> RouteReading:
-        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
-            return self._treatment(self.scheme_of(snapshot, ingress))
-
-        def of_place(place: AttachPoint) -> BackendHandling:
-            return self._treatment("")
-
-        def served(ingress: Obj) -> bool:
-            return owns_ingress(snapshot, self.signs_outside, ingress, load_balancer.classes)
-
-        plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
-        modern = read_gateway_routes(snapshot, load_balancer, self.gateway_controllers, of_place, only)
-        return joined_readings(plain, modern, RouteReading(tuple(self._of_services(snapshot, load_balancer, only))))
-
-    def scheme_of(self, snapshot: Snapshot, route: Obj) -> Scheme:
-        """How it speaks to the backends of one of its Ingresses or Services: ``http``, ``tls`` or ``tcp``."""
-        return "tcp" if route.get("kind") == "Service" else "http"
-
-    def _treatment(self, scheme: Scheme | Literal[""]) -> BackendHandling:
-        return BackendHandling(scheme=scheme or None, settable=False, why_not_settable=self.why_not)
-
-    def _of_services(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None
-    ) -> Iterator[Route]:
-        for service in snapshot.all(known.SERVICE):
-            ref = ref_of(service)
-            if (only is None or ref in only) and owns_service(snapshot, self.signs_outside, service):
-                for port in dig(service, "spec", "ports", default=[]):
-                    number = int(port.get("port", 0))
-                    target = (namespace_of(service), name_of(service), number)
-                    yield fixed_route(snapshot, load_balancer, ref, f"tcp:{number}", target, self.scheme_of(snapshot, service))
-
-    def ends_tls(self, request: ChainRequest) -> bool:
-        if self.certificate_options:
-            return any(request.option(name) for name in self.certificate_options)
-        return super().ends_tls(request)
-
-    def server_name(self, request: ChainRequest) -> ServerName:
-        """The client's own name goes no further than the client's TLS."""
-        return "never" if self.chain.server_name == "client" and self.ends_tls(request) else super().server_name(request)
-
-    def class_for(self, request: ChainRequest, default: str = "") -> str:
-        """The class that new objects name: the one that was asked for, else the first that was found, else the usual one."""
-        return str(request.option("class_name") or (request.classes[0] if request.classes else default))
-
-    def health_of_gateway(self, request: ChainRequest) -> LoadBalancerSide:
-        """:meth:`health_check` for the gateway, at the port by which its Service answers checks."""
-        target = CheckTarget(request.gateway.namespace, request.gateway.service, status_check(request.gateway.status_port))
-        return self.health_check(target, request)
-
-
 
 
 def adapted(old: Profile) -> Composed:

@@ -8,17 +8,28 @@ Imports are spelled out because Ansible ships to the managed host only what it c
 
 from __future__ import annotations
 
+from .alibaba_alb import profile as alibaba_alb
+from .alibaba_clb import profile as alibaba_clb
 from .apisix.profile import Apisix
+from .aws_alb import profile as aws_alb
+from .aws_nlb import profile as aws_nlb
+from .azure_agc import profile as azure_agc
+from .azure_agic import profile as azure_agic
+from .azure_lb import profile as azure_lb
 from .caddy.profile import Caddy
 from .cilium import profile as cilium
-from .cloud_registry import PLATFORMS
+from .cloudflare_tunnel import profile as cloudflare_tunnel
 from .contour.profile import Contour
 from .contract.profile import Profile, Registry
+from .digitalocean_lb import profile as digitalocean_lb
 from .easegress.profile import Easegress
 from .emissary.profile import Emissary
 from .envoy_gateway.profile import EnvoyGateway
 from .f5_cis.profile import F5Cis
 from .f5_nginx.profile import F5Nginx
+from .gke_gateway import profile as gke_gateway
+from .gke_ingress import profile as gke_ingress
+from .gke_neg import profile as gke_neg
 from .gloo.profile import Gloo
 from .haproxy_ingress.profile import HaproxyIngress
 from .haproxytech.profile import HaproxyTech
@@ -29,6 +40,7 @@ from .kong import profile as kong
 from .legacy import adapted
 from .netscaler import profile as netscaler
 from .nginx_gateway_fabric.profile import NginxGatewayFabric
+from .oci_lb import profile as oci_lb
 from .openshift_router.profile import OpenshiftRouter
 from .pomerium.profile import Pomerium
 from .skipper.profile import Skipper
@@ -62,6 +74,19 @@ PROFILES: tuple[Profile, ...] = tuple(item if isinstance(item, Profile) else ada
     F5Cis(),
     OpenshiftRouter(),
     NginxGatewayFabric(),
+    aws_alb.PROFILE,
+    alibaba_alb.PROFILE,
+    alibaba_clb.PROFILE,
+    cloudflare_tunnel.PROFILE,
+    digitalocean_lb.PROFILE,
+    oci_lb.PROFILE,
+    gke_gateway.PROFILE,
+    gke_ingress.PROFILE,
+    gke_neg.PROFILE,
+    aws_nlb.PROFILE,
+    azure_agc.PROFILE,
+    azure_agic.PROFILE,
+    azure_lb.PROFILE,
 ))
 UNKNOWN = adapted(Unknown())
-REGISTRY = Registry((*PROFILES, *PLATFORMS), UNKNOWN)
+REGISTRY = Registry(PROFILES, UNKNOWN)

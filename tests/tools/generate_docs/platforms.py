@@ -188,11 +188,10 @@ def module_versions(root: Path) -> dict[str, str]:
 
 def pages(root: Path) -> dict[str, str]:
     """The page, and nothing where the registry is not there yet."""
-    if not (root / "plugins" / "module_utils" / "balancers" / "cloud_registry.py").is_file():
+    if not (root / "plugins" / "module_utils" / "balancers" / "registry.py").is_file():
         return {}
     tree = str(stage("link", root))
     if tree not in sys.path:
         sys.path.insert(0, tree)
     profiles = importlib.import_module(f"{UTILS}.balancers.registry").PROFILES
-    platforms = importlib.import_module(f"{UTILS}.balancers.cloud_registry").PLATFORMS
-    return {"docs/platforms.md": page([*profiles, *platforms], shown(), validated(), module_versions(root))}
+    return {"docs/platforms.md": page(profiles, shown(), validated(), module_versions(root))}

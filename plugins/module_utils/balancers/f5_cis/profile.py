@@ -31,8 +31,8 @@ from ..contract.chain import (
 from ..contract.facts import Proof
 from ..contract.routes import joined_readings
 from ..kit.cloud.bodies import metadata
-from ..kit.cloud.platform import pod_port
-from ..kit.cloud.wanted import word
+from ..kit.cloud.health import pod_port
+from ..kit.cloud.options import word
 from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
 from ..legacy import Facts, Limited, RouteReading, Signs
 

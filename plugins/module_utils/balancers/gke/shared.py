@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from ..contract.chain import ChainOption, ChainRequest
-from ..kit.cloud.wanted import word
+from ..kit.cloud.options import word
 
 NODES = ("gce://",)
 NEG = "cloud.google.com/neg"
@@ -40,6 +40,6 @@ def backend_protocol(request: ChainRequest) -> str:
     return word(request, "backend_protocol", "HTTP2").upper() if request.gateway.tls else "HTTP"
 
 
-def compact(value: dict[str, Any]) -> str:
+def compact_json(value: dict[str, Any]) -> str:
     """An annotation's value as GKE writes it itself, so that what is there already is not taken for something else."""
     return json.dumps(value, separators=(",", ":"))

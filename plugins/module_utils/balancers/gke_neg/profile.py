@@ -17,91 +17,84 @@ from ...core.model import LoadBalancer, ObjectRef
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, LoadBalancerSide, ServiceNeeds
-from ..contract.facts import Proof
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
+from ..contract.profile import Profile
+from ..contract.recognition import Recogniser, Trace
+from ..contract.routes import RouteReader, RouteReading
 from ..gke import shared as gke
-from ..kit.cloud.platform import pod_port
+from ..kit.cloud.health import by_pod_port, gateway_check, is_gateway, traffic_port
+from ..kit.cloud.platform import in_cloud, platform_chain
 from ..kit.cloud.signs import SHOWN, PlatformSigns, on_its_nodes
-from ..kit.cloud.wanted import NO_POD_PORT
+from ..kit.gateway.routes import KINDS
 from ..kit.streams import fixed_route
-from ..legacy import Platform, RouteReading, Trace
 
+TITLE = "GKE standalone NEG"
 NO_SERVICE_PORT = "which port of the Service the group is for is not known"
-
-
-class GkeNeg(Platform):
-    """All that the cluster knows of it is an annotation of a Service; the load balancer itself is no object of the cluster."""
-
-    id = "gke_neg"
-    title = "GKE standalone NEG"
-    also_called = ("gke_standalone_neg",)
-    signs_outside = PlatformSigns(nodes=gke.NODES)
-    chain = ChainFacts(
-        hops=gke.HOPS, forwarded_for="appended", server_name="never", ends_tls="always",
-        tls_to_gateway=f"the backend service's protocol: {gke.TLS_TO_GATEWAY}",
-        health="a health check made with gcloud (steps)", objects=("annotation cloud.google.com/neg of the Service",),
-        service_type="ClusterIP (network endpoint groups)",
-        standalone=Capability(True, "yes, where plaintext is accepted; the check can go to the sidecar's status port (gcloud)"),
-        cannot=(
-            "be set up from inside the cluster: the health check, the backend service and the URL map are made with gcloud",
-            gke.NO_CLIENT_CERTIFICATE, "be removed with the chain: its backend service has to let go of the group first",
-        ),
-        proof=Proof.SOURCE,
-    )
-    chain_options = (
+SIGNS = PlatformSigns(nodes=gke.NODES)
+FACTS = ChainFacts(
+    hops=gke.HOPS, forwarded_for="appended", server_name="never", ends_tls="always",
+    tls_to_gateway=f"the backend service's protocol: {gke.TLS_TO_GATEWAY}",
+    health="a health check made with gcloud (steps)", objects=("annotation cloud.google.com/neg of the Service",),
+    service_type="ClusterIP (network endpoint groups)",
+    standalone=Capability(True, "yes, where plaintext is accepted; the check can go to the sidecar's status port (gcloud)"),
+    cannot=(
+        "be set up from inside the cluster: the health check, the backend service and the URL map are made with gcloud",
+        gke.NO_CLIENT_CERTIFICATE, "be removed with the chain: its backend service has to let go of the group first",
+    ),
+    options=(
         ChainOption("neg_name", "Name of the network endpoint group; the chain's own name where nothing is said."),
         gke.BACKEND_PROTOCOL,
+    ),
+)
+
+
+@by_pod_port
+def check(target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
+    """A health check that is made with gcloud, and the group of the gateway's pods; an application's group is there already."""
+    number, group, port = traffic_port(target, request), _group(request), target.check.port
+    if not number:
+        return LoadBalancerSide(refusal=NO_SERVICE_PORT)
+    step = (
+        f"Make the health check: gcloud compute health-checks create http {group} --global --port={port} "
+        f"--request-path={target.check.path} --check-interval={gke.INTERVAL} --timeout={gke.TIMEOUT}."
     )
+    exposed = ((gke.NEG, gke.compact_json({"exposed_ports": {str(number): {"name": group}}})),) if is_gateway(target, request) else ()
+    return LoadBalancerSide(service=ServiceNeeds("ClusterIP", exposed), check=target.check, steps=(step,))
 
-    def chain_front(self, request: ChainRequest) -> LoadBalancerSide:
-        check = self.health_of_gateway(request)
-        if check.refusal:
-            return check
-        name = _group(request)
-        serves = f"tcp:{request.gateway.target_port},tcp:{check.check.port}"
-        steps = (
-            f"Let Google in: gcloud compute firewall-rules create {name} --allow={serves} --source-ranges={gke.SOURCES} (and the "
-            "proxy-only subnet, where the load balancer is regional or internal).",
-            *check.steps,
-            f"Make the backend service: gcloud compute backend-services create {name} --global --load-balancing-scheme=EXTERNAL_MANAGED "
-            f"--protocol={gke.backend_protocol(request)} --health-checks={name} --connection-draining-timeout={gke.DRAINING}.",
-            f"Add the group in every zone that the Service's annotation cloud.google.com/neg-status names: gcloud compute backend-services "
-            f"add-backend {name} --global --network-endpoint-group={name} --network-endpoint-group-zone=ZONE --balancing-mode=RATE "
-            "--max-rate-per-endpoint=100.",
-            f"Lead {' and '.join(request.hosts) or 'all hosts'} to backend service {name} in the load balancer's URL map.",
-        )
-        return LoadBalancerSide(service=check.service, check=check.check, steps=steps)
 
-    def health_check(self, target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
-        port = pod_port(target.check.port)
-        of_gateway = target.service == request.gateway.service and target.namespace == request.gateway.namespace
-        number = request.gateway.port if of_gateway else request.option("service_port")
-        if not port or not number:
-            return LoadBalancerSide(refusal=NO_POD_PORT if not port else NO_SERVICE_PORT)
-        group = gke.compact({"exposed_ports": {str(number): {"name": _group(request)}}})
-        step = (
-            f"Make the health check: gcloud compute health-checks create http {_group(request)} --global --port={port} "
-            f"--request-path={target.check.path} --check-interval={gke.INTERVAL} --timeout={gke.TIMEOUT}."
-        )
-        # An application's Service is only known by the group that it has.
-        notes = ((gke.NEG, group),) if of_gateway else ()
-        return LoadBalancerSide(service=ServiceNeeds("ClusterIP", notes), check=HealthCheck("http", port, target.check.path), steps=(step,))
+def _reasons(request: ChainRequest) -> list[str]:
+    return [check(gateway_check(request), request).refusal]
 
-    def traces(self, snapshot: Snapshot) -> tuple[Trace, ...]:
-        found = [f"{ref_of(item)} keeps a network endpoint group for port {', '.join(ports)}" for item, ports in _exposed(snapshot)]
-        return tuple(Trace(text) for text in found[:SHOWN])
 
-    def routes(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
-    ) -> RouteReading:
-        """The groups: what a load balancer outside does with them is not to be seen, so each is a stream to pods."""
-        found = []
-        for service, ports in _exposed(snapshot):
-            ref = ref_of(service)
-            for port in ports if only is None or ref in only else []:
-                target = (namespace_of(service), name_of(service), int(port))
-                found.append(fixed_route(snapshot, load_balancer, ref, f"neg:{port}", target, "tcp"))
-        return RouteReading(tuple(found))
+def front(request: ChainRequest) -> LoadBalancerSide:
+    """An annotation of the gateway's Service; the load balancer itself is no object of the cluster, so the rest is steps."""
+    health, name = check(gateway_check(request), request), _group(request)
+    steps = (
+        f"Let Google in: gcloud compute firewall-rules create {name} --allow=tcp:{request.gateway.target_port},tcp:{health.check.port} "
+        f"--source-ranges={gke.SOURCES} (and the proxy-only subnet, where the load balancer is regional or internal).",
+        *health.steps,
+        f"Make the backend service: gcloud compute backend-services create {name} --global --load-balancing-scheme=EXTERNAL_MANAGED "
+        f"--protocol={gke.backend_protocol(request)} --health-checks={name} --connection-draining-timeout={gke.DRAINING}.",
+        f"Add the group in every zone that the Service's annotation cloud.google.com/neg-status names: gcloud compute backend-services "
+        f"add-backend {name} --global --network-endpoint-group={name} --network-endpoint-group-zone=ZONE --balancing-mode=RATE "
+        "--max-rate-per-endpoint=100.",
+        f"Lead {' and '.join(request.hosts) or 'all hosts'} to backend service {name} in the load balancer's URL map.",
+    )
+    return LoadBalancerSide(service=health.service, check=health.check, steps=steps)
+
+
+def group_traces(snapshot: Snapshot) -> tuple[Trace, ...]:
+    """The Services that keep a group."""
+    texts = [f"{ref_of(item)} keeps a network endpoint group for port {', '.join(ports)}" for item, ports in _exposed(snapshot)]
+    return tuple(Trace(text) for text in texts[:SHOWN])
+
+
+def read_groups(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+    """The groups: what a load balancer outside does with them is not to be seen, so each is a stream to pods."""
+    return RouteReading(tuple(
+        fixed_route(snapshot, load_balancer, ref_of(item), f"neg:{port}", (namespace_of(item), name_of(item), int(port)), "tcp")
+        for item, ports in _exposed(snapshot) if only is None or ref_of(item) in only for port in ports
+    ))
 
 
 def _group(request: ChainRequest) -> str:
@@ -110,7 +103,7 @@ def _group(request: ChainRequest) -> str:
 
 def _exposed(snapshot: Snapshot) -> Iterator[tuple[Obj, list[str]]]:
     """Services with groups of their own, and the ports that these are for."""
-    if on_its_nodes(snapshot, PlatformSigns(nodes=gke.NODES)) is False:
+    if on_its_nodes(snapshot, SIGNS) is False:
         return
     for service in snapshot.all(kinds.SERVICE):
         ports = _ports(annotations_of(service).get(gke.NEG, ""))
@@ -120,8 +113,14 @@ def _exposed(snapshot: Snapshot) -> Iterator[tuple[Obj, list[str]]]:
 
 def _ports(text: str) -> list[str]:
     try:
-        found: Any = json.loads(text) if text else {}
+        value: Any = json.loads(text) if text else {}
     except ValueError:
         return []
-    ports = found.get("exposed_ports") if isinstance(found, dict) else {}
+    ports = value.get("exposed_ports") if isinstance(value, dict) else {}
     return sorted((str(item) for item in ports if str(item).isdigit()), key=int) if isinstance(ports, dict) else []
+
+
+PROFILE = Profile(
+    in_cloud("gke_neg", TITLE, "gke_standalone_neg"), Recogniser(traces=group_traces), routes=(RouteReader(read_groups, KINDS),),
+    chain=platform_chain(TITLE, FACTS, front, reasons=_reasons), health=HealthChecker(check),
+)

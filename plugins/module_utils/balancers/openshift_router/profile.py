@@ -19,7 +19,7 @@ from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, 
 from ..contract.facts import Proof
 from ..contract.routes import joined_readings
 from ..contract.switches import PatchSet
-from ..kit.cloud.wanted import taken, word
+from ..kit.cloud.options import taken, word
 from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
 from ..legacy import Facts, Limited, RouteReading, Signs
 from .chain import FORWARDED, switch

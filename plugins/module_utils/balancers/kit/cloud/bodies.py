@@ -19,8 +19,15 @@ def metadata(name: str, namespace: str, annotations: Mapping[str, str] | None = 
     return {"name": name, "namespace": namespace, **({"annotations": dict(annotations)} if annotations else {})}
 
 
+def resource(
+    api_version: str, kind: str, name: str, namespace: str, spec: Obj, annotations: Mapping[str, str] | None = None
+) -> Obj:
+    """An object that is its metadata and its ``spec``."""
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata(name, namespace, annotations), "spec": spec}
+
+
 def ingress(request: ChainRequest, class_name: str, annotations: Mapping[str, str], *, tls_secret: str = "", path: str = "/") -> Obj:
-    """An Ingress that leads all paths of the hosts (of any host, where there are none) to the gateway.
+    """An Ingress that sends all paths of the hosts (of any host, where there are none) to the gateway.
 
     It has no ``ingressClassName`` where ``class_name`` is empty.
     """
@@ -30,44 +37,47 @@ def ingress(request: ChainRequest, class_name: str, annotations: Mapping[str, st
     spec: Obj = {**({"ingressClassName": class_name} if class_name else {}), "rules": rules}
     if tls_secret:
         spec["tls"] = [{**({"hosts": list(request.hosts)} if request.hosts else {}), "secretName": tls_secret}]
-    return {
-        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-        "metadata": metadata(request.name, request.gateway.namespace, annotations), "spec": spec,
-    }
+    return resource("networking.k8s.io/v1", "Ingress", request.name, request.gateway.namespace, spec, annotations)
 
 
-def gateway(
-    request: ChainRequest, class_name: str, listeners: Iterable[Obj], annotations: Mapping[str, str] | None = None, **spec: Any
-) -> Obj:
-    """A Gateway in front of the gateway; ``spec`` takes further fields, such as ``addresses``."""
-    return {
-        "apiVersion": GATEWAY_API, "kind": "Gateway", "metadata": metadata(request.name, request.gateway.namespace, annotations),
-        "spec": {"gatewayClassName": class_name, "listeners": list(listeners), **spec},
-    }
+def gateway_with_routes(
+    request: ChainRequest, class_name: str, https: Iterable[Obj] = (), annotations: Mapping[str, str] | None = None, **spec: Any
+) -> tuple[Obj, ...]:
+    """A Gateway in front of the gateway, and the HTTPRoutes that send everything to the gateway's Service.
 
-
-def listener(name: str, protocol: str, port: int, **more: Any) -> Obj:
-    """A listener that takes routes of its own namespace."""
-    return {"name": name, "protocol": protocol, "port": port, "allowedRoutes": {"namespaces": {"from": "Same"}}, **more}
-
-
-def http_route(request: ChainRequest, sections: Iterable[str], name: str = "") -> Obj:
-    """An HTTPRoute on listeners of :func:`gateway` that leads everything to the gateway's Service."""
+    ``https`` are its listeners besides the one for HTTP; ``spec`` takes further fields of it, such as ``addresses``. With
+    ``https_redirect``, requests in clear are answered with a redirect.
+    """
+    listeners = [_listener("http", "HTTP", 80), *https]
+    gateway_spec = {"gatewayClassName": class_name, "listeners": listeners, **spec}
     backend = {"name": request.gateway.service, "port": request.gateway.port}
-    rule = {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": [backend]}
-    return _route(request, name or request.name, sections, rule)
+    send = {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": [backend]}
+    redirect = {"filters": [{"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "statusCode": 301}}]}
+    sections = ["https"] if request.https_redirect else [item["name"] for item in listeners]
+    return (
+        resource(GATEWAY_API, "Gateway", request.name, request.gateway.namespace, gateway_spec, annotations),
+        _route(request, request.name, sections, send),
+        *([_route(request, f"{request.name}-redirect", ["http"], redirect)] if request.https_redirect else []),
+    )
 
 
-def redirect_route(request: ChainRequest, section: str) -> Obj:
-    """An HTTPRoute that answers everything on one listener with a redirect to HTTPS."""
-    rule = {"filters": [{"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "statusCode": 301}}]}
-    return _route(request, f"{request.name}-redirect", [section], rule)
+def https_listener(secret: object = "", options: Obj | None = None) -> Obj:
+    """A listener for HTTPS, whose certificate is said here or elsewhere."""
+    tls = {**({"certificateRefs": [reference("Secret", secret)]} if secret else {}), **({"options": options} if options else {})}
+    return _listener("https", "HTTPS", 443, **({"tls": {"mode": "Terminate", **tls}} if tls else {}))
+
+
+def reference(kind: str, name: object, **more: str) -> Obj:
+    """A reference of the Gateway API to an object of the core group, unless ``more`` names another one."""
+    return {"group": "", "kind": kind, "name": str(name), **more}
+
+
+def _listener(name: str, protocol: str, port: int, **more: Any) -> Obj:
+    return {"name": name, "protocol": protocol, "port": port, "allowedRoutes": {"namespaces": {"from": "Same"}}, **more}
 
 
 def _route(request: ChainRequest, name: str, sections: Iterable[str], rule: Obj) -> Obj:
     parents = [{"name": request.name, "sectionName": section} for section in sections]
     hosts = {"hostnames": list(request.hosts)} if request.hosts else {}
-    return {
-        "apiVersion": GATEWAY_API, "kind": "HTTPRoute", "metadata": metadata(name, request.gateway.namespace),
-        "spec": {"parentRefs": parents, **hosts, "rules": [rule]},
-    }
+    spec = {"parentRefs": parents, **hosts, "rules": [rule]}
+    return resource(GATEWAY_API, "HTTPRoute", name, request.gateway.namespace, spec)

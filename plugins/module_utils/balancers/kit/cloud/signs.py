@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from ....kube import kinds
 from ....kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
@@ -20,7 +21,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class PlatformSigns:
-    """Where to look. A word that ends in ``*`` stands for every one that begins so. Controllers of classes are on the profile.
+    """Where to look. A word that ends in ``*`` means every one that begins so. Controllers of classes are on the profile.
 
     ``nodes``: beginnings of Nodes' ``spec.providerID``; where the nodes are somebody else's, only controllers of classes and
     ``load_balancer_classes`` count. ``class_annotations``: values of ``kubernetes.io/ingress.class``; ``unclassed``: an Ingress that
@@ -44,50 +45,78 @@ class PlatformSigns:
     kinds: tuple[str, ...] = ()
 
 
-def matches(value: str, words: Iterable[str]) -> bool:
+def fits(value: str, words: Iterable[str]) -> bool:
     """Whether a value is one of the words, or begins like one that ends in an asterisk."""
     return any(value.startswith(word[:-1]) if word.endswith("*") else value == word for word in words)
 
 
 def on_its_nodes(snapshot: Snapshot, signs: PlatformSigns) -> bool | None:
     """Whether the cluster's nodes are the platform's; ``None`` where they say nothing."""
-    known = [str(dig(node, "spec", "providerID", default="")) for node in snapshot.all(kinds.NODE)]
-    told = [item for item in known if item]
-    if not told or not signs.nodes:
+    provider_ids = [str(dig(node, "spec", "providerID", default="")) for node in snapshot.all(kinds.NODE)]
+    if not any(provider_ids) or not signs.nodes:
         return None
-    return any(item.startswith(signs.nodes) for item in told)
+    return any(item.startswith(signs.nodes) for item in provider_ids)
 
 
-def owns_ingress(snapshot: Snapshot, signs: PlatformSigns, ingress: Obj, classes: Iterable[str]) -> bool:
-    """Whether an Ingress is the platform's: by its class, else by its annotation, else because it names none."""
+def owns_ingress(signs: PlatformSigns, here: bool | None, ingress: Obj, classes: Iterable[str]) -> bool:
+    """Whether an Ingress is the platform's: by its class, else by its annotation, else because it names none.
+
+    ``here`` is the answer of :func:`on_its_nodes`, for this and all functions below.
+    """
     name, annotation = class_of(ingress)
     if {name, annotation} & set(classes) - {""}:
         return True
-    if annotation and matches(annotation, signs.class_annotations):
-        return on_its_nodes(snapshot, signs) is not False
-    if _annotated(snapshot, signs, ingress) or _finalized(ingress, signs) or _given_name(ingress, signs):
-        return on_its_nodes(snapshot, signs) is not False and not name
-    return signs.unclassed and not name and not annotation and on_its_nodes(snapshot, signs) is True
+    if annotation and fits(annotation, signs.class_annotations):
+        return here is not False
+    if _annotated(signs, here, ingress) or _finalized(ingress, signs) or _given_name(ingress, signs):
+        return here is not False and not name
+    return _unclassed(signs, here, ingress)
 
 
-def owns_service(snapshot: Snapshot, signs: PlatformSigns, service: Obj) -> bool:
+def owns_service(signs: PlatformSigns, here: bool | None, service: Obj) -> bool:
     """Whether a Service of type LoadBalancer is served by the platform."""
-    return _service_trace(snapshot, signs, service) is not None
+    return _service_trace(signs, here, service) is not None
 
 
-def _service_trace(snapshot: Snapshot, signs: PlatformSigns, service: Obj) -> Trace | None:
+def traces(snapshot: Snapshot, signs: PlatformSigns) -> tuple[Trace, ...]:
+    """All that tells of the platform besides classes: what was written for it or by it, and, weakest, that its kinds are served."""
+    here = on_its_nodes(snapshot, signs)
+    of_ingresses = (_ingress_trace(signs, here, item) for item in snapshot.all(kinds.INGRESS))
+    of_services = (_service_trace(signs, here, item) for item in snapshot.all(kinds.SERVICE))
+    evidence = [trace for group in (of_ingresses, of_services) for trace in islice(filter(None, group), SHOWN)]
+    served = bool(signs.kinds) and snapshot.source.live and all(snapshot.serves(kind) for kind in signs.kinds)
+    if served and here is not False:
+        evidence.append(Trace(f"the cluster serves {', '.join(signs.kinds)}", "possible"))
+    return tuple(evidence)
+
+
+def _ingress_trace(signs: PlatformSigns, here: bool | None, ingress: Obj) -> Trace | None:
+    name, annotation = class_of(ingress)
+    if here is False or name:
+        return None
+    label = f"Ingress {namespace_of(ingress)}/{name_of(ingress)}"
+    key, finalizer, host = _annotated(signs, here, ingress), _finalized(ingress, signs), _given_name(ingress, signs)
+    if annotation and fits(annotation, signs.class_annotations):
+        return Trace(f"{label} has class annotation {annotation}", "likely")
+    if key or finalizer:
+        return Trace(f"{label} carries {key}" if key else f"{label} has finalizer {finalizer}")
+    if host:
+        return Trace(f"{label} got the name {host}", "likely")
+    nodes = " or ".join(signs.nodes)
+    return Trace(f"{label} names no class, on nodes of {nodes}", "likely") if _unclassed(signs, here, ingress) else None
+
+
+def _service_trace(signs: PlatformSigns, here: bool | None, service: Obj) -> Trace | None:
     if dig(service, "spec", "type") != "LoadBalancer":
         return None
     named = str(dig(service, "spec", "loadBalancerClass", default=""))
     if named:
-        return Trace(f"{ref_of(service)} has loadBalancerClass {named}") if matches(named, signs.load_balancer_classes) else None
-    here = on_its_nodes(snapshot, signs)
+        return Trace(f"{ref_of(service)} has loadBalancerClass {named}") if fits(named, signs.load_balancer_classes) else None
     if here is False:
         return None
-    key = _written(service, signs.service_annotations)
+    key, host = _written(service, signs.service_annotations), _given_name(service, signs)
     if key:
         return Trace(f"{ref_of(service)} carries {key}")
-    host = _given_name(service, signs)
     if host:
         return Trace(f"{ref_of(service)} got the name {host}", "likely")
     if here and signs.all_services:
@@ -100,66 +129,25 @@ def _written(obj: Obj, words: Iterable[str]) -> str:
     annotations = annotations_of(obj)
     for word in words:
         key, equals, value = word.partition("=")
-        for found, present in annotations.items():
-            if matches(found, (key,)) and (not equals or present == value):
-                return f"annotation {found}" + (f" = {present}" if equals else "")
+        for name, present in annotations.items():
+            if fits(name, (key,)) and (not equals or present == value):
+                return f"annotation {name}" + (f" = {present}" if equals else "")
     return ""
 
 
-def _annotated(snapshot: Snapshot, signs: PlatformSigns, ingress: Obj) -> str:
-    own = _written(ingress, signs.ingress_annotations)
-    return own or (_written(ingress, signs.shared_annotations) if on_its_nodes(snapshot, signs) else "")
+def _annotated(signs: PlatformSigns, here: bool | None, ingress: Obj) -> str:
+    return _written(ingress, signs.ingress_annotations) or (_written(ingress, signs.shared_annotations) if here else "")
+
+
+def _unclassed(signs: PlatformSigns, here: bool | None, ingress: Obj) -> bool:
+    return signs.unclassed and here is True and class_of(ingress) == ("", "")
 
 
 def _finalized(obj: Obj, signs: PlatformSigns) -> str:
-    return next((item for item in dig(obj, "metadata", "finalizers", default=[]) if matches(str(item), signs.finalizers)), "")
+    return next((item for item in dig(obj, "metadata", "finalizers", default=[]) if fits(str(item), signs.finalizers)), "")
 
 
 def _given_name(obj: Obj, signs: PlatformSigns) -> str:
     """The name by which the platform made an object known."""
-    return next((item for item in _hostnames(obj) if item.endswith(signs.hostnames)), "") if signs.hostnames else ""
-
-
-def _hostnames(obj: Obj) -> Iterator[str]:
-    for item in dig(obj, "status", "loadBalancer", "ingress", default=[]):
-        if item.get("hostname"):
-            yield str(item["hostname"])
-
-
-def traces(snapshot: Snapshot, signs: PlatformSigns) -> tuple[Trace, ...]:
-    """All that tells of the platform besides classes: what was written for it or by it, and, weakest, that its kinds are served."""
-    found = [*_first(_ingress_traces(snapshot, signs)), *_first(_service_traces(snapshot, signs))]
-    served = bool(signs.kinds) and snapshot.source.live and all(snapshot.serves(kind) for kind in signs.kinds)
-    if served and on_its_nodes(snapshot, signs) is not False:
-        found.append(Trace(f"the cluster serves {', '.join(signs.kinds)}", "possible"))
-    return tuple(found)
-
-
-def _first(found: Iterator[Trace]) -> list[Trace]:
-    return [item for dummy, item in zip(range(SHOWN), found, strict=False)]
-
-
-def _ingress_traces(snapshot: Snapshot, signs: PlatformSigns) -> Iterator[Trace]:
-    if on_its_nodes(snapshot, signs) is False:
-        return
-    for ingress in snapshot.all(kinds.INGRESS):
-        name, annotation = class_of(ingress)
-        label = f"Ingress {namespace_of(ingress)}/{name_of(ingress)}"
-        key, finalizer = _annotated(snapshot, signs, ingress), _finalized(ingress, signs)
-        if not name and annotation and matches(annotation, signs.class_annotations):
-            yield Trace(f"{label} has class annotation {annotation}", "likely")
-        elif key and not name:
-            yield Trace(f"{label} carries {key}")
-        elif finalizer and not name:
-            yield Trace(f"{label} has finalizer {finalizer}")
-        elif _given_name(ingress, signs) and not name:
-            yield Trace(f"{label} got the name {_given_name(ingress, signs)}", "likely")
-        elif signs.unclassed and not name and not annotation and on_its_nodes(snapshot, signs):
-            yield Trace(f"{label} names no class, on nodes of {' or '.join(signs.nodes)}", "likely")
-
-
-def _service_traces(snapshot: Snapshot, signs: PlatformSigns) -> Iterator[Trace]:
-    for service in snapshot.all(kinds.SERVICE):
-        found = _service_trace(snapshot, signs, service)
-        if found is not None:
-            yield found
+    hosts = (str(item.get("hostname") or "") for item in dig(obj, "status", "loadBalancer", "ingress", default=[]))
+    return next((host for host in hosts if host and host.endswith(signs.hostnames)), "") if signs.hostnames else ""

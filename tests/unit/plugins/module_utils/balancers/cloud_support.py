@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import ChainRequest, GatewayTarget, LoadBalancerSide
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.legacy import Platform
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import Profile
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import dig
 
@@ -63,6 +63,6 @@ def balanced(name: str = "web", *, class_name: str = "", notes: dict[str, str] |
     return made_service
 
 
-def found(platform: Platform, *objects: Obj) -> list[LoadBalancer]:
+def found(platform: Profile, *objects: Obj) -> list[LoadBalancer]:
     """The load balancers of a platform that a cluster with these objects tells of."""
-    return [item for item in detect(live(*objects))[0] if item.vendor == platform.id]
+    return [item for item in detect(live(*objects))[0] if item.vendor == platform.about.id]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import Facts
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import PROFILES
 
 from tests.unit.plugins.module_utils.balancers.support import outcomes
@@ -21,7 +22,8 @@ from tests.unit.plugins.module_utils.support.known import detect
 
 
 def test_every_profile_is_in_the_catalog() -> None:
-    assert {item.about.id for item in PROFILES} == {item.vendor for item in CATALOG} | set(OUTSIDE)
+    """Platforms, which have no facts of their own, are found in their own tests."""
+    assert {item.about.id for item in PROFILES if item.about.facts != Facts()} == {item.vendor for item in CATALOG} | set(OUTSIDE)
 
 
 @pytest.mark.parametrize(

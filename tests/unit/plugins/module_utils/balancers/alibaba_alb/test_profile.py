@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.alibaba_alb.profile import AlibabaAlb
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.alibaba_alb.profile import PROFILE as ALB
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, HOST, annotations, found, node, request, target
 from tests.unit.plugins.module_utils.balancers.support import noted
 from tests.unit.plugins.module_utils.support.cluster import Obj, backend, ingress, ingress_class, path
 
-ALB = AlibabaAlb()
 PREFIX = "alb.ingress.kubernetes.io"
 HTTP, BOTH = '[{"HTTP": 80}]', '[{"HTTP": 80}, {"HTTPS": 443}]'
 HEALTH = {
@@ -47,7 +46,7 @@ INGRESSES: dict[str, tuple[dict[str, Any], dict[str, str], HealthCheck, tuple[An
 def test_an_ingress_in_the_gateways_namespace(
     wanted: dict[str, Any], expected: dict[str, str], check: HealthCheck, service: tuple[Any, ...]
 ) -> None:
-    front = ALB.chain_front(request(**wanted))
+    front = ALB.chain.front(request(**wanted))
     (body,) = front.bodies
     assert annotations(body) == {f"{PREFIX}/{key}": value for key, value in expected.items()}
     assert body["metadata"]["namespace"] == GATEWAY and body["spec"]["ingressClassName"] == "alb"
@@ -57,13 +56,13 @@ def test_an_ingress_in_the_gateways_namespace(
 
 
 def test_certificates() -> None:
-    by_secret = ALB.chain_front(request(tls_secret="shop"))
+    by_secret = ALB.chain.front(request(tls_secret="shop"))
     assert by_secret.bodies[0]["spec"]["tls"] == [{"hosts": [HOST], "secretName": "shop"}]
-    by_host = ALB.chain_front(request(discover_certificate="true"))
+    by_host = ALB.chain.front(request(discover_certificate="true"))
     assert by_host.bodies[0]["spec"]["tls"] == [{"hosts": [HOST]}]
-    assert "XForwardedForProtoEnabled" in by_host.steps[0] and not ALB.chain_front(request()).steps
-    assert (ALB.ends_tls(request()), ALB.ends_tls(request(tls_secret="x")), ALB.ends_tls(request(discover_certificate="no"))) == (
-        False, True, False)  # fmt: skip
+    assert "XForwardedForProtoEnabled" in by_host.steps[0] and not ALB.chain.front(request()).steps
+    asked = [request(), request(tls_secret="x"), request(discover_certificate="no")]
+    assert [ALB.chain.ends_tls(item) for item in asked] == [False, True, False]
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -75,20 +74,20 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "said"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(wanted: dict[str, Any], said: str) -> None:
-    assert said in ALB.chain_front(request(**wanted)).refusal
+    assert said in ALB.chain.front(request(**wanted)).refusal
 
 
 def test_the_check_of_an_application_goes_to_its_sidecar() -> None:
     application = CheckTarget("apps", "shop", HealthCheck("http", 15021))
-    front = ALB.health_check(application, request())
+    front = ALB.health.check(application, request())
     assert front.check == CHECK and "apps/shop" in front.steps[0] and "connect-port: '15021'" in front.steps[0]
     for options in ({"controller": "open_source"}, {"targets": "nodes"}):
-        assert "managed controller" in ALB.health_check(application, request(**options)).refusal
+        assert "managed controller" in ALB.health.check(application, request(**options)).refusal
 
 
 def test_the_client() -> None:
-    client = ALB.client_address(request())
-    assert (client.mode, client.trusted_hops, ALB.server_name(request())) == ("x_forwarded_for", 1, "never")
+    client = ALB.chain.client_address(request())
+    assert (client.mode, client.trusted_hops, ALB.chain.server_name(request())) == ("x_forwarded_for", 1, "never")
 
 
 def annotated(key: str) -> Obj:

@@ -8,13 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.alibaba_clb.profile import AlibabaClb
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.alibaba_clb.profile import PROFILE as CLB
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import balanced, found, node, request, target
 from tests.unit.plugins.module_utils.support.cluster import Obj
 
-CLB = AlibabaClb()
 PREFIX = "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-"
 TCP = {
     "health-check-flag": "on", "health-check-switch": "on", "health-check-type": "tcp", "service.beta.kubernetes.io/backend-type": "eni",
@@ -63,13 +62,13 @@ def test_the_gateways_own_service(
     wanted: dict[str, Any], expected: dict[str, str], fields: tuple[Any, ...], check: HealthCheck, client: tuple[str, int]
 ) -> None:
     asked = request(**wanted)
-    front = CLB.chain_front(asked)
+    front = CLB.chain.front(asked)
     assert dict(front.service.annotations) == {key if "/" in key else f"{PREFIX}{key}": value for key, value in expected.items()}
     assert (front.bodies, front.refusal, front.service.type, front.service.fields, front.check) == ((), "", "LoadBalancer", fields, check)
-    learnt = CLB.client_address(asked)
+    learnt = CLB.chain.client_address(asked)
     assert (learnt.mode, learnt.trusted_hops) == client
     # The module refuses what the facts rule out.
-    assert CLB.chain.forwarded_for == "appended" and CLB.chain.proxy_protocol
+    assert CLB.chain.facts.forwarded_for == "appended" and CLB.chain.facts.proxy_protocol
     assert bool(front.environment) == check.proxy_header
 
 
@@ -84,18 +83,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "said"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(wanted: dict[str, Any], said: str) -> None:
-    assert said in CLB.chain_front(request(**wanted)).refusal
+    assert said in CLB.chain.front(request(**wanted)).refusal
 
 
 def test_what_it_ends_and_sends() -> None:
-    assert (CLB.ends_tls(request()), CLB.server_name(request())) == (False, "client")
-    assert (CLB.ends_tls(request(certificate_id="x")), CLB.server_name(request(certificate_id="x"))) == (True, "never")
+    assert (CLB.chain.ends_tls(request()), CLB.chain.server_name(request())) == (False, "client")
+    assert (CLB.chain.ends_tls(request(certificate_id="x")), CLB.chain.server_name(request(certificate_id="x"))) == (True, "never")
 
 
 def test_the_check_of_an_application_goes_to_its_sidecar() -> None:
-    front = CLB.health_check(CheckTarget("apps", "shop", HealthCheck("http", 15021)), request(check="http"))
+    front = CLB.health.check(CheckTarget("apps", "shop", HealthCheck("http", 15021)), request(check="http"))
     assert dict(front.service.annotations)[f"{PREFIX}health-check-connect-port"] == "15021"
-    assert "is a name" in CLB.health_check(CheckTarget("apps", "shop", HealthCheck("http", "health")), request(check="http")).refusal
+    assert "is a name" in CLB.health.check(CheckTarget("apps", "shop", HealthCheck("http", "health")), request(check="http")).refusal
 
 
 NAME = "alibaba_clb"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.aws_alb.profile import AwsAlb
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.aws_alb.profile import PROFILE as ALB
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, HOST, annotations, found, made, node, request, target
@@ -16,7 +16,6 @@ from tests.unit.plugins.module_utils.balancers.gateways import gateway_class
 from tests.unit.plugins.module_utils.balancers.support import noted, validated
 from tests.unit.plugins.module_utils.support.cluster import Obj, backend, ingress, ingress_class, path
 
-ALB = AwsAlb()
 PREFIX = "alb.ingress.kubernetes.io"
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1"
 HEALTH = {"healthcheck-protocol": "HTTP", "healthcheck-port": "status-port", "healthcheck-path": "/healthz/ready", "success-codes": "200"}
@@ -36,7 +35,7 @@ INGRESSES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 @pytest.mark.parametrize(("wanted", "expected"), INGRESSES.values(), ids=INGRESSES)
 def test_an_ingress_in_the_gateways_namespace(wanted: dict[str, Any], expected: dict[str, str]) -> None:
     asked = request(**wanted)
-    front = ALB.chain_front(asked)
+    front = ALB.chain.front(asked)
     (body,) = front.bodies
     assert annotations(body) == {f"{PREFIX}/{key}": value for key, value in {**expected, **HEALTH}.items()}
     assert body["metadata"]["namespace"] == GATEWAY and body["spec"]["ingressClassName"] == "alb"
@@ -49,7 +48,7 @@ def test_an_ingress_in_the_gateways_namespace(wanted: dict[str, Any], expected: 
 
 def test_a_gateway_with_its_settings_is_valid_by_the_vendors_schemas() -> None:
     asked = request(gateway=target(tls=True), front="gateway_api", certificate_arn=CERTIFICATE, https_redirect=True, scheme="internal")
-    front = ALB.chain_front(asked)
+    front = ALB.chain.front(asked)
     objects = made(front)
     assert sorted(objects) == [
         "Gateway", "HTTPRoute chain", "HTTPRoute chain-redirect", "LoadBalancerConfiguration", "TargetGroupConfiguration"]  # fmt: skip
@@ -61,27 +60,27 @@ def test_a_gateway_with_its_settings_is_valid_by_the_vendors_schemas() -> None:
 
 
 def test_the_class_that_was_found_or_asked_for() -> None:
-    assert ALB.chain_front(request(classes=("public",))).bodies[0]["spec"]["ingressClassName"] == "public"
-    assert ALB.chain_front(request(classes=("public",), class_name="x")).bodies[0]["spec"]["ingressClassName"] == "x"
+    assert ALB.chain.front(request(classes=("public",))).bodies[0]["spec"]["ingressClassName"] == "public"
+    assert ALB.chain.front(request(classes=("public",), class_name="x")).bodies[0]["spec"]["ingressClassName"] == "x"
 
 
 def test_a_redirect_without_a_certificate_is_refused() -> None:
-    assert "certificate_arn" in ALB.chain_front(request(https_redirect=True)).refusal
+    assert "certificate_arn" in ALB.chain.front(request(https_redirect=True)).refusal
 
 
 def test_the_client_and_what_it_ends() -> None:
-    client = ALB.client_address(request())
+    client = ALB.chain.client_address(request())
     assert (client.mode, client.trusted_hops) == ("x_forwarded_for", 1)
-    assert (ALB.ends_tls(request()), ALB.ends_tls(request(certificate_arn=CERTIFICATE))) == (False, True)
-    assert ALB.server_name(request()) == "never"
+    assert (ALB.chain.ends_tls(request()), ALB.chain.ends_tls(request(certificate_arn=CERTIFICATE))) == (False, True)
+    assert ALB.chain.server_name(request()) == "never"
 
 
 def test_the_check_of_an_application_goes_to_its_sidecar() -> None:
     application = CheckTarget("apps", "shop", HealthCheck("http", 15021))
-    by_pod = dict(ALB.health_check(application, request()).service.annotations)
+    by_pod = dict(ALB.health.check(application, request()).service.annotations)
     assert by_pod[f"{PREFIX}/healthcheck-port"] == "15021"
-    assert "pod's port number" in ALB.health_check(application, request(target_type="instance")).refusal
-    (group,) = ALB.health_check(application, request(front="gateway_api", gateway=target(tls=True))).bodies
+    assert "pod's port number" in ALB.health.check(application, request(target_type="instance")).refusal
+    (group,) = ALB.health.check(application, request(front="gateway_api", gateway=target(tls=True))).bodies
     assert group["metadata"]["namespace"] == "apps" and group["spec"]["defaultConfiguration"]["protocol"] == "HTTP"
 
 

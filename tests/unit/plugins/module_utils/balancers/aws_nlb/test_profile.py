@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.aws_alb.profile import AwsAlb
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.aws_nlb.profile import AwsNlb
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.aws_alb.profile import PROFILE as ALB
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.aws_nlb.profile import PROFILE as NLB
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, balanced, found, node, request, target
@@ -17,7 +17,6 @@ from tests.unit.plugins.module_utils.balancers.gateways import gateway_class
 from tests.unit.plugins.module_utils.balancers.support import shown
 from tests.unit.plugins.module_utils.support.cluster import Obj, ingress_class, live, service
 
-NLB = AwsNlb()
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer"
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1"
 HTTP = {"healthcheck-protocol": "http", "healthcheck-port": "15021", "healthcheck-path": "/healthz/ready",
@@ -66,7 +65,7 @@ SERVICES: dict[str, tuple[dict[str, Any], dict[str, str], tuple[Any, ...], Healt
 def test_the_gateways_service(
     wanted: dict[str, Any], notes: dict[str, str], fields: tuple[Any, ...], check: HealthCheck, environment: tuple[Any, ...]
 ) -> None:
-    front = NLB.chain_front(request(**wanted))
+    front = NLB.chain.front(request(**wanted))
     assert front.bodies == () and front.service.type == "LoadBalancer"
     assert dict(front.service.annotations) == {f"{PREFIX}-{key}": value for key, value in notes.items()}
     assert (front.service.fields, front.check, front.environment) == (fields, check, environment)
@@ -81,27 +80,27 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(wanted: dict[str, Any], reason: str) -> None:
-    front = NLB.chain_front(request(**wanted))
+    front = NLB.chain.front(request(**wanted))
     assert reason in front.refusal and front.service.annotations == ()
 
 
 def test_a_status_port_of_another_name_is_asked_by_it() -> None:
-    front = NLB.chain_front(request(gateway=target(status_port="health")))
+    front = NLB.chain.front(request(gateway=target(status_port="health")))
     assert dict(front.service.annotations)[f"{PREFIX}-healthcheck-port"] == "health" and front.check.port == "health"
 
 
 def test_the_client_and_what_it_ends() -> None:
-    assert (NLB.client_address(request()).mode, NLB.client_address(request()).trusted_hops) == ("proxy_protocol", 0)
+    assert (NLB.chain.client_address(request()).mode, NLB.chain.client_address(request()).trusted_hops) == ("proxy_protocol", 0)
     own = request(certificate_arn=CERTIFICATE)
-    assert (NLB.ends_tls(request()), NLB.server_name(request())) == (False, "client")
-    assert (NLB.ends_tls(own), NLB.server_name(own)) == (True, "never")
-    assert not NLB.chain.redirects
+    assert (NLB.chain.ends_tls(request()), NLB.chain.server_name(request())) == (False, "client")
+    assert (NLB.chain.ends_tls(own), NLB.chain.server_name(own)) == (True, "never")
+    assert not NLB.chain.facts.redirects
 
 
 def test_the_check_of_an_application_goes_to_its_sidecar() -> None:
     application = CheckTarget("apps", "shop", HealthCheck("http", 15021))
-    assert dict(NLB.health_check(application, request()).service.annotations)[f"{PREFIX}-healthcheck-port"] == "15021"
-    assert "name of a port" in NLB.health_check(application, request(target_type="instance")).refusal
+    assert dict(NLB.health.check(application, request()).service.annotations)[f"{PREFIX}-healthcheck-port"] == "15021"
+    assert "name of a port" in NLB.health.check(application, request(target_type="instance")).refusal
 
 
 def there(kind: str, class_name: str = "") -> Obj:
@@ -120,14 +119,14 @@ PREFLIGHT: dict[str, tuple[list[Obj], list[str]]] = {
 
 @pytest.mark.parametrize(("objects", "expected"), PREFLIGHT.values(), ids=PREFLIGHT)
 def test_a_class_cannot_be_given_later(objects: list[Obj], expected: list[str]) -> None:
-    assert [item.code for item in NLB.chain_preflight(live(*objects), request())] == expected
+    assert [item.code for item in NLB.chain.preflight(live(*objects), request())] == expected
 
 
 @pytest.mark.parametrize(("kind", "codes"), [("external", []), ("nlb-ip", []), ("nlb", ["MLB609"])])
 def test_a_service_that_an_annotation_gave_it_needs_no_class(kind: str, codes: list[str]) -> None:
     chained = request(gateway=target(annotations=((f"{PREFIX}-type", kind),)))
-    assert [item.code for item in NLB.chain_preflight(live(there("LoadBalancer")), chained)] == codes
-    assert (("loadBalancerClass",) in dict(NLB.chain_front(chained).service.fields)) is bool(codes)
+    assert [item.code for item in NLB.chain.preflight(live(there("LoadBalancer")), chained)] == codes
+    assert (("loadBalancerClass",) in dict(NLB.chain.front(chained).service.fields)) is bool(codes)
 
 
 AWS = node("aws:///a/i-1")
@@ -151,10 +150,10 @@ def test_how_it_is_found(objects: list[Obj], expected: list[str]) -> None:
 
 def test_both_of_amazon_in_one_cluster_are_told_apart() -> None:
     objects = [AWS, NOTED, ingress_class("alb", "ingress.k8s.aws/alb"), gateway_class("gateway.k8s.aws/nlb", "nlb")]
-    ((nlb,), (alb,)) = found(NLB, *objects), found(AwsAlb(), *objects)
+    ((nlb,), (alb,)) = found(NLB, *objects), found(ALB, *objects)
     assert (nlb.classes, alb.classes) == (("nlb",), ("alb",))
 
 
 def test_its_routes_are_the_ports_of_services() -> None:
     snapshot = live(AWS, NOTED, balanced("other"))
-    assert [(item[2], item[5]) for item in shown(snapshot, NLB.id)] == [("apps/web:80", "tcp")]
+    assert [(item[2], item[5]) for item in shown(snapshot, NLB.about.id)] == [("apps/web:80", "tcp")]

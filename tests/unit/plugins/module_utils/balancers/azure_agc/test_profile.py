@@ -9,9 +9,11 @@ import dataclasses
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_agc.profile import CONTROLLER, EXTENSION, HEALTH_CHECK, AzureAgc
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_agic.profile import AzureAgic
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_lb.profile import AzureLb
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_agc.extension import EXTENSION
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_agc.profile import CONTROLLER, HEALTH_CHECK
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_agc.profile import PROFILE as AGC
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_agic.profile import PROFILE as AGIC
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_lb.profile import PROFILE as AZURE_LB
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
@@ -20,7 +22,6 @@ from tests.unit.plugins.module_utils.balancers.gateways import gateway_class
 from tests.unit.plugins.module_utils.support.cluster import LIVE, Obj, ingress_class, live, namespace, workload
 from tests.unit.plugins.module_utils.support.known import detect
 
-AGC = AzureAgc()
 GROUP = "alb.networking.azure.io"
 MANAGED = {"alb_namespace": "infra", "alb_name": "alb"}
 BROUGHT = {"alb_id": "/subscriptions/s/alb", "frontend": "front"}
@@ -33,7 +34,7 @@ def secret(name: str) -> dict[str, str]:
 
 
 def test_the_plain_chain_object_by_object() -> None:
-    front = AGC.chain_front(request(**MANAGED))
+    front = AGC.chain.front(request(**MANAGED))
     objects = made(front)
     assert sorted(objects) == ["Gateway", "HTTPRoute", "HealthCheckPolicy"]
     assert annotations(objects["Gateway"]) == {f"{GROUP}/alb-namespace": "infra", f"{GROUP}/alb-name": "alb"}
@@ -57,19 +58,19 @@ CLASSES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "name"), CLASSES.values(), ids=CLASSES)
 def test_the_class(wanted: dict[str, Any], name: str) -> None:
-    assert made(AGC.chain_front(request(**MANAGED, **wanted)))["Gateway"]["spec"]["gatewayClassName"] == name
+    assert made(AGC.chain.front(request(**MANAGED, **wanted)))["Gateway"]["spec"]["gatewayClassName"] == name
 
 
 def test_https_with_a_redirect_at_a_frontend_that_is_there() -> None:
     asked = request(tls_secret="cert", https_redirect=True, **BROUGHT)
-    objects = made(AGC.chain_front(asked))
+    objects = made(AGC.chain.front(asked))
     front = objects["Gateway"]
     assert annotations(front) == {f"{GROUP}/alb-id": "/subscriptions/s/alb"}
     assert front["spec"]["addresses"] == [{"type": f"{GROUP}/alb-frontend", "value": "front"}]
     assert front["spec"]["listeners"][1]["tls"] == {"mode": "Terminate", "certificateRefs": [secret("cert")]}
     assert objects["HTTPRoute chain"]["spec"]["parentRefs"] == [{"name": "chain", "sectionName": "https"}]
     assert objects["HTTPRoute chain-redirect"]["spec"]["parentRefs"] == [{"name": "chain", "sectionName": "http"}]
-    assert AGC.ends_tls(asked) and not AGC.ends_tls(request())
+    assert AGC.chain.ends_tls(asked) and not AGC.chain.ends_tls(request())
 
 
 POLICIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -85,11 +86,11 @@ POLICIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("wanted", "default"), POLICIES.values(), ids=POLICIES)
 def test_tls_to_the_gateway(wanted: dict[str, Any], default: dict[str, Any]) -> None:
-    objects = made(AGC.chain_front(request(**MANAGED, **wanted)))
+    objects = made(AGC.chain.front(request(**MANAGED, **wanted)))
     assert objects["BackendTLSPolicy"]["spec"] == {"targetRef": SERVICE, "default": default}
     # The check stays in clear on a port of its own.
     assert objects["HealthCheckPolicy"]["spec"]["default"]["useTLS"] is False
-    assert AGC.server_name(request()) == "settable"
+    assert AGC.chain.server_name(request()) == "settable"
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -105,17 +106,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(wanted: dict[str, Any], reason: str) -> None:
-    front = AGC.chain_front(request(**wanted))
+    front = AGC.chain.front(request(**wanted))
     assert reason in front.refusal and not front.bodies
 
 
 def test_the_client() -> None:
-    client = AGC.client_address(request())
+    client = AGC.chain.client_address(request())
     assert (client.mode, client.trusted_hops) == ("x_forwarded_for", 1)
 
 
 def test_the_check_of_an_application_goes_to_its_sidecar() -> None:
-    (body,) = AGC.health_check(CheckTarget("apps", "shop", HealthCheck("http", 15021)), request()).bodies
+    (body,) = AGC.health.check(CheckTarget("apps", "shop", HealthCheck("http", 15021)), request()).bodies
     assert body["spec"]["targetRef"] == {"group": "", "kind": "Service", "name": "shop", "namespace": "apps"}
 
 
@@ -134,7 +135,7 @@ PREFLIGHT: dict[str, tuple[list[Obj], tuple[str, ...], list[str]]] = {
 @pytest.mark.parametrize(("objects", "kinds", "expected"), PREFLIGHT.values(), ids=PREFLIGHT)
 def test_what_the_cluster_shows_to_fail(objects: list[Obj], kinds: tuple[str, ...], expected: list[str]) -> None:
     snapshot = Snapshot(objects, dataclasses.replace(LIVE, available=LIVE.available | set(kinds)))
-    assert [item.code for item in AGC.chain_preflight(snapshot, request(**MANAGED))] == expected
+    assert [item.code for item in AGC.chain.preflight(snapshot, request(**MANAGED))] == expected
 
 
 AKS = node("azure:///subscriptions/s/vm-1")
@@ -160,5 +161,5 @@ def test_all_three_of_azure_in_one_cluster_are_told_apart() -> None:
         AKS, balanced(), ingress_class("alb", CONTROLLER), ingress_class("appgw", "azure/application-gateway"),
         gateway_class(CONTROLLER, "azure-alb-external"),
     ]
-    ((agc,), (agic,), (plain,)) = (found(item, *objects) for item in (AGC, AzureAgic(), AzureLb()))
+    ((agc,), (agic,), (plain,)) = (found(item, *objects) for item in (AGC, AGIC, AZURE_LB))
     assert (agc.classes, agic.classes, plain.classes) == (("alb", "azure-alb-external"), ("appgw",), ())

@@ -9,7 +9,8 @@ import dataclasses
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_agic.profile import CONTROLLER, REWRITE, AzureAgic
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_agic.chain import CONTROLLER, REWRITE
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_agic.profile import PROFILE as AGIC
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
@@ -17,7 +18,6 @@ from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, HOS
 from tests.unit.plugins.module_utils.balancers.support import noted, shown, validated
 from tests.unit.plugins.module_utils.support.cluster import LIVE, Obj, backend, ingress, ingress_class, live, path, service
 
-AGIC = AzureAgic()
 PREFIX = "appgw.ingress.kubernetes.io"
 REWRITTEN = {"forwarded_for_rewritten": True}
 BASE = {"backend-protocol": "http", "connection-draining": "true"}
@@ -40,7 +40,7 @@ INGRESSES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 
 @pytest.mark.parametrize(("wanted", "notes"), INGRESSES.values(), ids=INGRESSES)
 def test_an_ingress_in_the_gateways_namespace(wanted: dict[str, Any], notes: dict[str, str]) -> None:
-    front = AGIC.chain_front(request(**wanted))
+    front = AGIC.chain.front(request(**wanted))
     body = made(front)["Ingress"]
     assert annotations(body) == {f"{PREFIX}/{key}": value for key, value in notes.items()}
     assert body["metadata"]["namespace"] == GATEWAY and body["spec"]["ingressClassName"] == "azure-application-gateway"
@@ -51,7 +51,7 @@ def test_an_ingress_in_the_gateways_namespace(wanted: dict[str, Any], notes: dic
 
 
 def test_the_rewrite_rule_is_valid_by_the_vendors_schema() -> None:
-    body = made(AGIC.chain_front(request(**REWRITTEN)))["AzureApplicationGatewayRewrite"]
+    body = made(AGIC.chain.front(request(**REWRITTEN)))["AzureApplicationGatewayRewrite"]
     header = {"actionType": "set", "headerName": "X-Forwarded-For", "headerValue": "{var_add_x_forwarded_for_proxy}"}
     (rule,) = body["spec"]["rewriteRules"]
     assert body["metadata"] == {"name": "chain", "namespace": GATEWAY}
@@ -61,14 +61,14 @@ def test_the_rewrite_rule_is_valid_by_the_vendors_schema() -> None:
 
 @pytest.mark.parametrize(("wanted", "rules", "steps"), [({}, 0, 1), (REWRITTEN, 1, 0), ({"client": "none"}, 0, 0)])
 def test_what_is_to_be_confirmed(wanted: dict[str, Any], rules: int, steps: int) -> None:
-    front = AGIC.chain_front(request(**wanted))
+    front = AGIC.chain.front(request(**wanted))
     assert len([item for item in front.bodies if item["kind"] != "Ingress"]) == rules
     assert len(front.steps) == steps and all("forwarded_for_rewritten" in item for item in front.steps)
 
 
 def test_tls_to_the_gateway_takes_an_ingress_per_host() -> None:
     hosts = (HOST, "cart.example.com")
-    front = AGIC.chain_front(request(gateway=target(tls=True), hosts=hosts, trusted_root="ca", client="none"))
+    front = AGIC.chain.front(request(gateway=target(tls=True), hosts=hosts, trusted_root="ca", client="none"))
     assert [(item["metadata"]["name"], item["spec"]["rules"][0]["host"]) for item in front.bodies] == [
         (f"chain-{HOST}", HOST), ("chain-cart.example.com", "cart.example.com")]  # fmt: skip
     for host, body in zip(hosts, front.bodies, strict=True):
@@ -77,7 +77,7 @@ def test_tls_to_the_gateway_takes_an_ingress_per_host() -> None:
             "health-probe-path": "/healthz/ready", "health-probe-status-codes": "200-499", "backend-hostname": host,
         }.items()}  # fmt: skip
     assert front.check == HealthCheck("tcp", 443, "")
-    (single,) = AGIC.chain_front(request(gateway=target(tls=True), client="none")).bodies
+    (single,) = AGIC.chain.front(request(gateway=target(tls=True), client="none")).bodies
     assert single["metadata"]["name"] == "chain"
 
 
@@ -91,36 +91,36 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(wanted: dict[str, Any], reason: str) -> None:
-    front = AGIC.chain_front(request(**wanted))
+    front = AGIC.chain.front(request(**wanted))
     assert reason in front.refusal and not front.bodies
 
 
 def test_the_client_and_tls() -> None:
-    client = AGIC.client_address(request())
+    client = AGIC.chain.client_address(request())
     assert (client.mode, client.trusted_hops) == ("x_forwarded_for", 1) and "port" in client.why
-    assert AGIC.client_address(request(client="none")).mode == "none"
-    assert (AGIC.ends_tls(request()), AGIC.ends_tls(request(certificate="web"))) == (False, True)
-    assert AGIC.server_name(request()) == "host"
+    assert AGIC.chain.client_address(request(client="none")).mode == "none"
+    assert (AGIC.chain.ends_tls(request()), AGIC.chain.ends_tls(request(certificate="web"))) == (False, True)
+    assert AGIC.chain.server_name(request()) == "host"
 
 
 def test_the_check_of_an_application_is_set_on_its_ingress() -> None:
-    (step,) = AGIC.health_check(CheckTarget("apps", "shop", HealthCheck("http", 15021)), request()).steps
+    (step,) = AGIC.health.check(CheckTarget("apps", "shop", HealthCheck("http", 15021)), request()).steps
     assert "apps/shop" in step and f"{PREFIX}/health-probe-port: '15021'" in step
-    assert AGIC.health_check(CheckTarget("apps", "shop", HealthCheck("http", "x")), request()).refusal
+    assert AGIC.health.check(CheckTarget("apps", "shop", HealthCheck("http", "x")), request()).refusal
 
 
 def test_without_its_own_kind_a_rule_set_has_to_be_there() -> None:
     served = Snapshot([], dataclasses.replace(LIVE, available=LIVE.available | {REWRITE}))
-    assert [item.code for item in AGIC.chain_preflight(live(), request())] == ["MLB606"]
+    assert [item.code for item in AGIC.chain.preflight(live(), request())] == ["MLB606"]
     for snapshot, asked in ((served, request()), (live(), request(rewrite_rule_set="ours")), (live(), request(client="none"))):
-        assert AGIC.chain_preflight(snapshot, asked) == ()
+        assert AGIC.chain.preflight(snapshot, asked) == ()
 
 
 def test_a_host_that_another_ingress_of_its_own_has_is_refused() -> None:
     asked = request(client="none", classes=("web",))
     own, other = (ingress("a", path(backend("shop")), class_name=name, host=HOST) for name in ("web", "nginx"))
-    assert AGIC.chain_preflight(live(other), asked) == ()
-    (told,) = AGIC.chain_preflight(live(own, ingress("b", path(backend("shop")), class_name="web", host="b.example.com")), asked)
+    assert AGIC.chain.preflight(live(other), asked) == ()
+    (told,) = AGIC.chain.preflight(live(own, ingress("b", path(backend("shop")), class_name="web", host="b.example.com")), asked)
     assert told.code == "MLB617" and "Ingress apps/a has host" in told.message
 
 
@@ -143,4 +143,4 @@ def test_how_it_is_found(objects: list[Obj], expected: list[tuple[Any, ...]]) ->
 
 
 def test_how_it_speaks_to_backends() -> None:
-    assert [(item[2], item[5]) for item in shown(live(AKS, KEYED, service("shop")), AGIC.id)] == [("apps/shop:80", "tls")]
+    assert [(item[2], item[5]) for item in shown(live(AKS, KEYED, service("shop")), AGIC.about.id)] == [("apps/shop:80", "tls")]

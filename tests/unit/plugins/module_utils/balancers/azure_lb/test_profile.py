@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_lb.profile import AzureLb
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.azure_lb.profile import PROFILE as LB
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, balanced, found, node, request, target
 from tests.unit.plugins.module_utils.balancers.support import shown
 from tests.unit.plugins.module_utils.support.cluster import Obj, live, service
 
-LB = AzureLb()
 PREFIX = "service.beta.kubernetes.io"
 LOCAL = (("externalTrafficPolicy",), "Local")
 
@@ -43,14 +42,14 @@ SERVICES: dict[str, tuple[dict[str, Any], dict[str, str], tuple[Any, ...]]] = {
 
 @pytest.mark.parametrize(("wanted", "notes", "fields"), SERVICES.values(), ids=SERVICES)
 def test_the_gateways_service(wanted: dict[str, Any], notes: dict[str, str], fields: tuple[Any, ...]) -> None:
-    front = LB.chain_front(request(**wanted))
+    front = LB.chain.front(request(**wanted))
     assert front.bodies == () and front.service.type == "LoadBalancer" and front.service.fields == fields
     assert dict(front.service.annotations) == {f"{PREFIX}/{key}": value for key, value in notes.items()}
     assert front.check == HealthCheck("http", "status-port")
 
 
 def test_a_status_port_of_another_name_is_not_hidden_by_a_guess() -> None:
-    notes = dict(LB.chain_front(request(gateway=target(status_port="health"))).service.annotations)
+    notes = dict(LB.chain.front(request(gateway=target(status_port="health"))).service.annotations)
     assert notes[f"{PREFIX}/port_80_health-probe_port"] == "health" and f"{PREFIX}/port_15021_no_lb_rule" not in notes
 
 
@@ -63,20 +62,20 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(wanted: dict[str, Any], reason: str) -> None:
-    assert reason in LB.chain_front(request(**wanted)).refusal
+    assert reason in LB.chain.front(request(**wanted)).refusal
 
 
 def test_the_client_and_tls() -> None:
-    assert LB.client_address(request()).mode == "source_address"
-    assert not LB.ends_tls(request()) and LB.server_name(request()) == "client"
+    assert LB.chain.client_address(request()).mode == "source_address"
+    assert not LB.chain.ends_tls(request()) and LB.chain.server_name(request()) == "client"
 
 
 def test_the_check_of_an_application() -> None:
     named = CheckTarget("apps", "shop", HealthCheck("http", "status-port"))
-    notes = dict(LB.health_check(named, request(service_port=8080)).service.annotations)
+    notes = dict(LB.health.check(named, request(service_port=8080)).service.annotations)
     assert notes[f"{PREFIX}/port_8080_health-probe_port"] == "status-port"
-    assert "which port" in LB.health_check(named, request()).refusal
-    assert "node ports" in LB.health_check(CheckTarget("apps", "shop"), request(service_port=8080)).refusal
+    assert "which port" in LB.health.check(named, request()).refusal
+    assert "node ports" in LB.health.check(CheckTarget("apps", "shop"), request(service_port=8080)).refusal
 
 
 PREFLIGHT: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -90,8 +89,8 @@ PREFLIGHT: dict[str, tuple[dict[str, Any], list[str]]] = {
 def test_what_the_cluster_shows_to_fail(fields: dict[str, Any], expected: list[str]) -> None:
     there = service("gateway", where=GATEWAY)
     there["spec"].update(fields)
-    assert [item.code for item in LB.chain_preflight(live(there), request())] == expected
-    assert LB.chain_preflight(live(), request()) == ()
+    assert [item.code for item in LB.chain.preflight(live(there), request())] == expected
+    assert LB.chain.preflight(live(), request()) == ()
 
 
 AKS = node("azure:///subscriptions/s/vm-1")
@@ -113,4 +112,4 @@ def test_how_it_is_found(objects: list[Obj], expected: list[str]) -> None:
 
 
 def test_its_routes_are_the_ports_of_services() -> None:
-    assert [(item[2], item[5]) for item in shown(live(AKS, balanced(), service("inner")), LB.id)] == [("apps/web:80", "tcp")]
+    assert [(item[2], item[5]) for item in shown(live(AKS, balanced(), service("inner")), LB.about.id)] == [("apps/web:80", "tcp")]

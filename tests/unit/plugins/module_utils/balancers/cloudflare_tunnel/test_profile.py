@@ -9,14 +9,13 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.cloudflare_tunnel.profile import CloudflareTunnel
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.cloudflare_tunnel.profile import PROFILE as TUNNEL
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, HOST, found, request, target
 from tests.unit.plugins.module_utils.balancers.support import data_plane
 from tests.unit.plugins.module_utils.support.cluster import EDGE, Obj, live, obj, pod
 
-TUNNEL = CloudflareTunnel()
 HTTP, HTTPS = "http://gateway.ingress.svc:80", "https://gateway.ingress.svc:443"
 REST = {"service": "http_status:404"}
 
@@ -36,32 +35,32 @@ RULES: dict[str, tuple[dict[str, Any], list[Obj], str]] = {
 @pytest.mark.parametrize(("wanted", "rules", "name"), RULES.values(), ids=RULES)
 def test_a_config_map_with_the_rules(wanted: dict[str, Any], rules: list[Obj], name: str) -> None:
     asked = request(tunnel="t", credentials_file="/c.json", **wanted)
-    front = TUNNEL.chain_front(asked)
+    front = TUNNEL.chain.front(asked)
     (body,) = front.bodies
     assert (body["kind"], body["metadata"]) == ("ConfigMap", {"name": "chain", "namespace": GATEWAY})
     assert json.loads(body["data"]["config.yaml"]) == {"tunnel": "t", "credentials-file": "/c.json", "ingress": rules}
-    assert (front.check, front.service.type, TUNNEL.server_name(asked)) == (HealthCheck("none"), "ClusterIP", name)
+    assert (front.check, front.service.type, TUNNEL.chain.server_name(asked)) == (HealthCheck("none"), "ClusterIP", name)
 
 
 def test_what_is_left_to_do() -> None:
-    (plain,) = TUNNEL.chain_front(request(config_map="rules")).steps
+    (plain,) = TUNNEL.chain.front(request(config_map="rules")).steps
     assert "ConfigMap ingress/rules" in plain and "dashboard" in plain
-    rest = TUNNEL.chain_front(request(https_redirect=True, gateway=target(tls=True))).steps[1:]
+    rest = TUNNEL.chain.front(request(https_redirect=True, gateway=target(tls=True))).steps[1:]
     assert [word in step for word, step in zip(("Always Use HTTPS", "noTLSVerify"), rest, strict=True)] == [True, True]
 
 
 def test_the_client_is_the_last_entry() -> None:
-    client = TUNNEL.client_address(request())
-    assert (client.mode, client.trusted_hops, TUNNEL.ends_tls(request())) == ("x_forwarded_for", 1, True)
+    client = TUNNEL.chain.client_address(request())
+    assert (client.mode, client.trusted_hops, TUNNEL.chain.ends_tls(request())) == ("x_forwarded_for", 1, True)
 
 
 @pytest.mark.parametrize("mode", ["proxy_protocol", "source_address"])
 def test_other_ways_to_know_the_client_are_refused(mode: str) -> None:
-    assert "x_forwarded_for" in TUNNEL.chain_front(request(client=mode)).refusal
+    assert "x_forwarded_for" in TUNNEL.chain.front(request(client=mode)).refusal
 
 
 def test_it_checks_nothing() -> None:
-    assert "checks nothing" in TUNNEL.health_check(CheckTarget("apps", "shop"), request()).refusal
+    assert "checks nothing" in TUNNEL.health.check(CheckTarget("apps", "shop"), request()).refusal
 
 
 PROGRAM = data_plane("tunnel", "tunnel", "run", image="cloudflare/cloudflared:2026.8.0", command=("cloudflared",))
@@ -96,5 +95,5 @@ DIVERTED: dict[str, tuple[list[Obj], dict[str, Any], int]] = {
 
 @pytest.mark.parametrize(("objects", "wanted", "number"), DIVERTED.values(), ids=DIVERTED)
 def test_a_sidecar_that_would_take_requests_elsewhere(objects: list[Obj], wanted: dict[str, Any], number: int) -> None:
-    findings = TUNNEL.chain_preflight(live(*objects), request(**wanted))
+    findings = TUNNEL.chain.preflight(live(*objects), request(**wanted))
     assert [item.code for item in findings] == ["MLB605"] * number

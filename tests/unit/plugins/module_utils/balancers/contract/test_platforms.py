@@ -9,7 +9,6 @@ import copy
 import re
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.cloud_registry import PLATFORMS
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import Proof
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import Profile
@@ -20,11 +19,12 @@ from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import k
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, request, target
 
 COMMON = {"Ingress.networking.k8s.io", "Service", "ConfigMap"}
+PLATFORMS = [item for item in PROFILES if item.about.placement in ("cloud", "external")]
 REQUESTS = [request(), request(gateway=target(tls=True)), request(hosts=())]
 
 
 def test_ids_are_used_once() -> None:
-    ids = [item.about.id for item in (*PROFILES, *PLATFORMS)]
+    ids = [item.about.id for item in PROFILES]
     assert len(ids) == len(set(ids))
 
 

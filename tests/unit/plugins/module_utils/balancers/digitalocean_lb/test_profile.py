@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.digitalocean_lb.profile import DigitaloceanLb
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.digitalocean_lb.profile import PROFILE as LB
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import balanced, found, node, request, target
 from tests.unit.plugins.module_utils.support.cluster import Obj
 
-LB = DigitaloceanLb()
 PREFIX = "service.beta.kubernetes.io/do-loadbalancer-"
 LOCAL = ((("externalTrafficPolicy",), "Local"),)
 OVERRIDE = {
@@ -49,18 +48,18 @@ def test_the_gateways_own_service(
     wanted: dict[str, Any], expected: dict[str, str], check: HealthCheck, client: tuple[str, int]
 ) -> None:
     asked = request(**wanted)
-    front = LB.chain_front(asked)
+    front = LB.chain.front(asked)
     assert dict(front.service.annotations) == {f"{PREFIX}{key}": value for key, value in expected.items()}
     assert (front.bodies, front.refusal, front.service.type, front.service.fields, front.check) == ((), "", "LoadBalancer", LOCAL, check)
-    learnt = LB.client_address(asked)
+    learnt = LB.chain.client_address(asked)
     assert (learnt.mode, learnt.trusted_hops) == client
     # The module refuses what the facts rule out.
-    assert LB.chain.forwarded_for == "appended" and LB.chain.proxy_protocol
+    assert LB.chain.facts.forwarded_for == "appended" and LB.chain.facts.proxy_protocol
     assert bool(front.environment) == check.proxy_header
 
 
 def test_an_existing_load_balancer() -> None:
-    assert dict(LB.chain_front(request(load_balancer_id="x")).service.annotations)["kubernetes.digitalocean.com/load-balancer-id"] == "x"
+    assert dict(LB.chain.front(request(load_balancer_id="x")).service.annotations)["kubernetes.digitalocean.com/load-balancer-id"] == "x"
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -75,18 +74,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "said"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(wanted: dict[str, Any], said: str) -> None:
-    assert said in LB.chain_front(request(**wanted)).refusal
+    assert said in LB.chain.front(request(**wanted)).refusal
 
 
 def test_what_it_ends_and_sends() -> None:
-    assert (LB.ends_tls(request()), LB.server_name(request())) == (False, "client")
-    assert (LB.ends_tls(request(**HTTPS)), LB.server_name(request(**HTTPS))) == (True, "never")
+    assert (LB.chain.ends_tls(request()), LB.chain.server_name(request())) == (False, "client")
+    assert (LB.chain.ends_tls(request(**HTTPS)), LB.chain.server_name(request(**HTTPS))) == (True, "never")
 
 
 def test_the_check_of_an_application() -> None:
     application = CheckTarget("apps", "shop", HealthCheck("http", 15021))
-    assert LB.health_check(application, request()).check == NODE
-    front = LB.health_check(application, request(check="gateway"))
+    assert LB.health.check(application, request()).check == NODE
+    front = LB.health.check(application, request(check="gateway"))
     assert front.check == STATUS and "apps/shop" in front.steps[0]
 
 

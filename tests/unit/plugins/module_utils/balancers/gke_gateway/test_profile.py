@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.gke_gateway.profile import HEALTH_CHECK, USUAL_CLASS, GkeGateway
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.gke_gateway.profile import HEALTH_CHECK, USUAL_CLASS
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.gke_gateway.profile import PROFILE as GKE
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, HOST, annotations, found, made, node, request, target
@@ -18,14 +19,13 @@ from tests.unit.plugins.module_utils.balancers.gateways import gateway_class
 from tests.unit.plugins.module_utils.balancers.support import validated
 from tests.unit.plugins.module_utils.support.cluster import LIVE, live
 
-GKE = GkeGateway()
 SAME = {"allowedRoutes": {"namespaces": {"from": "Same"}}}
 SERVICE = {"group": "", "kind": "Service", "name": "gateway"}
 HTTP, HTTPS = {"name": "http", "protocol": "HTTP", "port": 80, **SAME}, {"name": "https", "protocol": "HTTPS", "port": 443, **SAME}
 
 
 def test_the_plain_chain_object_by_object() -> None:
-    front = GKE.chain_front(request())
+    front = GKE.chain.front(request())
     objects = made(front)
     assert sorted(objects) == ["GCPBackendPolicy", "Gateway", "HTTPRoute", "HealthCheckPolicy"]
     assert objects["Gateway"]["spec"] == {"gatewayClassName": USUAL_CLASS, "listeners": [HTTP]}
@@ -54,14 +54,14 @@ LISTENERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize(("wanted", "https"), LISTENERS.values(), ids=LISTENERS)
 def test_https_with_a_redirect(wanted: dict[str, Any], https: dict[str, Any]) -> None:
     asked = request(https_redirect=True, address="web", ssl_policy="modern", security_policy="edge", **wanted)
-    objects = made(GKE.chain_front(asked))
+    objects = made(GKE.chain.front(asked))
     assert objects["Gateway"]["spec"]["listeners"] == [HTTP, https]
     assert objects["Gateway"]["spec"]["addresses"] == [{"type": "NamedAddress", "value": "web"}]
     assert annotations(objects["Gateway"]) == ({"networking.gke.io/certmap": "map"} if "certificate_map" in wanted else {})
     assert objects["HTTPRoute chain"]["spec"]["parentRefs"] == [{"name": "chain", "sectionName": "https"}]
     assert objects["HTTPRoute chain-redirect"]["spec"]["parentRefs"] == [{"name": "chain", "sectionName": "http"}]
     assert objects["GCPGatewayPolicy"]["spec"]["targetRef"]["kind"] == "Gateway"
-    assert GKE.ends_tls(asked)
+    assert GKE.chain.ends_tls(asked)
     for kind in ("HealthCheckPolicy", "GCPBackendPolicy", "GCPGatewayPolicy"):
         validated(objects[kind], "gke-gateway")
 
@@ -76,8 +76,8 @@ PROTOCOLS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "protocol"), PROTOCOLS.values(), ids=PROTOCOLS)
 def test_the_ports_protocol_is_in_capitals(wanted: dict[str, Any], protocol: str) -> None:
-    assert GKE.chain_front(request(**wanted)).service.app_protocol == protocol
-    assert GKE.server_name(request(**wanted)) == "never"
+    assert GKE.chain.front(request(**wanted)).service.app_protocol == protocol
+    assert GKE.chain.server_name(request(**wanted)) == "never"
 
 
 CLASSES: dict[str, tuple[dict[str, Any], str]] = {
@@ -90,29 +90,29 @@ CLASSES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "name"), CLASSES.values(), ids=CLASSES)
 def test_the_class(wanted: dict[str, Any], name: str) -> None:
-    assert made(GKE.chain_front(request(**wanted)))["Gateway"]["spec"]["gatewayClassName"] == name
+    assert made(GKE.chain.front(request(**wanted)))["Gateway"]["spec"]["gatewayClassName"] == name
 
 
 def test_what_is_refused() -> None:
-    assert "certificate_map" in GKE.chain_front(request(https_redirect=True)).refusal
-    assert "number of their port" in GKE.chain_front(request(gateway=target(status_port="health"))).refusal
+    assert "certificate_map" in GKE.chain.front(request(https_redirect=True)).refusal
+    assert "number of their port" in GKE.chain.front(request(gateway=target(status_port="health"))).refusal
 
 
 def test_the_client_is_the_second_from_the_right() -> None:
-    client = GKE.client_address(request())
+    client = GKE.chain.client_address(request())
     assert (client.mode, client.trusted_hops) == ("x_forwarded_for", 2)
 
 
 def test_the_check_of_an_application_goes_to_its_sidecar() -> None:
-    (body,) = GKE.health_check(CheckTarget("apps", "shop", HealthCheck("http", 15021)), request()).bodies
+    (body,) = GKE.health.check(CheckTarget("apps", "shop", HealthCheck("http", 15021)), request()).bodies
     assert body["metadata"]["namespace"] == "apps" and body["spec"]["targetRef"]["name"] == "shop"
     validated(body, "gke-gateway")
 
 
 def test_without_its_policies_nothing_can_be_checked() -> None:
-    assert [item.code for item in GKE.chain_preflight(live(), request())] == ["MLB604"]
+    assert [item.code for item in GKE.chain.preflight(live(), request())] == ["MLB604"]
     served = Snapshot([], dataclasses.replace(LIVE, available=LIVE.available | {HEALTH_CHECK}))
-    assert GKE.chain_preflight(served, request()) == ()
+    assert GKE.chain.preflight(served, request()) == ()
 
 
 def test_how_it_is_found() -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.gke_gateway.profile import GkeGateway
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.gke_ingress.profile import BACKEND_CONFIG, GkeIngress
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.gke_neg.profile import GkeNeg
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.gke_gateway.profile import PROFILE as GKE_GATEWAY
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.gke_ingress.health import BACKEND_CONFIG
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.gke_ingress.profile import PROFILE as GKE
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.gke_neg.profile import PROFILE as NEG
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, HOST, annotations, found, made, node, request, target
@@ -20,7 +21,6 @@ from tests.unit.plugins.module_utils.balancers.gateways import gateway_class
 from tests.unit.plugins.module_utils.balancers.support import noted, shown, validated
 from tests.unit.plugins.module_utils.support.cluster import LIVE, Obj, backend, ingress, ingress_class, obj, path, service
 
-GKE = GkeIngress()
 CLASS = "kubernetes.io/ingress.class"
 FRONTEND = {"networking.gke.io/v1beta1.FrontendConfig": "chain"}
 CHECK = {"type": "HTTP", "port": 15021, "requestPath": "/healthz/ready", "checkIntervalSec": 5, "timeoutSec": 5}
@@ -29,7 +29,7 @@ PATHS = [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "ga
 
 
 def test_the_plain_chain_object_by_object() -> None:
-    front = GKE.chain_front(request())
+    front = GKE.chain.front(request())
     where = {"name": "chain", "namespace": GATEWAY}
     assert list(front.bodies) == [
         {"apiVersion": "cloud.google.com/v1", "kind": "BackendConfig", "metadata": where,
@@ -60,10 +60,10 @@ INGRESSES: dict[str, tuple[dict[str, Any], dict[str, str], list[str]]] = {
 
 @pytest.mark.parametrize(("wanted", "expected", "kinds"), INGRESSES.values(), ids=INGRESSES)
 def test_what_the_options_make(wanted: dict[str, Any], expected: dict[str, str], kinds: list[str]) -> None:
-    objects = made(GKE.chain_front(request(**wanted)))
+    objects = made(GKE.chain.front(request(**wanted)))
     assert sorted(objects) == kinds
     assert annotations(objects["Ingress"]) == expected
-    assert GKE.ends_tls(request(**wanted))
+    assert GKE.chain.ends_tls(request(**wanted))
     for kind in set(objects) & set(FOLDERS):
         validated(objects[kind], FOLDERS[kind])
     if "FrontendConfig" in objects:
@@ -77,14 +77,14 @@ def test_what_the_options_make(wanted: dict[str, Any], expected: dict[str, str],
 
 @pytest.mark.parametrize(("asked", "protocol"), [("", "HTTP2"), ("HTTPS", "HTTPS")])
 def test_tls_to_the_gateway_is_declared_by_port_name(asked: str, protocol: str) -> None:
-    front = GKE.chain_front(request(gateway=target(tls=True), **({"backend_protocol": asked} if asked else {})))
+    front = GKE.chain.front(request(gateway=target(tls=True), **({"backend_protocol": asked} if asked else {})))
     assert dict(front.service.annotations)["cloud.google.com/app-protocols"] == f'{{"https":"{protocol}"}}'
     assert front.check.port == 15021
-    assert GKE.server_name(request()) == "never"
+    assert GKE.chain.server_name(request()) == "never"
 
 
 def test_a_cloud_armor_policy_is_on_the_backend() -> None:
-    objects = made(GKE.chain_front(request(security_policy="edge")))
+    objects = made(GKE.chain.front(request(security_policy="edge")))
     assert objects["BackendConfig"]["spec"]["securityPolicy"] == {"name": "edge"}
 
 
@@ -103,18 +103,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(wanted: dict[str, Any], reason: str) -> None:
-    front = GKE.chain_front(request(**wanted))
+    front = GKE.chain.front(request(**wanted))
     assert reason in front.refusal and not front.bodies
 
 
 def test_the_client_is_the_second_from_the_right() -> None:
-    client = GKE.client_address(request())
+    client = GKE.chain.client_address(request())
     assert (client.mode, client.trusted_hops) == ("x_forwarded_for", 2)
-    assert GKE.chain.redirects and not GKE.ends_tls(request())
+    assert GKE.chain.facts.redirects and not GKE.chain.ends_tls(request())
 
 
 def test_the_check_of_an_application_goes_to_its_sidecar() -> None:
-    front = GKE.health_check(CheckTarget("apps", "shop", HealthCheck("http", 15021)), request())
+    front = GKE.health.check(CheckTarget("apps", "shop", HealthCheck("http", 15021)), request())
     (body,) = front.bodies
     assert body["metadata"]["namespace"] == "apps" and body["spec"]["healthCheck"] == CHECK
     assert "cloud.google.com/backend-config" in dict(front.service.annotations)
@@ -147,7 +147,7 @@ PREFLIGHT: dict[str, tuple[Snapshot, list[tuple[str, str]]]] = {
 
 @pytest.mark.parametrize(("snapshot", "expected"), PREFLIGHT.values(), ids=PREFLIGHT)
 def test_what_the_cluster_shows_to_fail(snapshot: Snapshot, expected: list[tuple[str, str]]) -> None:
-    assert [(item.code, item.severity) for item in GKE.chain_preflight(snapshot, request(gateway=target(tls=True)))] == expected
+    assert [(item.code, item.severity) for item in GKE.chain.preflight(snapshot, request(gateway=target(tls=True)))] == expected
 
 
 CONFIG = "cloud.google.com/backend-config"
@@ -167,10 +167,10 @@ OWN: dict[str, tuple[str, list[Obj], bool, list[str]]] = {
 @pytest.mark.parametrize(("text", "objects", "used", "codes"), OWN.values(), ids=OWN)
 def test_a_config_of_ones_own_is_used_where_it_checks_the_gateway(text: str, objects: list[Obj], used: bool, codes: list[str]) -> None:
     chained = request(gateway=target(annotations=((CONFIG, text),)))
-    assert [item.code for item in GKE.chain_preflight(cluster(gateway_service(), *objects), chained)] == codes
-    front = GKE.chain_front(chained)
+    assert [item.code for item in GKE.chain.preflight(cluster(gateway_service(), *objects), chained)] == codes
+    front = GKE.chain.front(chained)
     assert ("BackendConfig" in made(front)) is not used and (CONFIG in dict(front.service.annotations)) is not used
-    refusal = GKE.chain_front(dataclasses.replace(chained, options={"security_policy": "edge"})).refusal
+    refusal = GKE.chain.front(dataclasses.replace(chained, options={"security_policy": "edge"})).refusal
     assert ("BackendConfig own" in refusal) is used
 
 
@@ -199,17 +199,17 @@ def test_how_it_is_found(objects: list[Obj], expected: list[str]) -> None:
 def test_all_three_of_google_in_one_cluster_are_told_apart() -> None:
     group = noted(service("neg"), **{"cloud.google.com/neg": '{"exposed_ports": {"80": {}}}'})
     objects = [GCE, CLASSED, group, gateway_class("networking.gke.io/gateway", "gke-l7"), ingress_class("nginx", "k8s.io/ingress-nginx")]
-    for platform in (GKE, GkeGateway(), GkeNeg()):
+    for platform in (GKE, GKE_GATEWAY, NEG):
         (one,) = found(platform, *objects)
-        assert one.placement == "cloud" and one.vendor == platform.id
+        assert one.placement == "cloud" and one.vendor == platform.about.id
 
 
 def test_its_routes_are_those_that_are_its_own() -> None:
     other = ingress("b", path(backend("shop")), class_name="nginx", host="other.example.com")
     snapshot = cluster(GCE, CLASSED, other, service("shop"))
-    assert [(item[0], item[2]) for item in shown(snapshot, GKE.id)] == [(HOST, "apps/shop:80")]
+    assert [(item[0], item[2]) for item in shown(snapshot, GKE.about.id)] == [(HOST, "apps/shop:80")]
 
 
 def test_kinds_that_are_served_make_it_possible() -> None:
     snapshot = cluster(GCE, obj("v1", "Namespace", "", "apps"), kinds=(BACKEND_CONFIG, "FrontendConfig.networking.gke.io"))
-    assert [item.confidence for item in GKE.traces(snapshot)] == ["possible"]
+    assert [item.confidence for item in GKE.recogniser.traces(snapshot)] == ["possible"]

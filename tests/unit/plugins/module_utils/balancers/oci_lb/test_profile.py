@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.oci_lb.profile import OciLb
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.oci_lb.profile import PROFILE as LB
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import HOST, annotations, balanced, found, node, request, target
 from tests.unit.plugins.module_utils.balancers.support import noted
 from tests.unit.plugins.module_utils.support.cluster import Obj, backend, ingress, ingress_class, path
 
-LB = OciLb()
 TYPE = "oci.oraclecloud.com/load-balancer-type"
 PREFIX, NETWORK = "service.beta.kubernetes.io/oci-load-balancer-", "oci-network-load-balancer.oraclecloud.com/"
 NATIVE = "oci-native-ingress.oraclecloud.com/"
@@ -46,13 +45,13 @@ SERVICES: dict[str, tuple[dict[str, Any], dict[str, str], tuple[str, int]]] = {
 @pytest.mark.parametrize(("wanted", "expected", "client"), SERVICES.values(), ids=SERVICES)
 def test_the_gateways_own_service(wanted: dict[str, Any], expected: dict[str, str], client: tuple[str, int]) -> None:
     asked = request(**wanted)
-    front = LB.chain_front(asked)
+    front = LB.chain.front(asked)
     assert dict(front.service.annotations) == expected
     assert (front.bodies, front.refusal, front.service.type, front.service.fields, front.check) == ((), "", "LoadBalancer", LOCAL, NODE)
-    learnt = LB.client_address(asked)
+    learnt = LB.chain.client_address(asked)
     assert (learnt.mode, learnt.trusted_hops) == client
     # The module refuses what the facts rule out.
-    assert LB.chain.forwarded_for == "appended" and LB.chain.proxy_protocol
+    assert LB.chain.facts.forwarded_for == "appended" and LB.chain.facts.proxy_protocol
 
 
 HEALTH = {
@@ -74,13 +73,14 @@ INGRESSES: dict[str, tuple[dict[str, Any], dict[str, str], HealthCheck, str]] = 
 @pytest.mark.parametrize(("wanted", "expected", "check", "service"), INGRESSES.values(), ids=INGRESSES)
 def test_an_ingress(wanted: dict[str, Any], expected: dict[str, str], check: HealthCheck, service: str) -> None:
     asked = request(front="ingress", **wanted)
-    front = LB.chain_front(asked)
+    front = LB.chain.front(asked)
     (body,) = front.bodies
     assert annotations(body) == {f"{NATIVE}{key}": value for key, value in expected.items()}
     assert body["spec"]["rules"][0]["host"] == HOST
     assert body["spec"].get("tls", []) == ([{"hosts": [HOST], "secretName": "cert"}] if "tls_secret" in wanted else [])
     assert (front.check, front.service.type) == (check, service)
-    assert (LB.client_address(asked).mode, LB.client_address(asked).trusted_hops, LB.server_name(asked)) == (*HEADER, "never")
+    learnt = LB.chain.client_address(asked)
+    assert (learnt.mode, learnt.trusted_hops, LB.chain.server_name(asked)) == (*HEADER, "never")
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -97,21 +97,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "said"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(wanted: dict[str, Any], said: str) -> None:
-    assert said in LB.chain_front(request(**wanted)).refusal
+    assert said in LB.chain.front(request(**wanted)).refusal
 
 
 def test_what_it_ends_and_sends() -> None:
-    assert (LB.ends_tls(request()), LB.server_name(request())) == (False, "client")
-    assert (LB.ends_tls(request(tls_secret="x")), LB.server_name(request(tls_secret="x"))) == (True, "never")
+    assert (LB.chain.ends_tls(request()), LB.chain.server_name(request())) == (False, "client")
+    assert (LB.chain.ends_tls(request(tls_secret="x")), LB.chain.server_name(request(tls_secret="x"))) == (True, "never")
 
 
 def test_the_check_of_an_application() -> None:
     application = CheckTarget("apps", "shop", HealthCheck("http", 15021))
-    assert LB.health_check(application, request()).check == NODE
-    front = LB.health_check(application, request(front="ingress", check="http"))
+    assert LB.health.check(application, request()).check == NODE
+    front = LB.health.check(application, request(front="ingress", check="http"))
     assert front.check == HealthCheck() and "apps/shop" in front.steps[0]
-    assert LB.health_check(application, request(front="ingress")).check.kind == "tcp"
-    assert "targets to pods" in LB.health_check(application, request(front="ingress", targets="nodes")).refusal
+    assert LB.health.check(application, request(front="ingress")).check.kind == "tcp"
+    assert "targets to pods" in LB.health.check(application, request(front="ingress", targets="nodes")).refusal
 
 
 NAME = "oci_lb"
