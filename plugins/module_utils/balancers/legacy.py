@@ -23,8 +23,8 @@ from .contract.routes import RouteReader, RouteReading, joined_readings
 from .contract.switches import FieldPatch, PatchSet, Switches
 from .kit.chain.answers import chain_side, usual_client_address
 from .kit.chain.ingress import Names, alias_bodies, alias_name, new_ingress, redirected, with_annotations
-from .kit.chain.references import References, _alone, _places, _rule_of, in_backend_refs
-from .kit.gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
+from .kit.chain.references import References, _alone, _rule_of, distinct_places, in_backend_refs
+from .kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from .kit.ingresses import Entry, class_of
 from .kit.patches import object_of
 from .kit.plain import classes_of_controller, read_ingresses
@@ -240,10 +240,10 @@ class ReferenceChain(IngressChain, Profile):
         self, snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, rules: Iterable[Any], wanted: list[Route]
     ) -> set[Any] | None:
         """The rules of which all routes are wanted; ``None`` where of one only some are."""
-        own, asked = frozenset({wanted[0].object}), _places(wanted)
-        if asked == _places(self.routes(snapshot, load_balancer, own).routes):
+        own, asked = frozenset({wanted[0].object}), distinct_places(wanted)
+        if asked == distinct_places(self.routes(snapshot, load_balancer, own).routes):
             return set(rules)
-        made = {rule: _places(self.routes(snapshot.overlay([_alone(obj, rule)]), load_balancer, own).routes) for rule in rules}
+        made = {rule: distinct_places(self.routes(snapshot.overlay([_alone(obj, rule)]), load_balancer, own).routes) for rule in rules}
         led = {rule for rule, found in made.items() if found and found <= asked}
         reached = {place for rule in led for place in made[rule]}
         in_part = any(rule not in led and not found.isdisjoint(asked) for rule, found in made.items())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .alibaba_alb import profile as alibaba_alb
 from .alibaba_clb import profile as alibaba_clb
-from .apisix.profile import Apisix
+from .apisix import profile as apisix
 from .aws_alb import profile as aws_alb
 from .aws_nlb import profile as aws_nlb
 from .azure_agc import profile as azure_agc
@@ -19,22 +19,22 @@ from .azure_lb import profile as azure_lb
 from .caddy.profile import Caddy
 from .cilium import profile as cilium
 from .cloudflare_tunnel import profile as cloudflare_tunnel
-from .contour.profile import Contour
+from .contour import profile as contour
 from .contract.profile import Profile, Registry
 from .digitalocean_lb import profile as digitalocean_lb
 from .easegress.profile import Easegress
-from .emissary.profile import Emissary
+from .emissary import profile as emissary
 from .envoy_gateway.profile import EnvoyGateway
 from .f5_cis.profile import F5Cis
-from .f5_nginx.profile import F5Nginx
+from .f5_nginx import profile as f5_nginx
 from .gke_gateway import profile as gke_gateway
 from .gke_ingress import profile as gke_ingress
 from .gke_neg import profile as gke_neg
 from .gloo.profile import Gloo
-from .haproxy_ingress.profile import HaproxyIngress
-from .haproxytech.profile import HaproxyTech
+from .haproxy_ingress import profile as haproxy_ingress
+from .haproxytech import profile as haproxytech
 from .higress.profile import Higress
-from .ingress_nginx.profile import IngressNginx
+from .ingress_nginx import profile as ingress_nginx
 from .kgateway.profile import Kgateway
 from .kong import profile as kong
 from .legacy import adapted
@@ -43,26 +43,26 @@ from .nginx_gateway_fabric.profile import NginxGatewayFabric
 from .oci_lb import profile as oci_lb
 from .openshift_router.profile import OpenshiftRouter
 from .pomerium.profile import Pomerium
-from .skipper.profile import Skipper
-from .traefik.profile import Traefik
+from .skipper import profile as skipper
+from .traefik import profile as traefik
 from .tyk.profile import Tyk
 from .unknown.profile import Unknown
 from .voyager.profile import Voyager
 
 PROFILES: tuple[Profile, ...] = tuple(item if isinstance(item, Profile) else adapted(item) for item in (
-    IngressNginx(),
-    F5Nginx(),
-    Emissary(),
-    Traefik(),
-    HaproxyIngress(),
-    HaproxyTech(),
+    ingress_nginx.PROFILE,
+    f5_nginx.PROFILE,
+    emissary.PROFILE,
+    traefik.PROFILE,
+    haproxy_ingress.PROFILE,
+    haproxytech.PROFILE,
     kong.PROFILE,
     Pomerium(),
-    Apisix(),
+    apisix.PROFILE,
     Caddy(),
     Tyk(),
-    Contour(),
-    Skipper(),
+    contour.PROFILE,
+    skipper.PROFILE,
     EnvoyGateway(),
     Gloo(),
     Kgateway(),

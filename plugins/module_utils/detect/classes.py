@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.kit.chain.answers import about_chaining
+from ..balancers.kit.classes import controller_of
 from ..balancers.kit.ingresses import class_of
 from ..balancers.kit.recognition import claims_class
 from ..core.findings import finding
@@ -29,10 +30,6 @@ def unserved_classes(snapshot: Snapshot, served: set[str]) -> Iterator[Obj]:
     for item in snapshot.all(kinds.INGRESS_CLASS):
         if name_of(item) not in served and controller_of(item) not in _ISTIO_CONTROLLERS:
             yield item
-
-
-def controller_of(ingress_class: Obj) -> str:
-    return str(dig(ingress_class, "spec", "controller", default=""))
 
 
 def owner_of(registry: Registry, ingress_class: Obj) -> Profile | None:

@@ -9,70 +9,78 @@ Service's name holds for it, and its settings for one port replace all of the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ...core.findings import finding
-from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
+from ...core.model import Address, Backend, Finding, LoadBalancer, ObjectRef, Scheme, Upstream
+from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
+from ..contract.routes import RouteReader, RouteReading
+from ..kit.gateway.routes import BackendHandling
+from ..kit.ingresses import resolved_backend
+from ..kit.own_routes import DeclaredRoute, asked_objects, declared_reading
 from ..kit.patches import mesh_name
-from ..legacy import RouteReading
+from ..kit.plain import annotation_first
+from ..kit.readers import always, gateway_reader, ingress_reader
+from ..kit.settings import settings_of
+from .settings import Settings
 
 ROUTE = "ApisixRoute.apisix.apache.org"
 UPSTREAM = "ApisixUpstream.apisix.apache.org"
 PLUGIN_CONFIG = "ApisixPluginConfig.apisix.apache.org"
-KINDS = (ROUTE, UPSTREAM, PLUGIN_CONFIG)
 REWRITE = "proxy-rewrite"
+_ONLY_PODS = "only an ApisixRoute can name the Service (resolveGranularity); an Ingress or a Gateway API route always goes to pod addresses"
+
+Path = tuple["str | int", ...]
+Objects = Mapping[tuple[str, str], Obj]
+"""Objects by namespace and name, empty where there is none."""
 
 
 @dataclass(frozen=True)
-class Backend:
+class RuleBackend:
     """One backend of an ApisixRoute: where it and its rule are written."""
 
-    where: tuple[str | int, ...]
-    rule: tuple[str | int, ...]
-    namespace: str
-    service: str
-    reference: int | str
-    port: int
-    granularity: str
+    where: Path
+    rule: Path
+    item: Obj
     stream: bool = False
     first: bool = True
 
+    @property
+    def service(self) -> str:
+        """The Service's name."""
+        return str(self.item.get("serviceName", ""))
 
-def http_backends(snapshot: Snapshot, obj: Obj) -> Iterator[Backend]:
+    @property
+    def granularity(self) -> str:
+        """Whether it is the Service's address, or pods'."""
+        return str(self.item.get("resolveGranularity", ""))
+
+    def resolved(self, obj: Obj, service: Obj) -> Backend:
+        """The Service port that it means."""
+        return resolved_backend(service, namespace_of(obj), self.service, self.item.get("servicePort", 0))
+
+
+def backends_of(obj: Obj) -> Iterator[RuleBackend]:
+    """All backends of an ApisixRoute."""
     for number, rule in enumerate(dig(obj, "spec", "http", default=[])):
+        where: Path = ("spec", "http", number)
         for place, item in enumerate(rule.get("backends") or []):
-            yield _backend(snapshot, obj, ("spec", "http", number), ("backends", place), item, first=place == 0)
-
-
-def stream_backends(snapshot: Snapshot, obj: Obj) -> Iterator[Backend]:
+            yield RuleBackend((*where, "backends", place), where, item, first=place == 0)
     for number, rule in enumerate(dig(obj, "spec", "stream", default=[])):
+        where = ("spec", "stream", number)
         if str(rule.get("protocol", "")).upper() != "UDP" and rule.get("backend"):
-            yield _backend(snapshot, obj, ("spec", "stream", number), ("backend",), rule["backend"], stream=True)
+            yield RuleBackend((*where, "backend"), where, rule["backend"], stream=True)
 
 
-def _backend(
-    snapshot: Snapshot, obj: Obj, rule: tuple[str | int, ...], inner: tuple[str | int, ...], item: Obj, *, stream: bool = False,
-    first: bool = True,
-) -> Backend:
-    namespace, service, reference = namespace_of(obj), str(item.get("serviceName", "")), item.get("servicePort", 0)
-    found = make_backend(snapshot, namespace, service, reference)
-    granularity = str(item.get("resolveGranularity", ""))
-    return Backend((*rule, *inner), rule, namespace, service, reference, found.port, granularity, stream, first)
-
-
-def upstream_settings(snapshot: Snapshot, namespace: str, service: str, port: int) -> tuple[Obj, tuple[str | int, ...], Obj] | None:
-    """The ApisixUpstream of a Service, and where in it the settings are that hold for a port."""
-    found = snapshot.get(UPSTREAM, namespace, service)
-    if found is None:
-        return None
-    for number, item in reversed(list(enumerate(dig(found, "spec", "portLevelSettings", default=[])))):
+def upstream_settings(upstream: Obj, port: int) -> tuple[Path, Obj]:
+    """Where in a Service's ApisixUpstream the settings are that hold for a port, and these."""
+    for number, item in reversed(list(enumerate(dig(upstream, "spec", "portLevelSettings", default=[])))):
         if item.get("port") == port:
-            return found, ("spec", "portLevelSettings", number), item
-    return found, ("spec",), dig(found, "spec", default={})
+            return ("spec", "portLevelSettings", number), item
+    return ("spec",), dig(upstream, "spec", default={})
 
 
 def plugin_host(rule: Obj) -> str:
@@ -86,20 +94,35 @@ def plugin_host(rule: Obj) -> str:
     return ""
 
 
-def apisix_routes(
-    snapshot: Snapshot, load_balancer: LoadBalancer, serves: Callable[[str], bool], only: frozenset[ObjectRef] | None
-) -> RouteReading:
+def serves(load_balancer: LoadBalancer, obj: Obj) -> bool:
+    """By class, or without one where its class is the default."""
+    return annotation_first(load_balancer.classes, without_class=settings_of(load_balancer, Settings).default_class)(obj)
+
+
+def serves_own(load_balancer: LoadBalancer, obj: Obj) -> bool:
+    """The same for an ApisixRoute."""
+    name = str(dig(obj, "spec", "ingressClassName", default=""))
+    return name in load_balancer.classes if name else settings_of(load_balancer, Settings).default_class
+
+
+def read_apisix_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of all ApisixRoutes whose class is served."""
-    routes: list[Route] = []
-    findings: list[Finding] = []
-    for obj in snapshot.all(ROUTE):
-        if (only is not None and ref_of(obj) not in only) or not serves(str(dig(obj, "spec", "ingressClassName", default=""))):
-            continue
-        for item in http_backends(snapshot, obj):
-            routes += _http(snapshot, load_balancer, obj, item)
-        routes += (_stream(snapshot, load_balancer, obj, item) for item in stream_backends(snapshot, obj))
-        findings += _remarks(obj)
-    return RouteReading(tuple(dict.fromkeys(routes)), tuple(findings))
+    ours = [obj for obj in asked_objects(snapshot, ROUTE, only) if serves_own(load_balancer, obj)]
+    names = {(namespace_of(obj), item.service) for obj in ours for item in backends_of(obj)}
+    services, upstreams = ({name: snapshot.get(kind, *name) or {} for name in names} for kind in (kinds.SERVICE, UPSTREAM))
+    return declared_reading(snapshot, load_balancer, ((obj, item) for obj in ours for item in declared_by_route(obj, services, upstreams)))
+
+
+def declared_by_route(obj: Obj, services: Objects, upstreams: Objects) -> Iterator[DeclaredRoute | Finding]:
+    """What an ApisixRoute declares."""
+    for item in backends_of(obj):
+        name = (namespace_of(obj), item.service)
+        backend = item.resolved(obj, services[name])
+        if item.stream:
+            yield _stream(obj, item, backend)
+        else:
+            yield from _http(obj, item, backend, upstream_settings(upstreams[name], backend.port)[1])
+    yield from _remarks(obj)
 
 
 def _remarks(obj: Obj) -> Iterator[Finding]:
@@ -111,46 +134,43 @@ def _remarks(obj: Obj) -> Iterator[Finding]:
             yield finding("MLB205", f"rule {rule.get('name')} is UDP, which the mesh does not carry", ref_of(obj))
 
 
-def _http(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, item: Backend) -> Iterator[Route]:
+def _http(obj: Obj, item: RuleBackend, backend: Backend, settings: Obj) -> Iterator[DeclaredRoute]:
     rule = dig(obj, *item.rule, default={})
-    settings = (upstream_settings(snapshot, item.namespace, item.service, item.port) or ({}, (), {}))[2]
-    routed = item.granularity == "service"
     scheme: Scheme = "tls" if settings.get("scheme") in ("https", "grpcs") else "http"
-    upstream = Upstream("cluster_ip" if routed else "pod_ips", _host(settings, rule, item, routed), scheme)
-    features = set(_features(settings, dig(obj, *item.where, default={})))
-    if len(rule.get("backends") or []) > 1:
-        features |= {"canary", "weights"}
+    split = ("canary", "weights") if len(rule.get("backends") or []) > 1 else ()
     for host in dig(rule, "match", "hosts", default=[]) or [""]:
         for path in dig(rule, "match", "paths", default=[]) or ["/*"]:
-            yield Route(
-                load_balancer=load_balancer.key, object=ref_of(obj), host=str(host), path=path[:-1] if path.endswith("*") else path,
-                path_type="ImplementationSpecific" if path.endswith("*") else "Exact",
-                backend=make_backend(snapshot, item.namespace, item.service, item.reference), upstream=upstream,
-                upstream_group=f"{item.namespace}-{name_of(obj)}-{'-'.join(map(str, item.where))}", features=tuple(sorted(features)),
+            yield DeclaredRoute(
+                backend, str(host), path.removesuffix("*"), "ImplementationSpecific" if path.endswith("*") else "Exact",
+                Upstream(_address(item), _host(settings, rule, item, backend), scheme), _group(obj, item),
+                (*_features(settings, item.item), *split),
                 canary=not item.first or bool(dig(rule, "match", "exprs", default=[])), rewrites_path=_rewrites_path(rule),
-                ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj),
             )
 
 
-def _stream(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, item: Backend) -> Route:
-    rule = dig(obj, *item.rule, default={})
-    return Route(
-        load_balancer=load_balancer.key, object=ref_of(obj), host=str(dig(rule, "match", "host", default="")),
-        path=f"tcp:{dig(rule, 'match', 'ingressPort', default=0)}", path_type="Stream",
-        backend=make_backend(snapshot, item.namespace, item.service, item.reference),
-        upstream=Upstream("cluster_ip" if item.granularity == "service" else "pod_ips", "", "tcp"),
-        upstream_group=f"{item.namespace}-{name_of(obj)}-{'-'.join(map(str, item.where))}",
-        ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj),
+def _stream(obj: Obj, item: RuleBackend, backend: Backend) -> DeclaredRoute:
+    match = dig(obj, *item.rule, "match", default={})
+    path = f"tcp:{dig(match, 'ingressPort', default=0)}"
+    return DeclaredRoute(
+        backend, str(dig(match, "host", default="")), path, "Stream", Upstream(_address(item), "", "tcp"), _group(obj, item),
     )
 
 
-def _host(settings: Obj, rule: Obj, item: Backend, routed: bool) -> str:
+def _address(item: RuleBackend) -> Address:
+    return "cluster_ip" if item.granularity == "service" else "pod_ips"
+
+
+def _group(obj: Obj, item: RuleBackend) -> str:
+    return f"{namespace_of(obj)}-{name_of(obj)}-{'-'.join(map(str, item.where))}"
+
+
+def _host(settings: Obj, rule: Obj, item: RuleBackend, backend: Backend) -> str:
     """What an ApisixUpstream says about the Host comes after the plugins; a node's Host is its address."""
     if settings.get("passHost") == "rewrite":
         return str(settings.get("upstreamHost", ""))
     if settings.get("passHost") == "node":
-        # The Service's address stands for its name in the mesh.
-        return mesh_name(item.namespace, item.service) if routed else "$pod_address"
+        # The Service's address represents its name in the mesh.
+        return mesh_name(backend.namespace, backend.service) if item.granularity == "service" else "$pod_address"
     return plugin_host(rule)
 
 
@@ -171,3 +191,10 @@ def _rewrites_path(rule: Obj) -> bool:
         plugin.get("name") == REWRITE and (dig(plugin, "config", "uri") or dig(plugin, "config", "regex_uri"))
         for plugin in rule.get("plugins") or []
     )
+
+
+_PODS = always(BackendHandling(settable=False, why_not_settable=_ONLY_PODS))
+READERS = (
+    RouteReader(read_apisix_routes, (ROUTE, UPSTREAM, PLUGIN_CONFIG)), ingress_reader(_PODS, serves),
+    gateway_reader(lambda load_balancer: {settings_of(load_balancer, Settings).controller}, _PODS),
+)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Contour in front of a gateway: what keeps both upstreams of a route while there is a chain.
+"""Contour in front of a gateway, and what keeps both upstreams of a route while there is a chain.
 
 Contour tells its Envoy that an upstream is gone before it tells that no route uses it any more, and a request in between is answered
 503 (NC; 6 of 21812 in the lab). Source: projectcontour/contour internal/envoy/cluster.go (Clustername: an upstream is namespace, Service,
@@ -13,41 +13,64 @@ upstreams of one of the others is invalid, and of no use.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
-from ...core.model import Route, replace
+from ...core.model import LoadBalancer, Route, replace
 from ...kube.objects import Obj, dig
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainRequest
+from ..contract.chain import Capability, ChainFacts, ChainRequest
+from ..contract.facts import Proof
 from ..contract.switches import PatchSet
-from ..kit.chain.references import in_backend_refs
+from ..kit.chain.answers import chain_side
+from ..kit.chain.ingress import INGRESS_OPTIONS, IngressWay
+from ..kit.chain.references import ReferenceWay, in_backend_refs, in_routes
 from ..kit.chain.upstream_holders import holder, holder_host, http_route_spec, with_ingress_holder
 from ..kit.ingresses import CLASS_ANNOTATION
 from ..kit.patches import object_of
-from .proxies import OWN_CLASS
+from .routes import OWN_CLASS, READERS
 
+FACTS = ChainFacts(
+    hops=1, forwarded_for="appended", server_name="never", ends_tls="always", begins_with=True,
+    tls_to_gateway="annotation projectcontour.io/upstream-protocol.tls on the Service that stands for the gateway",
+    objects=("Ingress or HTTPProxy", "its backends, redirected to a Service that stands for the gateway"),
+    standalone_mtls=Capability(True, "yes, with a sidecar"), cannot=("send a server name of one's choice to the gateway",),
+    options=INGRESS_OPTIONS, proof=Proof.LAB,
+)
 _CLASSES = (CLASS_ANNOTATION, OWN_CLASS)
 _OF_UPSTREAM = ("services", "loadBalancerPolicy", "healthCheckPolicy", "timeoutPolicy", "requestHeadersPolicy")
 _IDENTITY = ("group", "kind", "name", "namespace", "port")
 _MOST = 16
 
 
-def with_holder(found: PatchSet, snapshot: Snapshot, routes: list[Route], request: ChainRequest) -> PatchSet:
+def alias_annotations(request: ChainRequest) -> dict[str, str]:
+    """TLS to the gateway is a setting of the Service that represents it."""
+    return {"projectcontour.io/upstream-protocol.tls": str(request.gateway.port)} if request.gateway.tls else {}
+
+
+# ExternalName Services are off by default (enableExternalNameService).
+INGRESSES = IngressWay("never", alias_annotations=alias_annotations)
+WAY = ReferenceWay(READERS, INGRESSES, {"HTTPProxy": (in_routes, "name")})
+
+
+def redirect(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest) -> PatchSet:
     """The switch of one object, and its holder."""
-    if found.refusal or not routes:
-        return found
-    if routes[0].object.kind == "Ingress":
-        return with_ingress_holder(found, snapshot, routes, request, _CLASSES)
-    obj = object_of(snapshot, routes[0])
-    both = (obj, _switched(obj, found))
+    listed = list(routes)
+    answer = WAY.redirect(snapshot, load_balancer, listed, request)
+    if answer.refusal or not listed:
+        return answer
+    if listed[0].object.kind == "Ingress":
+        return with_ingress_holder(answer, snapshot, listed, request, _CLASSES)
+    obj = object_of(snapshot, listed[0])
+    both = (obj, _switched(obj, answer))
     spec = _http_route(obj, both, request) if obj["kind"] == "HTTPRoute" else _http_proxy(obj, both, request)
-    return replace(found, bodies=(*found.bodies, holder(obj, request, spec, _CLASSES)))
+    return replace(answer, bodies=(*answer.bodies, holder(obj, request, spec, _CLASSES)))
 
 
-def _switched(obj: Obj, found: PatchSet) -> Obj:
+def _switched(obj: Obj, answer: PatchSet) -> Obj:
     changed = deepcopy(obj)
-    for patch in found.patches:
+    for patch in answer.patches:
         node: Any = changed
         for step in patch.path[:-1]:
             node = node[step]
@@ -72,3 +95,6 @@ def _http_route(obj: Obj, both: tuple[Obj, Obj], request: ChainRequest) -> Obj:
     ]
     unique = [item for number, item in enumerate(named) if item not in named[:number]]
     return http_route_spec(obj, request, [("", unique[start : start + _MOST]) for start in range(0, len(unique), _MOST)])
+
+
+CHAIN = chain_side("Contour", FACTS, INGRESSES.front, redirect)

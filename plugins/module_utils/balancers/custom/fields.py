@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from ...core.errors import MeshlbError, MissingLibrary
@@ -17,11 +18,18 @@ _ROUTES = {"kind", "select", "items", "uses_service", "sends_host", "set_service
 _SETTING = {"on", "path", "value"}
 
 
+class SettingHolder(Enum):
+    """The object that holds a setting: the route's own, or the Service behind it."""
+
+    ROUTE = "route"
+    SERVICE = "service"
+
+
 @dataclass(frozen=True)
 class Setting:
-    """A field to write, on the route's object or on the Service behind it."""
+    """A field to write."""
 
-    on: str
+    on: SettingHolder
     path: tuple[str | int, ...]
     value: Any
 
@@ -107,7 +115,7 @@ def _settings(data: Mapping[str, Any], key: str, where: str) -> tuple[Setting, .
             raise MeshlbError(f"{place}.on is {on!r}.", "It has to be 'route' or 'service'.")
         if not isinstance(path, Sequence) or isinstance(path, str) or not path or "value" not in item:
             raise MeshlbError(f"{place} needs a path (a list of keys) and a value; it has {dict(item)!r}.")
-        made.append(Setting(on, tuple(path), item["value"]))
+        made.append(Setting(SettingHolder(on), tuple(path), item["value"]))
     return tuple(made)
 
 

@@ -9,112 +9,84 @@ docs/custom_profiles.md describes the format with an example that the tests run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from ...core.errors import MeshlbError
-from ...core.findings import value_conflict
-from ...core.model import LoadBalancer, ObjectRef, Route, Upstream
+from ...core.model import LoadBalancer, Route, Upstream, replace
 from ...core.values import ABSENT
 from ...kube import kinds
 from ...kube.objects import Obj, kind_key, namespace_of, ref_of, value_at
-from ...kube.snapshot import Snapshot
-from ..contract.profile import Profile as Composed
-from ..kit.ingresses import class_of, entries, is_ignored, make_backend, pinned_strategy
-from ..kit.plain import classes_of_controller
-from ..legacy import FieldPatch, PatchSet, Profile, RouteReading, Signs, adapted
-from .fields import RouteSource, Setting, read_profile
+from ..contract.facts import About
+from ..contract.instances import InstanceReader
+from ..contract.profile import Profile
+from ..contract.recognition import Recogniser, Signs
+from ..contract.routes import RouteReader
+from ..contract.switches import PatchSet, Switches
+from ..kit.classes import classes_where, controller_of
+from ..kit.ingresses import entries
+from ..kit.own_routes import DeclaredRoute, ServiceReference, own_routes
+from ..kit.patches import PatchBuilder, Target, on_targets
+from ..kit.plain import of_classes
+from ..kit.recognition import claims_class
+from .fields import ProfileData, RouteSource, Setting, SettingHolder, read_profile
 
 
-class CustomProfile(Profile):
-    """A load balancer described by data."""
-
-    def __init__(self, data: Mapping[str, Any], position: int) -> None:
-        read = read_profile(data, position)
-        self.id, self.title = read.id, read.title
-        self.class_controllers = read.class_controllers
-        self.kinds = tuple(source.kind for source in read.sources if source.kind not in kinds.BASE)
-        self.signs = Signs(commands=read.commands, flags=read.flags, images=read.images, labels=read.labels)
-        self.forbids_injection = read.forbids_injection
-        self.sources = read.sources
-
-    def classes(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
-        return classes_of_controller(self.class_controllers, snapshot)
-
-    def routes(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
-    ) -> RouteReading:
-        found: list[Route] = []
-        for source in self.sources:
-            for obj in snapshot.all(source.kind):
-                if (only is None or ref_of(obj) in only) and _is_served(source, obj, load_balancer):
-                    found += _routes(snapshot, load_balancer, source, obj)
-        return RouteReading(tuple(found))
-
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
-        return self._set(snapshot, routes, "service_routing", super().set_service_routing(snapshot, load_balancer, ()))
-
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
-        return self._set(snapshot, routes, "host", super().set_host(snapshot, load_balancer, ()))
-
-    def _set(self, snapshot: Snapshot, routes: Iterable[Route], what: str, otherwise: PatchSet) -> PatchSet:
-        patches: dict[tuple[ObjectRef, tuple[str | int, ...]], FieldPatch] = {}
-        for route in routes:
-            settings: tuple[Setting, ...] = getattr(self._source(route), what)
-            if not settings:
-                return otherwise
-            for setting in settings:
-                obj = _holder(snapshot, route, setting)
-                wanted, present = _filled(setting.value, route), value_at(obj, setting.path)
-                if present is not ABSENT and present != wanted:
-                    where = "/".join(str(step) for step in setting.path)
-                    remark = value_conflict(ref_of(obj), where, present, wanted)
-                    return PatchSet(refusal=f"{ref_of(obj)}: {remark.message}", findings=(remark,))
-                if present is ABSENT:
-                    patches[(ref_of(obj), setting.path)] = FieldPatch(obj, setting.path, wanted)
-        return PatchSet(tuple(patches.values()))
-
-    def _source(self, route: Route) -> RouteSource:
-        key = kind_key(route.object.api_version, route.object.kind)
-        return next(source for source in self.sources if source.kind == key)
-
-
-def custom_profiles(data: Iterable[Mapping[str, Any]]) -> tuple[Composed, ...]:
+def custom_profiles(data: Iterable[Mapping[str, Any]]) -> tuple[Profile, ...]:
     """Profiles from the option ``custom_profiles``; raises :class:`MeshlbError` that names the profile and the field."""
-    made = tuple(CustomProfile(item, position) for position, item in enumerate(data, 1))
-    names = [item.id for item in made]
+    made = tuple(custom_profile(read_profile(item, position)) for position, item in enumerate(data, 1))
+    names = [item.about.id for item in made]
     for name in names:
         if names.count(name) > 1:
             raise MeshlbError(f"custom_profiles has two profiles with id {name!r}.", "Give each one an id of its own.")
-    return tuple(map(adapted, made))
+    return made
 
 
-def _is_served(source: RouteSource, obj: Obj, load_balancer: LoadBalancer) -> bool:
+def custom_profile(data: ProfileData) -> Profile:
+    """A load balancer described by data."""
+    routing = {source.kind: source.service_routing for source in reversed(data.sources)}
+    host = {source.kind: source.host for source in reversed(data.sources)}
+    return Profile(
+        About(data.id, data.title, forbids_injection=data.forbids_injection),
+        Recogniser(Signs(commands=data.commands, flags=data.flags, images=data.images, labels=data.labels), data.class_controllers),
+        InstanceReader(classes=classes_where(lambda _load_balancer, item: claims_class(data.class_controllers, controller_of(item)))),
+        tuple(map(_reader, data.sources)),
+        Switches(
+            on_targets(partial(_switched, routing, f"{data.title} has no setting for Service routing")),
+            on_targets(partial(_switched, host, f"{data.title} has no setting that rewrites the Host")),
+        ),
+    )
+
+
+def _reader(source: RouteSource) -> RouteReader:
+    reader = own_routes(source.kind, partial(_serves, source), partial(_declared, source))
+    return replace(reader, kinds=()) if source.kind in kinds.BASE else reader
+
+
+def _serves(source: RouteSource, load_balancer: LoadBalancer, obj: Obj) -> bool:
     if source.select is not None:
         return bool(source.select.search(obj))
-    if source.kind == kinds.INGRESS:
-        name, annotation = class_of(obj)
-        return (name or annotation) in load_balancer.classes
-    return True
+    return source.kind != kinds.INGRESS or of_classes(load_balancer)(obj)
 
 
-def _routes(snapshot: Snapshot, load_balancer: LoadBalancer, source: RouteSource, obj: Obj) -> Iterator[Route]:
+def _declared(source: RouteSource, _load_balancer: LoadBalancer, obj: Obj) -> Iterator[DeclaredRoute]:
+    ref = ref_of(obj)
     for item in _items(source, obj):
-        reference = item.get("port", 0)
-        namespace = str(item.get("namespace") or namespace_of(obj))
-        backend = make_backend(snapshot, namespace, str(item.get("service", "")), reference)
-        context = {"route": obj, "service": snapshot.get(kinds.SERVICE, namespace, backend.service) or {}, "item": item}
-        by_address = source.uses_service is not None and source.uses_service.search(context) is True
-        host = source.sends_host.search(context) if source.sends_host is not None else ""
-        ref = ref_of(obj)
-        yield Route(
-            load_balancer=load_balancer.key, object=ref, host=str(item.get("host") or ""), path=str(item.get("path") or "/"),
-            path_type=str(item.get("path_type") or "Prefix"), backend=backend,
-            upstream=Upstream("cluster_ip" if by_address else "pod_ips", str(host or "")),
-            # Whether routes of several objects share an upstream is not among the fields; each object stands for itself.
-            upstream_group=f"{ref.kind}-{ref.namespace}-{ref.name}-{namespace}-{backend.service}-{reference}",
-            settable=bool(source.service_routing), why_not_settable="the profile names no setting for Service routing",
-            ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj),
+        target = ServiceReference(str(item.get("namespace") or namespace_of(obj)), str(item.get("service", "")), item.get("port", 0))
+        yield DeclaredRoute(
+            target, str(item.get("host") or ""), str(item.get("path") or "/"), str(item.get("path_type") or "Prefix"),
+            partial(_upstream, source, obj, item),
+            # Whether routes of several objects share an upstream is not among the fields; each object has its own.
+            f"{ref.kind}-{ref.namespace}-{ref.name}-{target.namespace}-{target.service}-{target.port}",
+            why_not_settable="" if source.service_routing else "the profile names no setting for Service routing",
         )
+
+
+def _upstream(source: RouteSource, obj: Obj, item: Mapping[str, Any], service: Obj) -> Upstream:
+    context = {"route": obj, "service": service, "item": item}
+    by_address = source.uses_service is not None and source.uses_service.search(context) is True
+    host = source.sends_host.search(context) if source.sends_host is not None else ""
+    return Upstream("cluster_ip" if by_address else "pod_ips", str(host or ""))
 
 
 def _items(source: RouteSource, obj: Obj) -> Iterator[Mapping[str, Any]]:
@@ -133,15 +105,25 @@ def _items(source: RouteSource, obj: Obj) -> Iterator[Mapping[str, Any]]:
             yield {**{key: value for key, value in item.items() if key != "paths"}, **path}
 
 
-def _holder(snapshot: Snapshot, route: Route, setting: Setting) -> Obj:
-    ref = route.object
-    if setting.on == "service":
-        return snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service) or {}
-    return snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) or {}
+def _switched(by_kind: Mapping[str, tuple[Setting, ...]], otherwise: str, _load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+    """The fields that the profile names for kinds of routes; ``otherwise`` is said where it names none."""
+    patches = PatchBuilder()
+    for target in targets:
+        settings = by_kind[kind_key(target.route.object.api_version, target.route.object.kind)]
+        if not settings:
+            return PatchSet(refusal=otherwise)
+        for setting in settings:
+            obj = target.service if setting.on is SettingHolder.SERVICE else target.object
+            value, present = _filled(setting.value, target.route), value_at(obj, setting.path)
+            if present is ABSENT:
+                patches.write(obj, setting.path, value)
+            elif present != value:
+                patches.value_conflict(obj, "/".join(map(str, setting.path)), present, value)
+    return patches.switch()
 
 
 def _filled(value: Any, route: Route) -> Any:
-    """The value to write; in text, {service}, {namespace} and {port} stand for the backend's."""
+    """The value to write; in text, {service}, {namespace} and {port} are the backend's."""
     if not isinstance(value, str):
         return value
     backend = route.backend

@@ -13,17 +13,33 @@ Emissary tells its Envoy that an upstream is gone before it tells that no route 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...core.findings import finding
-from ...core.model import ABSENT, Finding, Route
+from ...core.model import ABSENT, Finding, LoadBalancer, Route
 from ...kube.objects import Obj, name_of, ref_of
 from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainRequest, LoadBalancerSide
+from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide, ServerName
+from ..contract.facts import Proof
 from ..contract.switches import FieldPatch, PatchSet
-from ..kit.chain.ingress import ROUTES_IN
-from ..kit.ingresses import IGNORE
-from .objects import GROUP, TLS_CONTEXT, Declared, Reader
+from ..kit.chain.answers import chain_side
+from ..kit.chain.ingress import ROUTES_IN, IngressWay
+from ..kit.chain.upstream_holders import with_ingress_holder
+from ..kit.ingresses import CLASS_ANNOTATION, IGNORE
+from .objects import GROUP, ID_ANNOTATION, TLS_CONTEXT, DeclaredMapping, Origin, declared_mappings
 
+FACTS = ChainFacts(
+    hops=1, forwarded_for="appended", server_name="settable", ends_tls="always", begins_with=True,
+    tls_to_gateway="service: https://... of the Mapping; the server name by sni of a TLSContext that has a secret",
+    objects=("Mapping", "its service, which becomes the gateway's name"), standalone_mtls=Capability(True, "yes, with a sidecar"),
+    cannot=("keep its balancing per pod of the backend", "lead an Ingress over TLS, or two backends of one host by Ingress"),
+    options=(
+        ChainOption("tls_context", "TLSContext of Mappings for TLS to the gateway: a secret (without one it is ignored) and sni."),
+        ChainOption("ambassador_id", "The ambassador_id of new Mappings, where it is not the usual one."),
+    ),
+    proof=Proof.LAB,
+)
 _ABOUT_REQUESTS = frozenset({"host", "host_regex", "hostname", "headers", "regex_headers", "docs", "labels"})
 
 
@@ -33,55 +49,65 @@ def address(request: ChainRequest) -> str:
     return f"{'https' if gateway.tls else 'http'}://{gateway.service}.{gateway.namespace}.svc.{CLUSTER_DOMAIN}:{gateway.port}"
 
 
-def switch(reader: Reader, routes: list[Route], request: ChainRequest) -> PatchSet:
-    """Lead Mappings to the gateway: one field of each, and one more for TLS."""
-    patches: dict[tuple[str, str], FieldPatch] = {}
+def redirect(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest) -> PatchSet:
+    """Redirect the routes of one object: an Ingress, or a Mapping."""
+    listed = list(routes)
+    if not listed or listed[0].object.kind != "Ingress":
+        return _mappings(declared_mappings(snapshot, load_balancer, frozenset(route.object for route in listed)), request)
+    if request.gateway.tls:
+        return PatchSet(refusal="TLS to the gateway is said by a Mapping (service: https://...), and an Ingress has no word for it")
+    answer = IngressWay().redirect(snapshot, load_balancer, listed, request)
+    return with_ingress_holder(answer, snapshot, listed, request, (CLASS_ANNOTATION, ID_ANNOTATION))
+
+
+def _mappings(mappings: list[DeclaredMapping], request: ChainRequest) -> PatchSet:
+    """One field of each Mapping, and one more for TLS."""
+    patches: list[FieldPatch] = []
     bodies: list[Obj] = []
     context = request.option("tls_context")
-    for item in reader.declared(frozenset(route.object for route in routes)):
-        if item.origin != "object" or item.is_tcp:
-            return PatchSet(refusal=f"{item.kind} {item.namespace}/{item.name} is no object of its own, or carries no HTTP")
-        if item.spec.get("tls") and (not request.gateway.tls or item.spec["tls"] != context):
-            return PatchSet(
-                refusal=f"tls of {item.kind} {item.namespace}/{item.name} is {item.spec['tls']!r}, which is not for the gateway"
-            )
-        patches[(str(item.ref), "service")] = FieldPatch(item.owner, ("spec", "service"), address(request))
+    for item in mappings:
+        if item.origin is not Origin.OBJECT or item.is_tcp:
+            return PatchSet(refusal=f"{item.label} is no object of its own, or carries no HTTP")
+        tls = item.spec.get("tls")
+        if tls and (not request.gateway.tls or tls != context):
+            return PatchSet(refusal=f"tls of {item.label} is {tls!r}, which is not for the gateway")
+        changed = {"service": address(request)}
         if context and request.gateway.tls and item.spec.get("tls", ABSENT) is ABSENT:
-            patches[(str(item.ref), "tls")] = FieldPatch(item.owner, ("spec", "tls"), str(context))
-        bodies += _holders(item, {str(patch.path[-1]): patch.value for patch in patches.values() if patch.object is item.owner})
-    return PatchSet(tuple(patches.values()), bodies=tuple(bodies))
+            changed["tls"] = str(context)
+        patches += (FieldPatch(item.owner, ("spec", key), value) for key, value in changed.items())
+        bodies += _holders(item, changed)
+    return PatchSet(tuple(patches), bodies=tuple(bodies))
 
 
-def _holders(item: Declared, changed: Obj) -> list[Obj]:
+def _holders(item: DeclaredMapping, changed: Obj) -> list[Obj]:
     """Two Mappings like this one, with its upstream as it is and as it will be."""
     kept = {key: value for key, value in item.spec.items() if key not in _ABOUT_REQUESTS}
     upstreams: tuple[tuple[str, Obj], ...] = (("before", {}), ("after", changed))
-    found: list[Obj] = []
-    for word, more in upstreams:
-        name = f"{item.name[:200]}-keeps-{word}"
-        notes = {IGNORE: "true", ROUTES_IN: item.namespace}
-        found.append({
-            "apiVersion": f"{GROUP}/v3alpha1", "kind": "Mapping",
-            "metadata": {"name": name, "namespace": item.namespace, "annotations": notes},
-            "spec": {**kept, **more, "hostname": f"{word}.{item.name[:50].rstrip('-.')}.{item.namespace}.meshlb.invalid"},
-        })
-    return found
+    host = f"{item.name[:50].rstrip('-.')}.{item.namespace}.meshlb.invalid"
+    return [
+        _mapping(f"{item.name[:200]}-keeps-{word}", item.namespace, {**kept, **more, "hostname": f"{word}.{host}"}, {
+            IGNORE: "true", ROUTES_IN: item.namespace,
+        }) for word, more in upstreams
+    ]  # fmt: skip
+
+
+def _mapping(name: str, namespace: str, spec: Obj, annotations: Obj | None = None) -> Obj:
+    metadata = {"name": name, "namespace": namespace, **({"annotations": annotations} if annotations else {})}
+    return {"apiVersion": f"{GROUP}/v3alpha1", "kind": "Mapping", "metadata": metadata, "spec": spec}
 
 
 def front(request: ChainRequest) -> LoadBalancerSide:
     """A Mapping per host, beside the gateway."""
     context, identity = request.option("tls_context"), request.option("ambassador_id")
-    bodies: list[Obj] = []
-    for number, host in enumerate(request.hosts or ("*",)):
-        spec: Obj = {"hostname": host, "prefix": "/", "rewrite": "", "service": address(request)}
-        if request.gateway.tls and context:
-            spec["tls"] = str(context)
-        if identity:
-            spec["ambassador_id"] = [str(identity)]
-        name = f"{request.name}-{number}" if number else request.name
-        metadata = {"name": name, "namespace": request.gateway.namespace}
-        bodies.append({"apiVersion": f"{GROUP}/v3alpha1", "kind": "Mapping", "metadata": metadata, "spec": spec})
-    return LoadBalancerSide(bodies=tuple(bodies))
+    spec: Obj = {"prefix": "/", "rewrite": "", "service": address(request)}
+    if request.gateway.tls and context:
+        spec["tls"] = str(context)
+    if identity:
+        spec["ambassador_id"] = [str(identity)]
+    return LoadBalancerSide(bodies=tuple(
+        _mapping(f"{request.name}-{number}" if number else request.name, request.gateway.namespace, {"hostname": host, **spec})
+        for number, host in enumerate(request.hosts or ("*",))
+    ))
 
 
 def preflight(snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
@@ -101,3 +127,11 @@ def preflight(snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
     if request.gateway.server_name and not spec.get("sni"):
         return (finding("MLB602", f"TLSContext {name} has no sni, so Emissary sends no server name", ref_of(context)),)
     return ()
+
+
+def server_name(request: ChainRequest) -> ServerName:
+    """Only with a TLSContext it sends one."""
+    return "settable" if request.option("tls_context") else "never"
+
+
+CHAIN = chain_side("Emissary-ingress", FACTS, front, redirect, preflight=preflight, server_name=server_name)

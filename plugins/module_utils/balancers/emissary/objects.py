@@ -1,39 +1,94 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one Emissary instance reads: Mappings wherever they are written, in the order in which it processes them.
+"""What one Emissary reads: Mappings wherever they are written, in the order in which it processes them, and what holds for all of them.
 
-Source: emissary-ingress/emissary v4.1.0, python/ambassador/src/ambassador: fetch/ingress.py, fetch/resource.py, config/config.py
-(good_ambassador_id), and pkg/snapshot/v1/annotations.go. v3.10.0 is alike in all of it.
+Source: emissary-ingress/emissary v4.1.0, python/ambassador/src/ambassador: fetch/ingress.py, fetch/resource.py, and
+pkg/snapshot/v1/annotations.go (v3.10.0 is alike); ir: irserviceresolver.py, irbasemapping.py (normalize_service_name), irtlscontext.py,
+ircluster.py (the cluster's name).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ipaddress
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
+from urllib.parse import urlsplit
 
-from ...core.model import LoadBalancer, ObjectRef
+from ...core.model import LoadBalancer, ObjectRef, Scheme
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, ref_of
-from ...kube.selectors import vendor_selector
 from ...kube.services import find_port
 from ...kube.snapshot import Snapshot
-from ..kit.ingresses import class_of, entries, ingress_ref
+from ..kit.ingresses import Entry, class_of, entries
+from ..kit.own_routes import asked_objects
+from ..kit.settings import settings_of
+from .settings import DEFAULT_ID, Settings
 
 GROUP = "getambassador.io"
-MAPPING, TCP_MAPPING, MODULE = f"Mapping.{GROUP}", f"TCPMapping.{GROUP}", f"Module.{GROUP}"
-HOST, TLS_CONTEXT = f"Host.{GROUP}", f"TLSContext.{GROUP}"
+MAPPING, TCP_MAPPING = f"Mapping.{GROUP}", f"TCPMapping.{GROUP}"
+ANNOTATION, ID_ANNOTATION = f"{GROUP}/config", f"{GROUP}/ambassador-id"
+CLASS = "ambassador"
+MODULE, HOST, TLS_CONTEXT = f"Module.{GROUP}", f"Host.{GROUP}", f"TLSContext.{GROUP}"
 SERVICE_RESOLVER, ENDPOINT_RESOLVER = "KubernetesServiceResolver", "KubernetesEndpointResolver"
 CONSUL_RESOLVER = "ConsulResolver"
 RESOLVERS = tuple(f"{kind}.{GROUP}" for kind in (SERVICE_RESOLVER, ENDPOINT_RESOLVER, CONSUL_RESOLVER))
-ANNOTATION, ID_ANNOTATION = f"{GROUP}/config", f"{GROUP}/ambassador-id"
-CLASS = "ambassador"
+KINDS = (MAPPING, TCP_MAPPING, MODULE, HOST, TLS_CONTEXT, *RESOLVERS)
+DEFAULT_RESOLVER = "kubernetes-service"
+ISTIO_SECRET = "istio-certs"
+"""The Secret that Emissary makes up, without one in the cluster, of what it finds in AMBASSADOR_ISTIO_SECRET_DIR."""
+_BUILT_IN = {
+    DEFAULT_RESOLVER: SERVICE_RESOLVER, "endpoint": ENDPOINT_RESOLVER, "kubernetes-endpoint": ENDPOINT_RESOLVER,
+    "consul": CONSUL_RESOLVER, "consul-endpoint": CONSUL_RESOLVER,
+}
+_ALIASES = (("endpoint", "kubernetes-endpoint"), ("consul", "consul-endpoint"))
+_BALANCERS = frozenset({"round_robin", "least_request", "ring_hash", "maglev"})
+
+
+class Origin(Enum):
+    """What the object that holds a Mapping is to Emissary; the value says why the Mapping cannot be set, empty where it can."""
+
+    OBJECT = ""
+    ANNOTATION = f"it is written in the annotation {ANNOTATION}, which is one text; a Mapping of its own could be set"
+    INGRESS = "an Ingress has neither a resolver nor a Host of its own here; a Mapping in its place could be set"
 
 
 @dataclass(frozen=True)
-class Declared:
-    """One Mapping or TCPMapping. ``owner`` is the object that holds it, ``origin`` says what that is to Emissary."""
+class MappingTarget:
+    """A Mapping's ``service``, taken apart. ``host`` is the name that is resolved, ``port`` 0 where none is written."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def is_address(self) -> bool:
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return True
+
+    @property
+    def may_be_external(self) -> bool:
+        """Whether the host may be any domain: one with dots that does not say that it is a Service."""
+        labels = self.host.split(".")
+        return len(labels) > 1 and labels[2:3] != ["svc"]
+
+    def service(self, home: str) -> tuple[str, str]:
+        """Service and namespace that the host names seen from Emissary's pod; no namespace where it cannot be a Service."""
+        if self.is_address or self.host == "localhost":
+            return self.host, ""
+        name, dot, rest = self.host.partition(".")
+        return name, rest.partition(".")[0] if dot else home
+
+
+@dataclass(frozen=True)
+class DeclaredMapping:
+    """One Mapping or TCPMapping. ``owner`` is the object that holds it; Emissary sorts by ``rank``, empty for its own name."""
 
     kind: str
     name: str
@@ -41,103 +96,80 @@ class Declared:
     spec: Obj = field(compare=False)
     labels: dict[str, str] = field(compare=False)
     owner: Obj = field(compare=False)
-    ref: ObjectRef
-    origin: str  # object, annotation or ingress
-    rank: str  # Emissary sorts what it read by this text
+    origin: Origin
+    rank: str = ""
 
     @property
     def is_tcp(self) -> bool:
         return self.kind == "TCPMapping"
 
+    @property
+    def ref(self) -> ObjectRef:
+        return ref_of(self.owner)
 
-class Reader:
-    """The objects that one instance takes notice of."""
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
 
-    def __init__(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> None:
-        self.snapshot = snapshot
-        self.load_balancer = load_balancer
-        self.namespace = str(load_balancer.setting("namespace", load_balancer.namespace))
+    @property
+    def target(self) -> MappingTarget:
+        """Its ``service``: an optional scheme, a host, an optional port."""
+        service = str(self.spec.get("service", ""))
+        scheme, separator, rest = service.partition("://")
+        try:
+            parts = urlsplit("//" + (rest if separator else service))
+            return MappingTarget(scheme.lower() if separator else "", parts.hostname or "", parts.port or 0)
+        except ValueError:
+            return MappingTarget("", "", 0)
 
-    def watches(self, obj: Obj) -> bool:
-        """Whether it looks at an object at all: its one namespace, and the labels that it was told."""
-        if self.load_balancer.setting("single_namespace") and namespace_of(obj) != self.namespace:
-            return False
-        return vendor_selector(str(self.load_balancer.setting("label_selector", ""))).matches(labels_of(obj))
 
-    def has_our_id(self, spec: Obj) -> bool:
-        """Whether ``ambassador_id`` (a word or a list, ``default`` where absent) names this instance."""
-        wanted = spec.get("ambassadorId")
-        wanted = spec.get("ambassador_id", "default") if wanted is None else wanted
-        listed = wanted if isinstance(wanted, list) else [wanted]
-        return listed == ["_automatic_"] or self.load_balancer.setting("ambassador_id", "default") in listed
-
-    def ours(self, kind: str) -> list[Obj]:
-        """Objects of one of Emissary's own kinds that count here."""
-        return [item for item in self.snapshot.all(kind) if self.watches(item) and self.has_our_id(item.get("spec") or {})]
-
-    def declared(self, only: frozenset[ObjectRef] | None = None) -> list[Declared]:
-        """Every Mapping and TCPMapping, Mappings first, each in Emissary's order; ``only`` those that these objects hold."""
-        found = [*self._objects(only), *self._annotations(only), *self._ingresses(only)]
-        return sorted(found, key=lambda item: (item.is_tcp, item.rank))
-
-    def _candidates(self, kind: str, only: frozenset[ObjectRef] | None) -> list[Obj]:
-        if only is None:
-            return self.snapshot.all(kind)
-        group = kind.partition(".")[2]
-        named = sorted(ref for ref in only if ref.kind == kind.partition(".")[0] and ref.group == group)
-        return [item for item in (self.snapshot.get(kind, ref.namespace, ref.name) for ref in named) if item is not None]
-
-    def _objects(self, only: frozenset[ObjectRef] | None) -> Iterator[Declared]:
-        for kind in (MAPPING, TCP_MAPPING):
-            for item in self._candidates(kind, only):
-                spec = item.get("spec") or {}
-                if self.watches(item) and self.has_our_id(spec):
-                    name, namespace, ref = name_of(item), namespace_of(item), ref_of(item)
-                    rank = f"{name}.{namespace}.1"
-                    yield Declared(kind.partition(".")[0], name, namespace, spec, labels_of(item), item, ref, "object", rank)
-
-    def _annotations(self, only: frozenset[ObjectRef] | None) -> Iterator[Declared]:
-        for kind in (kinds.SERVICE, kinds.INGRESS):
-            for item in self._candidates(kind, only):
-                if ANNOTATION in annotations_of(item) and self.watches(item):
-                    yield from self._annotated(item)
-
-    def _annotated(self, item: Obj) -> Iterator[Declared]:
-        ref = ingress_ref(item) if item.get("kind") == "Ingress" else ref_of(item)
-        for number, document in enumerate(documents(annotations_of(item)[ANNOTATION])):
-            spec = {key: value for key, value in document.items() if key not in ("apiVersion", "kind", "metadata", "spec", "status")}
-            spec.update(document.get("spec") or {})
-            if document.get("kind") in ("Mapping", "TCPMapping") and self.has_our_id(spec):
-                name = str(document.get("name") or dig(document, "metadata", "name", default=""))
-                namespace = str(document.get("namespace") or dig(document, "metadata", "namespace", default="") or ref.namespace)
-                labels = document.get("metadata_labels") or dig(document, "metadata", "labels", default=labels_of(item))
-                rank = f"{ref.name}.{ref.namespace}.{number + 1}"
-                yield Declared(str(document["kind"]), name, namespace, spec, dict(labels), item, ref, "annotation", rank)
-
-    def _ingresses(self, only: frozenset[ObjectRef] | None) -> Iterator[Declared]:
-        """Ingresses as Emissary itself turns them into Mappings: no resolver, no Host, and the path cut off by default."""
-        for item in self._candidates(kinds.INGRESS, only):
-            name, annotation = class_of(item)
-            own_id = annotations_of(item).get(ID_ANNOTATION, "default")
-            by_class = name in self.load_balancer.classes or annotation.lower() == CLASS
-            if not by_class or own_id != self.load_balancer.setting("ambassador_id", "default") or not self.watches(item):
-                continue
+def declared_mappings(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> list[DeclaredMapping]:
+    """Every Mapping and TCPMapping, Mappings first, each in Emissary's order; ``only`` those that these objects hold."""
+    settings, declared = settings_of(load_balancer, Settings), list[DeclaredMapping]()
+    for kind in (MAPPING, TCP_MAPPING):
+        for item in asked_objects(snapshot, kind, only):
+            if settings.takes(item):
+                name, namespace, spec = name_of(item), namespace_of(item), item.get("spec") or {}
+                declared.append(DeclaredMapping(str(item["kind"]), name, namespace, spec, labels_of(item), item, Origin.OBJECT))
+    for kind in (kinds.SERVICE, kinds.INGRESS):
+        for item in asked_objects(snapshot, kind, only):
+            if ANNOTATION in annotations_of(item) and settings.watches(item):
+                declared += _of_annotation(settings, item)
+    for item in asked_objects(snapshot, kinds.INGRESS, only):
+        if _takes_ingress(settings, load_balancer.classes, item):
             for number, entry in enumerate(entries(item)):
-                spec = {
-                    "prefix": entry.path, "prefix_exact": entry.path_type == "Exact", "hostname": entry.host or "*",
-                    "service": f"{entry.service}.{namespace_of(item)}:{self._number(item, entry.service, entry.reference)}",
-                    "precedence": int(entry.path_type == "Exact"),
-                }
-                own = f"{name_of(item)}-{number}"
-                yield Declared(
-                    "Mapping", own, namespace_of(item), spec, labels_of(item), item, ingress_ref(item), "ingress",
-                    f"{own}.{namespace_of(item)}.1",
-                )
+                service = snapshot.get(kinds.SERVICE, namespace_of(item), entry.service) or {}
+                declared.append(_of_entry(item, f"{name_of(item)}-{number}", entry, service))
+    return sorted(declared, key=lambda item: (item.is_tcp, item.rank or f"{item.name}.{item.namespace}.1"))
 
-    def _number(self, ingress: Obj, service: str, reference: int | str) -> int | str:
-        found = self.snapshot.get(kinds.SERVICE, namespace_of(ingress), service)
-        port = find_port(found, reference) if found else None
-        return int(port.get("port", 0)) if port else reference
+
+def _of_annotation(settings: Settings, owner: Obj) -> Iterator[DeclaredMapping]:
+    for number, document in enumerate(documents(annotations_of(owner)[ANNOTATION])):
+        spec = {key: value for key, value in document.items() if key not in ("apiVersion", "kind", "metadata", "spec", "status")}
+        spec.update(document.get("spec") or {})
+        if document.get("kind") in ("Mapping", "TCPMapping") and settings.has_our_id(spec):
+            name = str(document.get("name") or dig(document, "metadata", "name", default=""))
+            namespace = document.get("namespace") or dig(document, "metadata", "namespace", default="") or namespace_of(owner)
+            labels = document.get("metadata_labels") or dig(document, "metadata", "labels", default=labels_of(owner))
+            rank = f"{name_of(owner)}.{namespace_of(owner)}.{number + 1}"
+            yield DeclaredMapping(str(document["kind"]), name, str(namespace), spec, dict(labels), owner, Origin.ANNOTATION, rank)
+
+
+def _takes_ingress(settings: Settings, classes: tuple[str, ...], ingress: Obj) -> bool:
+    name, annotation = class_of(ingress)
+    identity = annotations_of(ingress).get(ID_ANNOTATION, DEFAULT_ID)
+    return (name in classes or annotation.lower() == CLASS) and identity == settings.identity and settings.watches(ingress)
+
+
+def _of_entry(ingress: Obj, name: str, entry: Entry, service: Obj) -> DeclaredMapping:
+    """An Ingress's entry as Emissary itself turns it into a Mapping: no resolver, no Host, and the path cut off by default."""
+    namespace, port = namespace_of(ingress), find_port(service, entry.reference)
+    spec = {
+        "prefix": entry.path, "prefix_exact": entry.path_type == "Exact", "hostname": entry.host or "*",
+        "service": f"{entry.service}.{namespace}:{int(port.get('port', 0)) if port else entry.reference}",
+        "precedence": int(entry.path_type == "Exact"),
+    }
+    return DeclaredMapping("Mapping", name, namespace, spec, labels_of(ingress), ingress, Origin.INGRESS)
 
 
 def documents(text: str) -> list[Obj]:
@@ -146,7 +178,127 @@ def documents(text: str) -> list[Obj]:
     import yaml
 
     try:
-        found: list[Any] = list(yaml.safe_load_all(text))
+        loaded: list[Any] = list(yaml.safe_load_all(text))
     except yaml.YAMLError:
         return []
-    return [item for item in found if isinstance(item, dict)]
+    return [item for item in loaded if isinstance(item, dict)]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """``home`` is the namespace that Emissary takes for its own, ``pods_in`` the one of its pods.
+
+    ``resolvers`` are kinds by name, ``contexts`` what TLSContexts say by name. ``in_cluster`` says whether there is a Service of a
+    namespace and name, or at least the namespace.
+    """
+
+    home: str
+    pods_in: str
+    module: Obj
+    resolvers: Mapping[str, str]
+    contexts: Mapping[str, Obj]
+    hosts: tuple[Obj, ...]
+    in_cluster: Callable[[str, str], bool]
+
+    def resolver_of(self, spec: Obj) -> str:
+        """Name of the resolver that a Mapping asks for: its own, else the Module's, else the built-in one."""
+        return str(spec.get("resolver") or self.module.get("resolver") or DEFAULT_RESOLVER)
+
+    def kind_of(self, spec: Obj) -> str:
+        """Kind of that resolver, empty where there is none of that name."""
+        return self.resolvers.get(self.resolver_of(spec), "")
+
+    def service_resolver(self) -> str:
+        """Name of a resolver that gives the Service's address, empty where somebody gave its name to another kind."""
+        names = [DEFAULT_RESOLVER, *sorted(self.resolvers)]
+        return next((name for name in names if self.resolvers.get(name) == SERVICE_RESOLVER), "")
+
+    def mistake(self, item: DeclaredMapping) -> str:
+        """Why Emissary leaves a Mapping out, empty where it does not."""
+        kind, balancer = self.kind_of(item.spec), item.spec.get("load_balancer")
+        if not kind:
+            return f"resolver {self.resolver_of(item.spec)} does not exist"
+        if balancer and kind == SERVICE_RESOLVER:
+            return f"load_balancer is not allowed with resolver {self.resolver_of(item.spec)}, which gives the Service's address"
+        if balancer and dig(balancer, "policy") not in _BALANCERS:
+            return f"load_balancer has no valid policy ({dig(balancer, 'policy')})"
+        if kind == CONSUL_RESOLVER and "." in item.target.host:
+            return "the Consul resolver allows no dots in service"
+        if not item.target.host:
+            return f"service {item.spec.get('service', '')!r} names no host"
+        return ""
+
+    def qualified(self, item: DeclaredMapping) -> MappingTarget:
+        """The Mapping's target as Emissary resolves it: a bare name gets the Mapping's namespace."""
+        target = item.target
+        bare = target.host and "." not in target.host and ":" not in target.host and target.host != "localhost"
+        from_home = item.namespace == self.home or self.module.get("use_ambassador_namespace_for_service_resolution")
+        if not bare or from_home or self.kind_of(item.spec) == CONSUL_RESOLVER:
+            return target
+        return MappingTarget(target.scheme, f"{target.host}.{item.namespace}", target.port)
+
+    def originates_tls(self, item: DeclaredMapping) -> bool:
+        """Whether Emissary speaks TLS to the backend."""
+        scheme = "" if item.is_tcp else item.target.scheme
+        return scheme == "https" or bool(self.context_of(item)) or item.spec.get("tls") in (True, "true")
+
+    def context_of(self, item: DeclaredMapping) -> str:
+        """Name of the TLSContext that a Mapping uses, empty where it names none that exists."""
+        name = item.spec.get("tls")
+        return str(name) if isinstance(name, str) and name in self.contexts else ""
+
+    def scheme(self, item: DeclaredMapping) -> Scheme:
+        """What Emissary speaks to the backend."""
+        if not self.originates_tls(item):
+            return "tcp" if item.is_tcp else "http"
+        context = self.contexts.get(self.context_of(item), {})
+        return "mutual_tls" if context.get("secret") == ISTIO_SECRET and context.get("cacert_chain_file") else "tls"
+
+    def cluster(self, item: DeclaredMapping) -> str:
+        """What decides with whom a Mapping shares an upstream. The resolver is not in it: the first one's holds for all."""
+        target, spec = self.qualified(item), item.spec
+        tls = self.originates_tls(item)
+        balancer = spec.get("load_balancer") or self.module.get("load_balancer") or {}
+        if balancer.get("policy") not in _BALANCERS:
+            balancer = {}
+        words: list[Any] = [
+            "shadow" if spec.get("shadow") else spec.get("cluster_tag") or "",
+            f"{target.scheme}{target.host}:{target.port or ''}",
+            tls, self.context_of(item) if tls and target.scheme != "https" else "",
+            spec.get("host_rewrite") or "" if tls else "", item.namespace,
+            spec.get("circuit_breakers") or self.module.get("circuit_breakers") or "",
+            [balancer.get("policy"), balancer.get("header"), dig(balancer, "cookie", "name"), "source_ip" in balancer],
+        ]
+        return json.dumps(words, sort_keys=True)
+
+
+def read_configuration(snapshot: Snapshot, load_balancer: LoadBalancer) -> Configuration:
+    """Read what counts for an instance."""
+    settings = settings_of(load_balancer, Settings)
+
+    def counting(*of_kinds: str) -> list[Obj]:
+        return [item for kind in of_kinds for item in snapshot.all(kind) if settings.takes(item)]
+
+    def in_cluster(namespace: str, name: str) -> bool:
+        return (snapshot.get(kinds.SERVICE, namespace, name) or snapshot.get(kinds.NAMESPACE, "", namespace)) is not None
+
+    return Configuration(
+        settings.namespace, load_balancer.namespace, _module(settings.namespace, counting(MODULE)), _resolvers(counting(*RESOLVERS)),
+        {name_of(item): item.get("spec") or {} for item in counting(TLS_CONTEXT)}, tuple(counting(HOST)), in_cluster,
+    )
+
+
+def _module(home: str, modules: list[Obj]) -> Obj:
+    """The Module called ``ambassador``, Emissary's own before others; it looks for that name only."""
+    named = sorted((item for item in modules if name_of(item) == "ambassador"), key=lambda item: namespace_of(item) != home)
+    return dict(dig(named, 0, "spec", "config", default={}))
+
+
+def _resolvers(objects: list[Obj]) -> dict[str, str]:
+    """Kind by name: objects first, else the names that are built in, where each pair of names is one."""
+    given = {name_of(item): str(item["kind"]) for item in objects}
+    resolvers = {**_BUILT_IN, **given}
+    for one, other in _ALIASES:
+        if (one in given) != (other in given):
+            resolvers[one] = resolvers[other] = given.get(one) or given[other]
+    return resolvers

@@ -11,146 +11,120 @@ addresses and Hosts, and the shared upstream, were measured with 3.10.0.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 
 from ...core.findings import finding
-from ...core.model import Address, Backend, Finding, ObjectRef, Route, Scheme, Upstream
-from ...kube import kinds
-from ...kube.objects import dig
+from ...core.model import Address, Backend, Finding, LoadBalancer, ObjectRef, Upstream
+from ...kube.objects import Obj, dig
 from ...kube.selectors import object_selector
-from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
-from ..legacy import RouteReading
-from .objects import ANNOTATION, CONSUL_RESOLVER, ENDPOINT_RESOLVER, HOST, Declared, Reader
-from .settings import ISTIO_SECRET, Settings, Target
+from ...kube.snapshot import Snapshot
+from ..contract.routes import RouteReader, RouteReading
+from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
+from .objects import CONSUL_RESOLVER, ENDPOINT_RESOLVER, KINDS, Configuration, DeclaredMapping, declared_mappings, read_configuration
 
 _AFFINITY = frozenset({"ring_hash", "maglev"})
-_WHY = {
-    "annotation": f"it is written in the annotation {ANNOTATION}, which is one text; a Mapping of its own could be set",
-    "ingress": "an Ingress has neither a resolver nor a Host of its own here; a Mapping in its place could be set",
-    "shadow": "mirrored requests get a Host that ends in -shadow, whatever is set",
-}
+_SHADOW = "mirrored requests get a Host that ends in -shadow, whatever is set"
 
 
-class MappingRoutes:
-    """All routes of one instance, read in one pass."""
+def read_mappings(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+    """All routes of one instance."""
+    declared = _declared(read_configuration(snapshot, load_balancer), declared_mappings(snapshot, load_balancer, only))
+    return declared_reading(snapshot, load_balancer, declared)
 
-    def __init__(self, reader: Reader, settings: Settings) -> None:
-        self.reader = reader
-        self.settings = settings
-        self.snapshot = reader.snapshot
 
-    def read(self, only: frozenset[ObjectRef] | None = None) -> RouteReading:
-        routes: list[Route] = []
-        findings: list[Finding] = []
-        listed = []
-        for item in self.reader.declared(only):
-            mistake = "" if item.spec.get("host_redirect") else self.settings.mistake(item)
-            if mistake:
-                findings.append(finding("MLB220", f"{item.kind} {item.namespace}/{item.name}: {mistake}", item.ref))
-            elif not item.spec.get("host_redirect"):
-                listed.append(item)
-        ordered = processing_order(listed)
-        deciders: dict[str, Declared] = {}
-        for item in ordered:
-            deciders.setdefault(self.settings.cluster(item), item)
-        crowds = _crowds(ordered)
-        for item in ordered:
-            decider = deciders[self.settings.cluster(item)]
-            routes += self._routes(item, decider, crowds[_group(item)] > 1)
-            findings += self._remarks(item, decider)
-        return RouteReading(tuple(routes), tuple(findings))
+def _declared(configuration: Configuration, mappings: list[DeclaredMapping]) -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:
+    judged = [(item, configuration.mistake(item)) for item in mappings if not item.spec.get("host_redirect")]
+    yield from ((item.owner, finding("MLB220", f"{item.label}: {mistake}", item.ref)) for item, mistake in judged if mistake)
+    ordered = processing_order([item for item, mistake in judged if not mistake])
+    deciders: dict[str, DeclaredMapping] = {}
+    for item in ordered:
+        deciders.setdefault(configuration.cluster(item), item)
+    sizes = Counter(_group(item) for item in ordered if not item.spec.get("shadow"))
+    for item in ordered:
+        decider = deciders[configuration.cluster(item)]
+        yield from ((item.owner, route) for route in _routes(configuration, item, decider, sizes[_group(item)] > 1))
+        yield from ((item.owner, remark) for remark in _remarks(configuration, item, decider))
 
-    def _routes(self, item: Declared, decider: Declared, weighted: bool) -> Iterator[Route]:
-        upstream, target = self.upstream(item, decider), self.settings.qualified(item)
-        shadow = bool(item.spec.get("shadow"))
-        origin = "shadow" if shadow else item.origin
-        for host in [""] if item.is_tcp else self._hosts(item):
-            path, path_type = _place(item)
-            yield Route(
-                load_balancer=self.reader.load_balancer.key, object=item.ref, host=host, path=path, path_type=path_type,
-                backend=self.backend(target, item), upstream=upstream, upstream_group=self.settings.cluster(item),
-                features=self._features(item, upstream, weighted), canary=weighted or shadow, rewrites_path=rewrites_path(item),
-                settable=origin == "object", why_not_settable=_WHY.get(origin, ""),
-                ignored=is_ignored(item.owner), pinned_strategy=pinned_strategy(self.snapshot, item.owner),
-            )
 
-    def backend(self, target: Target, item: Declared) -> Backend:
-        """The Service port that a target names; a name that is no Service stands for itself, without a namespace."""
-        number = target.port or (443 if self.settings.originates_tls(item) else 80)
-        name, namespace = service_name(target, self.reader.namespace)
-        if not namespace or (_may_be_external(target) and not self._in_cluster(namespace, name)):
-            return Backend("", target.host, number)
-        return make_backend(self.snapshot, namespace, name, number)
+def _routes(configuration: Configuration, item: DeclaredMapping, decider: DeclaredMapping, weighted: bool) -> Iterator[DeclaredRoute]:
+    upstream, shadow = upstream_of(configuration, item, decider), bool(item.spec.get("shadow"))
+    path, path_type = _place(item)
+    for host in [""] if item.is_tcp else _hosts(configuration, item):
+        yield DeclaredRoute(
+            backend_of(configuration, item), host, path, path_type, upstream, configuration.cluster(item),
+            _features(configuration, item, upstream, weighted), canary=weighted or shadow, rewrites_path=rewrites_path(item),
+            why_not_settable=_SHADOW if shadow else item.origin.value,
+        )
 
-    def _in_cluster(self, namespace: str, name: str) -> bool:
-        found = self.snapshot.get(kinds.SERVICE, namespace, name) or self.snapshot.get(kinds.NAMESPACE, "", namespace)
-        return found is not None
 
-    def upstream(self, item: Declared, decider: Declared) -> Upstream:
-        """What is dialled by the first one's resolver, and the Host that this one sends."""
-        target, kind = self.settings.qualified(item), self.settings.kind_of(decider.spec)
-        address: Address = "cluster_ip"
-        if target.is_address or kind == CONSUL_RESOLVER or not self.backend(target, item).namespace:
-            address = "external"
-        elif kind == ENDPOINT_RESOLVER:
-            address = "pod_ips"
-        return Upstream(address, "" if item.is_tcp else self._host(item, target, address), self._scheme(item))
+def backend_of(configuration: Configuration, item: DeclaredMapping) -> ServiceReference | Backend:
+    """The Service port that a Mapping's target names; a name that is no Service represents itself, without a namespace."""
+    target = configuration.qualified(item)
+    number = target.port or (443 if configuration.originates_tls(item) else 80)
+    name, namespace = target.service(configuration.home)
+    if not namespace or (target.may_be_external and not configuration.in_cluster(namespace, name)):
+        return Backend("", target.host, number)
+    return ServiceReference(namespace, name, number)
 
-    def _host(self, item: Declared, target: Target, address: Address) -> str:
-        if item.spec.get("host_rewrite"):
-            return str(item.spec["host_rewrite"])
+
+def upstream_of(configuration: Configuration, item: DeclaredMapping, decider: DeclaredMapping) -> Upstream:
+    """What is dialled by the first one's resolver, and the Host that this one sends."""
+    target, kind = configuration.qualified(item), configuration.kind_of(decider.spec)
+    outside = target.is_address or kind == CONSUL_RESOLVER or not backend_of(configuration, item).namespace
+    address: Address = "external" if outside else "pod_ips" if kind == ENDPOINT_RESOLVER else "cluster_ip"
+    host = str(item.spec.get("host_rewrite") or "")
+    if not host and item.spec.get("auto_host_rewrite") and address == "cluster_ip":
         # Envoy takes it from the name that it resolves; endpoints that it is told have none.
-        return target.host if item.spec.get("auto_host_rewrite") and address == "cluster_ip" else ""
-
-    def _scheme(self, item: Declared) -> Scheme:
-        if not self.settings.originates_tls(item):
-            return "tcp" if item.is_tcp else "http"
-        context = self.settings.contexts.get(self.settings.context_of(item), {})
-        verified = context.get("secret") == ISTIO_SECRET and context.get("cacert_chain_file")
-        return "mutual_tls" if verified else "tls"
-
-    def _hosts(self, item: Declared) -> list[str]:
-        """Hosts of a Mapping: its own, else those of the Host objects that select it. The empty one stands for any, or a pattern."""
-        spec = item.spec
-        own = str(spec.get("hostname") or spec.get("host") or dig(spec, "headers", ":authority", default="") or "")
-        if own:
-            return [_plain_host(own, bool(spec.get("host_regex")))]
-        selected = []
-        for host in self.reader.ours(HOST):
-            selector = dig(host, "spec", "mappingSelector") or dig(host, "spec", "selector")
-            if selector and object_selector(selector).matches(item.labels):
-                selected.append(_plain_host(str(dig(host, "spec", "hostname", default="*")), False))
-        return sorted(set(selected)) or [""]
-
-    def _features(self, item: Declared, upstream: Upstream, weighted: bool) -> tuple[str, ...]:
-        found = {"weights"} if weighted else set()
-        if upstream.address == "pod_ips":
-            balancer = item.spec.get("load_balancer") or self.settings.module.get("load_balancer") or {}
-            if balancer.get("policy") in _AFFINITY:
-                found.add("affinity")
-            if balancer.get("policy") == "least_request":
-                found.add("balancing")
-            if item.spec.get("retry_policy") or self.settings.module.get("retry_policy"):
-                found.add("retries")
-            if item.spec.get("health_checks"):
-                found.add("health_checks")
-        return tuple(sorted(found))
-
-    def _remarks(self, item: Declared, decider: Declared) -> Iterator[Finding]:
-        if self.settings.kind_of(item.spec) != self.settings.kind_of(decider.spec):
-            yield finding(
-                "MLB210", f"resolver {self.settings.resolver_of(item.spec)} has no effect for {item.spec.get('service')}: "
-                f"{decider.kind} {decider.namespace}/{decider.name} comes first with {self.settings.resolver_of(decider.spec)}", item.ref,
-                cause=decider.ref,
-            )
-        if self.settings.originates_tls(item) and self._scheme(item) == "tls":
-            yield finding(
-                "MLB209", f"{item.kind} {item.namespace}/{item.name} has the load balancer speak TLS itself, "
-                "and without cacert_chain_file and the mesh's certificate it is not the mesh's mutual TLS", item.ref,
-            )
+        host = target.host
+    return Upstream(address, "" if item.is_tcp else host, configuration.scheme(item))
 
 
-def processing_order(items: list[Declared]) -> list[Declared]:
+def _hosts(configuration: Configuration, item: DeclaredMapping) -> list[str]:
+    """Hosts of a Mapping: its own, else those of the Host objects that select it. The empty one is any, or a pattern."""
+    spec = item.spec
+    own = str(spec.get("hostname") or spec.get("host") or dig(spec, "headers", ":authority", default="") or "")
+    if own:
+        return [_plain_host(own, bool(spec.get("host_regex")))]
+    selectors = ((host, dig(host, "spec", "mappingSelector") or dig(host, "spec", "selector")) for host in configuration.hosts)
+    selected = {
+        _plain_host(str(dig(host, "spec", "hostname", default="*")), False)
+        for host, selector in selectors if selector and object_selector(selector).matches(item.labels)
+    }
+    return sorted(selected) or [""]
+
+
+def _features(configuration: Configuration, item: DeclaredMapping, upstream: Upstream, weighted: bool) -> Iterator[str]:
+    if weighted:
+        yield "weights"
+    if upstream.address == "pod_ips":
+        spec, module = item.spec, configuration.module
+        policy = (spec.get("load_balancer") or module.get("load_balancer") or {}).get("policy")
+        if policy in _AFFINITY:
+            yield "affinity"
+        if policy == "least_request":
+            yield "balancing"
+        if spec.get("retry_policy") or module.get("retry_policy"):
+            yield "retries"
+        if spec.get("health_checks"):
+            yield "health_checks"
+
+
+def _remarks(configuration: Configuration, item: DeclaredMapping, decider: DeclaredMapping) -> Iterator[Finding]:
+    if configuration.kind_of(item.spec) != configuration.kind_of(decider.spec):
+        yield finding(
+            "MLB210", f"resolver {configuration.resolver_of(item.spec)} has no effect for {item.spec.get('service')}: "
+            f"{decider.label} comes first with {configuration.resolver_of(decider.spec)}", item.ref,
+            cause=decider.ref,
+        )
+    if configuration.scheme(item) == "tls":
+        yield finding(
+            "MLB209", f"{item.label} has the load balancer speak TLS itself, "
+            "and without cacert_chain_file and the mesh's certificate it is not the mesh's mutual TLS", item.ref,
+        )
+
+
+def processing_order(items: list[DeclaredMapping]) -> list[DeclaredMapping]:
     """Emissary makes upstreams group by group, in the order of each group's first Mapping."""
     first: dict[str, int] = {}
     for item in items:
@@ -158,14 +132,7 @@ def processing_order(items: list[Declared]) -> list[Declared]:
     return sorted(items, key=lambda item: first[_group(item)])
 
 
-def _crowds(items: list[Declared]) -> dict[str, int]:
-    found = {_group(item): 0 for item in items}
-    for item in items:
-        found[_group(item)] += not item.spec.get("shadow")
-    return found
-
-
-def _group(item: Declared) -> str:
+def _group(item: DeclaredMapping) -> str:
     """What Mappings have in common that share one place, by weight."""
     spec = item.spec
     if item.is_tcp:
@@ -177,27 +144,13 @@ def _group(item: Declared) -> str:
     ], sort_keys=True)
 
 
-def service_name(target: Target, home: str) -> tuple[str, str]:
-    """Service and namespace that a host stands for seen from Emissary's pod; no namespace where it cannot be a Service."""
-    if target.is_address or target.host == "localhost":
-        return target.host, ""
-    name, dot, rest = target.host.partition(".")
-    return name, rest.partition(".")[0] if dot else home
-
-
-def _may_be_external(target: Target) -> bool:
-    """Whether a host may be any domain: one with dots that does not say that it is a Service."""
-    labels = target.host.split(".")
-    return len(labels) > 1 and labels[2:3] != ["svc"]
-
-
 def _plain_host(text: str, is_pattern: bool) -> str:
     if is_pattern or text == "*" or "*" in text.removeprefix("*."):
         return ""
     return text.lower()
 
 
-def _place(item: Declared) -> tuple[str, str]:
+def _place(item: DeclaredMapping) -> tuple[str, str]:
     spec = item.spec
     if item.is_tcp:
         return f"tcp:{spec.get('port', 0)}", "Stream"
@@ -208,7 +161,7 @@ def _place(item: Declared) -> tuple[str, str]:
     return prefix, "Exact" if spec.get("prefix_exact") else "PathPrefix"
 
 
-def rewrites_path(item: Declared) -> bool:
+def rewrites_path(item: DeclaredMapping) -> bool:
     """Whether the backend sees another path: a prefix is replaced by "/" unless ``rewrite`` says something else."""
     spec = item.spec
     if item.is_tcp:
@@ -218,3 +171,6 @@ def rewrites_path(item: Declared) -> bool:
         return True
     rewrite = spec.get("rewrite", "/")
     return rewrite not in ("", None, spec.get("prefix") or "/")
+
+
+READERS = (RouteReader(read_mappings, KINDS),)

@@ -10,23 +10,26 @@ pkg/apis/configuration/v1/types.go.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ...core.findings import finding
-from ...core.model import Address, Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
-from ...kube import kinds
+from ...core.model import Address, Finding, LoadBalancer, ObjectRef, Scheme, Upstream
 from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, ref_of
-from ...kube.selectors import object_selector, vendor_selector
+from ...kube.selectors import object_selector
 from ...kube.snapshot import Snapshot
+from ..contract.routes import RouteReader, RouteReading
 from ..kit.gateway.routes import BackendHandling
-from ..kit.ingresses import Entry, class_of, is_ignored, make_backend, pinned_strategy
-from ..legacy import RouteReading
+from ..kit.ingresses import Entry
+from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading, own_routes
+from ..kit.plain import annotation_first
+from ..kit.readers import ingress_reader
+from ..kit.settings import settings_of
+from .settings import Settings
 
 VIRTUAL_SERVER = "VirtualServer.k8s.nginx.org"
 VIRTUAL_SERVER_ROUTE = "VirtualServerRoute.k8s.nginx.org"
 TRANSPORT_SERVER = "TransportServer.k8s.nginx.org"
-KINDS = (VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE, TRANSPORT_SERVER)
 USE_CLUSTER_IP = "nginx.org/use-cluster-ip"
 
 _INGRESS_FEATURES = {
@@ -42,7 +45,7 @@ _CLIENTS_HOST = frozenset({"$host", "${host}", "$http_host", "${http_host}"})
 class Pool:
     """One upstream of an object."""
 
-    backend: tuple[str, str, int]
+    backend: ServiceReference
     address: Address
     scheme: Scheme
     features: tuple[str, ...]
@@ -59,34 +62,26 @@ class Step:
     action: Obj
     path: str
     upstream: str
-    backend: tuple[str, str, int]
+    pool: Pool
     host: str | None
     features: tuple[str, ...] = ()
     shared: bool = False
 
 
-def is_served(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj) -> bool:
-    """Whether an instance serves an object: an Ingress must name its class, its own kinds may leave the class out."""
-    if not _watches(snapshot, load_balancer, namespace_of(obj)):
-        return False
-    wanted = load_balancer.setting("class")
-    if obj["kind"] != "Ingress":
-        return dig(obj, "spec", "ingressClassName", default="") in ("", wanted)
-    name, annotation = class_of(obj)
-    return (annotation or name) == wanted and bool(load_balancer.classes)
+def serves_ingress(load_balancer: LoadBalancer, ingress: Obj) -> bool:
+    """An Ingress must name its class."""
+    settings = settings_of(load_balancer, Settings)
+    names = {settings.class_name} if load_balancer.classes else ()
+    return settings.scope.covers(namespace_of(ingress)) and annotation_first(names)(ingress)
 
 
-def _watches(snapshot: Snapshot, load_balancer: LoadBalancer, namespace: str) -> bool:
-    watched, selector = load_balancer.setting("watch_namespaces", ()), load_balancer.setting("namespace_selector", "")
-    if watched:
-        return namespace in watched
-    if not selector:
-        return True
-    labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
-    return vendor_selector(selector).matches({"kubernetes.io/metadata.name": namespace, **labels})
+def serves_own(load_balancer: LoadBalancer, obj: Obj) -> bool:
+    """Objects of its own kinds may leave the class out."""
+    settings, name = settings_of(load_balancer, Settings), dig(obj, "spec", "ingressClassName", default="")
+    return settings.custom_resources and settings.scope.covers(namespace_of(obj)) and name in ("", settings.class_name)
 
 
-def ingress_treatment(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
     """An Ingress' own annotation decides for it alone (a minion's for the minion); upstreams are not shared between Ingresses."""
     annotations = annotations_of(ingress)
     tls = entry.service in [item.strip() for item in annotations.get("nginx.org/ssl-services", "").split(",")]
@@ -100,18 +95,18 @@ def ingress_treatment(ingress: Obj, entry: Entry, service: Obj) -> BackendHandli
 
 def upstreams_of(obj: Obj) -> dict[str, Pool]:
     """The upstreams of a VirtualServer or VirtualServerRoute by name."""
-    found = {}
+    pools = {}
     for item in dig(obj, "spec", "upstreams", default=[]):
         namespace, slash, service = str(item.get("service", "")).rpartition("/")
         features = {feature for key, feature in _UPSTREAM_FEATURES.items() if item.get(key)}
         features |= {feature for key, feature in _SWITCHED_FEATURES.items() if dig(item, key, "enable")}
-        found[str(item.get("name", ""))] = Pool(
-            (namespace if slash else namespace_of(obj), service, int(item.get("port", 0))),
+        pools[str(item.get("name", ""))] = Pool(
+            ServiceReference(namespace if slash else namespace_of(obj), service, int(item.get("port", 0))),
             "cluster_ip" if item.get("use-cluster-ip") else "pod_ips",
             "tls" if dig(item, "tls", "enable") else "http",
             tuple(sorted(features)),
         )
-    return found
+    return pools
 
 
 def steps(obj: Obj) -> Iterator[Step]:
@@ -142,7 +137,7 @@ def _step(
     name = str(action.get("pass") or dig(action, "proxy", "upstream", default=""))
     pool = pools.get(name)
     if pool is not None:
-        yield Step(where, action, path, name, pool.backend, _host_of(action), features, shared)
+        yield Step(where, action, path, name, pool, _host_of(action), features, shared)
 
 
 def _host_of(action: Obj) -> str | None:
@@ -152,55 +147,48 @@ def _host_of(action: Obj) -> str | None:
     return None
 
 
-def custom_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-    """Routes of its own kinds; a VirtualServerRoute counts where a VirtualServer of the same host takes it in."""
-    routes: list[Route] = []
-    findings: list[Finding] = []
-    for server in snapshot.all(VIRTUAL_SERVER):
-        if not is_served(snapshot, load_balancer, server):
-            continue
-        for obj in (server, *_subroutes(snapshot, load_balancer, server)):
-            if only is None or ref_of(obj) in only:
-                routes += _routes_of(snapshot, load_balancer, obj, str(dig(server, "spec", "host", default="")))
-    for obj in snapshot.all(TRANSPORT_SERVER):
-        if (only is None or ref_of(obj) in only) and is_served(snapshot, load_balancer, obj):
-            if dig(obj, "spec", "listener", "protocol") == "UDP":
-                findings.append(finding("MLB205", f"{ref_of(obj)} is UDP, which the mesh does not carry", ref_of(obj)))
-            else:
-                routes += _streams(snapshot, load_balancer, obj)
-    return RouteReading(tuple(dict.fromkeys(routes)), tuple(findings))
+def read_virtual_servers(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+    """Routes of VirtualServers; a VirtualServerRoute counts where a VirtualServer of the same host takes it in."""
+    servers, parts = (
+        [obj for obj in snapshot.all(kind) if serves_own(load_balancer, obj)] for kind in (VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE)
+    )
+    return declared_reading(snapshot, load_balancer, (
+        (obj, route)
+        for server in servers for obj in (server, *_parts_of(server, parts)) if only is None or ref_of(obj) in only
+        for route in declared_by_server(obj, str(dig(server, "spec", "host", default="")))
+    ))
 
 
-def _subroutes(snapshot: Snapshot, load_balancer: LoadBalancer, server: Obj) -> Iterator[Obj]:
-    host = dig(server, "spec", "host")
-    taken: dict[tuple[str, str], Obj] = {}
-    for route in dig(server, "spec", "routes", default=[]):
-        namespace, slash, name = str(route.get("route") or "").rpartition("/")
-        found = snapshot.get(VIRTUAL_SERVER_ROUTE, namespace if slash else namespace_of(server), name) if name else None
-        chosen = [found] if found else []
-        if route.get("routeSelector"):
-            selector = object_selector(route["routeSelector"])
-            chosen += [item for item in snapshot.all(VIRTUAL_SERVER_ROUTE) if selector.matches(labels_of(item))]
-        for item in chosen:
-            if dig(item, "spec", "host") == host and is_served(snapshot, load_balancer, item):
-                taken[(namespace_of(item), name_of(item))] = item
-    yield from taken.values()
-
-
-def _routes_of(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, host: str) -> Iterator[Route]:
-    pools = upstreams_of(obj)
-    for step in steps(obj):
-        pool = pools[step.upstream]
-        path, path_type = _path(step.path)
-        sent = "" if step.host is None or step.host in _CLIENTS_HOST else step.host
-        yield Route(
-            load_balancer=load_balancer.key, object=ref_of(obj), host=host, path=path, path_type=path_type,
-            backend=make_backend(snapshot, *step.backend), upstream=Upstream(pool.address, sent, pool.scheme),
-            upstream_group=f"{obj['kind']}-{namespace_of(obj)}-{name_of(obj)}-{step.upstream}",
-            features=tuple(sorted({*pool.features, *step.features})), canary=step.shared,
-            rewrites_path=bool(dig(step.action, "proxy", "rewritePath")),
-            ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj),
+def _parts_of(server: Obj, parts: Iterable[Obj]) -> list[Obj]:
+    """The VirtualServerRoutes that a VirtualServer takes in, by name or by label."""
+    rules = dig(server, "spec", "routes", default=[])
+    names = {_full_name(server, str(rule["route"])) for rule in rules if rule.get("route")}
+    selectors = [object_selector(rule["routeSelector"]) for rule in rules if rule.get("routeSelector")]
+    return [
+        part for part in parts if dig(part, "spec", "host") == dig(server, "spec", "host") and (
+            (namespace_of(part), name_of(part)) in names or any(selector.matches(labels_of(part)) for selector in selectors)
         )
+    ]
+
+
+def _full_name(server: Obj, reference: str) -> tuple[str, str]:
+    namespace, slash, name = reference.rpartition("/")
+    return (namespace if slash else namespace_of(server), name)
+
+
+def declared_by_server(obj: Obj, host: str) -> Iterator[DeclaredRoute]:
+    """What a VirtualServer or VirtualServerRoute declares."""
+    for step in steps(obj):
+        pool, (path, path_type) = step.pool, _path(step.path)
+        sent = "" if step.host is None or step.host in _CLIENTS_HOST else step.host
+        yield DeclaredRoute(
+            pool.backend, host, path, path_type, Upstream(pool.address, sent, pool.scheme),
+            _group(obj, step.upstream), (*pool.features, *step.features), step.shared, bool(dig(step.action, "proxy", "rewritePath")),
+        )
+
+
+def _group(obj: Obj, upstream: str) -> str:
+    return f"{obj['kind']}-{namespace_of(obj)}-{name_of(obj)}-{upstream}"
 
 
 def _path(text: str) -> tuple[str, str]:
@@ -212,15 +200,24 @@ def _path(text: str) -> tuple[str, str]:
     return (text[1:].strip(), "Exact") if text.startswith("=") else (text, "ImplementationSpecific")
 
 
-def _streams(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj) -> Iterator[Route]:
-    passed = dig(obj, "spec", "listener", "protocol") == "TLS_PASSTHROUGH"
-    for name, pool in upstreams_of(obj).items():
-        if name == dig(obj, "spec", "action", "pass"):
-            yield Route(
-                load_balancer=load_balancer.key, object=ref_of(obj), host=str(dig(obj, "spec", "host", default="")),
-                path=f"tcp:{dig(obj, 'spec', 'listener', 'name', default='')}", path_type="Stream",
-                backend=make_backend(snapshot, *pool.backend), upstream=Upstream("pod_ips", "", "tls" if passed else "tcp"),
-                upstream_group=f"TransportServer-{namespace_of(obj)}-{name_of(obj)}-{name}", settable=False,
-                why_not_settable="a TransportServer always sends to pod addresses",
-                ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj),
-            )
+def declared_streams(load_balancer: LoadBalancer, obj: Obj) -> Iterator[DeclaredRoute | Finding]:
+    """What a TransportServer declares."""
+    protocol = dig(obj, "spec", "listener", "protocol")
+    if protocol == "UDP":
+        yield finding("MLB205", f"{ref_of(obj)} is UDP, which the mesh does not carry", ref_of(obj))
+        return
+    name = dig(obj, "spec", "action", "pass")
+    pool = upstreams_of(obj).get(name)
+    if pool is not None:
+        yield DeclaredRoute(
+            pool.backend, str(dig(obj, "spec", "host", default="")),
+            f"tcp:{dig(obj, 'spec', 'listener', 'name', default='')}", "Stream",
+            Upstream("pod_ips", "", "tls" if protocol == "TLS_PASSTHROUGH" else "tcp"), _group(obj, name),
+            why_not_settable="a TransportServer always sends to pod addresses",
+        )
+
+
+READERS = (
+    ingress_reader(of_entry, serves_ingress), RouteReader(read_virtual_servers, (VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE)),
+    own_routes(TRANSPORT_SERVER, serves_own, declared_streams),
+)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...core import marks
-from ...core.model import Backend, ObjectRef
+from ...core.findings import finding
+from ...core.model import Backend, Finding, ObjectRef
 from ...istio.protocols import port_protocol
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, namespace_of
@@ -47,6 +48,13 @@ def entries(ingress: Obj) -> Iterator[Entry]:
                 )
 
 
+def resource_findings(ingress: Obj) -> Iterator[Finding]:
+    """That backends of an Ingress are resources other than Services, which is no route."""
+    number = resource_backends(ingress)
+    if number:
+        yield finding("MLB208", f"{number} backend(s) are resources, not Services", ingress_ref(ingress))
+
+
 def resource_backends(ingress: Obj) -> int:
     """How many backends of an Ingress are resources other than Services."""
     found = [dig(ingress, "spec", "defaultBackend", default={})]
@@ -63,7 +71,11 @@ def _service(backend: Obj) -> tuple[str, int | str]:
 
 def make_backend(snapshot: Snapshot, namespace: str, service: str, reference: int | str) -> Backend:
     """The Service port that a reference (number or name) leads to; number 0 where there is no such port."""
-    found = snapshot.get(kinds.SERVICE, namespace, service)
+    return resolved_backend(snapshot.get(kinds.SERVICE, namespace, service), namespace, service, reference)
+
+
+def resolved_backend(found: Obj | None, namespace: str, service: str, reference: int | str) -> Backend:
+    """The same, for a Service that is known, or known to be absent."""
     port = find_port(found, reference) if found else None
     if port is None:
         return Backend(namespace, service, reference if isinstance(reference, int) else 0, str(reference), "unknown")

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from ...core.findings import finding, value_conflict
@@ -90,9 +91,22 @@ def on_targets(switch: Callable[[LoadBalancer, list[Target]], PatchSet]) -> Rout
     """A switch that needs to know routes, their objects and their Services, and nothing else of the cluster."""
 
     def switched(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
-        return switch(load_balancer, [Target(item, object_of(snapshot, item), service_of(snapshot, item)) for item in routes])
+        return switch(load_balancer, targets_of(snapshot, routes))
 
     return switched
+
+
+def targets_of(snapshot: Snapshot, routes: Iterable[Route]) -> list[Target]:
+    """Routes with what a switch needs to know of them."""
+    return [Target(item, object_of(snapshot, item), service_of(snapshot, item)) for item in routes]
+
+
+def by_object(targets: Iterable[Target]) -> Iterator[tuple[Obj, list[Target]]]:
+    """Targets grouped by their objects, in the order of the objects' names."""
+    ordered = sorted(targets, key=lambda target: target.route.object)
+    for _ref, group in groupby(ordered, key=lambda target: target.route.object):
+        listed = list(group)
+        yield listed[0].object, listed
 
 
 def service_of(snapshot: Snapshot, route: Route) -> Obj:

@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
-from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Upstream
 from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReading
+from .classes import ClassRule, ClassSource
 from .gateway.routes import BackendHandling
-from .ingresses import Entry, class_of, entries, ingress_ref, is_ignored, make_backend, pinned_strategy, resource_backends
+from .ingresses import Entry, entries, ingress_ref, is_ignored, make_backend, pinned_strategy, resource_findings
+from .own_routes import asked_objects
 from .recognition import claims_class
 
 Decide = Callable[[Obj, Entry, Obj], BackendHandling]
@@ -34,24 +35,13 @@ def classes_of_controller(controllers: tuple[str, ...], snapshot: Snapshot) -> t
 
 def of_classes(load_balancer: LoadBalancer) -> Served:
     """The usual rule: the class by name, else by annotation, is one of the load balancer's."""
-
-    def served(ingress: Obj) -> bool:
-        name, annotation = class_of(ingress)
-        return (name or annotation) in load_balancer.classes
-
-    return served
+    return ClassRule(frozenset(load_balancer.classes)).takes
 
 
 def annotation_first(classes: Iterable[str], *, without_class: bool = False) -> Served:
     """The rule of controllers that look at the annotation before the field, and at names alone."""
-    names = frozenset(classes)
-
-    def served(ingress: Obj) -> bool:
-        name, annotation = class_of(ingress)
-        found = annotation or name
-        return found in names if found else without_class
-
-    return served
+    rule = ClassRule(frozenset(classes), None, without_class, ClassSource.ANNOTATION_FIRST, empty_is_none=True)
+    return rule.takes
 
 
 def plain_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None) -> RouteReading:
@@ -67,26 +57,14 @@ def read_ingresses(
     ours = served or of_classes(load_balancer)
     routes: list[Route] = []
     findings: list[Finding] = []
-    for ingress in _asked(snapshot, only):
+    for ingress in asked_objects(snapshot, kinds.INGRESS, only):
         if not ours(ingress):
             continue
         for entry in entries(ingress):
             service = snapshot.get(kinds.SERVICE, namespace_of(ingress), entry.service) or {}
             routes.append(_route(snapshot, load_balancer, ingress, entry, decide(ingress, entry, service)))
-        if resource_backends(ingress):
-            message = f"{resource_backends(ingress)} backend(s) are resources, not Services"
-            findings.append(finding("MLB208", message, ingress_ref(ingress)))
+        findings += resource_findings(ingress)
     return RouteReading(tuple(routes), tuple(findings))
-
-
-def _asked(snapshot: Snapshot, only: frozenset[ObjectRef] | None) -> Iterator[Obj]:
-    if only is None:
-        yield from snapshot.all(kinds.INGRESS)
-        return
-    for ref in sorted(only):
-        found = snapshot.get(kinds.INGRESS, ref.namespace, ref.name) if ref.kind == "Ingress" else None
-        if found is not None:
-            yield found
 
 
 def _route(snapshot: Snapshot, load_balancer: LoadBalancer, ingress: Obj, entry: Entry, treatment: BackendHandling) -> Route:

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from ...core.model import LoadBalancer
 from ...kube import kinds
-from ...kube.objects import Obj, dig
+from ...kube.objects import Obj, argument, dig, namespace_of
 from ...kube.snapshot import Snapshot
 
 S = TypeVar("S")
@@ -29,6 +30,22 @@ def variable(container: Obj, name: str) -> str:
 def in_namespace(text: str, namespace: str) -> str:
     """A flag's value with the pod's own namespace filled in."""
     return text.replace("$(POD_NAMESPACE)", namespace)
+
+
+def flag_value(workload: Obj, container: Obj, name: str) -> str:
+    """A flag's value with the pod's own namespace filled in, empty where the flag is absent."""
+    return in_namespace(argument(container, name) or "", namespace_of(workload))
+
+
+def config_maps_of_flags(*flags: str, own_namespace: bool = False) -> Callable[[Obj, Obj], Iterable[str]]:
+    """The namespaces of the ConfigMaps that flags name as ``namespace/name``, and with ``own_namespace`` the workload's."""
+
+    def namespaces(workload: Obj, container: Obj) -> set[str]:
+        references = (flag_value(workload, container, flag) for flag in flags)
+        own = {namespace_of(workload)} if own_namespace else set()
+        return own | {reference.partition("/")[0] for reference in references if "/" in reference}
+
+    return namespaces
 
 
 def config_map_data(snapshot: Snapshot, reference: str) -> dict[str, str]:

@@ -6,15 +6,54 @@ that has such a list, and other routes that always go to pod addresses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ...core.model import LoadBalancer, ObjectRef, Route, Scheme, Upstream
+from ...kube import kinds
 from ...kube.objects import Obj, dig, ref_of
 from ...kube.snapshot import Snapshot
+from ..contract.routes import RouteReader, RouteReading
 from .ingresses import make_backend
+from .own_routes import DeclaredRoute, ServiceReference
 
 Target = tuple[str, str, "int | str"]
 """Namespace, Service, and its port as it is written."""
+
+
+NOT_SETTABLE = "this kind of route always goes to pod addresses"
+
+
+def tcp_services_reader(config_map: Callable[[LoadBalancer], str]) -> RouteReader:
+    """Routes of the ConfigMap (``namespace/name``) that an instance reads TCP services from."""
+
+    def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+        namespace, slash, name = config_map(load_balancer).partition("/")
+        listed = snapshot.get(kinds.CONFIG_MAP, namespace, name) if slash else None
+        asked = listed is not None and (only is None or ref_of(listed) in only)
+        return RouteReading(tuple(tcp_services(snapshot, load_balancer, listed) if asked else ()))
+
+    return RouteReader(read)
+
+
+def default_backend_reader(service: Callable[[LoadBalancer], str]) -> RouteReader:
+    """The route of the Service (``namespace/name``) that gets the requests that no other route takes: to its first port."""
+
+    def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+        namespace, slash, name = service(load_balancer).partition("/")
+        ports = dig(snapshot.get(kinds.SERVICE, namespace, name), "spec", "ports", default=[]) if slash else []
+        workload = load_balancer.workload
+        if not ports or workload is None or (only is not None and workload not in only):
+            return RouteReading()
+        target = (namespace, name, int(ports[0].get("port", 0)))
+        return RouteReading((fixed_route(snapshot, load_balancer, workload, "default-backend", target, "http"),))
+
+    return RouteReader(read)
+
+
+def declared_stream(path: str, target: ServiceReference, scheme: Scheme = "tcp") -> DeclaredRoute:
+    """A route of an object of its own to pod addresses that has no switch."""
+    group = f"{path}-{target.namespace}-{target.service}-{target.port}"
+    return DeclaredRoute(target, "", path, "Stream", Upstream("pod_ips", "", scheme), group, why_not_settable=NOT_SETTABLE)
 
 
 def tcp_services(snapshot: Snapshot, load_balancer: LoadBalancer, config_map: Obj | None) -> Iterator[Route]:
@@ -42,5 +81,5 @@ def fixed_route(
         load_balancer=load_balancer.key, object=ref, host="", path=path, path_type="Stream",
         backend=make_backend(snapshot, *target), upstream=Upstream("pod_ips", "", scheme),
         upstream_group=f"{path}-{target[0]}-{target[1]}-{target[2]}", settable=False,
-        why_not_settable="this kind of route always goes to pod addresses",
+        why_not_settable=NOT_SETTABLE,
     )

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...core.model import LoadBalancer, ObjectRef, Route, Scheme, Upstream, replace
-from ...kube import kinds
-from ...kube.objects import Obj, annotations_of, dig, namespace_of, ref_of
-from ...kube.snapshot import Snapshot
-from ..contract.routes import RouteReader, RouteReading
-from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
-from ..kit.ingresses import CLASS_ANNOTATION, Entry, is_ignored, make_backend, pinned_strategy
-from ..kit.patches import object_of
-from ..kit.plain import of_classes, read_ingresses
+from ...core.model import LoadBalancer, Route, Scheme, Upstream, replace
+from ...kube.objects import Obj, annotations_of, dig, namespace_of
+from ..kit.classes import ClassRule
+from ..kit.gateway.routes import AttachPoint, BackendHandling
+from ..kit.ingresses import CLASS_ANNOTATION, Entry
+from ..kit.own_routes import DeclaredRoute, ServiceReference, own_routes
+from ..kit.readers import gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from .settings import PARAMETERS, Settings
 
@@ -27,56 +25,43 @@ HOST_HEADER = "konghq.com/host-header"
 _TLS = frozenset({"https", "tls", "grpcs"})
 
 
-def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-    """Routes of Ingresses of its class, or without one where its class is the cluster's default."""
-    settings, of_class = settings_of(load_balancer, Settings), of_classes(load_balancer)
-
-    def served(ingress: Obj) -> bool:
-        has_class = dig(ingress, "spec", "ingressClassName") or CLASS_ANNOTATION in annotations_of(ingress)
-        return of_class(ingress) if has_class else settings.default_class
-
-    def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
-        routed, host = is_routed(settings, service), ""
-        if annotations_of(ingress).get(PRESERVE_HOST, "").lower() == "false":
-            # Kong then sends the name of the target: the Service's name, or a pod's address.
-            target = f"{entry.service}.{namespace_of(ingress)}.svc" if routed else "$pod_address"
-            host = annotations_of(service).get(HOST_HEADER) or target
-        return _handling(settings, service, host, _scheme(service) or "http")
-
-    reading = read_ingresses(snapshot, load_balancer, of_entry, only, served)
-    return replace(reading, routes=tuple(_with_path(route, object_of(snapshot, route)) for route in reading.routes))
+def serves(load_balancer: LoadBalancer, obj: Obj) -> bool:
+    """Ingresses of its class, or without one where its class is the cluster's default."""
+    default_class = settings_of(load_balancer, Settings).default_class
+    return ClassRule(frozenset(load_balancer.classes), without_class=default_class).takes(obj)
 
 
-def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-    """Routes of the Gateway API."""
+def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+    """How it reaches the backend of an Ingress."""
+    settings, host = settings_of(load_balancer, Settings), ""
+    if annotations_of(ingress).get(PRESERVE_HOST, "").lower() == "false":
+        # Kong then sends the name of the target: the Service's name, or a pod's address.
+        target = f"{entry.service}.{namespace_of(ingress)}.svc" if is_routed(settings, service) else "$pod_address"
+        host = annotations_of(service).get(HOST_HEADER) or target
+    return _handling(settings, service, host, _scheme(service) or "http")
+
+
+def of_point(load_balancer: LoadBalancer, point: AttachPoint) -> BackendHandling:
+    """How it reaches the backend of a Gateway API route."""
+    return _handling(settings_of(load_balancer, Settings), point.target, None, _scheme(point.target))
+
+
+def serves_tcp(load_balancer: LoadBalancer, obj: Obj) -> bool:
+    """A TCPIngress names its class by annotation alone."""
+    return annotations_of(obj).get(CLASS_ANNOTATION) in load_balancer.classes
+
+
+def declared_tcp(load_balancer: LoadBalancer, obj: Obj) -> Iterator[DeclaredRoute]:
+    """What a TCPIngress declares."""
     settings = settings_of(load_balancer, Settings)
-
-    def of_point(point: AttachPoint) -> BackendHandling:
-        return _handling(settings, point.target, None, _scheme(point.target))
-
-    return read_gateway_routes(snapshot, load_balancer, {GATEWAY_CONTROLLER}, of_point, only)
-
-
-def read_tcp_ingresses(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-    """Routes of TCPIngresses."""
-    return RouteReading(tuple(_tcp_routes(snapshot, load_balancer, only)))
-
-
-def _tcp_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> Iterator[Route]:
-    settings = settings_of(load_balancer, Settings)
-    for obj in snapshot.all(TCP_INGRESS):
-        if annotations_of(obj).get(CLASS_ANNOTATION) not in load_balancer.classes or (only is not None and ref_of(obj) not in only):
-            continue
-        for rule in dig(obj, "spec", "rules", default=[]):
-            target = rule.get("backend") or {}
-            namespace, name, port = namespace_of(obj), str(target.get("serviceName", "")), int(target.get("servicePort") or 0)
-            routed = is_routed(settings, snapshot.get(kinds.SERVICE, namespace, name) or {})
-            yield Route(
-                load_balancer=load_balancer.key, object=ref_of(obj), host=str(rule.get("host", "")),
-                path=f"tcp:{rule.get('port', 0)}", path_type="Stream", backend=make_backend(snapshot, namespace, name, port),
-                upstream=Upstream("cluster_ip" if routed else "pod_ips", "", "tcp"), upstream_group=f"{namespace}-{name}-{port}",
-                ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj),
-            )
+    for rule in dig(obj, "spec", "rules", default=[]):
+        target = rule.get("backend") or {}
+        backend = ServiceReference(namespace_of(obj), str(target.get("serviceName", "")), int(target.get("servicePort") or 0))
+        yield DeclaredRoute(
+            backend, str(rule.get("host", "")), f"tcp:{rule.get('port', 0)}", "Stream",
+            lambda service: Upstream("cluster_ip" if is_routed(settings, service) else "pod_ips", "", "tcp"),
+            f"{backend.namespace}-{backend.service}-{backend.port}",
+        )
 
 
 def is_routed(settings: Settings, service: Obj) -> bool:
@@ -89,7 +74,8 @@ def _handling(settings: Settings, service: Obj, host: str | None, scheme: Scheme
     return BackendHandling("cluster_ip" if is_routed(settings, service) else "pod_ips", host, features=features, scheme=scheme)
 
 
-def _with_path(route: Route, ingress: Obj) -> Route:
+def with_path(_load_balancer: LoadBalancer, ingress: Obj, route: Route) -> Route:
+    """The path as it means it: a tilde marks a regular expression."""
     annotations = annotations_of(ingress)
     rewrites = annotations.get("konghq.com/strip-path") == "true" or "konghq.com/rewrite" in annotations
     if route.path.startswith("/~"):
@@ -102,5 +88,6 @@ def _scheme(service: Obj) -> Scheme | None:
 
 
 READERS = (
-    RouteReader(read_ingress_routes, (PARAMETERS,)), RouteReader(read_gateways, KINDS), RouteReader(read_tcp_ingresses, (TCP_INGRESS,)),
+    ingress_reader(of_entry, serves, refine=with_path, kinds=(PARAMETERS,)), gateway_reader({GATEWAY_CONTROLLER}, of_point),
+    own_routes(TCP_INGRESS, serves_tcp, declared_tcp),
 )

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...kube import kinds
-from ...kube.objects import Obj, annotations_of, argument, containers_of, dig, image_name, name_of, namespace_of, pod_template
+from ...kube.objects import Obj, argument, containers_of, dig, image_name, name_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
+from ..kit.classes import is_default_class
 from ..kit.settings import variable
 
 PARAMETERS = "IngressClassParameters.configuration.konghq.com"
@@ -36,8 +37,8 @@ def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings
     name = argument(found, "ingress-class") or variable(found, "CONTROLLER_INGRESS_CLASS") or "kong"
     # The controller compares names; without a class object of that name its parameters are the defaults.
     own = snapshot.get(kinds.INGRESS_CLASS, "", name) or {}
-    default = annotations_of(own).get("ingressclass.kubernetes.io/is-default-class") == "true"
-    return Settings(name, image_name(str(found.get("image", "")))[1].lstrip("v"), _class_wide(snapshot, own), default)
+    version = image_name(str(found.get("image", "")))[1].lstrip("v")
+    return Settings(name, version, _class_wide(snapshot, own), is_default_class(own))
 
 
 def _class_wide(snapshot: Snapshot, own: Obj) -> bool:

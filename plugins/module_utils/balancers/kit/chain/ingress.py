@@ -11,7 +11,7 @@ knows that address already.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +21,7 @@ from ....kube import kinds
 from ....kube.objects import Obj, dig
 from ....kube.services import CLUSTER_DOMAIN
 from ....kube.snapshot import Snapshot
-from ...contract.chain import ChainRequest, GatewayTarget, LoadBalancerSide
+from ...contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, GatewayTarget, LoadBalancerSide
 from ...contract.switches import FieldPatch, PatchSet
 from ..cloud.bodies import ingress
 from ..ingresses import entries, make_backend
@@ -32,7 +32,16 @@ Names = Literal["never", "also", "rather"]
 ROUTES_IN = marks.ROUTES_IN
 EXPORT_TO, NOBODY = "networking.istio.io/exportTo", "~"
 PORT_NAME = "gateway"
-
+INGRESS_OPTIONS = (
+    ChainOption("class_name", "Name of the IngressClass for new Ingresses, where it is not the one that was found."),
+    ChainOption("tls_secret", "Secret with the certificate for clients, in the gateway's namespace, for new Ingresses."),
+)
+"""Keys of ``platform_options`` for new Ingresses."""
+INGRESS_FACTS = ChainFacts(
+    begins_with=True, objects=("Ingress", "its path's backend, redirected to a Service that stands for the gateway"),
+    standalone_mtls=Capability(True, "yes, with a sidecar"), options=INGRESS_OPTIONS,
+)
+"""What is true of most load balancers that serve Ingresses."""
 
 Annotations = Callable[[ChainRequest], "dict[str, str]"]
 
@@ -40,6 +49,11 @@ Annotations = Callable[[ChainRequest], "dict[str, str]"]
 def no_annotations(request: ChainRequest) -> dict[str, str]:
     """Nothing is needed for TLS to the gateway."""
     return {}
+
+
+def for_tls(annotations: Mapping[str, str]) -> Annotations:
+    """The same annotations wherever the gateway ends TLS."""
+    return lambda request: dict(annotations) if request.gateway.tls else {}
 
 
 def alias_name(gateway: GatewayTarget) -> str:

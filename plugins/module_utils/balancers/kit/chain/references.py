@@ -72,10 +72,10 @@ class ReferenceWay:
         self, snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, rules: Iterable[Path], wanted: list[Route]
     ) -> set[Path] | None:
         """The rules of which all routes are wanted; ``None`` where of one only some are."""
-        own, asked = frozenset({wanted[0].object}), _places(wanted)
+        own, asked = frozenset({wanted[0].object}), distinct_places(wanted)
 
         def places(view: Snapshot) -> set[tuple[object, ...]]:
-            return _places(route for reader in self.readers for route in reader.read(view, load_balancer, own).routes)
+            return distinct_places(route for reader in self.readers for route in reader.read(view, load_balancer, own).routes)
 
         if asked == places(snapshot):
             return set(rules)
@@ -86,7 +86,8 @@ class ReferenceWay:
         return None if in_part or reached != asked else whole
 
 
-def _places(routes: Iterable[Route]) -> set[tuple[object, ...]]:
+def distinct_places(routes: Iterable[Route]) -> set[tuple[object, ...]]:
+    """What tells routes of one object apart."""
     return {(item.host, item.path, item.path_type, item.backend, item.canary) for item in routes}
 
 

@@ -19,6 +19,7 @@ from ....kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ....kube.snapshot import Snapshot
 from ...contract.routes import RouteReading
 from ..ingresses import is_ignored, make_backend, pinned_strategy
+from ..own_routes import asked_objects
 from .attachment import (
     GATEWAY,
     GATEWAY_CLASS,
@@ -46,7 +47,8 @@ class AttachPoint:
     """One backend of one rule, as a Gateway meets it: what a vendor is asked about.
 
     ``host`` is what the route's own filters make of the Host, empty where they leave it alone. ``mirror``: it gets copies
-    of requests (RequestMirror) and answers nobody. ``target`` is the Service itself, empty where there is none.
+    of requests (RequestMirror) and answers nobody. ``target`` is the Service itself, empty where there is none. ``policy_tls``: a
+    BackendTLSPolicy has it spoken to by TLS.
     """
 
     route: Obj
@@ -58,6 +60,7 @@ class AttachPoint:
     host: str = ""
     mirror: bool = False
     target: Obj = field(default_factory=dict)
+    policy_tls: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,20 +99,12 @@ def read_gateway_routes(
     routes: dict[Route, None] = {}
     findings: dict[Finding, None] = {}
     for kind in ROUTE_KINDS if gateways else ():
-        for obj in _objects(snapshot, kind, only):
+        for obj in asked_objects(snapshot, kind, only):
             reader = _Reader(snapshot, load_balancer, obj, decide, ("weights",) if per_backend_host else ("canary", "weights"))
             for attachment in attachments(snapshot, obj, gateways):
                 routes.update(dict.fromkeys(reader.routes(attachment)))
             findings.update(dict.fromkeys(reader.findings))
     return RouteReading(tuple(routes), tuple(findings))
-
-
-def _objects(snapshot: Snapshot, kind: str, only: frozenset[ObjectRef] | None) -> list[Obj]:
-    if only is None:
-        return snapshot.all(kind)
-    wanted = sorted(ref for ref in only if f"{ref.kind}.{ref.group}" == kind)
-    found = (snapshot.get(kind, ref.namespace, ref.name) for ref in wanted)
-    return [item for item in found if item is not None]
 
 
 @dataclass(frozen=True)
@@ -172,8 +167,9 @@ class _Reader:
                 cause=ObjectRef("v1", "Service", namespace, name),
             ))
             return None
-        target = self.snapshot.get(kinds.SERVICE, namespace, name) or {}
-        return AttachPoint(self.obj, number, attachment.gateway, namespace, name, int(reference.get("port") or 0), host, mirror, target)
+        target, port = self.snapshot.get(kinds.SERVICE, namespace, name) or {}, int(reference.get("port") or 0)
+        tls = speaks_tls(self.snapshot, namespace, name, port)
+        return AttachPoint(self.obj, number, attachment.gateway, namespace, name, port, host, mirror, target, tls)
 
     def _route(
         self, attachment: Attachment, place: AttachPoint, rule: Obj, host: str, match: _Match, features: tuple[str, ...],
@@ -205,8 +201,7 @@ class _Reader:
     def _scheme(self, attachment: Attachment, place: AttachPoint, treatment: BackendHandling) -> Scheme:
         if treatment.scheme is not None:
             return treatment.scheme
-        by_policy = attachment.scheme == "http" and speaks_tls(self.snapshot, place.namespace, place.service, place.port)
-        return "tls" if by_policy else attachment.scheme
+        return "tls" if attachment.scheme == "http" and place.policy_tls else attachment.scheme
 
     def _group(self, place: AttachPoint) -> str:
         own = f"{self.obj['kind']}-{namespace_of(self.obj)}-{name_of(self.obj)}-{place.rule}"

@@ -87,11 +87,11 @@ def test_evidence_is_said() -> None:
 
 
 def test_a_sidecar_container_before_the_controller_does_not_hide_it() -> None:
-    item = nginx()
+    item = nginx("lb", "--tcp-services-configmap=edge/tcp")
     containers = item["spec"]["template"]["spec"]["containers"]
     containers.insert(0, container("logs", image="fluent/fluent-bit:3"))
     (one,) = found(item)
-    assert one.confidence == "certain" and one.setting("configmap") == "edge/lb"
+    assert one.confidence == "certain" and one.settings.tcp_services == "edge/tcp"
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "DaemonSet", "StatefulSet"])

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.routes import RouteReading
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.haproxy_ingress.profile import HaproxyIngress
-from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, ObjectRef, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway_class
@@ -32,7 +31,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     workload,
 )
 from tests.unit.plugins.module_utils.support.cluster import ingress as plain_ingress
-from tests.unit.plugins.module_utils.support.known import detect
+from tests.unit.plugins.module_utils.support.known import detect, read_routes
 
 PREFIX = "haproxy-ingress.github.io"
 
@@ -80,12 +79,13 @@ def balancer(snapshot: Snapshot) -> LoadBalancer:
     return next(item for item in detect(snapshot)[0] if item.workload)
 
 
-def reading(snapshot: Snapshot) -> RouteReading:
-    return HaproxyIngress().routes(snapshot, balancer(snapshot))
+def reading(snapshot: Snapshot, only: frozenset[ObjectRef] | None = None) -> RouteReading:
+    found, findings = read_routes(snapshot, [balancer(snapshot)], only)
+    return RouteReading(tuple(found), tuple(findings))
 
 
 def routes(*objects: Obj, **more: Any) -> list[Route]:
-    return sorted(reading(cluster(*objects, **more)).routes, key=lambda item: item.sort_key)
+    return list(reading(cluster(*objects, **more)).routes)
 
 
 def one(*objects: Obj, **more: Any) -> Route:

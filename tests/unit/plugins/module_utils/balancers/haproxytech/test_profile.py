@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.haproxytech.profile import HaproxyTech
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, Route, Upstream
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
@@ -33,7 +32,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     workload,
 )
 from tests.unit.plugins.module_utils.support.cluster import ingress as plain_ingress
-from tests.unit.plugins.module_utils.support.known import config_map_namespaces, detect
+from tests.unit.plugins.module_utils.support.known import config_map_namespaces, detect, read_routes
 from tests.unit.plugins.module_utils.support.planning import contents, run, taken_back
 
 CONTROLLER = "haproxy.org/ingress-controller"
@@ -64,7 +63,7 @@ def balancer(snapshot: Snapshot) -> LoadBalancer:
 
 def routes(*objects: Obj, **more: Any) -> list[Route]:
     snapshot = cluster(*objects, **more)
-    return sorted(HaproxyTech().routes(snapshot, balancer(snapshot)).routes, key=lambda item: item.sort_key)
+    return read_routes(snapshot, [balancer(snapshot)])[0]
 
 
 RECOGNISED: dict[str, Obj] = {
@@ -196,7 +195,7 @@ def test_plans(declared: str) -> None:
 
 def test_reading_only_some_objects_gives_the_same_routes() -> None:
     snapshot = cluster(service("shop"), ingress(), tcp("b"), config_map("tcp", **{"3306": "apps/shop:80"}))
-    everything = HaproxyTech().routes(snapshot, balancer(snapshot)).routes
+    everything = read_routes(snapshot, [balancer(snapshot)])[0]
     assert len(everything) == 3
     for item in everything:
-        assert HaproxyTech().routes(snapshot, balancer(snapshot), frozenset([item.object])).routes == (item,)
+        assert read_routes(snapshot, [balancer(snapshot)], frozenset([item.object]))[0] == [item]

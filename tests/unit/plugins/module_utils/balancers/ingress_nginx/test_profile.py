@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.switches import PatchSet
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.ingress_nginx.profile import IngressNginx
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.ingress_nginx.profile import PROFILE
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.ingress_nginx.settings import Settings
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.annotations import AnnotationKeys
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.recognition import claims_class
 
 from tests.unit.plugins.module_utils.support.cluster import (
@@ -86,20 +88,18 @@ def test_settings_are_read_from_the_command_line() -> None:
         "--controller-class=k8s.io/second", "--ingress-class", "second", "--default-backend-service=$(POD_NAMESPACE)/errors",
         "--tcp-services-configmap", "$(POD_NAMESPACE)/tcp", "--annotations-prefix=lb.example.com", "--enable-ssl-passthrough",
     )  # fmt: skip
-    found = load_balancer(cluster(args=args))
-    wanted = {
-        "controller": "k8s.io/second", "annotation_class": "second", "default_backend": "edge/errors", "configmap": "edge/lb",
-        "tcp-services-configmap": "edge/tcp", "udp-services-configmap": "", "prefix": "lb.example.com", "ssl_passthrough": True,
-        "without_class": False, "by_name": False, "watch_namespace": "",
-    }  # fmt: skip
-    assert {key: found.setting(key) for key in wanted} == wanted
+    found = load_balancer(cluster(config_map("lb", service_upstream="true"), args=args)).settings
+    assert found == Settings(
+        "k8s.io/second", "second", ssl_passthrough=True, service_upstream=True, default_backend="edge/errors", tcp_services="edge/tcp",
+        keys=AnnotationKeys(("lb.example.com",)),
+    )
 
 
 def test_where_its_configmaps_are() -> None:
     args = ("--udp-services-configmap=far/udp", "--tcp-services-configmap=tcp")
     item = nginx("lb", *args)
     (made,) = item["spec"]["template"]["spec"]["containers"]
-    assert sorted(IngressNginx().config_map_namespaces(item, made)) == [EDGE, "far"]
+    assert sorted(PROFILE.instance.config_maps(item, made)) == [EDGE, "far"]
 
 
 def test_udp_and_the_end_of_the_project_are_said() -> None:
@@ -108,15 +108,16 @@ def test_udp_and_the_end_of_the_project_are_said() -> None:
     assert "March 2026" in found["MLB103"] and "UDP port 53 goes to apps/dns:53" in found["MLB205"]
 
 
-PROFILE = IngressNginx()
 SWITCHES = [f"{NGINX}/service-upstream", f"{NGINX}/upstream-vhost"]
+TO_SERVICE, HOST = PROFILE.switches.to_service, PROFILE.switches.host
+assert TO_SERVICE and HOST
 
 
 def switches(*items: Obj, args: tuple[str, ...] = ()) -> tuple[PatchSet, PatchSet]:
     """Answers to "Service routing" and "Host" for all routes of these Ingresses."""
     snapshot = cluster(*SHOP, *items, args=args)
     found, balancer = routes(snapshot), load_balancer(snapshot)
-    return PROFILE.set_service_routing(snapshot, balancer, found), PROFILE.set_host(snapshot, balancer, found)
+    return TO_SERVICE(snapshot, balancer, found), HOST(snapshot, balancer, found)
 
 
 def patches(switch: PatchSet) -> dict[str, str]:
@@ -176,7 +177,7 @@ def test_a_users_own_value_is_never_overwritten(noted: dict[str, str], which: in
 
 def test_routes_of_configmaps_have_no_annotation() -> None:
     snapshot = cluster(*SHOP, config_map("tcp", **{"9000": "apps/shop:80"}), args=("--tcp-services-configmap=edge/tcp",))
-    assert PROFILE.set_service_routing(snapshot, load_balancer(snapshot), routes(snapshot)) == PatchSet()
+    assert TO_SERVICE(snapshot, load_balancer(snapshot), routes(snapshot)) == PatchSet()
 
 
 @pytest.mark.parametrize(
@@ -187,4 +188,4 @@ def test_routes_of_configmaps_have_no_annotation() -> None:
     ],
 )  # fmt: skip
 def test_controllers_that_are_its_own(controller: str, claimed: bool) -> None:
-    assert claims_class(PROFILE.class_controllers, controller) is claimed
+    assert claims_class(PROFILE.recogniser.classes, controller) is claimed

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.routes import RouteReading
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.traefik.profile import Traefik
-from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.routes import RouteReading, joined_readings
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.traefik.profile import PROFILE
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, ObjectRef, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway_class
@@ -51,8 +51,8 @@ def balancer(snapshot: Snapshot) -> LoadBalancer:
     return next(item for item in detect(snapshot)[0] if item.workload)
 
 
-def reading(snapshot: Snapshot) -> RouteReading:
-    return Traefik().routes(snapshot, balancer(snapshot))
+def reading(snapshot: Snapshot, only: frozenset[ObjectRef] | None = None) -> RouteReading:
+    return joined_readings(*(reader.read(snapshot, balancer(snapshot), only) for reader in PROFILE.routes))
 
 
 def routes(snapshot: Snapshot) -> list[Route]:

@@ -9,7 +9,10 @@ import sys
 from typing import Any
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.settings import settings_of
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.traefik.rules import Matched, RuleError, matched
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.traefik.settings import Settings
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.balancers.traefik.cluster import ALL, NGINX_TOO, balancer, cluster, traefik
 from tests.unit.plugins.module_utils.support.cluster import (
@@ -110,10 +113,14 @@ def test_classes(args: tuple[str, ...], expected: tuple[str, ...]) -> None:
 
 YAML = "providers:\n  kubernetesIngress:\n    nativeLBByDefault: true\n    namespaces: [a, b]\n  kubernetesCRD: {}\n"
 TOML = "[providers.kubernetesIngress]\nnativeLBByDefault = true\nnamespaces = ['a', 'b']\n[providers.kubernetesCRD]\n"
-FROM_FILE = {
-    "providers.kubernetesingress.nativelbbydefault": "true", "providers.kubernetesingress.namespaces": "a,b",
-    "providers.kubernetescrd": "true",
-}  # fmt: skip
+FROM_FILE = {"ingress": (True, {"a", "b"}), "crd": (False, set())}
+
+
+def providers(snapshot: Snapshot) -> dict[str, tuple[bool, set[str]]]:
+    """The providers that are on: whether they use Services' addresses, and the namespaces that they are limited to."""
+    settings = settings_of(balancer(snapshot), Settings)
+    listed = {name: getattr(settings, name) for name in ("ingress", "crd", "gateway", "nginx")}
+    return {name: (item.native, {one for scope in item.scopes for one in scope.names}) for name, item in listed.items() if item.on}
 
 
 def mounted(path: str = "/etc/traefik", *, sub: str = "", volume: Obj | None = None, args: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -127,7 +134,7 @@ def static(key: str = "traefik.yaml", text: str = YAML) -> Obj:
 
 
 needs_toml = pytest.mark.skipif(sys.version_info < (3, 11), reason="Python reads TOML since 3.11")
-FILES: dict[str, tuple[Obj, dict[str, Any], dict[str, str]]] = {
+FILES: dict[str, tuple[Obj, dict[str, Any], dict[str, tuple[bool, set[str]]]]] = {
     "the default place": (static(), mounted(), FROM_FILE),
     "another ending": (static("traefik.yml"), mounted(), FROM_FILE),
     "before arguments": (static(), mounted(args=("--providers.kubernetesgateway",)), FROM_FILE),
@@ -138,22 +145,20 @@ FILES: dict[str, tuple[Obj, dict[str, Any], dict[str, str]]] = {
     "a file that is named": (static("x.yaml"), mounted("/conf", args=("--configfile=/conf/x.yaml",)), FROM_FILE),
     "named in other letters": (static("x.yaml"), mounted("/conf", args=("--configFile=/conf/x.yaml",)), FROM_FILE),
     "another file, so the arguments hold": (static("dynamic.yaml"), mounted(args=("--providers.kubernetescrd=true",)), {
-        "providers.kubernetescrd": "true"}),
+        "crd": (False, set())}),
     "other arguments than Kubernetes'": (static("x"), mounted(args=("--providers.file=true",)), {
-        "providers.file": "true", "providers.kubernetesingress": "true", "providers.kubernetescrd": "true"}),
+        "ingress": (False, set()), "crd": (False, set())}),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("item", "more", "expected"), FILES.values(), ids=FILES)
-def test_configuration_files(item: Obj, more: dict[str, Any], expected: dict[str, str]) -> None:
-    assert dict(balancer(cluster(item, **more)).settings) == expected
+def test_configuration_files(item: Obj, more: dict[str, Any], expected: dict[str, tuple[bool, set[str]]]) -> None:
+    assert providers(cluster(item, **more)) == expected
 
 
 @needs_toml
 def test_configuration_files_in_toml() -> None:
-    assert dict(balancer(cluster(static("traefik.toml", TOML), **mounted())).settings) == {
-        **FROM_FILE, "providers.kubernetescrd": "true",
-    }  # fmt: skip
+    assert providers(cluster(static("traefik.toml", TOML), **mounted())) == FROM_FILE
 
 
 @pytest.mark.parametrize(
@@ -178,9 +183,9 @@ def test_config_maps_are_read_only_where_one_is_mounted() -> None:
 def test_the_environment_counts_only_without_arguments() -> None:
     env = {"env": [{"name": "TRAEFIK_PROVIDERS_KUBERNETESINGRESS_NATIVELBBYDEFAULT", "value": "true"}]}
     made = workload("lb", where=EDGE, containers=[{**container("c", image="traefik:v3.6.12"), **env}])
-    assert dict(balancer(live(namespace(EDGE), made)).settings) == {"providers.kubernetesingress.nativelbbydefault": "true"}
+    assert providers(live(namespace(EDGE), made)) == {"ingress": (True, set())}
     other = workload("lb", where=EDGE, containers=[{**container("c", image="traefik:v3.6.12", args=["--providers.kubernetescrd"]), **env}])
-    assert dict(balancer(live(namespace(EDGE), other)).settings) == {"providers.kubernetescrd": "true"}
+    assert providers(live(namespace(EDGE), other)) == {"crd": (False, set())}
 
 
 def test_k3s_is_said_to_own_it() -> None:

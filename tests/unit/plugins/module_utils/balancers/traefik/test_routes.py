@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Traefik's routes: which objects it serves, and how each kind of route reaches its Service."""
+"""Traefik's routes of Ingresses: which of them it serves, and how each route reaches its Service."""
 
 from __future__ import annotations
 

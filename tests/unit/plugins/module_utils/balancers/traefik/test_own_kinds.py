@@ -1,14 +1,14 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Traefik's routes: which objects it serves, and how each kind of route reaches its Service."""
+"""Traefik's own kinds and the Gateway API: which objects it serves, and how each route reaches its Service."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.traefik.profile import Traefik
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.traefik.profile import PROFILE
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Upstream
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, listener, rewrite, route, rule, to_service
@@ -127,7 +127,7 @@ def test_tcp_routes(spec: Obj, item: Obj, expected: Upstream) -> None:
 
 def test_udp_is_said() -> None:
     snapshot = cluster(*SHOP, ingress_route("a", ("x", [entry("shop")]), kind="IngressRouteUDP"))
-    assert [item.code for item in Traefik().notices(snapshot, balancer(snapshot))] == ["MLB205"]
+    assert [item.code for item in PROFILE.instance.notices(snapshot, balancer(snapshot))] == ["MLB205"]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_reading_only_some_objects_gives_the_same_routes() -> None:
     everything = routes(snapshot)
     assert [item.object.namespace for item in everything] == [APPS] * 4
     for item in everything:
-        assert list(Traefik().routes(snapshot, balancer(snapshot), frozenset([item.object])).routes) == [item]
+        assert list(reading(snapshot, frozenset([item.object])).routes) == [item]
 
 
 def test_the_prefix_is_not_anothers() -> None:

@@ -1,0 +1,75 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which objects an instance serves by their class: names of classes, the field, the annotation, and objects without a class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from ...core.model import LoadBalancer
+from ...kube import kinds
+from ...kube.objects import Obj, annotations_of, dig, name_of
+from ...kube.snapshot import Snapshot
+from .ingresses import CLASS_ANNOTATION, class_of
+
+DEFAULT_CLASS_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
+
+
+class ClassSource(Enum):
+    """Where a controller looks for an object's class, and which place decides where both have one."""
+
+    FIELD_FIRST = "field_first"
+    ANNOTATION_FIRST = "annotation_first"
+    ANNOTATION_ONLY = "annotation_only"
+
+
+@dataclass(frozen=True)
+class ClassRule:
+    """A controller's rule for classes.
+
+    ``names`` are those that it takes from ``spec.ingressClassName``; ``annotated`` those from the annotation, ``None`` for the same.
+    ``without_class``: it takes objects without a class. ``empty_is_none``: an empty annotation counts as none at all.
+    """
+
+    names: frozenset[str]
+    annotated: frozenset[str] | None = None
+    without_class: bool = False
+    source: ClassSource = ClassSource.FIELD_FIRST
+    empty_is_none: bool = False
+
+    def takes(self, obj: Obj) -> bool:
+        """Whether the controller takes an object."""
+        name, annotation = class_of(obj)
+        is_annotated = bool(annotation) or (not self.empty_is_none and CLASS_ANNOTATION in annotations_of(obj))
+        by_annotation = self.source is ClassSource.ANNOTATION_ONLY or (is_annotated and self.source is ClassSource.ANNOTATION_FIRST)
+        if name and not by_annotation:
+            return name in self.names
+        if is_annotated:
+            return annotation in (self.names if self.annotated is None else self.annotated)
+        return self.without_class
+
+
+def controller_of(ingress_class: Obj) -> str:
+    """The controller that an IngressClass names."""
+    return str(dig(ingress_class, "spec", "controller", default=""))
+
+
+def classes_where(is_served: Callable[[LoadBalancer, Obj], bool]) -> Callable[[Snapshot, LoadBalancer], tuple[str, ...]]:
+    """The names of those IngressClasses of which ``is_served`` says that the instance serves them."""
+    return lambda snapshot, load_balancer: tuple(sorted(
+        name_of(item) for item in snapshot.all(kinds.INGRESS_CLASS) if is_served(load_balancer, item)
+    ))
+
+
+def default_controllers(snapshot: Snapshot) -> tuple[str, ...]:
+    """The controllers of the cluster's default classes."""
+    found = snapshot.all(kinds.INGRESS_CLASS)
+    return tuple(controller_of(item) for item in found if is_default_class(item))
+
+
+def is_default_class(ingress_class: Obj) -> bool:
+    """Whether objects without a class get this one."""
+    return annotations_of(ingress_class).get(DEFAULT_CLASS_ANNOTATION) == "true"

@@ -1,0 +1,146 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Skipper's routes: Ingresses and RouteGroups, and what filters make of the Host and the path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ...core.findings import finding
+from ...core.model import Finding, LoadBalancer, Route, Upstream, replace
+from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
+from ...kube.services import find_port, target_port
+from ..kit.gateway.routes import BackendHandling
+from ..kit.ingresses import CLASS_ANNOTATION, Entry, class_of
+from ..kit.own_routes import DeclaredRoute, ServiceReference, own_routes
+from ..kit.patches import mesh_name
+from ..kit.readers import ingress_reader
+from ..kit.settings import settings_of
+from .settings import Settings
+
+ROUTE_GROUP = "RouteGroup.zalando.org"
+FILTER, PROTOCOL = "zalando.org/skipper-filter", "zalando.org/skipper-backend-protocol"
+_ALGORITHM = "zalando.org/skipper-loadbalancer"
+_PATH_MODE = "zalando.org/skipper-ingress-path-mode"
+_PATH_TYPES = {"path-prefix": "Prefix", "path-regexp": "RegularExpression"}
+_REWRITES = re.compile(r"\b(?:setPath|modPath)\(")
+_WHY = "it has no setting per object for Service routing, and its global one (kubernetes-force-service) dials the target port"
+
+
+def matches_class(pattern: str, name: str) -> bool:
+    """Whether a class's name matches; an expression that is none matches nothing."""
+    try:
+        return re.search(pattern, name) is not None
+    except re.error:
+        return False
+
+
+def serves_ingress(load_balancer: LoadBalancer, ingress: Obj) -> bool:
+    """An annotation and a field that do not match rule an Ingress out; one without a class is served."""
+    settings, annotations = settings_of(load_balancer, Settings), annotations_of(ingress)
+    if CLASS_ANNOTATION in annotations and not matches_class(settings.ingress_class, annotations[CLASS_ANNOTATION]):
+        return False
+    name = class_of(ingress)[0]
+    return _watches(settings, ingress) and (not name or matches_class(settings.ingress_class, name))
+
+
+def serves_group(load_balancer: LoadBalancer, group: Obj) -> bool:
+    """Whether a RouteGroup is served; one without a class is."""
+    settings, name = settings_of(load_balancer, Settings), annotations_of(group).get("zalando.org/routegroup.class")
+    return _watches(settings, group) and (name is None or matches_class(settings.group_class, name))
+
+
+def _watches(settings: Settings, obj: Obj) -> bool:
+    return settings.namespace in ("", namespace_of(obj))
+
+
+def handle_entry(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+    """Pod addresses, or the Service's name with the port that pods listen on."""
+    settings, annotations = settings_of(load_balancer, Settings), annotations_of(ingress)
+    filters = annotations.get(FILTER, "")
+    if settings.force_service:
+        host = _host(settings, filters, mesh_name(namespace_of(ingress), entry.service))
+        return BackendHandling("host_name" if _other_port(service, entry) else "cluster_ip", host, settable=False, why_not_settable=_WHY)
+    return BackendHandling(
+        "pod_ips", _host(settings, filters, "$pod_address"), features=_balanced(annotations.get(_ALGORITHM, "")),
+        scheme="tls" if annotations.get(PROTOCOL) == "https" else "http", settable=False, why_not_settable=_WHY,
+    )
+
+
+def remarks(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, service: Obj) -> Iterator[Finding]:
+    """Whether its Service routing dials a port that the Service does not have."""
+    port = _other_port(service, entry)
+    if settings_of(load_balancer, Settings).force_service and port:
+        yield finding("MLB206", f"it dials {entry.service}:{port}, the target port, which is no port of the Service", ref_of(ingress))
+
+
+def _other_port(service: Obj, entry: Entry) -> int | str:
+    """The target port, where its number is not the Service's own; else nothing."""
+    port = find_port(service, entry.reference)
+    return target_port(port) if port and target_port(port) != port.get("port") else 0
+
+
+def refine(load_balancer: LoadBalancer, ingress: Obj, route: Route) -> Route:
+    """A route of an Ingress with what Skipper makes of its path: by elements, or as an expression, where the type leaves it open."""
+    annotations, path_type = annotations_of(ingress), route.path_type
+    mode = annotations.get(_PATH_MODE) or settings_of(load_balancer, Settings).path_mode
+    if path_type == "ImplementationSpecific" and route.path != "/":
+        path_type = _PATH_TYPES.get(mode, path_type)
+    return replace(route, path_type=path_type, rewrites_path=_rewrites_path(annotations.get(FILTER, "")))
+
+
+def _rewrites_path(filters: str) -> bool:
+    return _REWRITES.search(filters) is not None
+
+
+def _host(settings: Settings, filters: str, address: str) -> str:
+    """What filters make of the Host, else the option; the backend's address where the client's is not kept."""
+    keeps = settings.preserve_host
+    for value in re.findall(r"preserveHost\(\s*\"(true|false)\"\s*\)", filters):
+        keeps = value == "true"
+    literal = re.findall(r"setRequestHeader\(\s*\"[Hh]ost\"\s*,\s*\"([^\"]*)\"\s*\)", filters)
+    return literal[-1] if literal else "" if keeps else address
+
+
+def _balanced(algorithm: str) -> tuple[str, ...]:
+    return ("affinity",) if algorithm == "consistentHash" else ("balancing",) if algorithm else ()
+
+
+def declare_group(load_balancer: LoadBalancer, group: Obj) -> Iterator[DeclaredRoute]:
+    """What a RouteGroup declares: per rule its backends, else the default ones; without rules every path."""
+    backends = {str(item.get("name", "")): item for item in dig(group, "spec", "backends", default=[])}
+    default = dig(group, "spec", "defaultBackends", default=[])
+    for rule in dig(group, "spec", "routes", default=[]) or [{}]:
+        listed = rule.get("backends") or default
+        for place, reference in enumerate(listed):
+            backend = backends.get(str(reference.get("backendName", "")), {})
+            if backend.get("type") == "service":
+                declared = _declared(settings_of(load_balancer, Settings), group, rule, backend)
+                features = (*declared.features, *(("canary", "weights") if len(listed) > 1 else ()))
+                declared = replace(declared, features=features, canary=place > 0 or bool(rule.get("predicates")))
+                yield from (replace(declared, host=str(host)) for host in dig(group, "spec", "hosts", default=[]) or [""])
+
+
+def _declared(settings: Settings, group: Obj, rule: Obj, backend: Obj) -> DeclaredRoute:
+    filters = " ".join(rule.get("filters") or [])
+    path, path_type = _path(rule)
+    return DeclaredRoute(
+        ServiceReference(namespace_of(group), str(backend.get("serviceName", "")), int(backend.get("servicePort") or 0)),
+        path=path, path_type=path_type, upstream=Upstream("pod_ips", _host(settings, filters, "$pod_address"), "http"),
+        group=f"RouteGroup-{namespace_of(group)}-{name_of(group)}-{backend.get('name')}",
+        features=_balanced(str(backend.get("algorithm") or "")), rewrites_path=_rewrites_path(filters), why_not_settable=_WHY,
+    )
+
+
+def _path(rule: Obj) -> tuple[str, str]:
+    if rule.get("path"):
+        return str(rule["path"]), "Exact"
+    if rule.get("pathRegexp"):
+        return str(rule["pathRegexp"]), "RegularExpression"
+    return str(rule.get("pathSubtree") or "/"), "Prefix"
+
+
+GROUPS = own_routes(ROUTE_GROUP, serves_group, declare_group)
+READERS = (ingress_reader(handle_entry, serves_ingress, refine=refine, remarks=remarks), GROUPS)
