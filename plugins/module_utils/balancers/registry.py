@@ -16,40 +16,39 @@ from .aws_nlb import profile as aws_nlb
 from .azure_agc import profile as azure_agc
 from .azure_agic import profile as azure_agic
 from .azure_lb import profile as azure_lb
-from .caddy.profile import Caddy
+from .caddy import profile as caddy
 from .cilium import profile as cilium
 from .cloudflare_tunnel import profile as cloudflare_tunnel
 from .contour import profile as contour
 from .contract.profile import Profile, Registry
 from .digitalocean_lb import profile as digitalocean_lb
-from .easegress.profile import Easegress
+from .easegress import profile as easegress
 from .emissary import profile as emissary
-from .envoy_gateway.profile import EnvoyGateway
-from .f5_cis.profile import F5Cis
+from .envoy_gateway import profile as envoy_gateway
+from .f5_cis import profile as f5_cis
 from .f5_nginx import profile as f5_nginx
 from .gke_gateway import profile as gke_gateway
 from .gke_ingress import profile as gke_ingress
 from .gke_neg import profile as gke_neg
-from .gloo.profile import Gloo
+from .gloo import profile as gloo
 from .haproxy_ingress import profile as haproxy_ingress
 from .haproxytech import profile as haproxytech
-from .higress.profile import Higress
+from .higress import profile as higress
 from .ingress_nginx import profile as ingress_nginx
-from .kgateway.profile import Kgateway
+from .kgateway import profile as kgateway
 from .kong import profile as kong
-from .legacy import adapted
 from .netscaler import profile as netscaler
-from .nginx_gateway_fabric.profile import NginxGatewayFabric
+from .nginx_gateway_fabric import profile as nginx_gateway_fabric
 from .oci_lb import profile as oci_lb
-from .openshift_router.profile import OpenshiftRouter
-from .pomerium.profile import Pomerium
+from .openshift_router import profile as openshift_router
+from .pomerium import profile as pomerium
 from .skipper import profile as skipper
 from .traefik import profile as traefik
-from .tyk.profile import Tyk
-from .unknown.profile import Unknown
-from .voyager.profile import Voyager
+from .tyk import profile as tyk
+from .unknown import profile as unknown
+from .voyager import profile as voyager
 
-PROFILES: tuple[Profile, ...] = tuple(item if isinstance(item, Profile) else adapted(item) for item in (
+PROFILES: tuple[Profile, ...] = (
     ingress_nginx.PROFILE,
     f5_nginx.PROFILE,
     emissary.PROFILE,
@@ -57,23 +56,23 @@ PROFILES: tuple[Profile, ...] = tuple(item if isinstance(item, Profile) else ada
     haproxy_ingress.PROFILE,
     haproxytech.PROFILE,
     kong.PROFILE,
-    Pomerium(),
+    pomerium.PROFILE,
     apisix.PROFILE,
-    Caddy(),
-    Tyk(),
+    caddy.PROFILE,
+    tyk.PROFILE,
     contour.PROFILE,
     skipper.PROFILE,
-    EnvoyGateway(),
-    Gloo(),
-    Kgateway(),
-    Higress(),
-    Easegress(),
-    Voyager(),
+    envoy_gateway.PROFILE,
+    gloo.PROFILE,
+    kgateway.PROFILE,
+    higress.PROFILE,
+    easegress.PROFILE,
+    voyager.PROFILE,
     cilium.PROFILE,
     netscaler.PROFILE,
-    F5Cis(),
-    OpenshiftRouter(),
-    NginxGatewayFabric(),
+    f5_cis.PROFILE,
+    openshift_router.PROFILE,
+    nginx_gateway_fabric.PROFILE,
     aws_alb.PROFILE,
     alibaba_alb.PROFILE,
     alibaba_clb.PROFILE,
@@ -87,6 +86,6 @@ PROFILES: tuple[Profile, ...] = tuple(item if isinstance(item, Profile) else ada
     azure_agc.PROFILE,
     azure_agic.PROFILE,
     azure_lb.PROFILE,
-))
-UNKNOWN = adapted(Unknown())
+)
+UNKNOWN = unknown.PROFILE
 REGISTRY = Registry(PROFILES, UNKNOWN)

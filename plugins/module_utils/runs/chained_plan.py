@@ -12,7 +12,7 @@ from typing import Any
 from ..apply import chain as writes
 from ..apply.book import is_created, load_balancers_of
 from ..balancers.contract.profile import Profile, Registry
-from ..balancers.kit.ingresses import make_backend
+from ..balancers.kit.objects import make_backend
 from ..core.errors import MeshlbError
 from ..core.findings import FINDINGS
 from ..core.marks import CHAINED_GATEWAY

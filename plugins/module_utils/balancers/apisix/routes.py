@@ -19,10 +19,10 @@ from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.gateway.routes import BackendHandling
-from ..kit.ingresses import resolved_backend
-from ..kit.own_routes import DeclaredRoute, asked_objects, declared_reading
+from ..kit.ingress_routes import annotation_first
+from ..kit.objects import backend_of, objects_of
+from ..kit.own_routes import DeclaredRoute, declared_reading
 from ..kit.patches import mesh_name
-from ..kit.plain import annotation_first
 from ..kit.readers import always, gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from .settings import Settings
@@ -60,7 +60,7 @@ class RuleBackend:
 
     def resolved(self, obj: Obj, service: Obj) -> Backend:
         """The Service port that it means."""
-        return resolved_backend(service, namespace_of(obj), self.service, self.item.get("servicePort", 0))
+        return backend_of(service, namespace_of(obj), self.service, self.item.get("servicePort", 0))
 
 
 def backends_of(obj: Obj) -> Iterator[RuleBackend]:
@@ -107,7 +107,7 @@ def serves_own(load_balancer: LoadBalancer, obj: Obj) -> bool:
 
 def read_apisix_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of all ApisixRoutes whose class is served."""
-    ours = [obj for obj in asked_objects(snapshot, ROUTE, only) if serves_own(load_balancer, obj)]
+    ours = [obj for obj in objects_of(snapshot, ROUTE, only) if serves_own(load_balancer, obj)]
     names = {(namespace_of(obj), item.service) for obj in ours for item in backends_of(obj)}
     services, upstreams = ({name: snapshot.get(kind, *name) or {} for name in names} for kind in (kinds.SERVICE, UPSTREAM))
     return declared_reading(snapshot, load_balancer, ((obj, item) for obj in ours for item in declared_by_route(obj, services, upstreams)))

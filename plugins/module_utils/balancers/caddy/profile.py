@@ -8,75 +8,77 @@ Source: internal/caddy/ingress/reverseproxy.go, internal/k8s/ingress.go (classes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 
 from ...core.findings import finding
-from ...core.model import Finding, LoadBalancer, ObjectRef, Route
-from ...kube.objects import Obj, annotations_of, argument, namespace_of
+from ...core.model import Finding, LoadBalancer, ObjectRef, replace
+from ...kube.objects import Obj, annotations_of, argument, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.routes import joined_readings
-from ..kit.gateway.routes import BackendHandling
-from ..kit.ingresses import Entry, entries, ingress_ref
-from ..kit.plain import annotation_first, read_ingresses
-from ..legacy import Facts, PatchSet, Profile, RouteReading, Signs
+from ..contract.facts import About, Facts
+from ..contract.instances import InstanceReader
+from ..contract.profile import Profile
+from ..contract.recognition import Recogniser, Signs
+from ..contract.routes import RouteReader, RouteReading
+from ..contract.switches import Switches
+from ..kit.classes import classes_in_settings
+from ..kit.ingress_routes import annotation_first, read_ingresses
+from ..kit.ingresses import Entry, entries, entry_group
+from ..kit.objects import BackendHandling, is_watched
+from ..kit.patches import nothing_to_set
+from ..kit.settings import settings_of
 
-_PROTOCOL = "caddy.ingress.kubernetes.io/backend-protocol"
+FACTS = Facts(
+    service_routing="nothing to set: it always dials the Service's name", default="the Service, the client's Host",
+    remark="only numbers of ports work: a named one becomes 0", versions="0.2",
+)
+SIGNS = Signs(
+    flags=(frozenset({"config-map", "lease-id"}), frozenset({"config-map", "class-name"}), frozenset({"class-name-required"})),
+    images=("caddy/ingress",), labels=(frozenset({("app.kubernetes.io/name", "caddy-ingress-controller")}),),
+)
 
 
-class Caddy(Profile):
-    """Caddy: one process that is controller and proxy."""
+@dataclass(frozen=True)
+class Settings:
+    """``classes``: it compares names, and no IngressClass needs to exist. ``class_required``: Ingresses without a class are not served."""
 
-    id = "caddy"
-    title = "Caddy"
-    signs = Signs(
-        flags=(frozenset({"config-map", "lease-id"}), frozenset({"config-map", "class-name"}), frozenset({"class-name-required"})),
-        images=("caddy/ingress",),
-        labels=(frozenset({("app.kubernetes.io/name", "caddy-ingress-controller")}),),
+    classes: tuple[str, ...] = ("caddy",)
+    class_required: bool = False
+    namespaces: tuple[str, ...] = ()
+
+
+def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+    """Settings of the one process that is controller and proxy."""
+    namespace = argument(container, "namespace")
+    return Settings(
+        (argument(container, "class-name") or "caddy",), argument(container, "class-name-required") not in (None, "false"),
+        (namespace,) if namespace else (),
     )
-    facts = Facts(
-        service_routing="nothing to set: it always dials the Service's name",
-        default="the Service, the client's Host",
-        remark="only numbers of ports work: a named one becomes 0",
-        versions="0.2",
-    )
-
-    def settings(self, snapshot: Snapshot, workload: Obj, container: Obj) -> dict[str, Any]:
-        return {
-            "class": argument(container, "class-name") or "caddy",
-            "class_required": argument(container, "class-name-required") not in (None, "false"),
-            "namespace": argument(container, "namespace") or "",
-        }
-
-    def classes(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
-        # It compares names, and no IngressClass needs to exist.
-        return (str(load_balancer.setting("class")),)
-
-    def routes(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
-    ) -> RouteReading:
-        by_class = annotation_first(load_balancer.classes, without_class=not load_balancer.setting("class_required"))
-        findings: list[Finding] = []
-
-        def served(ingress: Obj) -> bool:
-            taken = load_balancer.setting("namespace") in ("", namespace_of(ingress)) and by_class(ingress)
-            if taken:
-                findings.extend(_named_ports(ingress))
-            return taken
-
-        return joined_readings(read_ingresses(snapshot, load_balancer, _treatment, only, served), RouteReading((), tuple(findings)))
-
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
-        return PatchSet()
 
 
-def _treatment(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
-    tls = annotations_of(ingress).get(_PROTOCOL, "").lower() == "https"
-    group = f"Ingress-{namespace_of(ingress)}-{ingress['metadata']['name']}-{entry.host}-{entry.path}"
-    return BackendHandling("cluster_ip", group=group, scheme="tls" if tls else "http")
+def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+    """Routes of its Ingresses, and which of them name a port in a way that it cannot dial."""
+    settings = settings_of(load_balancer, Settings)
+    by_class = annotation_first(load_balancer.classes, without_class=not settings.class_required)
+    named_ports: list[Finding] = []
+
+    def served(ingress: Obj) -> bool:
+        is_served = is_watched(settings.namespaces, ingress) and by_class(ingress)
+        named = sorted({f"{item.service}:{item.reference}" for item in entries(ingress) if isinstance(item.reference, str)})
+        if is_served and named:
+            why = f"it dials port 0 for a port by name ({', '.join(named)}): write its number"
+            named_ports.append(finding("MLB206", why, ref_of(ingress)))
+        return is_served
+
+    reading = read_ingresses(snapshot, load_balancer, _handling, only, served)
+    return replace(reading, findings=(*reading.findings, *named_ports))
 
 
-def _named_ports(ingress: Obj) -> list[Finding]:
-    named = sorted({f"{item.service}:{item.reference}" for item in entries(ingress) if isinstance(item.reference, str)})
-    message = f"it dials port 0 for a port by name ({', '.join(named)}): write its number"
-    return [finding("MLB206", message, ingress_ref(ingress))] if named else []
+def _handling(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+    tls = annotations_of(ingress).get("caddy.ingress.kubernetes.io/backend-protocol", "").lower() == "https"
+    return BackendHandling("cluster_ip", group=entry_group(ingress, entry), scheme="tls" if tls else "http")
+
+
+PROFILE = Profile(
+    About("caddy", "Caddy", facts=FACTS), Recogniser(SIGNS), InstanceReader(read_settings, classes=classes_in_settings(Settings)),
+    (RouteReader(read_ingress_routes),), Switches(to_service=nothing_to_set),
+)

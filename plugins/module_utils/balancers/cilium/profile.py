@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from ..contract.facts import About, Facts
 from ..contract.recognition import Recogniser
-from ..kit.gateway.routes import KINDS
 from ..kit.limited import limited
 
 FACTS = Facts(
@@ -22,5 +21,5 @@ OUTSIDE = "its traffic leaves from an Envoy on every node, on the host's network
 WHY_NOT = "Cilium's Envoy sends to pod addresses, and no sidecar sees that"
 PROFILE = limited(
     About("cilium", "Cilium", placement="node", outside=OUTSIDE, facts=FACTS),
-    Recogniser(classes=("cilium.io/ingress-controller",), gateway_classes=("io.cilium/gateway-controller",)), WHY_NOT, kinds=KINDS,
+    Recogniser(classes=("cilium.io/ingress-controller",), gateway_classes=("io.cilium/gateway-controller",)), WHY_NOT,
 )

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...core.findings import finding
+from ...core.marks import IGNORE
 from ...core.model import ABSENT, Finding, LoadBalancer, Route
 from ...kube.objects import Obj, name_of, ref_of
 from ...kube.services import CLUSTER_DOMAIN
@@ -26,7 +27,7 @@ from ..contract.switches import FieldPatch, PatchSet
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import ROUTES_IN, IngressWay
 from ..kit.chain.upstream_holders import with_ingress_holder
-from ..kit.ingresses import CLASS_ANNOTATION, IGNORE
+from ..kit.ingresses import CLASS_ANNOTATION
 from .objects import GROUP, ID_ANNOTATION, TLS_CONTEXT, DeclaredMapping, Origin, declared_mappings
 
 FACTS = ChainFacts(

@@ -24,7 +24,7 @@ from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namesp
 from ...kube.services import find_port
 from ...kube.snapshot import Snapshot
 from ..kit.ingresses import Entry, class_of, entries
-from ..kit.own_routes import asked_objects
+from ..kit.objects import objects_of
 from ..kit.settings import settings_of
 from .settings import DEFAULT_ID, Settings
 
@@ -127,15 +127,15 @@ def declared_mappings(snapshot: Snapshot, load_balancer: LoadBalancer, only: fro
     """Every Mapping and TCPMapping, Mappings first, each in Emissary's order; ``only`` those that these objects hold."""
     settings, declared = settings_of(load_balancer, Settings), list[DeclaredMapping]()
     for kind in (MAPPING, TCP_MAPPING):
-        for item in asked_objects(snapshot, kind, only):
+        for item in objects_of(snapshot, kind, only):
             if settings.takes(item):
                 name, namespace, spec = name_of(item), namespace_of(item), item.get("spec") or {}
                 declared.append(DeclaredMapping(str(item["kind"]), name, namespace, spec, labels_of(item), item, Origin.OBJECT))
     for kind in (kinds.SERVICE, kinds.INGRESS):
-        for item in asked_objects(snapshot, kind, only):
+        for item in objects_of(snapshot, kind, only):
             if ANNOTATION in annotations_of(item) and settings.watches(item):
                 declared += _of_annotation(settings, item)
-    for item in asked_objects(snapshot, kinds.INGRESS, only):
+    for item in objects_of(snapshot, kinds.INGRESS, only):
         if _takes_ingress(settings, load_balancer.classes, item):
             for number, entry in enumerate(entries(item)):
                 service = snapshot.get(kinds.SERVICE, namespace_of(item), entry.service) or {}

@@ -13,7 +13,7 @@ from ..contract.facts import About, Facts, Proof
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition, Signs
-from ..kit.limited import limited_classes
+from ..kit.classes import ingress_classes
 from ..kit.recognition import by_signs, programs_of
 from .chain import CHAIN
 from .routes import READERS
@@ -45,5 +45,5 @@ def recognise_workload(workload: Obj) -> Recognition | None:
 
 PROFILE = Profile(
     About("emissary", "Emissary-ingress", facts=FACTS), Recogniser(SIGNS, CONTROLLERS, workload=recognise_workload),
-    InstanceReader(read_settings, classes=limited_classes(CONTROLLERS)), READERS, SWITCHES, CHAIN,
+    InstanceReader(read_settings, classes=ingress_classes(CONTROLLERS)), READERS, SWITCHES, CHAIN,
 )

@@ -20,9 +20,9 @@ from ...kube.selectors import object_selector
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.gateway.routes import BackendHandling
+from ..kit.ingress_routes import annotation_first
 from ..kit.ingresses import Entry
 from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading, own_routes
-from ..kit.plain import annotation_first
 from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of
 from .settings import Settings

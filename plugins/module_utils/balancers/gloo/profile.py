@@ -8,80 +8,69 @@ Source: docs/content/guides/integrations/service_mesh/istio.md and install/helm/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route
-from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
+from ...kube.objects import Obj, dig, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..kit.ingresses import is_ignored, make_backend, pinned_strategy
-from ..legacy import Facts, Profile, RouteReading, Signs
+from ..contract.facts import About, Facts
+from ..contract.profile import Profile
+from ..contract.recognition import Recogniser, Signs
+from ..contract.routes import RouteReader, RouteReading
+from ..kit.objects import BackendHandling, ServedObject, read_objects
 
 VIRTUAL_SERVICE = "VirtualService.gateway.solo.io"
 UPSTREAM = "Upstream.gloo.solo.io"
-_WHY = (
+WHY_NOT = (
     "Gloo speaks mutual TLS with the mesh itself, and its vendor says to keep sidecars out of its proxies: set "
     "global.istioIntegration.enabled and enableAutoMtls, or run glooctl istio enable-mtls per Upstream"
 )
+FACTS = Facts(
+    routes=("VirtualService (gateway.solo.io)",), remark="its own mutual TLS (istioIntegration) is the way; no sidecar is injected",
+    versions="1.17",
+)
+SIGNS = Signs(images=("gloo-envoy-wrapper", "gloo-ee-envoy-wrapper"), labels=(frozenset({("gloo", "gateway-proxy")}),))
+Upstreams = Callable[[str, str], "Obj | None"]
 
 
-class Gloo(Profile):
-    """Gloo Edge's gateway-proxy."""
-
-    id = "gloo"
-    title = "Gloo Edge"
-    kinds = (VIRTUAL_SERVICE, UPSTREAM)
-    signs = Signs(
-        images=("gloo-envoy-wrapper", "gloo-ee-envoy-wrapper"),
-        labels=(frozenset({("gloo", "gateway-proxy")}),),
-    )
-    forbids_injection = _WHY
-    facts = Facts(
-        routes=("VirtualService (gateway.solo.io)",), remark="its own mutual TLS (istioIntegration) is the way; no sidecar is injected",
-        versions="1.17",
-    )
-
-    def routes(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
-    ) -> RouteReading:
-        routes: list[Route] = []
-        findings: list[Finding] = []
-        for obj in snapshot.all(VIRTUAL_SERVICE):
-            if only is None or ref_of(obj) in only:
-                routes += _routes(snapshot, load_balancer, obj)
-                if any(item.get("delegateAction") for item in dig(obj, "spec", "virtualHost", "routes", default=[])):
-                    findings.append(finding("MLB208", "routes that it delegates to RouteTables are not read", ref_of(obj)))
-        return RouteReading(tuple(dict.fromkeys(routes)), tuple(findings))
+def read_virtual_services(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+    """Routes of VirtualServices, and which of them are delegated to other objects."""
+    upstreams = partial(snapshot.get, UPSTREAM)
+    return read_objects(snapshot, load_balancer, VIRTUAL_SERVICE, only, lambda item: _read(item, upstreams))
 
 
-def _routes(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj) -> Iterator[Route]:
-    for rule in dig(obj, "spec", "virtualHost", "routes", default=[]):
-        targets = list(_targets(snapshot, obj, rule.get("routeAction") or {}))
-        for host in dig(obj, "spec", "virtualHost", "domains", default=[]) or ["*"]:
-            for matcher in rule.get("matchers") or [{"prefix": "/"}]:
-                for place, target in enumerate(targets):
-                    path, path_type = _path(matcher)
-                    yield Route(
-                        load_balancer=load_balancer.key, object=ref_of(obj), host="" if host == "*" else str(host), path=path,
-                        path_type=path_type, backend=make_backend(snapshot, *target),
-                        upstream_group=f"VirtualService-{namespace_of(obj)}-{name_of(obj)}-{'-'.join(map(str, target))}",
-                        features=("canary", "weights") if len(targets) > 1 else (), canary=place > 0,
-                        settable=False, why_not_settable=_WHY, ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj),
+def _read(item: ServedObject, upstreams: Upstreams) -> Iterator[Route | Finding]:
+    yield from dict.fromkeys(_routes(item, upstreams))
+    if any(rule.get("delegateAction") for rule in dig(item.obj, "spec", "virtualHost", "routes", default=[])):
+        yield finding("MLB208", "routes that it delegates to RouteTables are not read", ref_of(item.obj))
+
+
+def _routes(item: ServedObject, upstreams: Upstreams) -> Iterator[Route]:
+    for rule in dig(item.obj, "spec", "virtualHost", "routes", default=[]):
+        references = list(_references(namespace_of(item.obj), rule.get("routeAction") or {}, upstreams))
+        features = ("canary", "weights") if len(references) > 1 else ()
+        handling = BackendHandling(features=features, settable=False, why_not_settable=WHY_NOT)
+        for host in dig(item.obj, "spec", "virtualHost", "domains", default=[]) or ["*"]:
+            for path, path_type in map(_path, rule.get("matchers") or [{"prefix": "/"}]):
+                for place, reference in enumerate(references):
+                    yield item.route(
+                        reference, handling, host="" if host == "*" else str(host), path=path, path_type=path_type, canary=place > 0
                     )
 
 
-def _targets(snapshot: Snapshot, obj: Obj, action: Obj) -> Iterator[tuple[str, str, int]]:
-    """Services behind an action: named by themselves, or by Upstreams that stand for them."""
+def _references(namespace: str, action: Obj, upstreams: Upstreams) -> Iterator[tuple[str, str, int]]:
+    """Services behind an action: named by themselves, or by Upstreams that represent them."""
     several = dig(action, "multi", "destinations", default=[])
     for item in [dig(action, "single", default={}), *(entry.get("destination") or {} for entry in several)]:
         kube, upstream = item.get("kube") or {}, item.get("upstream") or {}
         if kube:
             reference = kube.get("ref") or {}
-            yield str(reference.get("namespace") or namespace_of(obj)), str(reference.get("name", "")), int(kube.get("port") or 0)
-        found = snapshot.get(UPSTREAM, str(upstream.get("namespace") or namespace_of(obj)), str(upstream.get("name", "")))
-        held = dig(found, "spec", "kube", default={})
-        if held:
-            yield str(held.get("serviceNamespace", "")), str(held.get("serviceName", "")), int(held.get("servicePort") or 0)
+            yield str(reference.get("namespace") or namespace), str(reference.get("name", "")), int(kube.get("port") or 0)
+        service = dig(upstreams(str(upstream.get("namespace") or namespace), str(upstream.get("name", ""))), "spec", "kube", default={})
+        if service:
+            yield str(service.get("serviceNamespace", "")), str(service.get("serviceName", "")), int(service.get("servicePort") or 0)
 
 
 def _path(matcher: Obj) -> tuple[str, str]:
@@ -90,3 +79,9 @@ def _path(matcher: Obj) -> tuple[str, str]:
     if matcher.get("regex"):
         return str(matcher["regex"]), "RegularExpression"
     return str(matcher.get("prefix") or "/"), "ImplementationSpecific"
+
+
+PROFILE = Profile(
+    About("gloo", "Gloo Edge", facts=FACTS, forbids_injection=WHY_NOT), Recogniser(SIGNS),
+    routes=(RouteReader(read_virtual_services, (VIRTUAL_SERVICE, UPSTREAM)),),
+)

@@ -19,7 +19,8 @@ from ..kit.annotations import GO_TRUE
 from ..kit.classes import ClassRule
 from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling
 from ..kit.ingresses import Entry, entries, resource_findings
-from ..kit.own_routes import DeclaredRoute, ServiceReference, asked_objects, declared_reading
+from ..kit.objects import objects_of
+from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
 from ..kit.patches import is_older
 from ..kit.readers import gateway_reader
 from ..kit.settings import settings_of
@@ -60,7 +61,7 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
 def read_paths(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> Asked:
     """Paths in the controller's own order: of the oldest Ingress first, then by name; redirects are none."""
     settings = settings_of(load_balancer, Settings)
-    ours = [item for item in asked_objects(snapshot, kinds.INGRESS, only) if serves(load_balancer, item)]
+    ours = [item for item in objects_of(snapshot, kinds.INGRESS, only) if serves(load_balancer, item)]
     ours.sort(key=lambda item: (created_at(item), f"{namespace_of(item)}/{name_of(item)}"))
     paths = []
     for item in ours:

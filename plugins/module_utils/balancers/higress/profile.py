@@ -8,31 +8,21 @@ Source: helm/core/templates/_pod.tpl (user 1337, ``sidecar.istio.io/inject: "fal
 
 from __future__ import annotations
 
-from ..kit.gateway.routes import KINDS
-from ..legacy import Facts, Limited, Signs
+from ..contract.facts import About, Facts
+from ..contract.recognition import Recogniser, Signs
+from ..kit.limited import limited
 
-_WHY = (
+NO_SIDECAR = (
     "Higress' pods run Istio's own proxy as user or group 1337 under another control plane, and traffic of that user is never captured: "
     "use chained mode"
 )
-
-
-class Higress(Limited):
-    """Higress' gateway."""
-
-    id = "higress"
-    title = "Higress"
-    class_controllers = ("higress.io/higress-controller",)
-    gateway_controllers = ("higress.io/gateway-controller",)
-    class_names = ("higress",)
-    kinds = KINDS
-    signs = Signs(
-        images=("higress/gateway",),
-        labels=(frozenset({("app", "higress-gateway")}),),
-    )
-    forbids_injection = _WHY
-    why_not = "Higress has no setting for Service routing"
-    facts = Facts(
-        routes=("Ingress", "HTTPRoute, GRPCRoute, TCPRoute, TLSRoute"), host="annotation upstream-vhost, of no use without Service routing",
-        remark="chained mode only", versions="2.1",
-    )
+FACTS = Facts(
+    routes=("Ingress", "HTTPRoute, GRPCRoute, TCPRoute, TLSRoute"), host="annotation upstream-vhost, of no use without Service routing",
+    remark="chained mode only", versions="2.1",
+)
+SIGNS = Signs(images=("higress/gateway",), labels=(frozenset({("app", "higress-gateway")}),))
+PROFILE = limited(
+    About("higress", "Higress", facts=FACTS, forbids_injection=NO_SIDECAR),
+    Recogniser(SIGNS, ("higress.io/higress-controller",), ("higress.io/gateway-controller",)),
+    "Higress has no setting for Service routing", class_names=("higress",),
+)

@@ -21,7 +21,8 @@ from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import go_bool
 from ..kit.classes import ClassRule
 from ..kit.ingresses import Entry, entries, ingress_ref, resource_findings
-from ..kit.own_routes import DeclaredRoute, ServiceReference, asked_objects, declared_reading
+from ..kit.objects import objects_of
+from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
 from ..kit.settings import settings_of
 from ..kit.streams import default_backend_reader, tcp_services_reader
 from .settings import Settings
@@ -61,7 +62,7 @@ def serves(load_balancer: LoadBalancer, obj: Obj) -> bool:
 
 def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of its Ingresses, which decide about each other."""
-    ours = [item for item in asked_objects(snapshot, kinds.INGRESS, only) if serves(load_balancer, item)]
+    ours = [item for item in objects_of(snapshot, kinds.INGRESS, only) if serves(load_balancer, item)]
     return declared_reading(snapshot, load_balancer, declared_together(settings_of(load_balancer, Settings), ours))
 
 

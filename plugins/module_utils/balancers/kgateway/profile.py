@@ -9,30 +9,24 @@ turns its automatic mutual TLS on was seen in repositories' texts only.
 
 from __future__ import annotations
 
-from ..kit.gateway.routes import KINDS
-from ..legacy import Facts, Limited, Signs
+from ..contract.facts import About, Facts
+from ..contract.recognition import Recogniser, Signs
+from ..kit.limited import limited, of_labelled_gateway
 
-_WHY = (
+WHY_NOT = (
     "kgateway speaks mutual TLS with the mesh itself (KGW_ENABLE_ISTIO_AUTO_MTLS of its controller), and a sidecar beside its proxy would "
     "encrypt that again"
 )
-
-
-class Kgateway(Limited):
-    """kgateway's proxies, one per Gateway."""
-
-    id = "kgateway"
-    title = "kgateway"
-    gateway_controllers = ("kgateway.dev/kgateway", "solo.io/gloo-gateway")
-    kinds = KINDS
-    gateway_label = "gateway.networking.k8s.io/gateway-name"
-    signs = Signs(
-        images=("kgateway-dev/envoy-wrapper", "cr.kgateway.dev/envoy-wrapper", "envoy-wrapper"),
-        labels=(frozenset({("kgateway", "kube-gateway")}),),
-    )
-    forbids_injection = _WHY
-    why_not = _WHY
-    facts = Facts(
-        routes=("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"), versions="2.0",
-        remark="its own mutual TLS is the way; no sidecar is injected (unconfirmed)",
-    )
+FACTS = Facts(
+    routes=("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"), versions="2.0",
+    remark="its own mutual TLS is the way; no sidecar is injected (unconfirmed)",
+)
+SIGNS = Signs(
+    images=("kgateway-dev/envoy-wrapper", "cr.kgateway.dev/envoy-wrapper", "envoy-wrapper"),
+    labels=(frozenset({("kgateway", "kube-gateway")}),),
+)
+PROFILE = limited(
+    About("kgateway", "kgateway", facts=FACTS, forbids_injection=WHY_NOT),
+    Recogniser(SIGNS, gateway_classes=("kgateway.dev/kgateway", "solo.io/gloo-gateway")), WHY_NOT,
+    carries=of_labelled_gateway("gateway.networking.k8s.io/gateway-name"),
+)

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from ...core.model import LoadBalancer
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, name_of
 from ...kube.snapshot import Snapshot
 from .ingresses import CLASS_ANNOTATION, class_of
+from .recognition import claims_class
+from .settings import settings_of
 
 DEFAULT_CLASS_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
 
@@ -55,6 +58,32 @@ class ClassRule:
 def controller_of(ingress_class: Obj) -> str:
     """The controller that an IngressClass names."""
     return str(dig(ingress_class, "spec", "controller", default=""))
+
+
+def classes_of_controller(controllers: tuple[str, ...], snapshot: Snapshot) -> tuple[str, ...]:
+    """Names of the IngressClasses whose controller is one of these."""
+    return tuple(sorted(
+        name_of(item) for item in snapshot.all(kinds.INGRESS_CLASS)
+        if claims_class(controllers, controller_of(item))
+    ))
+
+
+def ingress_classes(controllers: tuple[str, ...] = (), names: tuple[str, ...] = ()) -> Callable[[Snapshot, LoadBalancer], tuple[str, ...]]:
+    """The classes of these controllers, and those of these names."""
+    return lambda snapshot, load_balancer: tuple(sorted({*classes_of_controller(controllers, snapshot), *names}))
+
+
+class NamesClasses(Protocol):
+    """Settings that say which classes an instance serves."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+
+
+def classes_in_settings(kind: type[NamesClasses]) -> Callable[[Snapshot, LoadBalancer], tuple[str, ...]]:
+    """The classes that the instance's own settings name."""
+    return lambda snapshot, load_balancer: settings_of(load_balancer, kind).classes
 
 
 def classes_where(is_served: Callable[[LoadBalancer, Obj], bool]) -> Callable[[Snapshot, LoadBalancer], tuple[str, ...]]:

@@ -8,17 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...core import marks
 from ...core.findings import finding
-from ...core.model import Backend, Finding, ObjectRef
-from ...istio.protocols import port_protocol
-from ...kube import kinds
-from ...kube.objects import Obj, annotations_of, dig, namespace_of
-from ...kube.services import find_port
-from ...kube.snapshot import Snapshot
+from ...core.model import Finding, ObjectRef
+from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of
 
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
-IGNORE, STRATEGY = marks.IGNORE, marks.STRATEGY
 
 
 @dataclass(frozen=True)
@@ -69,36 +63,14 @@ def _service(backend: Obj) -> tuple[str, int | str]:
     return str(service.get("name", "")), port.get("number") or str(port.get("name") or 0)
 
 
-def make_backend(snapshot: Snapshot, namespace: str, service: str, reference: int | str) -> Backend:
-    """The Service port that a reference (number or name) leads to; number 0 where there is no such port."""
-    return resolved_backend(snapshot.get(kinds.SERVICE, namespace, service), namespace, service, reference)
-
-
-def resolved_backend(found: Obj | None, namespace: str, service: str, reference: int | str) -> Backend:
-    """The same, for a Service that is known, or known to be absent."""
-    port = find_port(found, reference) if found else None
-    if port is None:
-        return Backend(namespace, service, reference if isinstance(reference, int) else 0, str(reference), "unknown")
-    return Backend(namespace, service, int(port.get("port", 0)), str(port.get("name") or ""), port_protocol(port))
+def entry_group(ingress: Obj, entry: Entry) -> str:
+    """The upstream of an entry where the load balancer makes one for each."""
+    return f"Ingress-{namespace_of(ingress)}-{name_of(ingress)}-{entry.host}-{entry.path}"
 
 
 def class_of(ingress: Obj) -> tuple[str, str]:
     """``(spec.ingressClassName, class annotation)``, each empty where it is absent."""
     return str(dig(ingress, "spec", "ingressClassName", default="")), annotations_of(ingress).get(CLASS_ANNOTATION, "")
-
-
-def is_ignored(obj: Obj) -> bool:
-    """Whether the object asks to be left alone."""
-    return annotations_of(obj).get(IGNORE) == "true"
-
-
-def pinned_strategy(snapshot: Snapshot, obj: Obj) -> str:
-    """The strategy that the object, else its namespace, pins; empty where neither does."""
-    own = annotations_of(obj).get(STRATEGY, "")
-    if own:
-        return own
-    namespace = snapshot.get(kinds.NAMESPACE, "", namespace_of(obj))
-    return annotations_of(namespace).get(STRATEGY, "") if namespace else ""
 
 
 def ingress_ref(ingress: Obj) -> ObjectRef:

@@ -5,61 +5,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ...core.model import LoadBalancer, ObjectRef
 from ...kube.objects import Obj, name_of
 from ...kube.snapshot import Snapshot
+from ..contract.chain import ChainSide, HealthChecker
 from ..contract.facts import About
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser
-from ..contract.routes import RouteReader, RouteReading, joined_readings
-from .gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
-from .ingresses import Entry, class_of
-from .plain import classes_of_controller, read_ingresses
+from ..contract.routes import RouteReader, RouteReading
+from .classes import ingress_classes
+from .gateway.routes import KINDS, read_gateway_routes
+from .ingress_routes import read_ingresses
+from .ingresses import class_of
+from .objects import BackendHandling, Carries, carries_all
 
 
 def limited(
-    about: About, recogniser: Recogniser, why_not: str, *, kinds: tuple[
-        str, ...
-    ] = (), class_names: tuple[str, ...] = (), gateway_label: str = ""
+    about: About, recogniser: Recogniser, why_not: str, *, class_names: tuple[str, ...] = (), carries: Carries = carries_all,
+    readers: tuple[RouteReader, ...] = (), chain: ChainSide | None = None, health: HealthChecker | None = None,
 ) -> Profile:
     """A profile whose routes go to pod addresses for good.
 
-    ``why_not`` says why. ``kinds`` are those that it reads besides the common ones. ``class_names`` are names of classes that it
-    compares, where it does not look for a controller. ``gateway_label`` is the label by which its workloads say for which Gateway they
-    are made.
+    ``why_not`` says why. ``class_names`` are names of classes that it compares, where it does not look for a controller. ``carries``
+    says which Ingresses and Gateways a workload is made for, where it is not made for all of them. ``readers`` are for kinds of its own.
     """
-    reader = limited_routes(recogniser.gateway_classes, why_not, kinds, gateway_label)
-    return Profile(about, recogniser, InstanceReader(classes=limited_classes(recogniser.classes, class_names)), (reader,))
+    controllers = recogniser.gateway_classes
+    standard = (limited_ingresses(why_not, carries), *([limited_gateways(controllers, why_not, carries)] if controllers else []))
+    instance = InstanceReader(classes=ingress_classes(recogniser.classes, class_names))
+    return Profile(about, recogniser, instance, (*standard, *readers), chain=chain, health=health)
 
 
-def limited_classes(controllers: tuple[str, ...], names: tuple[str, ...] = ()) -> Callable[[Snapshot, LoadBalancer], tuple[str, ...]]:
-    """The classes of these controllers, and those of these names."""
-    return lambda snapshot, load_balancer: tuple(sorted({*classes_of_controller(controllers, snapshot), *names}))
-
-
-def limited_routes(controllers: tuple[str, ...], why_not: str, kinds: tuple[str, ...] = (), gateway_label: str = "") -> RouteReader:
-    """Ingresses of its classes, and Gateway API routes of its controllers, to pod addresses."""
+def limited_ingresses(why_not: str, carries: Carries = carries_all) -> RouteReader:
+    """Ingresses of its classes, to pod addresses."""
     handling = BackendHandling(settable=False, why_not_settable=why_not)
 
     def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-        wanted = dict(load_balancer.pod_labels).get(gateway_label, "")
-
-        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
-            return handling
-
-        def of_point(point: AttachPoint) -> BackendHandling:
-            return handling
-
         def served(ingress: Obj) -> bool:
-            return bool(set(class_of(ingress)) & set(load_balancer.classes))
+            return carries(load_balancer, ingress) and bool(set(class_of(ingress)) & set(load_balancer.classes))
 
+        return read_ingresses(snapshot, load_balancer, lambda ingress, entry, service: handling, only, served)
+
+    return RouteReader(read)
+
+
+def limited_gateways(controllers: tuple[str, ...], why_not: str, carries: Carries = carries_all) -> RouteReader:
+    """Gateway API routes of its controllers, to pod addresses."""
+    handling = BackendHandling(settable=False, why_not_settable=why_not)
+
+    def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
         def serves(gateway: Obj) -> bool:
-            return not wanted or name_of(gateway) == wanted
+            return carries(load_balancer, gateway)
 
-        plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
-        return joined_readings(plain, read_gateway_routes(snapshot, load_balancer, controllers, of_point, only, serves))
+        return read_gateway_routes(snapshot, load_balancer, controllers, lambda point: handling, only, serves)
 
-    return RouteReader(read, kinds)
+    return RouteReader(read, KINDS)
+
+
+def of_labelled_gateway(label: str) -> Carries:
+    """A workload for the Gateway whose name it has as this label."""
+
+    def carries(load_balancer: LoadBalancer, gateway: Obj) -> bool:
+        return dict(load_balancer.pod_labels).get(label) in (None, "", name_of(gateway))
+
+    return carries

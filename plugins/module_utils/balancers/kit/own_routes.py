@@ -9,15 +9,15 @@ what the user's annotations ask for is the same for all of them, and is answered
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ...core.model import Backend, Finding, LoadBalancer, ObjectRef, Route, Upstream
 from ...kube import kinds
-from ...kube.objects import Obj, kind_key, ref_of
+from ...kube.objects import Obj, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
-from .ingresses import is_ignored, make_backend, pinned_strategy
+from .objects import is_ignored, make_backend, objects_of, pinned_strategy
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def own_routes(kind: str, served: Callable[[LoadBalancer, Obj], bool], declare: 
     """The routes of all objects of a kind that are ``served``, where each of them is read by itself."""
 
     def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-        ours = (obj for obj in asked_objects(snapshot, kind, only) if served(load_balancer, obj))
+        ours = (obj for obj in objects_of(snapshot, kind, only) if served(load_balancer, obj))
         return declared_reading(snapshot, load_balancer, ((obj, item) for obj in ours for item in declare(load_balancer, obj)))
 
     return RouteReader(read, (kind,))
@@ -92,14 +92,3 @@ def declared_route(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, de
         settable=not declared.why_not_settable, why_not_settable=declared.why_not_settable,
         ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj),
     )
-
-
-def asked_objects(snapshot: Snapshot, kind: str, only: frozenset[ObjectRef] | None) -> Iterator[Obj]:
-    """Objects of a kind: all of them, or those among ``only``."""
-    if only is None:
-        yield from snapshot.all(kind)
-        return
-    for ref in sorted(only):
-        found = snapshot.get(kind, ref.namespace, ref.name) if kind_key(ref.api_version, ref.kind) == kind else None
-        if found is not None:
-            yield found

@@ -96,6 +96,10 @@ def on_targets(switch: Callable[[LoadBalancer, list[Target]], PatchSet]) -> Rout
     return switched
 
 
+nothing_to_set = on_targets(lambda load_balancer, targets: PatchSet())
+"""The switch of a load balancer that does by itself what is asked for."""
+
+
 def targets_of(snapshot: Snapshot, routes: Iterable[Route]) -> list[Target]:
     """Routes with what a switch needs to know of them."""
     return [Target(item, object_of(snapshot, item), service_of(snapshot, item)) for item in routes]

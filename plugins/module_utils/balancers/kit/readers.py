@@ -13,9 +13,9 @@ from ...kube.objects import Obj
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from .gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
+from .ingress_routes import read_ingresses
 from .ingresses import Entry
 from .patches import object_of
-from .plain import read_ingresses
 
 Serves = Callable[[LoadBalancer, Obj], bool]
 """Whether a load balancer serves an object."""

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
-from ...kube.objects import Obj, containers_of, image_name, pod_template
+from ...kube.objects import Obj, containers_of, dig, image_name, labels_of, pod_template
 from ..contract.recognition import Confidence, Recogniser, Recognition, Signs
 
 
@@ -26,6 +26,29 @@ def by_signs(signs: Signs, workload: Obj) -> Recognition | None:
         if found is not None and (best is None or _RANK[found.confidence] > _RANK[best.confidence]):
             best = found
     return best
+
+
+def by_companion(signs: Signs, programs: frozenset[str], text: str, *, init: bool = False) -> Callable[[Obj], Recognition | None]:
+    """By a container of the operator's beside the proxy (or before it), which runs these programs, else by signs.
+
+    The proxy is the pod's first container, and the operator's version counts.
+    """
+    described = f"init container {{}} runs {text}" if init else f"container {{}} runs {text}"
+
+    def recognised(workload: Obj) -> Recognition | None:
+        template = pod_template(workload)
+        for item in dig(template, "spec", "initContainers", default=[]) if init else containers_of(template):
+            if programs <= set(programs_of(item)):
+                version = image_name(str(item.get("image", "")))[1].lstrip("v")
+                return Recognition("certain", (described.format(item.get("name")),), containers_of(template)[0], version)
+        return by_signs(signs, workload)
+
+    return recognised
+
+
+def workload_labels(workload: Obj) -> dict[str, str]:
+    """Labels of a workload and of its pods."""
+    return {**labels_of(workload), **labels_of(pod_template(workload))}
 
 
 def claims_class(controllers: Iterable[str], controller: str) -> bool:

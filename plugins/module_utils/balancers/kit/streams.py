@@ -13,12 +13,8 @@ from ...kube import kinds
 from ...kube.objects import Obj, dig, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
-from .ingresses import make_backend
+from .objects import BackendReference, make_backend
 from .own_routes import DeclaredRoute, ServiceReference
-
-Target = tuple[str, str, "int | str"]
-"""Namespace, Service, and its port as it is written."""
-
 
 NOT_SETTABLE = "this kind of route always goes to pod addresses"
 
@@ -59,12 +55,12 @@ def declared_stream(path: str, target: ServiceReference, scheme: Scheme = "tcp")
 def tcp_services(snapshot: Snapshot, load_balancer: LoadBalancer, config_map: Obj | None) -> Iterator[Route]:
     """Routes of the ConfigMap that a controller was told to read TCP services from."""
     for port, text in sorted(dig(config_map, "data", default={}).items()):
-        target = _target(str(text))
+        target = _reference(str(text))
         if target is not None:
             yield fixed_route(snapshot, load_balancer, ref_of(config_map or {}), f"tcp:{port}", target, "tcp")
 
 
-def _target(text: str) -> Target | None:
+def _reference(text: str) -> BackendReference | None:
     namespace, dummy, rest = text.partition("/")
     service, dummy, more = rest.partition(":")
     reference = more.partition(":")[0]
@@ -74,7 +70,7 @@ def _target(text: str) -> Target | None:
 
 
 def fixed_route(
-    snapshot: Snapshot, load_balancer: LoadBalancer, ref: ObjectRef, path: str, target: Target, scheme: Scheme
+    snapshot: Snapshot, load_balancer: LoadBalancer, ref: ObjectRef, path: str, target: BackendReference, scheme: Scheme
 ) -> Route:
     """A route to pod addresses that has no switch."""
     return Route(

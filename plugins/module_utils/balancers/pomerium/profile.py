@@ -10,138 +10,133 @@ the Service), pomerium/ingress_annotations.go; the Host is that of the upstream'
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 
-from ...core.model import LoadBalancer, ObjectRef, Route, Scheme
+from ...core.model import LoadBalancer, ObjectRef, Scheme
 from ...kube import kinds
-from ...kube.objects import Obj, annotations_of, argument, dig, name_of, namespace_of
+from ...kube.objects import Obj, annotations_of, argument, namespace_of
 from ...kube.snapshot import Snapshot
-from ..contract.facts import Proof
-from ..contract.routes import joined_readings
-from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
-from ..kit.gateway.routes import AttachPoint, BackendHandling, read_gateway_routes
-from ..kit.ingresses import CLASS_ANNOTATION, Entry
-from ..kit.patches import PatchBuilder, mesh_name, object_of
-from ..kit.plain import of_classes, read_ingresses
-from ..legacy import Facts, PatchSet, Profile, RouteReading, Signs
+from ..contract.facts import About, Facts
+from ..contract.instances import InstanceReader
+from ..contract.profile import Profile
+from ..contract.recognition import Recogniser, Signs
+from ..contract.routes import RouteReader, RouteReading, joined_readings
+from ..contract.switches import PatchSet, Switches
+from ..kit.classes import classes_in_settings, classes_of_controller, is_default_class
+from ..kit.gateway.routes import KINDS, AttachPoint, read_gateway_routes
+from ..kit.ingress_routes import of_classes, read_ingresses
+from ..kit.ingresses import Entry, entry_group
+from ..kit.objects import BackendHandling, is_watched
+from ..kit.patches import PatchBuilder, Target, mesh_name, on_targets
+from ..kit.settings import settings_of
 
 CONTROLLER = "pomerium.io/ingress-controller"
-_REWRITES = ("preserve_host_header", "host_rewrite", "host_rewrite_header", "host_path_regex_rewrite_pattern")
-_STREAMS = ("tcp_upstream", "ssh_upstream")
+FACTS = Facts(
+    routes=("Ingress", "HTTPRoute", "GRPCRoute"),
+    service_routing="annotation service_proxy_upstream of an Ingress (0.16.1); Gateway API routes always",
+    host="nothing to set: it sends the name of the upstream",
+    default="pod addresses (Gateway API: the Service), the upstream's address as Host",
+    loses="balancing once the upstream is one name",
+    remark="preserve_host_header and host_rewrite annotations are the user's own and stay", versions="0.31",
+)
+SIGNS = Signs(
+    flags=(frozenset({"pomerium-config"}),), images=("pomerium/ingress-controller",),
+    labels=(frozenset({("app.kubernetes.io/name", "pomerium")}),),
+)
+HOST_ANNOTATIONS = ("preserve_host_header", "host_rewrite", "host_rewrite_header", "host_path_regex_rewrite_pattern")
 
 
-class Pomerium(Profile):
-    """Pomerium, all in one."""
+@dataclass(frozen=True)
+class Settings:
+    """``default_class``: one of its classes is the cluster's default. ``namespaces``: those that it watches, none for all."""
 
-    id = "pomerium"
-    title = "Pomerium"
-    # The name is an option, and the vendor's examples put a suffix to it.
-    class_controllers = (f"{CONTROLLER}*",)
-    kinds = GATEWAY_KINDS
-    signs = Signs(
-        flags=(frozenset({"pomerium-config"}),),
-        images=("pomerium/ingress-controller",),
-        labels=(frozenset({("app.kubernetes.io/name", "pomerium")}),),
+    gateway_controller: str = "pomerium.io/gateway-controller"
+    prefix: str = "ingress.pomerium.io"
+    namespaces: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    default_class: bool = False
+
+
+def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+    """Settings of the controller, and the classes that name it."""
+    classes = classes_of_controller((argument(container, "name") or CONTROLLER,), snapshot)
+    return Settings(
+        argument(container, "gateway-class-controller-name") or Settings.gateway_controller,
+        argument(container, "prefix") or Settings.prefix,
+        tuple(filter(None, (argument(container, "namespaces") or "").split(","))), classes,
+        any(is_default_class(snapshot.get(kinds.INGRESS_CLASS, "", name) or {}) for name in classes),
     )
-    facts = Facts(
-        routes=("Ingress", "HTTPRoute", "GRPCRoute"),
-        service_routing="annotation service_proxy_upstream of an Ingress (0.16.1); Gateway API routes always",
-        host="nothing to set: it sends the name of the upstream",
-        default="pod addresses (Gateway API: the Service), the upstream's address as Host",
-        loses="balancing once the upstream is one name",
-        remark="preserve_host_header and host_rewrite annotations are the user's own and stay",
-        proof=Proof.SOURCE,
-        versions="0.31",
-    )
-
-    def settings(self, snapshot: Snapshot, workload: Obj, container: Obj) -> dict[str, Any]:
-        return {
-            "controller": argument(container, "name") or CONTROLLER,
-            "gateway_controller": argument(container, "gateway-class-controller-name") or "pomerium.io/gateway-controller",
-            "prefix": argument(container, "prefix") or "ingress.pomerium.io",
-            "namespaces": tuple(item for item in (argument(container, "namespaces") or "").split(",") if item),
-        }
-
-    def classes(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
-        wanted = load_balancer.setting("controller")
-        return tuple(sorted(name_of(item) for item in snapshot.all(kinds.INGRESS_CLASS) if dig(item, "spec", "controller") == wanted))
-
-    def routes(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
-    ) -> RouteReading:
-        by_class, watched = of_classes(load_balancer), load_balancer.setting("namespaces", ())
-
-        def served(ingress: Obj) -> bool:
-            if watched and namespace_of(ingress) not in watched:
-                return False
-            if dig(ingress, "spec", "ingressClassName") or CLASS_ANNOTATION in annotations_of(ingress):
-                return by_class(ingress)
-            return any(_is_default(snapshot.get(kinds.INGRESS_CLASS, "", name) or {}) for name in load_balancer.classes)
-
-        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
-            return _treatment(ingress, entry, str(load_balancer.setting("prefix")))
-
-        plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
-        gateway = read_gateway_routes(snapshot, load_balancer, {str(load_balancer.setting("gateway_controller"))}, _of_place, only)
-        return joined_readings(plain, gateway)
-
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
-        patches = PatchBuilder()
-        for route in routes:
-            if route.object.kind == "Ingress":
-                key = f"{load_balancer.setting('prefix')}/service_proxy_upstream"
-                patches.annotate(object_of(snapshot, route), key, "true", lambda present, wanted: _is_set(present))
-        return patches.switch()
-
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
-        patches = PatchBuilder()
-        for route in routes:
-            obj = object_of(snapshot, route)
-            for name in _REWRITES if route.object.kind == "Ingress" else ():
-                key = f"{load_balancer.setting('prefix')}/{name}"
-                present = annotations_of(obj).get(key)
-                own = present == mesh_name(route.backend.namespace, route.backend.service)
-                if present not in (None, "false") and not own:
-                    patches.conflict(obj, f"{key} is {present!r}, and the plan needs the upstream's own name")
-            if route.object.kind != "Ingress" and route.upstream.host.partition(":")[0] != _name_of(route):
-                patches.conflict(obj, f"it sends Host {route.upstream.host!r}, and the plan needs the upstream's own name")
-        return patches.switch()
 
 
-def _name_of(route: Route) -> str:
-    return mesh_name(route.backend.namespace, route.backend.service)
+def read_ingresses_and_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+    """Routes of Ingresses and of the Gateway API."""
+    settings = settings_of(load_balancer, Settings)
+    by_class = of_classes(load_balancer, without_class=settings.default_class)
+
+    def served(ingress: Obj) -> bool:
+        return is_watched(settings.namespaces, ingress) and by_class(ingress)
+
+    def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+        return _handling(ingress, entry, settings.prefix)
+
+    def of_point(point: AttachPoint) -> BackendHandling:
+        # Without a filter that says otherwise, the Host is the name in the upstream's address.
+        return BackendHandling("cluster_ip", point.host or mesh_name(point.namespace, point.service))
+
+    plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
+    return joined_readings(plain, read_gateway_routes(snapshot, load_balancer, {settings.gateway_controller}, of_point, only))
 
 
-def _of_place(place: AttachPoint) -> BackendHandling:
-    # Without a filter that says otherwise, the Host is the name in the upstream's address.
-    return BackendHandling("cluster_ip", place.host or mesh_name(place.namespace, place.service))
+def _handling(ingress: Obj, entry: Entry, prefix: str) -> BackendHandling:
+    annotations = {key.partition("/")[2]: value for key, value in annotations_of(ingress).items() if key.partition("/")[0] == prefix}
+    routed = _is_true(annotations.get("service_proxy_upstream"))
+    scheme: Scheme = "tls" if _is_true(annotations.get("secure_upstream")) else "http"
+    if _is_true(annotations.get("tcp_upstream")) or _is_true(annotations.get("ssh_upstream")):
+        scheme = "tcp"
+    host = _host(annotations, mesh_name(namespace_of(ingress), entry.service) if routed else "$pod_address")
+    features = ("balancing",) if annotations.get("lb_config") else ()
+    return BackendHandling("cluster_ip" if routed else "pod_ips", host, entry_group(ingress, entry), features, scheme)
 
 
-def _is_default(ingress_class: Obj) -> bool:
-    return annotations_of(ingress_class).get("ingressclass.kubernetes.io/is-default-class") == "true"
+def _host(annotations: dict[str, str], upstream: str) -> str:
+    if _is_true(annotations.get("preserve_host_header")):
+        return ""
+    if annotations.get("host_rewrite_header") or annotations.get("host_path_regex_rewrite_pattern"):
+        return "$rewritten"
+    return annotations.get("host_rewrite") or upstream
 
 
-def _is_set(value: str | None) -> bool:
+def _is_true(value: str | None) -> bool:
     return str(value).lower() == "true"
 
 
-def _treatment(ingress: Obj, entry: Entry, prefix: str) -> BackendHandling:
-    noted = {key.partition("/")[2]: value for key, value in annotations_of(ingress).items() if key.partition("/")[0] == prefix}
-    routed = _is_set(noted.get("service_proxy_upstream"))
-    scheme: Scheme = "tls" if _is_set(noted.get("secure_upstream")) else "http"
-    if any(_is_set(noted.get(key)) for key in _STREAMS):
-        scheme = "tcp"
-    return BackendHandling(
-        "cluster_ip" if routed else "pod_ips", _host(noted, mesh_name(namespace_of(ingress), entry.service) if routed else "$pod_address"),
-        group=f"Ingress-{namespace_of(ingress)}-{name_of(ingress)}-{entry.host}-{entry.path}",
-        features=("balancing",) if noted.get("lb_config") else (), scheme=scheme,
-    )
+def to_service(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+    """The annotation of each Ingress."""
+    patches, key = PatchBuilder(), f"{settings_of(load_balancer, Settings).prefix}/service_proxy_upstream"
+    for target in targets:
+        if target.route.object.kind == "Ingress":
+            patches.annotate(target.object, key, "true", lambda present, value: _is_true(present))
+    return patches.switch()
 
 
-def _host(noted: dict[str, str], upstream: str) -> str:
-    if _is_set(noted.get("preserve_host_header")):
-        return ""
-    if noted.get("host_rewrite_header") or noted.get("host_path_regex_rewrite_pattern"):
-        return "$rewritten"
-    return noted.get("host_rewrite") or upstream
+def check_host(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+    """Nothing is to be set, but nobody else may have set another Host."""
+    patches, prefix = PatchBuilder(), settings_of(load_balancer, Settings).prefix
+    for target in targets:
+        route, name = target.route, mesh_name(target.route.backend.namespace, target.route.backend.service)
+        is_ingress = route.object.kind == "Ingress"
+        for key in (f"{prefix}/{item}" for item in HOST_ANNOTATIONS if is_ingress):
+            present = annotations_of(target.object).get(key)
+            if present not in (None, "false", name):
+                patches.conflict(target.object, f"{key} is {present!r}, and the plan needs the upstream's own name")
+        if not is_ingress and route.upstream.host.partition(":")[0] != name:
+            patches.conflict(target.object, f"it sends Host {route.upstream.host!r}, and the plan needs the upstream's own name")
+    return patches.switch()
+
+
+PROFILE = Profile(
+    # The controller's name is an option, and the vendor's examples put a suffix to it.
+    About("pomerium", "Pomerium", facts=FACTS), Recogniser(SIGNS, (f"{CONTROLLER}*",)),
+    InstanceReader(read_settings, classes=classes_in_settings(Settings)), (RouteReader(read_ingresses_and_gateways, KINDS),),
+    Switches(to_service=on_targets(to_service), host=on_targets(check_host)),
+)

@@ -18,7 +18,8 @@ from ...core.model import Finding, LoadBalancer, ObjectRef
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReading
-from ..kit.own_routes import DeclaredRoute, ServiceReference, asked_objects, declared_reading
+from ..kit.objects import objects_of
+from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
 from ..kit.settings import settings_of
 from .backends import MIDDLEWARE, NamedObjects, Reached, declared, host_and_path, named_objects
 from .rules import REGEXP, Matched, RuleError, matched
@@ -61,7 +62,7 @@ def read_own_kinds(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozen
     settings, named = settings_of(load_balancer, Settings), named_objects(snapshot)
     return declared_reading(snapshot, load_balancer, (
         (obj, part)
-        for kind in (ROUTE, ROUTE_TCP) for obj in asked_objects(snapshot, kind, only) if settings.crd.serves(obj)
+        for kind in (ROUTE, ROUTE_TCP) for obj in objects_of(snapshot, kind, only) if settings.crd.serves(obj)
         for number, rule in enumerate(dig(obj, "spec", "routes", default=[]))
         for part in _of_rule(settings, load_balancer.version, named, RouterRule(obj, number, rule))
     ))

@@ -21,7 +21,8 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReading
 from ..kit.annotations import go_bool
 from ..kit.ingresses import Entry, entries, resource_backends
-from ..kit.own_routes import DeclaredRoute, ServiceReference, asked_objects, declared_reading
+from ..kit.objects import objects_of
+from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
 from ..kit.patches import is_older
 from ..kit.settings import settings_of
 from .backends import NamedObjects, Reached, declared, host_and_path, named_objects
@@ -44,7 +45,7 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
         return [item for item in snapshot.lookup(kinds.INGRESS, _places, (namespace, host, path)) if settings.replaces_nginx(item)]
 
     def parts() -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:
-        for ingress in asked_objects(snapshot, kinds.INGRESS, only):
+        for ingress in objects_of(snapshot, kinds.INGRESS, only):
             if settings.ingress.serves(ingress):
                 reached = _own_routes(settings, named, ingress)
             elif settings.nginx.serves(ingress):

@@ -10,69 +10,59 @@ Service's name, made after a template) and TykTechnologies/tyk gateway/reverse_p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from urllib.parse import urlsplit
 
 from ...core.findings import finding
-from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
+from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme
 from ...kube.objects import Obj, annotations_of, dig, labels_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.routes import joined_readings
-from ..kit.gateway.routes import BackendHandling
-from ..kit.ingresses import Entry, is_ignored, make_backend, pinned_strategy
-from ..kit.patches import PatchBuilder, mesh_name, object_of
-from ..kit.plain import read_ingresses
-from ..legacy import Facts, PatchSet, Profile, RouteReading, Signs
+from ..contract.facts import About, Facts
+from ..contract.instances import InstanceReader
+from ..contract.profile import Profile
+from ..contract.recognition import Recogniser, Signs
+from ..contract.routes import RouteReader, RouteReading
+from ..contract.switches import PatchSet, Switches
+from ..kit.classes import ingress_classes
+from ..kit.ingress_routes import read_ingresses
+from ..kit.ingresses import Entry, entry_group
+from ..kit.objects import BackendHandling, ServedObject, object_reader
+from ..kit.patches import PatchBuilder, mesh_name, nothing_to_set, object_of
 
 DEFINITION = "ApiDefinition.tyk.tyk.io"
-_TEMPLATE = "tyk.io/template"
+TEMPLATE = "tyk.io/template"
+FACTS = Facts(
+    routes=("Ingress", "ApiDefinition"), service_routing="nothing to set: the operator names the Service",
+    host="nothing to set: the target's name is sent", default="the Service, its name as Host",
+    remark="an ApiDefinition written by hand goes where its target_url says; preserve_host_header undoes the Host",
+    versions="operator 0.x (its source is no longer public), gateway 5",
+)
+SIGNS = Signs(
+    variables=(frozenset({"TYK_GW_LISTENPORT"}), frozenset({"TYK_GW_SECRET"})), images=("tyk-gateway", "tyk-gateway-ee", "tyk-gateway-fips")
+)
 
 
-class Tyk(Profile):
-    """Tyk's gateway, configured by its operator."""
+def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+    """Routes of Ingresses, as the operator makes ApiDefinitions of them."""
 
-    id = "tyk"
-    title = "Tyk"
-    kinds = (DEFINITION,)
-    signs = Signs(
-        variables=(frozenset({"TYK_GW_LISTENPORT"}), frozenset({"TYK_GW_SECRET"})),
-        images=("tyk-gateway", "tyk-gateway-ee", "tyk-gateway-fips"),
-    )
-    facts = Facts(
-        routes=("Ingress", "ApiDefinition"),
-        service_routing="nothing to set: the operator names the Service",
-        host="nothing to set: the target's name is sent",
-        default="the Service, its name as Host",
-        remark="an ApiDefinition written by hand goes where its target_url says; preserve_host_header undoes the Host",
-        versions="operator 0.x (its source is no longer public), gateway 5",
-    )
+    def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+        template = _template(ingress, partial(snapshot.get, DEFINITION))
+        host = "" if keeps_host(template) else mesh_name(namespace_of(ingress), entry.service)
+        return BackendHandling("cluster_ip", host, entry_group(ingress, entry))
 
-    def classes(self, snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
-        return ("tyk",)
+    return read_ingresses(snapshot, load_balancer, of_entry, only)
 
-    def routes(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
-    ) -> RouteReading:
-        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
-            template = _template(snapshot, ingress)
-            host = "" if keeps_host(template) else mesh_name(namespace_of(ingress), entry.service)
-            group = f"Ingress-{namespace_of(ingress)}-{ingress['metadata']['name']}-{entry.host}-{entry.path}"
-            return BackendHandling("cluster_ip", host, group=group)
 
-        plain = read_ingresses(snapshot, load_balancer, of_entry, only)
-        return joined_readings(plain, _definitions(snapshot, load_balancer, only))
-
-    def set_service_routing(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
-        return PatchSet()
-
-    def set_host(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
-        patches = PatchBuilder()
-        for route in routes:
-            obj = object_of(snapshot, route)
-            held = obj if route.object.kind == "ApiDefinition" else _template(snapshot, obj)
-            if keeps_host(held):
-                patches.conflict(held or obj, "preserve_host_header is True, the plan needs the target's own name")
-        return patches.switch()
+def check_definitions(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+    """Nothing is to be set, but the client's Host must not be kept."""
+    patches = PatchBuilder()
+    for route in routes:
+        obj = object_of(snapshot, route)
+        definition = obj if route.object.kind == "ApiDefinition" else _template(obj, partial(snapshot.get, DEFINITION))
+        if keeps_host(definition):
+            patches.conflict(definition or obj, "preserve_host_header is True, the plan needs the target's own name")
+    return patches.switch()
 
 
 def keeps_host(definition: Obj | None) -> bool:
@@ -80,45 +70,34 @@ def keeps_host(definition: Obj | None) -> bool:
     return bool(dig(definition, "spec", "proxy", "preserve_host_header", default=False))
 
 
-def _template(snapshot: Snapshot, ingress: Obj) -> Obj | None:
+def _template(ingress: Obj, definitions: Callable[[str, str], Obj | None]) -> Obj | None:
     """The ApiDefinition after which the operator makes those of an Ingress."""
-    name = annotations_of(ingress).get(_TEMPLATE, "")
-    return snapshot.get(DEFINITION, namespace_of(ingress), name) if name else None
+    name = annotations_of(ingress).get(TEMPLATE, "")
+    return definitions(namespace_of(ingress), name) if name else None
 
 
-def _definitions(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-    routes: list[Route] = []
-    findings: list[Finding] = []
-    for obj in snapshot.all(DEFINITION):
-        if (only is not None and ref_of(obj) not in only) or _is_made_or_template(obj):
-            continue
-        target = str(dig(obj, "spec", "proxy", "target_url", default=""))
-        found = list(_route(snapshot, load_balancer, obj, target))
-        routes += found
-        if not found:
-            findings.append(finding("MLB208", f"its target {target!r} is no Service of the cluster", ref_of(obj)))
-    return RouteReading(tuple(routes), tuple(findings))
-
-
-def _is_made_or_template(obj: Obj) -> bool:
-    owners = dig(obj, "metadata", "ownerReferences", default=[])
-    return labels_of(obj).get("template") == "true" or any(item.get("kind") == "Ingress" for item in owners)
-
-
-def _route(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, target: str) -> Iterator[Route]:
+def read_definition(item: ServedObject) -> Iterator[Route | Finding]:
+    """The route of an ApiDefinition that somebody wrote, unless it is a template."""
+    obj, owners = item.obj, dig(item.obj, "metadata", "ownerReferences", default=[])
+    if labels_of(obj).get("template") == "true" or any(owner.get("kind") == "Ingress" for owner in owners):
+        return
+    target = str(dig(obj, "spec", "proxy", "target_url", default=""))
     parts = urlsplit(target)
     labels = (parts.hostname or "").split(".")
     if len(labels) < 2 or (len(labels) > 2 and labels[2:] not in (["svc"], ["svc", "cluster", "local"])):
+        yield finding("MLB208", f"its target {target!r} is no Service of the cluster", ref_of(obj))
         return
-    service, namespace = labels[0], labels[1]
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     scheme: Scheme = "tls" if parts.scheme == "https" else "tcp" if parts.scheme in ("tcp", "tls") else "http"
-    yield Route(
-        load_balancer=load_balancer.key, object=ref_of(obj), host=str(dig(obj, "spec", "domain", default="")),
-        path=str(dig(obj, "spec", "proxy", "listen_path", default="/")), path_type="ImplementationSpecific",
-        backend=make_backend(snapshot, namespace, service, port),
-        upstream=Upstream("cluster_ip", "" if keeps_host(obj) else parts.hostname or "", scheme),
-        upstream_group=f"ApiDefinition-{namespace_of(obj)}-{obj['metadata']['name']}",
+    yield item.route(
+        (labels[1], labels[0], parts.port or (443 if parts.scheme == "https" else 80)),
+        BackendHandling("cluster_ip", "" if keeps_host(obj) else parts.hostname, scheme=scheme),
+        host=str(dig(obj, "spec", "domain", default="")), path=str(dig(obj, "spec", "proxy", "listen_path", default="/")),
         rewrites_path=bool(dig(obj, "spec", "proxy", "strip_listen_path", default=False)),
-        ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj),
     )
+
+
+PROFILE = Profile(
+    About("tyk", "Tyk", facts=FACTS), Recogniser(SIGNS), InstanceReader(classes=ingress_classes(names=("tyk",))),
+    (RouteReader(read_ingress_routes), object_reader(DEFINITION, read_definition)),
+    Switches(to_service=nothing_to_set, host=check_definitions),
+)

@@ -5,20 +5,14 @@
 
 from __future__ import annotations
 
-from ...core.model import EITHER_ADDRESS, LoadBalancer, ObjectRef, replace
-from ...kube.snapshot import Snapshot
-from ..kit.plain import plain_routes
-from ..legacy import Profile, RouteReading
+from ...core.model import EITHER_ADDRESS
+from ..contract.facts import About
+from ..contract.profile import Profile
+from ..contract.routes import RouteReader
+from ..kit.ingress_routes import read_ingresses
+from ..kit.objects import BackendHandling
 
-
-class Unknown(Profile):
-    """Stands in where an IngressClass's controller is nobody's."""
-
-    id = "unknown"
-    title = "unknown ingress controller"
-
-    def routes(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None = None
-    ) -> RouteReading:
-        reading = plain_routes(snapshot, load_balancer, only)
-        return RouteReading(tuple(replace(route, features=(EITHER_ADDRESS,)) for route in reading.routes), reading.findings)
+WHY_NOT = "nothing is known about this load balancer's settings"
+HANDLING = BackendHandling(features=(EITHER_ADDRESS,), settable=False, why_not_settable=WHY_NOT)
+READER = RouteReader(lambda snapshot, load_balancer, only: read_ingresses(snapshot, load_balancer, lambda *backend: HANDLING, only))
+PROFILE = Profile(About("unknown", "unknown ingress controller"), routes=(READER,))

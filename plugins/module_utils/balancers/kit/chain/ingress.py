@@ -24,7 +24,8 @@ from ....kube.snapshot import Snapshot
 from ...contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, GatewayTarget, LoadBalancerSide
 from ...contract.switches import FieldPatch, PatchSet
 from ..cloud.bodies import ingress
-from ..ingresses import entries, make_backend
+from ..ingresses import entries
+from ..objects import make_backend
 from ..patches import PatchBuilder
 
 Path = tuple["str | int", ...]

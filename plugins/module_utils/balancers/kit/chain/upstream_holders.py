@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from ....core.marks import IGNORE
 from ....core.model import Route, replace
 from ....kube import kinds
 from ....kube.objects import Obj, annotations_of, dig, name_of, namespace_of
 from ....kube.snapshot import Snapshot
 from ...contract.chain import ChainRequest
 from ...contract.switches import PatchSet
-from ..ingresses import CLASS_ANNOTATION, IGNORE, entries
+from ..ingresses import CLASS_ANNOTATION, entries
 from .ingress import ROUTES_IN, alias_name
 
 

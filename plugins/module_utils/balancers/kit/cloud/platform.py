@@ -24,8 +24,8 @@ from ...contract.recognition import Recogniser
 from ...contract.routes import RouteReader, RouteReading, joined_readings
 from ..chain.answers import chain_side, usual_client_address
 from ..gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
+from ..ingress_routes import read_ingresses
 from ..ingresses import Entry
-from ..plain import read_ingresses
 from ..streams import fixed_route
 from .preflight import Preflight
 from .signs import PlatformSigns, on_its_nodes, owns_ingress, owns_service, traces

@@ -9,12 +9,11 @@ Source: kubernetes-sigs/gateway-api apis/v1 (ParentReference, AllowedRoutes, HTT
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ....core.model import Scheme
-from ....kube import kinds
-from ....kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of
+from ....kube.objects import Obj, dig, kind_key, name_of, namespace_of
 from ....kube.selectors import object_selector
 from ....kube.snapshot import Snapshot
 
@@ -58,14 +57,14 @@ def gateways_of(snapshot: Snapshot, controllers: Collection[str]) -> dict[tuple[
     }
 
 
-def attachments(snapshot: Snapshot, route: Obj, gateways: Gateways) -> Iterator[Attachment]:
-    """Every listener of these Gateways that takes a route."""
+def attachments(route: Obj, labels: Mapping[str, str], gateways: Gateways) -> Iterator[Attachment]:
+    """Every listener of these Gateways that takes a route, whose namespace has these labels."""
     for parent in dig(route, "spec", "parentRefs", default=[]):
         if (parent.get("group", GROUP), parent.get("kind", "Gateway")) != (GROUP, "Gateway"):
             continue
         gateway = gateways.get((str(parent.get("namespace") or namespace_of(route)), str(parent.get("name", ""))))
         for listener in dig(gateway, "spec", "listeners", default=[]):
-            if _names(parent, listener) and _allows(snapshot, gateway or {}, listener, route):
+            if _names(parent, listener) and _allows(gateway or {}, listener, route, labels):
                 hosts = tuple(_hosts(listener, route))
                 if hosts:
                     yield Attachment(gateway or {}, int(listener.get("port", 0)), hosts, _scheme(listener, route))
@@ -76,7 +75,7 @@ def _names(parent: Obj, listener: Obj) -> bool:
     return section in (None, "", listener.get("name")) and port in (None, listener.get("port"))
 
 
-def _allows(snapshot: Snapshot, gateway: Obj, listener: Obj, route: Obj) -> bool:
+def _allows(gateway: Obj, listener: Obj, route: Obj, labels: Mapping[str, str]) -> bool:
     """Whether a listener takes routes of this kind (by its own list, else by its protocol) from this namespace."""
     listed = dig(listener, "allowedRoutes", "kinds", default=[])
     named = frozenset(item.get("kind") for item in listed if item.get("group", GROUP) == GROUP)
@@ -85,9 +84,7 @@ def _allows(snapshot: Snapshot, gateway: Obj, listener: Obj, route: Obj) -> bool
     source = str(dig(listener, "allowedRoutes", "namespaces", "from", default="Same"))
     if source == "Selector":
         selector = dig(listener, "allowedRoutes", "namespaces", "selector")
-        name = namespace_of(route)
-        labels = labels_of(snapshot.get(kinds.NAMESPACE, "", name) or {})
-        return object_selector(selector).matches({"kubernetes.io/metadata.name": name, **labels})
+        return object_selector(selector).matches({"kubernetes.io/metadata.name": namespace_of(route), **labels})
     return source == "All" or (source == "Same" and namespace_of(route) == namespace_of(gateway))
 
 
@@ -119,11 +116,12 @@ def _covers(pattern: str, host: str) -> bool:
     return pattern == host or (pattern.startswith("*.") and host.endswith(pattern[1:]) and host != pattern[1:])
 
 
-def granted(snapshot: Snapshot, route: Obj, namespace: str, service: str) -> bool:
-    """Whether a route may name a Service: one of its own namespace, or one to which a ReferenceGrant there gives access."""
-    return namespace == namespace_of(route) or any(
-        _grants(item, route, service) for item in snapshot.lookup(REFERENCE_GRANT, by_namespace, namespace)
-    )
+def granted(route: Obj, namespace: str, service: str, grants: Callable[[str], Iterable[Obj]]) -> bool:
+    """Whether a route may name a Service: one of its own namespace, or one to which a ReferenceGrant there gives access.
+
+    ``grants`` gives the ReferenceGrants of a namespace.
+    """
+    return namespace == namespace_of(route) or any(_grants(item, route, service) for item in grants(namespace))
 
 
 def by_namespace(obj: Obj) -> tuple[str]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from ....core.model import Backend, ObjectRef, Route
-from ....kube.objects import Obj, dig, kind_key, namespace_of
+from ....kube.objects import Obj, dig, namespace_of
 from ....kube.snapshot import Snapshot
-from ...contract.switches import PatchSet
-from ..patches import PatchBuilder, mesh_name
+from ...contract.switches import PatchSet, RouteSwitch
+from ..patches import PatchBuilder, Target, mesh_name, object_of, on_targets
 from .routes import host_set_by
 
 Named = Callable[[Backend], str]
-_Target = tuple[str, str, int]
+_BackendKey = tuple[str, str, int]
 _STREAMS = ("TCPRoute", "TLSRoute")
 
 
@@ -27,6 +27,11 @@ def service_name(backend: Backend) -> str:
 def rewrite_hosts(
     snapshot: Snapshot, routes: Iterable[Route], named: Named = service_name, *, per_backend: bool = False
 ) -> PatchSet:
+    """:func:`host_rewrites` for routes of which the objects are still to be looked up."""
+    return host_rewrites([Target(route, object_of(snapshot, route), {}) for route in routes], named, per_backend=per_backend)
+
+
+def host_rewrites(targets: Iterable[Target], named: Named = service_name, *, per_backend: bool = False) -> PatchSet:
     """The filters that make every rule behind these routes send its backend's name as Host.
 
     Of a rule only the list of its filters is written, so that whoever shifts weights or edits other rules meanwhile is not
@@ -34,24 +39,30 @@ def rewrite_hosts(
     backends: it sends all of them one Host, and on ports that are declared HTTP the Host decides, so one backend would get
     every request. An implementation that applies the filters of a backendRef (``per_backend``) can send each of them its own.
     """
-    wanted: dict[ObjectRef, set[_Target]] = {}
-    for route in routes:
-        wanted.setdefault(route.object, set()).add((route.backend.namespace, route.backend.service, route.backend.port))
+    objects: dict[ObjectRef, Obj] = {}
+    backends: dict[ObjectRef, set[_BackendKey]] = {}
+    for target in targets:
+        ref, backend = target.route.object, target.route.backend
+        objects[ref] = target.object
+        backends.setdefault(ref, set()).add((backend.namespace, backend.service, backend.port))
     patches = PatchBuilder()
-    for ref in sorted(wanted):
+    for ref, obj in sorted(objects.items(), key=lambda item: item[0]):
         if ref.kind in _STREAMS:
             continue
         if ref.kind != "HTTPRoute":
             patches.refuse(f"{ref.kind} has no filter that rewrites the Host")
             continue
-        obj = snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) or {}
-        for number, rule in _rules_to(obj, wanted[ref]):
+        for number, rule in _rules_to(obj, backends[ref]):
             if len(rule["backendRefs"]) > 1 and not per_backend:
                 patches.refuse(f"rule {number + 1} of {ref} has several backends, and one Host would lead to one of them only")
             for position, reference in enumerate(rule["backendRefs"]):
-                if _target(obj, reference) in wanted[ref]:
-                    _rewrite(patches, obj, (number, position), named(Backend(*_target(obj, reference))))
+                if _key_of(obj, reference) in backends[ref]:
+                    _rewrite(patches, obj, (number, position), named(Backend(*_key_of(obj, reference))))
     return patches.switch()
+
+
+URL_REWRITE: RouteSwitch = on_targets(lambda load_balancer, targets: host_rewrites(targets))
+"""The switch of an implementation that follows the standard and does no more."""
 
 
 def _rewrite(patches: PatchBuilder, obj: Obj, place: tuple[int, int], host: str) -> None:
@@ -68,13 +79,13 @@ def _rewrite(patches: PatchBuilder, obj: Obj, place: tuple[int, int], host: str)
         patches.write(obj, path, with_hostname(reference.get("filters") or [], host))
 
 
-def _rules_to(obj: Obj, backends: set[_Target]) -> Iterator[tuple[int, Obj]]:
+def _rules_to(obj: Obj, backends: set[_BackendKey]) -> Iterator[tuple[int, Obj]]:
     for number, rule in enumerate(dig(obj, "spec", "rules", default=[])):
-        if any(_target(obj, item) in backends for item in rule.get("backendRefs") or []):
+        if any(_key_of(obj, item) in backends for item in rule.get("backendRefs") or []):
             yield number, rule
 
 
-def _target(obj: Obj, reference: Obj) -> _Target:
+def _key_of(obj: Obj, reference: Obj) -> _BackendKey:
     return (
         str(reference.get("namespace") or namespace_of(obj)), str(reference.get("name") or ""), int(reference.get("port") or 0),
     )

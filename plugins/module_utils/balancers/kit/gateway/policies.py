@@ -15,7 +15,7 @@ from ....kube.objects import Obj, created_at, dig, labels_of, name_of, namespace
 from ....kube.selectors import object_selector
 from ....kube.services import find_port
 from ....kube.snapshot import Snapshot
-from .attachment import GROUP, by_namespace
+from .attachment import GATEWAY_CLASS, GROUP, by_namespace
 
 BACKEND_TLS_POLICY = f"BackendTLSPolicy.{GROUP}"
 
@@ -34,6 +34,19 @@ def _names(policy: Obj, target: Obj, section: str | None) -> bool:
     return section is None and any(
         item.get("kind") == target.get("kind") and object_selector(item).matches(labels_of(target)) for item in selectors
     )
+
+
+def parameters_of(snapshot: Snapshot, kind: str, gateway: Obj) -> tuple[Obj | None, Obj | None]:
+    """The objects of a kind that hold parameters of a Gateway, and of its class."""
+    gateway_class = snapshot.get(GATEWAY_CLASS, "", str(dig(gateway, "spec", "gatewayClassName", default="")))
+    of_gateway = dig(gateway, "spec", "infrastructure", "parametersRef", default={})
+    of_class = dig(gateway_class, "spec", "parametersRef", default={})
+    named = ((of_gateway, namespace_of(gateway)), (of_class, str(of_class.get("namespace", ""))))
+    first, second = (
+        snapshot.get(kind, namespace, str(reference.get("name", ""))) if reference.get("kind") == kind.partition(".")[0] else None
+        for reference, namespace in named
+    )
+    return first, second
 
 
 def speaks_tls(snapshot: Snapshot, namespace: str, service: str, port: int) -> bool:

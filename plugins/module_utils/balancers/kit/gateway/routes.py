@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from ....core.findings import finding
-from ....core.model import Address, Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
+from ....core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, replace
 from ....kube import kinds
-from ....kube.objects import Obj, dig, name_of, namespace_of, ref_of
+from ....kube.objects import Obj, dig, labels_of, name_of, namespace_of, ref_of
 from ....kube.snapshot import Snapshot
 from ...contract.routes import RouteReading
-from ..ingresses import is_ignored, make_backend, pinned_strategy
-from ..own_routes import asked_objects
+from ..objects import BackendHandling, ServedObject, objects_of, reading_of, served_object
 from .attachment import (
     GATEWAY,
     GATEWAY_CLASS,
@@ -31,6 +31,7 @@ from .attachment import (
     TLS_ROUTE,
     Attachment,
     attachments,
+    by_namespace,
     gateways_of,
     granted,
 )
@@ -63,25 +64,6 @@ class AttachPoint:
     policy_tls: bool = False
 
 
-@dataclass(frozen=True)
-class BackendHandling:
-    """How an implementation reaches a backend.
-
-    ``host`` is the Host that it sends, ``None`` for what the route's filters say. ``group`` names the upstream where
-    it is shared beyond one rule. ``scheme`` is only given where it is not what the route's kind implies. ``dropped`` says
-    why the implementation does not serve the backend at all: then there is no route, but a finding.
-    """
-
-    address: Address = "pod_ips"
-    host: str | None = None
-    group: str = ""
-    features: tuple[str, ...] = ()
-    scheme: Scheme | None = None
-    settable: bool = True
-    why_not_settable: str = ""
-    dropped: str = ""
-
-
 Decide = Callable[[AttachPoint], BackendHandling]
 
 
@@ -96,136 +78,121 @@ def read_gateway_routes(
     be sent a Host of its own, so that a rewritten Host costs no canary.
     """
     gateways = {key: item for key, item in gateways_of(snapshot, controllers).items() if serves(item)}
-    routes: dict[Route, None] = {}
-    findings: dict[Finding, None] = {}
+    shared = ("weights",) if per_backend_host else ("canary", "weights")
+    grants, tls = partial(snapshot.lookup, REFERENCE_GRANT, by_namespace), partial(speaks_tls, snapshot)
+    parts: dict[Route | Finding, None] = {}
     for kind in ROUTE_KINDS if gateways else ():
-        for obj in asked_objects(snapshot, kind, only):
-            reader = _Reader(snapshot, load_balancer, obj, decide, ("weights",) if per_backend_host else ("canary", "weights"))
-            for attachment in attachments(snapshot, obj, gateways):
-                routes.update(dict.fromkeys(reader.routes(attachment)))
-            findings.update(dict.fromkeys(reader.findings))
-    return RouteReading(tuple(routes), tuple(findings))
+        for obj in objects_of(snapshot, kind, only):
+            reader = _RuleReader(served_object(snapshot, load_balancer, obj), decide, shared, grants, tls)
+            labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace_of(obj)) or {})
+            for attachment in attachments(obj, labels, gateways):
+                parts.update(dict.fromkeys(reader.read(attachment)))
+    return reading_of(parts)
 
 
 @dataclass(frozen=True)
-class _Match:
+class _PathMatch:
     path: str
     path_type: str
 
 
-class _Reader:
-    """Routes of one object."""
+@dataclass(frozen=True)
+class _RuleReader:
+    """Reads the rules of one route. ``shared`` names what is in use where several backends share a rule's requests."""
 
-    def __init__(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, decide: Decide, weighted: tuple[str, ...]
-    ) -> None:
-        self.weighted = weighted
-        self.snapshot = snapshot
-        self.load_balancer = load_balancer
-        self.obj = obj
-        self.decide = decide
-        self.findings: list[Finding] = []
+    item: ServedObject
+    decide: Decide
+    shared: tuple[str, ...]
+    grants: Callable[[str], list[Obj]]
+    speaks_tls: Callable[[str, str, int], bool]
 
-    def routes(self, attachment: Attachment) -> Iterator[Route]:
-        for number, rule in enumerate(dig(self.obj, "spec", "rules", default=[])):
-            backends = list(self._backends(attachment, number, rule))
+    def read(self, attachment: Attachment) -> Iterator[Route | Finding]:
+        kind = str(self.item.obj["kind"])
+        for number, rule in enumerate(dig(self.item.obj, "spec", "rules", default=[])):
+            points: list[AttachPoint] = []
+            for point in self._points(attachment, number, rule):
+                if isinstance(point, Finding):
+                    yield point
+                else:
+                    points.append(point)
             for host in attachment.hosts:
-                for match in dict.fromkeys(matches(str(self.obj["kind"]), rule, attachment.port)):
-                    for place, features in backends:
-                        treatment = self.decide(place)
-                        if treatment.dropped:
-                            self.findings.append(finding("MLB220", f"rule {number + 1}: {treatment.dropped}", ref_of(self.obj)))
-                        else:
-                            yield self._route(attachment, place, rule, host, match, features, treatment)
+                for match in dict.fromkeys(matches(kind, rule, attachment.port)):
+                    yield from (self._route(attachment, point, rule, host, match) for point in points)
 
-    def _backends(self, attachment: Attachment, number: int, rule: Obj) -> Iterator[tuple[AttachPoint, tuple[str, ...]]]:
-        sent = host_set_by(rule.get("filters"))
-        listed = list(rule.get("backendRefs") or [])
-        weighted = self.weighted if len(listed) > 1 else ()
-        for reference in listed:
-            own = host_set_by(reference.get("filters")) or sent
-            place = self._place(attachment, number, reference, own, mirror=False)
-            if place is not None:
-                yield place, weighted
+    def _points(self, attachment: Attachment, number: int, rule: Obj) -> Iterator[AttachPoint | Finding]:
+        host = host_set_by(rule.get("filters"))
+        for reference in rule.get("backendRefs") or []:
+            yield self._point(attachment, number, reference, host_set_by(reference.get("filters")) or host, mirror=False)
         for item in rule.get("filters") or []:
             reference = dig(item, "requestMirror", "backendRef")
             if reference:
-                place = self._place(attachment, number, reference, sent, mirror=True)
-                if place is not None:
-                    yield place, ()
+                yield self._point(attachment, number, reference, host, mirror=True)
 
-    def _place(self, attachment: Attachment, number: int, reference: Obj, host: str, *, mirror: bool) -> AttachPoint | None:
-        home = namespace_of(self.obj)
+    def _point(self, attachment: Attachment, number: int, reference: Obj, host: str, *, mirror: bool) -> AttachPoint | Finding:
+        route = self.item.obj
         kind, group = str(reference.get("kind") or "Service"), str(reference.get("group") or "")
-        namespace, name = str(reference.get("namespace") or home), str(reference.get("name") or "")
+        namespace, name, port = _named(route, reference)
         if (group, kind) != ("", "Service"):
-            self.findings.append(finding("MLB208", f"rule {number + 1} sends to {kind} {namespace}/{name}", ref_of(self.obj)))
-            return None
-        if not granted(self.snapshot, self.obj, namespace, name):
-            self.findings.append(finding(
-                "MLB218", f"rule {number + 1} names Service {namespace}/{name}, and no ReferenceGrant there allows that", ref_of(self.obj),
-                cause=ObjectRef("v1", "Service", namespace, name),
-            ))
-            return None
-        target, port = self.snapshot.get(kinds.SERVICE, namespace, name) or {}, int(reference.get("port") or 0)
-        tls = speaks_tls(self.snapshot, namespace, name, port)
-        return AttachPoint(self.obj, number, attachment.gateway, namespace, name, port, host, mirror, target, tls)
-
-    def _route(
-        self, attachment: Attachment, place: AttachPoint, rule: Obj, host: str, match: _Match, features: tuple[str, ...],
-        treatment: BackendHandling,
-    ) -> Route:
-        first = dig(rule, "backendRefs", 0, default={})
-        main = (str(first.get("namespace") or namespace_of(self.obj)), str(first.get("name") or ""), int(first.get("port") or 0))
-        return Route(
-            load_balancer=self.load_balancer.key,
-            object=ref_of(self.obj),
-            host=host,
-            path=match.path,
-            path_type=match.path_type,
-            backend=make_backend(self.snapshot, place.namespace, place.service, place.port),
-            upstream=Upstream(
-                treatment.address, place.host if treatment.host is None else treatment.host, self._scheme(attachment, place, treatment),
-            ),
-            upstream_group=treatment.group or self._group(place),
-            features=tuple(sorted({*features, *treatment.features})),
-            # What takes a share (or a copy) of another backend's requests.
-            canary=place.mirror or (bool(features) and (place.namespace, place.service, place.port) != main),
-            rewrites_path=any(dig(item, "urlRewrite", "path") for item in rule.get("filters") or []),
-            settable=treatment.settable,
-            why_not_settable=treatment.why_not_settable,
-            ignored=is_ignored(self.obj),
-            pinned_strategy=pinned_strategy(self.snapshot, self.obj),
+            return finding("MLB208", f"rule {number + 1} sends to {kind} {namespace}/{name}", ref_of(route))
+        if not granted(route, namespace, name, self.grants):
+            why = f"rule {number + 1} names Service {namespace}/{name}, and no ReferenceGrant there allows that"
+            return finding("MLB218", why, ref_of(route), cause=ObjectRef("v1", "Service", namespace, name))
+        tls = self.speaks_tls(namespace, name, port)
+        return AttachPoint(
+            route, number, attachment.gateway, namespace, name, port, host, mirror, self.item.service(namespace, name), tls
         )
 
-    def _scheme(self, attachment: Attachment, place: AttachPoint, treatment: BackendHandling) -> Scheme:
-        if treatment.scheme is not None:
-            return treatment.scheme
-        return "tls" if attachment.scheme == "http" and place.policy_tls else attachment.scheme
+    def _route(self, attachment: Attachment, point: AttachPoint, rule: Obj, host: str, match: _PathMatch) -> Route | Finding:
+        handling = self.decide(point)
+        if handling.dropped:
+            return finding("MLB220", f"rule {point.rule + 1}: {handling.dropped}", ref_of(point.route))
+        listed = rule.get("backendRefs") or []
+        reference = (point.namespace, point.service, point.port)
+        is_shared = len(listed) > 1 and not point.mirror
+        route = point.route
+        handling = replace(
+            handling, host=point.host if handling.host is None else handling.host, scheme=handling.scheme or _scheme(attachment, point),
+            group=handling.group or "-".join(map(str, (route["kind"], namespace_of(route), name_of(route), point.rule, *reference))),
+            features=tuple({*(self.shared if is_shared else ()), *handling.features}),
+        )
+        return self.item.route(
+            reference, handling, host=host, path=match.path, path_type=match.path_type,
+            # What takes a share (or a copy) of another backend's requests.
+            canary=point.mirror or (is_shared and reference != _named(route, listed[0])),
+            rewrites_path=any(dig(item, "urlRewrite", "path") for item in rule.get("filters") or []),
+        )
 
-    def _group(self, place: AttachPoint) -> str:
-        own = f"{self.obj['kind']}-{namespace_of(self.obj)}-{name_of(self.obj)}-{place.rule}"
-        return f"{own}-{place.namespace}-{place.service}-{place.port}"
+
+def _scheme(attachment: Attachment, point: AttachPoint) -> Scheme:
+    return "tls" if attachment.scheme == "http" and point.policy_tls else attachment.scheme
 
 
-def matches(kind: str, rule: Obj, port: int) -> Iterator[_Match]:
+def _named(route: Obj, reference: Obj) -> tuple[str, str, int]:
+    """Namespace, name and port of what a reference names."""
+    return (
+        str(reference.get("namespace") or namespace_of(route)), str(reference.get("name") or ""), int(reference.get("port") or 0)
+    )
+
+
+def matches(kind: str, rule: Obj, port: int) -> Iterator[_PathMatch]:
     """Paths that a rule takes; what else it asks for (headers, methods) makes no difference to where a request goes."""
     if kind in ("TCPRoute", "TLSRoute"):
-        yield _Match(f"{kind[:3].lower()}:{port}", "Stream")
+        yield _PathMatch(f"{kind[:3].lower()}:{port}", "Stream")
         return
     for item in rule.get("matches") or [{}]:
         if kind == "GRPCRoute":
             yield _grpc_match(item.get("method") or {})
         else:
             path = item.get("path") or {}
-            yield _Match(str(path.get("value") or "/"), _PATH_TYPES.get(str(path.get("type") or "PathPrefix"), "ImplementationSpecific"))
+            path_type = _PATH_TYPES.get(str(path.get("type") or "PathPrefix"), "ImplementationSpecific")
+            yield _PathMatch(str(path.get("value") or "/"), path_type)
 
 
-def _grpc_match(method: Obj) -> _Match:
+def _grpc_match(method: Obj) -> _PathMatch:
     service, name = str(method.get("service") or ""), str(method.get("method") or "")
     if not service or method.get("type") == "RegularExpression":
-        return _Match("/", "Prefix")
-    return _Match(f"/{service}/{name}", "Exact") if name else _Match(f"/{service}", "Prefix")
+        return _PathMatch("/", "Prefix")
+    return _PathMatch(f"/{service}/{name}", "Exact") if name else _PathMatch(f"/{service}", "Prefix")
 
 
 def host_set_by(filters: list[Obj] | None) -> str:

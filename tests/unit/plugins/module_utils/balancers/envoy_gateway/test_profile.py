@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.envoy_gateway.profile import EnvoyGateway
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.envoy_gateway.profile import sidecar_target
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, listener, route, rule, to_service
 from tests.unit.plugins.module_utils.balancers.support import (
@@ -81,8 +81,8 @@ def test_where_its_data_plane_is(item: Obj, found: bool) -> None:
 def test_its_version_and_its_controllers_name() -> None:
     settings = obj("v1", "ConfigMap", EDGE, "c", data={"envoy-gateway.yaml": "gateway:\n  controllerName: x.example.com/eg\n"})
     found = the(meshed(proxy(), settings), EG)
-    assert (found.version, found.setting("controller")) == ("1.9.1", "x.example.com/eg")
-    assert the(meshed(proxy()), EG).setting("controller") == CONTROLLER
+    assert (found.version, found.settings.controller) == ("1.9.1", "x.example.com/eg")
+    assert the(meshed(proxy()), EG).settings.controller == CONTROLLER
 
 
 SERVICE, ENDPOINT = {"routingType": "Service"}, {"routingType": "Endpoint"}
@@ -184,21 +184,21 @@ def test_routes_under_one_object_are_planned_as_one() -> None:
 
 
 def test_where_its_pods_are_labelled() -> None:
-    profile, kubernetes = EnvoyGateway(), {"provider": {"type": "Kubernetes"}}
-    target = profile.sidecar_target(cluster(envoy_proxy(**kubernetes)), proxy())
+    kubernetes = {"provider": {"type": "Kubernetes"}}
+    target = sidecar_target(cluster(envoy_proxy(**kubernetes)), proxy())
     pod = ("spec", "provider", "kubernetes", "envoyDeployment", "pod")
     assert (target.object["kind"], target.labels_path, target.annotations_path) == ("EnvoyProxy", (*pod, "labels"), (*pod, "annotations"))
     assert target.annotations == (("traffic.sidecar.istio.io/excludeOutboundPorts", "18000,18001"),)
-    assert profile.sidecar_target(cluster(envoy_proxy(**kubernetes)), proxy(kind="DaemonSet")).labels_path[3] == "envoyDaemonSet"
+    assert sidecar_target(cluster(envoy_proxy(**kubernetes)), proxy(kind="DaemonSet")).labels_path[3] == "envoyDaemonSet"
     merged = proxy(labels={f"{PREFIX}class": "gw"})
-    assert profile.sidecar_target(cluster(envoy_proxy(**kubernetes)), merged).object["kind"] == "EnvoyProxy"
+    assert sidecar_target(cluster(envoy_proxy(**kubernetes)), merged).object["kind"] == "EnvoyProxy"
 
 
 @pytest.mark.parametrize(
     ("objects", "said"), [([], "attach an EnvoyProxy to the Gateway"), ([envoy_proxy()], "has no spec.provider.type")],
 )  # fmt: skip
 def test_where_there_is_no_place_to_label_pods(objects: list[Obj], said: str) -> None:
-    assert said in EnvoyGateway().sidecar_target(cluster(*objects), proxy()).refusal
+    assert said in sidecar_target(cluster(*objects), proxy()).refusal
 
 
 def test_a_listener_of_another_protocol() -> None:

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.f5_cis.profile import F5Cis
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.f5_cis.profile import CHAIN, HEALTH
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, HOST, made, request, target
 from tests.unit.plugins.module_utils.balancers.support import data_plane, schemas, validated
 from tests.unit.plugins.module_utils.support.cluster import Obj, ingress_class, live
 from tests.unit.plugins.module_utils.support.known import detect
 
-BIG_IP = F5Cis()
 ADDRESS = "192.0.2.10"
 TLS = target(tls=True)
 READY = {
@@ -51,15 +50,15 @@ def test_a_virtual_server_whose_pool_is_the_gateway(
     wanted: dict[str, Any], more: Obj, tls: Obj, name: str, client: tuple[str, int]
 ) -> None:
     asked = request(address=ADDRESS, **wanted)
-    front = BIG_IP.chain_front(asked)
+    front = CHAIN.front(asked)
     objects = made(front)
     pool = {"path": "/", "service": "gateway", "servicePort": asked.gateway.port, "monitors": [READY]}
     assert objects["VirtualServer"]["spec"] == {"host": HOST, "virtualServerAddress": ADDRESS, **more, "pools": [pool]}
     assert objects.get("TLSProfile", {}).get("spec") == ({"tls": tls, "hosts": [HOST]} if tls else None)
     assert objects.get("Policy", {}).get("spec") == ({"profiles": {"http": "/Common/http-xff"}} if "http_profile" in wanted else None)
-    learnt = BIG_IP.client_address(asked)
-    assert (BIG_IP.server_name(asked), (learnt.mode, learnt.trusted_hops)) == (name, client)
-    assert (front.check, front.service.type, BIG_IP.ends_tls(asked)) == (HealthCheck(), "ClusterIP", "client_ssl" in wanted)
+    learnt = CHAIN.client_address(asked)
+    assert (CHAIN.server_name(asked), (learnt.mode, learnt.trusted_hops)) == (name, client)
+    assert (front.check, front.service.type, CHAIN.ends_tls(asked)) == (HealthCheck(), "ClusterIP", "client_ssl" in wanted)
     for item in front.bodies:
         assert item["metadata"] == {"name": "chain", "namespace": GATEWAY, "labels": {"f5cr": "true"}}
         if "serverName" in str(item) and "serverName" not in str(schemas("f5-cis")[(item["apiVersion"], item["kind"])]):
@@ -68,11 +67,11 @@ def test_a_virtual_server_whose_pool_is_the_gateway(
 
 
 def test_nodes_hosts_and_addresses_by_label() -> None:
-    front = BIG_IP.chain_front(request(ipam_label="prod", members="nodeport", hosts=(HOST, "b.example.com")))
+    front = CHAIN.front(request(ipam_label="prod", members="nodeport", hosts=(HOST, "b.example.com")))
     (server,) = front.bodies
     assert (server["spec"]["hostAliases"], server["spec"]["ipamLabel"]) == (["b.example.com"], "prod")
     assert server["spec"]["pools"][0]["monitors"] == [OPEN] and (front.check.kind, front.service.type) == ("tcp", "NodePort")
-    assert "host" not in BIG_IP.chain_front(request(address=ADDRESS, hosts=())).bodies[0]["spec"]
+    assert "host" not in CHAIN.front(request(address=ADDRESS, hosts=())).bodies[0]["spec"]
     validated(server, "f5-cis")
 
 
@@ -88,14 +87,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "said"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(wanted: dict[str, Any], said: str) -> None:
-    assert said in BIG_IP.chain_front(request(**{"address": ADDRESS, **wanted})).refusal
+    assert said in CHAIN.front(request(**{"address": ADDRESS, **wanted})).refusal
 
 
 def test_the_check_of_an_application() -> None:
     application = CheckTarget("apps", "shop", HealthCheck("http", 15021))
-    front = BIG_IP.health_check(application, request())
+    front = HEALTH.check(application, request())
     assert front.check == HealthCheck() and "15021" in front.steps[0]
-    assert "nodes" in BIG_IP.health_check(application, request(members="nodeport")).refusal
+    assert "nodes" in HEALTH.check(application, request(members="nodeport")).refusal
 
 
 def test_it_is_found_once() -> None:

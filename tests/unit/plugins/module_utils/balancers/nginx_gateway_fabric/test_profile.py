@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.nginx_gateway_fabric.profile import NginxGatewayFabric
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.nginx_gateway_fabric.profile import sidecar_target
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, listener, route, rule, to_service
 from tests.unit.plugins.module_utils.balancers.support import (
@@ -120,9 +120,9 @@ def test_which_gateway_a_workload_carries_and_where_its_pods_are_labelled() -> N
     other = route("b", rule(to_service("shop")), parents=[{"name": "other", "namespace": EDGE}])
     snapshot = cluster(ROUTE, other, gateway(name="other"))
     assert [item.object.name for item in reading(snapshot, NGF)[0]] == ["a"]
-    target = NginxGatewayFabric().sidecar_target(snapshot, nginx())
+    target = sidecar_target(snapshot, nginx())
     assert (target.object["kind"], target.labels_path) == ("Gateway", ("spec", "infrastructure", "labels"))
-    assert "is not known" in NginxGatewayFabric().sidecar_target(snapshot, nginx(pod_labels={})).refusal
+    assert "is not known" in sidecar_target(snapshot, nginx(pod_labels={})).refusal
 
 
 def test_what_is_written_is_valid_by_the_vendors_schema() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.switches import PatchSet
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.openshift_router.profile import OpenshiftRouter
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.openshift_router.profile import CHAIN
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, HOST, request, target
@@ -18,7 +18,7 @@ from tests.unit.plugins.module_utils.plan.chain.kit import chain, world
 from tests.unit.plugins.module_utils.support.cluster import Obj, ingress_class, live, obj, service
 from tests.unit.plugins.module_utils.support.known import detect
 
-ROUTER = OpenshiftRouter()
+ROUTER = "openshift_router"
 TLS = target(tls=True)
 HEADER, NONE = ("x_forwarded_for", 1), ("none", 0)
 CA = "-----BEGIN CERTIFICATE-----"
@@ -40,7 +40,7 @@ ROUTES: dict[str, tuple[dict[str, Any], Obj, str, tuple[str, int], bool]] = {
 @pytest.mark.parametrize(("wanted", "tls", "name", "client", "ends"), ROUTES.values(), ids=ROUTES)
 def test_a_route_beside_the_gateway(wanted: dict[str, Any], tls: Obj, name: str, client: tuple[str, int], ends: bool) -> None:
     asked = request(**wanted)
-    front = ROUTER.chain_front(asked)
+    front = CHAIN.front(asked)
     (body,) = front.bodies
     notes = {"haproxy.router.openshift.io/set-forwarded-headers": "replace"}
     assert body["metadata"] == {"name": "chain", "namespace": GATEWAY, "annotations": notes}
@@ -48,22 +48,22 @@ def test_a_route_beside_the_gateway(wanted: dict[str, Any], tls: Obj, name: str,
         "host": HOST, "wildcardPolicy": "None", "to": {"kind": "Service", "name": "gateway", "weight": 100},
         "port": {"targetPort": asked.gateway.port_name}, **({"tls": tls} if tls else {}),
     }
-    learnt = ROUTER.client_address(asked)
-    assert (ROUTER.server_name(asked), (learnt.mode, learnt.trusted_hops), ROUTER.ends_tls(asked)) == (name, client, ends)
+    learnt = CHAIN.client_address(asked)
+    assert (CHAIN.server_name(asked), (learnt.mode, learnt.trusted_hops), CHAIN.ends_tls(asked)) == (name, client, ends)
     assert (front.check.kind, front.check.port, front.service.type) == ("tcp", asked.gateway.target_port, "ClusterIP")
     validated(body, "openshift")
 
 
 def test_a_route_per_host_and_wildcards() -> None:
-    first, second = ROUTER.chain_front(request(hosts=(HOST, "*.example.org"))).bodies
+    first, second = CHAIN.front(request(hosts=(HOST, "*.example.org"))).bodies
     assert (first["metadata"]["name"], second["metadata"]["name"]) == ("chain", "chain-2")
     assert (second["spec"]["host"], second["spec"]["wildcardPolicy"]) == ("wildcard.example.org", "Subdomain")
     validated(second, "openshift")
 
 
 def test_whose_certificate_it_takes_without_a_ca() -> None:
-    assert "service CA" in ROUTER.chain_front(request(gateway=TLS)).steps[0]
-    assert not ROUTER.chain_front(request(gateway=TLS, destination_ca=CA)).steps
+    assert "service CA" in CHAIN.front(request(gateway=TLS)).steps[0]
+    assert not CHAIN.front(request(gateway=TLS, destination_ca=CA)).steps
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -79,7 +79,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("wanted", "said"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(wanted: dict[str, Any], said: str) -> None:
-    assert said in ROUTER.chain_front(request(**wanted)).refusal
+    assert said in CHAIN.front(request(**wanted)).refusal
 
 
 def held(where: str, host: str = HOST, **more: Any) -> Obj:
@@ -95,15 +95,16 @@ HELD: dict[str, tuple[Obj, bool]] = {
 
 @pytest.mark.parametrize(("route", "refused"), HELD.values(), ids=HELD)
 def test_a_host_that_an_older_route_has_is_refused(route: Obj, refused: bool) -> None:
-    assert [item.code for item in ROUTER.chain_preflight(live(route), request())] == (["MLB617"] if refused else [])
+    assert [item.code for item in CHAIN.preflight(live(route), request())] == (["MLB617"] if refused else [])
 
 
 def switched(route: Obj, **wanted: Any) -> PatchSet:
     """What leads it to the gateway, asked as a plan asks."""
     router = data_plane("router-default", image="openshift/origin-haproxy-router:v4.0.0", where="openshift-ingress")
     cluster = live(router, route, service("shop"))
-    (found,) = reading(cluster, ROUTER.id)[0]
-    return ROUTER.chain_switch(cluster, the(cluster, ROUTER.id), [found], request(**wanted))
+    (found,) = reading(cluster, ROUTER)[0]
+    assert CHAIN.redirect
+    return CHAIN.redirect(cluster, the(cluster, ROUTER), [found], request(**wanted))
 
 
 def test_a_route_is_led_to_the_gateway_by_its_own_fields() -> None:
@@ -152,7 +153,7 @@ def test_the_whole_plan_leads_it_and_makes_no_route_beside_it() -> None:
 
 
 def test_a_host_that_is_led_is_in_nobodys_way() -> None:
-    assert not ROUTER.chain_preflight(live(held("apps")), request(carried=True))
+    assert not CHAIN.preflight(live(held("apps")), request(carried=True))
 
 
 def test_it_is_found_once_and_answers_to_both_names() -> None:

@@ -1,0 +1,161 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Building the routes of an object, whatever its kind, and resolving the Services that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from ...core.marks import IGNORE, STRATEGY
+from ...core.model import Address, Backend, Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
+from ...istio.protocols import port_protocol
+from ...kube import kinds
+from ...kube.objects import Obj, annotations_of, kind_key, name_of, namespace_of, ref_of
+from ...kube.services import find_port
+from ...kube.snapshot import Snapshot
+from ..contract.routes import RouteReader, RouteReading
+
+BackendReference = tuple[str, str, "int | str"]
+"""Namespace, Service, and its port as it is written: a number or a name."""
+Carries = Callable[[LoadBalancer, Obj], bool]
+"""Whether a load balancer's workload carries the routes of an object."""
+
+
+@dataclass(frozen=True)
+class BackendHandling:
+    """How an implementation reaches a backend.
+
+    ``host`` is the Host that it sends, ``None`` for what the route's filters say. ``group`` names the upstream where
+    it is shared beyond one rule. ``scheme`` is only given where it is not what the route's kind implies. ``dropped`` says
+    why the implementation does not serve the backend at all: then there is no route, but a finding.
+    """
+
+    address: Address = "pod_ips"
+    host: str | None = None
+    group: str = ""
+    features: tuple[str, ...] = ()
+    scheme: Scheme | None = None
+    settable: bool = True
+    why_not_settable: str = ""
+    dropped: str = ""
+
+
+@dataclass(frozen=True)
+class ServedObject:
+    """An object that a load balancer reads routes from, with what they depend on besides.
+
+    ``service`` gives a Service by namespace and name, empty where there is none. ``pinned`` is the strategy that the object, else its
+    namespace, pins.
+    """
+
+    load_balancer: LoadBalancer
+    obj: Obj
+    service: Callable[[str, str], Obj]
+    pinned: str = ""
+
+    def route(
+        self, reference: BackendReference, handling: BackendHandling, *, host: str = "", path: str = "/",
+        path_type: str = "ImplementationSpecific", canary: bool = False, rewrites_path: bool = False,
+    ) -> Route:
+        """One route of the object; backends of one object share an upstream only where ``handling`` says so."""
+        group = handling.group or "-".join(map(str, (self.obj["kind"], namespace_of(self.obj), name_of(self.obj), *reference)))
+        return Route(
+            load_balancer=self.load_balancer.key, object=ref_of(self.obj), host=host, path=path, path_type=path_type,
+            backend=backend_of(self.service(*reference[:2]), *reference),
+            upstream=Upstream(handling.address, handling.host or "", handling.scheme or "http"), upstream_group=group,
+            features=tuple(sorted(handling.features)), canary=canary, rewrites_path=rewrites_path, settable=handling.settable,
+            why_not_settable=handling.why_not_settable, ignored=is_ignored(self.obj), pinned_strategy=self.pinned,
+        )
+
+
+ReadObject = Callable[[ServedObject], Iterable["Route | Finding"]]
+"""The routes of one object, and findings about what of it was not read."""
+
+
+def carries_all(load_balancer: LoadBalancer, obj: Obj) -> bool:
+    """The workload carries whatever its load balancer serves."""
+    return True
+
+
+def object_reader(kind: str, read: ReadObject, carries: Carries = carries_all) -> RouteReader:
+    """A reader of all objects of a kind of a load balancer's own."""
+
+    def read_kind(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+        return read_objects(snapshot, load_balancer, kind, only, lambda item: read(item) if carries(load_balancer, item.obj) else ())
+
+    return RouteReader(read_kind, (kind,))
+
+
+def read_objects(
+    snapshot: Snapshot, load_balancer: LoadBalancer, kind: str, only: frozenset[ObjectRef] | None, read: ReadObject
+) -> RouteReading:
+    """What ``read`` gives for each object of a kind."""
+    return reading_of(
+        part for obj in objects_of(snapshot, kind, only) for part in read(served_object(snapshot, load_balancer, obj))
+    )
+
+
+def reading_of(parts: Iterable[Route | Finding]) -> RouteReading:
+    """Routes and findings, each in their order."""
+    routes: list[Route] = []
+    findings: list[Finding] = []
+    for item in parts:
+        if isinstance(item, Route):
+            routes.append(item)
+        else:
+            findings.append(item)
+    return RouteReading(tuple(routes), tuple(findings))
+
+
+def objects_of(snapshot: Snapshot, kind: str, only: frozenset[ObjectRef] | None) -> Iterator[Obj]:
+    """All objects of a kind, or those of it among ``only``."""
+    if only is None:
+        yield from snapshot.all(kind)
+        return
+    for ref in sorted(only):
+        obj = snapshot.get(kind, ref.namespace, ref.name) if kind_key(ref.api_version, ref.kind) == kind else None
+        if obj is not None:
+            yield obj
+
+
+def served_object(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj) -> ServedObject:
+    """An object with what the cluster says about its routes."""
+
+    def service(namespace: str, name: str) -> Obj:
+        return snapshot.get(kinds.SERVICE, namespace, name) or {}
+
+    return ServedObject(load_balancer, obj, service, pinned_strategy(snapshot, obj))
+
+
+def make_backend(snapshot: Snapshot, namespace: str, service: str, reference: int | str) -> Backend:
+    """The Service port that a reference (number or name) leads to; number 0 where there is no such port."""
+    return backend_of(snapshot.get(kinds.SERVICE, namespace, service), namespace, service, reference)
+
+
+def backend_of(service: Obj | None, namespace: str, name: str, reference: int | str) -> Backend:
+    """The port of a Service (empty where there is none) that a reference leads to; number 0 where there is no such port."""
+    port = find_port(service, reference) if service else None
+    if port is None:
+        return Backend(namespace, name, reference if isinstance(reference, int) else 0, str(reference), "unknown")
+    return Backend(namespace, name, int(port.get("port", 0)), str(port.get("name") or ""), port_protocol(port))
+
+
+def is_ignored(obj: Obj) -> bool:
+    """Whether the object asks to be left alone."""
+    return annotations_of(obj).get(IGNORE) == "true"
+
+
+def pinned_strategy(snapshot: Snapshot, obj: Obj) -> str:
+    """The strategy that the object, else its namespace, pins; empty where neither does."""
+    of_object = annotations_of(obj).get(STRATEGY, "")
+    if of_object:
+        return of_object
+    namespace = snapshot.get(kinds.NAMESPACE, "", namespace_of(obj))
+    return annotations_of(namespace).get(STRATEGY, "") if namespace else ""
+
+
+def is_watched(namespaces: Collection[str], obj: Obj) -> bool:
+    """Whether an object is in one of the namespaces that a controller watches; none are named where it watches all."""
+    return not namespaces or namespace_of(obj) in namespaces
