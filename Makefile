@@ -5,10 +5,10 @@ SHELL := /bin/bash
 STAGES := deps lint sanity unit build molecule
 RUN := bash tests/tools/run-stages
 
-.PHONY: help test $(STAGES) vendors clouds chained format docs structure measured changelog lock demo clean
+.PHONY: help test $(STAGES) vendors clouds chained format docs new-load-balancer structure measured changelog lock demo clean
 
 help:  ## what can be made
-	@sed -nE 's/^([a-z]+):.*  ## (.*)/  \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/p' Makefile | expand -t 22
 
 test:  ## all of the following stages, with a summary
 	@$(RUN) $(STAGES)
@@ -45,6 +45,9 @@ format: deps  ## mends what the Python linter can mend itself
 
 docs: deps  ## writes the pages that are generated from the code
 	@. tests/tools/env.sh && python -m tests.tools.generate_docs
+
+new-load-balancer: deps  ## starts a load balancer, with its tests: make new-load-balancer ID=example TITLE=Example
+	@. tests/tools/env.sh && python -m tests.tools.new_load_balancer "$(ID)" "$(TITLE)" && python -m tests.tools.generate_docs
 
 structure: deps  ## measures the structure of the code, for before and after a reorganisation
 	@. tests/tools/env.sh && python -m tests.tools.structure

@@ -11,6 +11,7 @@ from __future__ import annotations
 from .alibaba_alb import profile as alibaba_alb
 from .alibaba_clb import profile as alibaba_clb
 from .apisix import profile as apisix
+from .avi import profile as avi
 from .aws_alb import profile as aws_alb
 from .aws_nlb import profile as aws_nlb
 from .azure_agc import profile as azure_agc
@@ -39,10 +40,12 @@ from .kgateway import profile as kgateway
 from .kong import profile as kong
 from .netscaler import profile as netscaler
 from .nginx_gateway_fabric import profile as nginx_gateway_fabric
+from .ngrok import profile as ngrok
 from .oci_lb import profile as oci_lb
 from .openshift_router import profile as openshift_router
 from .pomerium import profile as pomerium
 from .skipper import profile as skipper
+from .tailscale import profile as tailscale
 from .traefik import profile as traefik
 from .tyk import profile as tyk
 from .unknown import profile as unknown
@@ -73,6 +76,9 @@ PROFILES: tuple[Profile, ...] = (
     f5_cis.PROFILE,
     openshift_router.PROFILE,
     nginx_gateway_fabric.PROFILE,
+    avi.PROFILE,
+    ngrok.PROFILE,
+    tailscale.PROFILE,
     aws_alb.PROFILE,
     alibaba_alb.PROFILE,
     alibaba_clb.PROFILE,

@@ -173,6 +173,11 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Correct what the message names.",
     ),
     FindingKind(
+        "MLB221", "warning", "No sidecar gets this route",
+        "The load balancer's pods forward these connections in the kernel, where no sidecar captures them, so nothing is planned for them.",
+        "Lead clients through a route that a process of the load balancer carries, or accept plaintext on the backend's port.",
+    ),
+    FindingKind(
         "MLB301", "error", "A sidecar cannot be injected",
         "Injection is not possible for this workload.",
         "The message says why; chained mode needs no sidecar.",

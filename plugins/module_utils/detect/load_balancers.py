@@ -36,7 +36,7 @@ def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], 
     found += list(outside(snapshot, registry, found))
     found += list(_unknown(snapshot, registry, found))
     found.sort(key=lambda item: item.key)
-    findings = [*_conflicts(found), *about_network(snapshot)]
+    findings = [*_conflicts(registry, found), *about_network(snapshot)]
     for item in found:
         findings += registry.get(item.vendor).instance.notices(snapshot, item)
         if item.vendor == registry.unknown.about.id:
@@ -137,13 +137,13 @@ def _unknown(snapshot: Snapshot, registry: Registry, found: list[LoadBalancer]) 
     yield from made.values()
 
 
-def _conflicts(found: Iterable[LoadBalancer]) -> Iterator[Finding]:
+def _conflicts(registry: Registry, found: Iterable[LoadBalancer]) -> Iterator[Finding]:
     by_class: dict[str, list[LoadBalancer]] = {}
     for item in found:
         for name in item.classes:
             by_class.setdefault(name, []).append(item)
     for name, sharing in sorted(by_class.items()):
-        if len(sharing) < 2:
+        if len(sharing) < 2 or all(registry.get(item.vendor).instance.shares_classes for item in sharing):
             continue
         ref = ObjectRef("networking.k8s.io/v1", "IngressClass", "", name)
         code = "MLB104" if len({item.vendor for item in sharing}) > 1 else "MLB109"

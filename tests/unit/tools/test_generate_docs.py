@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.tools.generate_docs import findings, modules, roles
+from tests.tools.generate_docs import findings, modules, readme, roles
 from tests.tools.generate_docs.frame import Generator, outdated, write
 from tests.tools.generate_docs.markdown import markup, option_rows, table
 
@@ -29,7 +29,7 @@ def test_write_brings_pages_up_to_date_and_deletes_stale_ones(tmp_path: Path) ->
     assert write(GENERATOR, tmp_path) == []
 
 
-@pytest.mark.parametrize("generator", [findings.pages, modules.pages, roles.pages])
+@pytest.mark.parametrize("generator", [findings.pages, modules.pages, readme.pages, roles.pages])
 def test_a_source_that_is_not_there_gives_no_pages(tmp_path: Path, generator: object) -> None:
     assert callable(generator)
     assert generator(tmp_path) == {}
@@ -85,3 +85,10 @@ def test_role_page_begins_with_its_main_entry_point(tmp_path: Path) -> None:
     text = roles.pages(tmp_path)["docs/roles/mesh.md"]
     assert text.index("`main`") < text.index("`assess`")
     assert "| `mesh_wait` | bool<br>default `true` |" in text
+
+
+def test_the_readme_counts_the_rows_of_the_table_and_stays_as_it_is_without_one(tmp_path: Path) -> None:
+    rows = table(["Load balancer", "Id"], [["A", "a"], ["B", "b"], ["C", "c"]])
+    assert readme.with_count("It knows [24 load balancers](x), in 24 rows.", rows) == "It knows [3 load balancers](x), in 24 rows."
+    (tmp_path / "README.md").write_text("It knows [24 load balancers](x).")
+    assert readme.pages(tmp_path) == {"README.md": "It knows [24 load balancers](x)."}

@@ -61,7 +61,8 @@ class InstanceReader:
     ``config_maps`` gives the namespaces whose ConfigMaps hold settings.
     ``classes`` gives the names of the classes that it serves. ``notices`` are
     findings about the instance itself. ``sidecar_target`` says where its pods get labels and annotations. ``blockers`` gives reasons
-    of its own why a sidecar beside this workload is impossible or would not help.
+    of its own why a sidecar beside this workload is impossible or would not help. ``shares_classes``: several workloads serve one class,
+    each for objects of its own, so that nothing is served twice.
     """
 
     settings: Callable[[Snapshot, Obj, Obj], Any] = _no_settings
@@ -70,3 +71,4 @@ class InstanceReader:
     notices: Callable[[Snapshot, LoadBalancer], tuple[Finding, ...]] = _no_notices
     sidecar_target: Callable[[Snapshot, Obj], SidecarTarget] = _workload_itself
     blockers: Callable[[Obj], tuple[str, ...]] = _no_blockers
+    shares_classes: bool = False

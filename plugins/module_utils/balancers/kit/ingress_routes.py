@@ -50,7 +50,7 @@ def _read(item: ServedObject, decide: Decide) -> Iterator[Route | Finding]:
     for entry in entries(ingress):
         handling = decide(ingress, entry, item.service(namespace, entry.service))
         if handling.dropped:
-            yield finding("MLB220", f"host {entry.host or '*'}: {handling.dropped}", ref_of(ingress))
+            yield finding("MLB220", f"{entry.host}{entry.path}: {handling.dropped}", ref_of(ingress))
             continue
         group = handling.group or f"{namespace}-{entry.service}-{entry.reference}"
         reference = (namespace, entry.service, entry.reference)

@@ -160,15 +160,38 @@ CATALOG = (
         "openshift_router", data_plane("router-default", image="quay.io/openshift-release-dev/ocp-v4.0-art-dev@sha256:abc",
                                        where="openshift-ingress", env=("ROUTER_SERVICE_NAME", "ROUTER_SERVICE_NAMESPACE")),
         (ingress_class("openshift-default", "openshift.io/ingress-to-route"),)),
+    Installed(
+        "ngrok", data_plane("ngrok-operator-agent", "agent-manager", "--release-name=ngrok-operator", command=("/ngrok-operator",),
+                            image="docker.io/ngrok/ngrok-operator:0.22.0", where="ngrok-operator", env=("NGROK_AUTHTOKEN",),
+                            pod_labels={NAME: "ngrok-operator", PART: "agent"}),
+        (ingress_class("ngrok", "k8s.ngrok.com/ingress-controller"), gateway_class("ngrok.com/gateway-controller", "ngrok")),
+        (data_plane("ngrok-operator-manager", "api-manager", "--release-name=ngrok-operator", command=("/ngrok-operator",),
+                    image="docker.io/ngrok/ngrok-operator:0.22.0", where="ngrok-operator", env=("NGROK_API_KEY",),
+                    pod_labels={NAME: "ngrok-operator", PART: "controller"}),)),
+    Installed(
+        "tailscale", data_plane("ts-shop-x7k2p", image="tailscale/tailscale:v1.98.9", kind="StatefulSet", where="tailscale",
+                                env=("TS_KUBE_SECRET", "TS_INTERNAL_APP=k8s-operator-ingress-resource", "TS_SERVE_CONFIG"),
+                                pod_labels={"tailscale.com/managed": "true", "tailscale.com/parent-resource-type": "ingress",
+                                            "tailscale.com/parent-resource": "shop", "tailscale.com/parent-resource-ns": "apps"}),
+        (ingress_class("tailscale", "tailscale.com/ts-ingress"),),
+        (data_plane("operator", image="tailscale/k8s-operator:v1.98.9", where="tailscale",
+                    env=("OPERATOR_INGRESS_CLASS_NAME=tailscale", "PROXY_IMAGE=tailscale/tailscale:v1.98.9")),)),
 )  # fmt: skip
 
 OUTSIDE = {
+    "avi": (ingress_class("avi-lb", "ako.vmware.com/avi-lb"), gateway_class("ako.vmware.com/avi-lb", "avi-lb"),
+            data_plane("ako", image="projects.packages.broadcom.com/ako/ako:2.2.1", kind="StatefulSet", where="avi-system",
+                       env=("CTRL_IPADDRESS", "CNI_PLUGIN", "SHARD_VS_SIZE"), pod_labels={NAME: "ako"})),
     "cilium": (ingress_class("cilium", "cilium.io/ingress-controller"), gateway_class("io.cilium/gateway-controller", "cilium")),
     "f5_cis": (ingress_class("f5-cis", "f5.com/cntr-ingress-svcs"),
                data_plane("cis", "--bigip-partition=k8s", command=("/app/bin/k8s-bigip-ctlr",), image="f5networks/k8s-bigip-ctlr:2.20.0")),
 }  # fmt: skip
 
 STRANGERS = (
+    data_plane("ts-db-egress", image="tailscale/tailscale:v1.98.9", kind="StatefulSet", where="tailscale",
+               env=("TS_KUBE_SECRET", "TS_INTERNAL_APP=k8s-operator-egress-proxy", "TS_TAILNET_TARGET_FQDN")),
+    data_plane("subnet-router", image="tailscale/tailscale:v1.98.9", env=("TS_KUBE_SECRET", "TS_AUTHKEY", "TS_ROUTES")),
+    data_plane("tunnel", "http", "shop:80", image="ngrok/ngrok:3", env=("NGROK_AUTHTOKEN",)),
     data_plane("istio-ingressgateway", "proxy", "router", "--domain", "x", image="docker.io/istio/proxyv2:1.31.1", where="istio-system",
                pod_labels={"app": "istio-ingressgateway", "istio": "ingressgateway"}),
     data_plane("istiod", "discovery", image="docker.io/istio/pilot:1.31.1", where="istio-system", pod_labels={"app": "istiod"}),

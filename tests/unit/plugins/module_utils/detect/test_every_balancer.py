@@ -57,7 +57,9 @@ def test_what_is_outside(vendor: str, objects: tuple[Obj, ...]) -> None:
 def test_all_together() -> None:
     everything = [one for item in CATALOG for one in (item.carrier, *item.others, *item.classes)]
     everything += [one for objects in OUTSIDE.values() for one in objects]
-    expected = [(item.vendor, label_of(item.carrier)) for item in CATALOG] + [("cilium", "cilium"), ("f5_cis", "f5-cis")]
+    expected = [(item.vendor, label_of(item.carrier)) for item in CATALOG] + [
+        ("avi", "avi-lb"), ("cilium", "cilium"), ("f5_cis", "f5-cis"),
+    ]
     assert sorted(found(*everything, *STRANGERS)) == sorted(expected)
     changed = [mirrored(unlabelled(item.carrier)) for item in CATALOG]
     assert sorted(vendor for vendor, dummy in found(*changed, *map(mirrored, STRANGERS))) == sorted(item.vendor for item in CATALOG)

@@ -19,8 +19,14 @@ from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import k
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, request, target
 
 COMMON = {"Ingress.networking.k8s.io", "Service", "ConfigMap"}
-PLATFORMS = [item for item in PROFILES if item.about.placement in ("cloud", "external")]
+OUTSIDE = [item for item in PROFILES if item.about.placement in ("cloud", "external")]
+PLATFORMS = [item for item in OUTSIDE if item.chain is not None]
+"""Those that chained mode knows how to lead to a gateway."""
 REQUESTS = [request(), request(gateway=target(tls=True)), request(hosts=())]
+
+
+def test_chained_mode_knows_all_platforms_but_these() -> None:
+    assert {item.about.id for item in OUTSIDE} - {item.about.id for item in PLATFORMS} == {"avi"}
 
 
 def test_ids_are_used_once() -> None:

@@ -1,0 +1,104 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Tailscale's proxies carry: Ingresses, by one of their processes, and Services, by the kernel of their pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...core.findings import finding
+from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Upstream, replace
+from ...kube import kinds
+from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
+from ...kube.services import cluster_ips, find_port
+from ...kube.snapshot import Snapshot
+from ..contract.routes import RouteReader, RouteReading
+from ..kit.gateway.routes import BackendHandling
+from ..kit.ingress_routes import read_ingresses
+from ..kit.ingresses import Entry, class_of
+from ..kit.patches import object_of
+from ..kit.settings import settings_of
+from ..kit.streams import fixed_route
+from .settings import PROXY_CLASS, PROXY_GROUP, Role, Settings
+
+GROUP_KEY, EXPOSE = "tailscale.com/proxy-group", "tailscale.com/expose"
+LOAD_BALANCER_CLASS = "tailscale"
+FORWARDED = "the kernel of its pods forwards what is for a Service (DNAT), which no sidecar captures"
+
+
+def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+    """Routes of the Ingress that a proxy was made for, or of all those that are for its group."""
+    settings = settings_of(load_balancer, Settings)
+
+    def served(ingress: Obj) -> bool:
+        group, own = annotations_of(ingress).get(GROUP_KEY, ""), (namespace_of(ingress), name_of(ingress))
+        if settings.role is Role.GROUP:
+            carried = group == settings.name
+        else:
+            carried = settings.role is Role.INGRESS and not group and own == (settings.namespace, settings.name)
+        return carried and class_of(ingress)[0] in load_balancer.classes
+
+    def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+        tls = (find_port(service, entry.reference) or {}).get("port") == 443 or entry.reference == "https"
+        return BackendHandling("cluster_ip", scheme="tls" if tls else "http", dropped=_why_dropped(settings, ingress, entry, service))
+
+    reading = read_ingresses(snapshot, load_balancer, of_entry, only, served)
+    return replace(reading, routes=tuple(_as_published(route, object_of(snapshot, route)) for route in reading.routes))
+
+
+def _why_dropped(settings: Settings, ingress: Obj, entry: Entry, service: Obj) -> str:
+    if not cluster_ips(service):
+        return "the operator takes only Services with an address of their own"
+    expected = _published(ingress) if settings.role is Role.GROUP else dig(ingress, "spec", "tls", 0, "hosts", 0, default="")
+    known = bool(expected) or settings.role is Role.INGRESS
+    return "the operator takes no rule for another host than its own" if entry.host and known and entry.host != expected else ""
+
+
+def _published(ingress: Obj) -> str:
+    """The name in the tailnet by which clients ask, as soon as the operator has written it down."""
+    return str(dig(ingress, "status", "loadBalancer", "ingress", 0, "hostname", default=""))
+
+
+def _as_published(route: Route, ingress: Obj) -> Route:
+    """With the Host that clients send, and with paths as a proxy matches them: all of them by whole elements."""
+    return replace(route, host=_published(ingress), path_type="Prefix")
+
+
+def read_services(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+    """Ports of exposed Services: routes where the proxy can have no sidecar anyway, else findings, as none would see them."""
+    settings = settings_of(load_balancer, Settings)
+    routes: list[Route] = []
+    findings: list[Finding] = []
+    for service in snapshot.all(kinds.SERVICE):
+        ref = ref_of(service)
+        if not _exposed(service) or not _is_for(settings, service) or (only is not None and ref not in only):
+            continue
+        if settings.role is Role.SERVICE and not load_balancer.sidecar.present:
+            routes += _streams(snapshot, load_balancer, service)
+        else:
+            findings.append(finding("MLB221", f"{load_balancer.label}: {FORWARDED}", ref))
+    return RouteReading(tuple(routes), tuple(findings))
+
+
+def _exposed(service: Obj) -> bool:
+    named = dig(service, "spec", "type") == "LoadBalancer" and dig(service, "spec", "loadBalancerClass") == LOAD_BALANCER_CLASS
+    return bool(cluster_ips(service)) and (named or annotations_of(service).get(EXPOSE) == "true")
+
+
+def _is_for(settings: Settings, service: Obj) -> bool:
+    group = annotations_of(service).get(GROUP_KEY, "")
+    if settings.role is Role.GROUP:
+        return group == settings.name
+    return settings.role is Role.SERVICE and not group and (namespace_of(service), name_of(service)) == (settings.namespace, settings.name)
+
+
+def _streams(snapshot: Snapshot, load_balancer: LoadBalancer, service: Obj) -> Iterator[Route]:
+    for port in dig(service, "spec", "ports", default=[]):
+        number = int(port.get("port", 0))
+        target = (namespace_of(service), name_of(service), number)
+        route = fixed_route(snapshot, load_balancer, ref_of(service), f"tcp:{number}", target, "tcp")
+        yield replace(route, upstream=Upstream("cluster_ip", "", "tcp"), why_not_settable=FORWARDED)
+
+
+READERS = (RouteReader(read_ingress_routes, (PROXY_CLASS, PROXY_GROUP)), RouteReader(read_services))
