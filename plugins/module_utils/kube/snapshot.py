@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ..core.model import Change
+from ..core.model import Change, ObjectRef
 from .fields import changed
 from .objects import Obj, kind_key, name_of, namespace_of
 
@@ -58,6 +58,10 @@ class Snapshot:
     def get(self, kind: str, namespace: str, name: str) -> Obj | None:
         """One object, or ``None``."""
         return self._kinds.get(kind, {}).get((namespace, name))
+
+    def at(self, ref: ObjectRef | None) -> Obj | None:
+        """The object that a reference names, or ``None``."""
+        return self.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
 
     def count(self, kind: str) -> int:
         return len(self._kinds.get(kind, {}))

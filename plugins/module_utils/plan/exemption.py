@@ -9,7 +9,7 @@ a PeerAuthentication with ``portLevelMtls``, which leaves the mode of all its ot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..balancers.contract.chain import STATUS_PORT, ChainFacts, ChainRequest, CheckTarget, GatewayTarget, HealthCheck, LoadBalancerSide
@@ -59,7 +59,7 @@ def is_outside(registry: Registry, load_balancer: LoadBalancer) -> bool:
 
 
 def about_outside(
-    snapshot: Snapshot, registry: Registry, plan: RoutingPlan, load_balancers: Iterable[LoadBalancer]
+    backend: Callable[[Route], KnownBackend], registry: Registry, plan: RoutingPlan, load_balancers: Iterable[LoadBalancer]
 ) -> Iterator[Finding]:
     """For each platform: how many of its routes work, which are refused, and what an exemption would open."""
     for item in load_balancers:
@@ -71,7 +71,7 @@ def about_outside(
         text = f"{item.label}: {working} of {len(own)} routes work without mutual TLS"
         details = {"load_balancer": item.label, "routes": len(own), "working": working, "refused": len(refused)}
         if refused:
-            opened = sorted({opening.label for opening in openings(_backends(snapshot, refused), refused)})
+            opened = sorted({opening.label for opening in openings({entry.route: backend(entry.route) for entry in refused}, refused)})
             text += f", {len(refused)} are refused; strict_exemption would open {', '.join(opened) or 'nothing that is known'}"
         mutual = _facts(registry, item).standalone_mtls
         more = "" if mutual.possible else f" ({able_to_more(registry)} can)"
@@ -81,10 +81,6 @@ def about_outside(
 def _facts(registry: Registry, load_balancer: LoadBalancer) -> ChainFacts:
     side = registry.get(load_balancer.vendor).chain
     return side.facts if side else ChainFacts()
-
-
-def _backends(snapshot: Snapshot, plans: Iterable[RoutePlan]) -> Backends:
-    return {plan.route: known_backend(snapshot, plan.route) for plan in plans}
 
 
 def openings(backends: Backends, plans: Sequence[RoutePlan]) -> list[Opening]:
@@ -116,7 +112,7 @@ def with_exemptions(
     ]
     proposals, findings = list(plan.proposals), list(plan.findings)
     put: list[Obj] = []
-    backends = _backends(snapshot, refused)
+    backends = {entry.route: known_backend(snapshot, entry.route) for entry in refused}
     for opening in openings(backends, refused):
         outside = all(by_key[entry.route.load_balancer].placement in ("cloud", "external") for entry in opening.plans)
         where = "outside of the cluster" if outside else "outside the mesh"

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..balancers.contract.instances import SidecarTarget
-from ..balancers.contract.profile import Registry
 from ..core.errors import MeshlbError
 from ..core.interception import EXCLUDE_INBOUND_PORTS, INCLUDE_INBOUND_PORTS
 from ..core.model import ABSENT, LoadBalancer
@@ -17,7 +17,6 @@ from ..istio.injection import INJECT, INJECTION, REVISION, TLS_MODE
 from ..kube import kinds
 from ..kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template
 from ..kube.selectors import object_selector
-from ..kube.snapshot import Snapshot
 
 MODE = "standalone_mtls"
 CHAINED = "Chained mode (this load balancer in front of an Istio gateway) needs no sidecar."
@@ -25,10 +24,9 @@ CHAINED = "Chained mode (this load balancer in front of an Istio gateway) needs 
 Desired = dict["tuple[str | int, ...]", Any]
 
 
-def workload_of(snapshot: Snapshot, load_balancer: LoadBalancer) -> Obj:
-    """The workload that gets the sidecar. Raises :class:`MeshlbError` with the exact reason where it cannot get one."""
+def workload_for(load_balancer: LoadBalancer, workload: Obj | None) -> Obj:
+    """The workload that gets the sidecar, if it is there. Raises :class:`MeshlbError` with the exact reason where it cannot get one."""
     ref = load_balancer.workload
-    workload = snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
     if workload is None or ref is None:
         raise refused(load_balancer, ["no workload of it is in the cluster"])
     if kind_key(ref.api_version, ref.kind) not in kinds.WORKLOADS:
@@ -46,16 +44,23 @@ def refused(load_balancer: LoadBalancer, reasons: list[str]) -> MeshlbError:
     return MeshlbError(message, CHAINED, load_balancer.workload, details)
 
 
-def target_of(snapshot: Snapshot, registry: Registry, load_balancer: LoadBalancer, workload: Obj) -> SidecarTarget:
+def usable(load_balancer: LoadBalancer, target: SidecarTarget) -> SidecarTarget:
     """Where the pods get their labels and annotations. Raises :class:`MeshlbError` where there is no such place."""
-    target = registry.get(load_balancer.vendor).instance.sidecar_target(snapshot, workload)
     if target.refusal:
         raise refused(load_balancer, [target.refusal])
     return target
 
 
+@dataclass(frozen=True)
+class Injection:
+    """What decides whether pods get a sidecar: webhooks that inject (none where they are not known), and their namespace's labels."""
+
+    hooks: tuple[Obj, ...] = ()
+    namespace: Mapping[str, str] = field(default_factory=dict)
+
+
 def desired_fields(
-    snapshot: Snapshot, load_balancer: LoadBalancer, workload: Obj, inbound_capture: str, target: SidecarTarget | None = None
+    injection: Injection, load_balancer: LoadBalancer, workload: Obj, inbound_capture: str, target: SidecarTarget | None = None
 ) -> Desired:
     """Fields of the target (the workload itself where none is given), by path. ``inbound_capture`` is ``none`` or ``all``.
 
@@ -63,7 +68,7 @@ def desired_fields(
     """
     target = target or SidecarTarget(workload)
     labels, annotations = target.labels_path, target.annotations_path
-    desired: Desired = {(*labels, key): value for key, value in _injection_labels(snapshot, load_balancer, workload).items()}
+    desired: Desired = {(*labels, key): value for key, value in _injection_labels(injection, load_balancer, workload).items()}
     desired.update({(*annotations, key): value for key, value in target.annotations})
     if inbound_capture == "none":
         # Present and empty: an absent annotation means all ports.
@@ -78,13 +83,12 @@ def desired_fields(
     return desired
 
 
-def _injection_labels(snapshot: Snapshot, load_balancer: LoadBalancer, workload: Obj) -> dict[str, str]:
+def _injection_labels(injection: Injection, load_balancer: LoadBalancer, workload: Obj) -> dict[str, str]:
     """The labels that make an injector take the pods. The pod's label wins over its annotation and its namespace."""
     asked = {INJECT: "true"}
-    hooks = list(injector_hooks(snapshot))
+    hooks, namespace = injection.hooks, injection.namespace
     if not hooks:
         return asked  # read from manifests, or webhooks may not be read: the usual way
-    namespace = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace_of(workload)) or {})
     own = labels_of(pod_template(workload))
     revisions = sorted(set(_revisions(hooks)), key=lambda item: (item != "default", item))
     for labels in [asked, *({**asked, REVISION: revision} for revision in revisions)]:
@@ -102,29 +106,29 @@ def _demand_one_revision(load_balancer: LoadBalancer, labels: dict[str, str], re
         raise error
 
 
-def _why_not(name: str, labels: dict[str, str]) -> str:
+def _why_not(name: str, labels: Mapping[str, str]) -> str:
     for key in (INJECTION, REVISION):
         if key in labels:
             return f"namespace {name} is labelled {key}={labels[key]}, for which no injector is registered"
     return f"no registered injector selects pods of namespace {name}"
 
 
-def injector_hooks(snapshot: Snapshot) -> Iterator[Obj]:
-    """The webhooks that inject sidecars."""
-    for item in sorted(snapshot.all(kinds.WEBHOOK), key=name_of):
+def injector_hooks(configurations: Iterable[Obj]) -> Iterator[Obj]:
+    """The webhooks that inject sidecars, out of the cluster's webhook configurations."""
+    for item in sorted(configurations, key=name_of):
         for hook in item.get("webhooks") or []:
             target = dig(hook, "clientConfig", default={})
             if "/inject" in str(dig(target, "service", "path", default=target.get("url", ""))):
                 yield hook
 
 
-def selected(hook: Obj, namespace: dict[str, str], pod: dict[str, str]) -> bool:
+def selected(hook: Obj, namespace: Mapping[str, str], pod: Mapping[str, str]) -> bool:
     """Whether a webhook is called for a pod with these labels in a namespace with those; no selector selects all."""
     selectors = ((hook.get("namespaceSelector"), namespace), (hook.get("objectSelector"), pod))
     return all(object_selector(selector or {}).matches(labels) for selector, labels in selectors)
 
 
-def _revisions(hooks: list[Obj]) -> Iterator[str]:
+def _revisions(hooks: Iterable[Obj]) -> Iterator[str]:
     for hook in hooks:
         for name in ("objectSelector", "namespaceSelector"):
             for item in object_selector(hook.get(name)).requirements:

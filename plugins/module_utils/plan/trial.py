@@ -73,19 +73,21 @@ class SnapshotCluster:
 
     def outcomes(self, routes: Iterable[Route], proposal: Proposal) -> Outcomes:
         asked = list(routes)
-        view = laid_over(self.snapshot, proposal)
-        by_identity = self._read_again(view, asked) if proposal.patches else {}
+        tried = SnapshotCluster(self.snapshot.overlay(written(proposal)), self.registry, self.load_balancers)
+        by_identity = tried.read_again(asked) if proposal.patches else {}
         outcomes = {}
         for route in asked:
             load_balancer = self.load_balancers[route.load_balancer]
             now = by_identity.get(route_identity(route), route)
-            outcomes[route] = predict(view, load_balancer, now, sidecar=may_have_sidecar(load_balancer))
+            outcomes[route] = predict(tried.snapshot, load_balancer, now, sidecar=may_have_sidecar(load_balancer))
         return outcomes
 
-    def _read_again(self, view: Snapshot, routes: list[Route]) -> dict[tuple[Any, ...], Route]:
+    def read_again(self, routes: Iterable[Route]) -> dict[tuple[Any, ...], Route]:
+        """These routes as they are here, by what stays the same about them."""
+        routes = list(routes)
         keys = sorted({route.load_balancer for route in routes})
         only = frozenset(route.object for route in routes)
-        changed = take_inventory(view, self.registry, (self.load_balancers[key] for key in keys), only)
+        changed = take_inventory(self.snapshot, self.registry, (self.load_balancers[key] for key in keys), only)
         return {route_identity(route): route for route in changed.routes}
 
 
@@ -94,12 +96,12 @@ def route_identity(route: Route) -> tuple[Any, ...]:
     return (route.load_balancer, route.object, route.host, route.path, route.path_type, route.backend, route.canary)
 
 
-def laid_over(snapshot: Snapshot, proposal: Proposal) -> Snapshot:
-    """The snapshot as it would be with a proposal carried out (without bookkeeping)."""
+def written(proposal: Proposal) -> list[Obj]:
+    """The objects as they would be with a proposal carried out (without bookkeeping)."""
     patched: dict[int, Obj] = {}
     for patch in proposal.patches:
         patched[id(patch.object)] = put(patched.get(id(patch.object), patch.object), patch.path, patch.value)
-    return snapshot.overlay([*patched.values(), *(item.body for item in proposal.creations)])
+    return [*patched.values(), *(item.body for item in proposal.creations)]
 
 
 def in_place(live: Cluster, proposal: Proposal, is_owned: Any) -> bool:

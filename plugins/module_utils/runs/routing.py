@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ..apply.ownership import take_back
 from ..apply.routing import is_owned, routing_changes
@@ -15,6 +16,7 @@ from ..balancers.registry import REGISTRY
 from ..core.marks import SERVICE_ROUTING
 from ..core.model import Change, Finding, LoadBalancer, RoutePlan
 from ..detect.description import about_reading
+from ..detect.inventory import known_backend
 from ..detect.load_balancers import config_map_namespaces, detect
 from ..detect.routes import read_routes
 from ..detect.selection import choose_load_balancers, route_filter
@@ -98,7 +100,7 @@ def planned(scene: Scene) -> Decision:
     base = original if options.common.output_dir else live
     removable = scene.covers if not options.label_selector else lambda obj: False
     changes, about = routing_changes(ledger_of(base, SERVICE_ROUTING), plan, [item.label for item in chosen], removable)
-    return Decision(plan.routes, changes, [*plan.findings, *about, *about_outside(live, registry, plan, chosen)])
+    return Decision(plan.routes, changes, [*plan.findings, *about, *about_outside(partial(known_backend, live), registry, plan, chosen)])
 
 
 def taken_back(scene: Scene) -> Decision:

@@ -25,11 +25,11 @@ from ..istio.injection import has_proxy
 from ..istio.interception import interception_of
 from ..istio.mesh import interception_defaults
 from ..kube import kinds
-from ..kube.objects import Obj, dig, kind_key, name_of, pod_template, ref_of
+from ..kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template, ref_of
 from ..kube.pods import workload_pods
 from ..kube.rollout import Rollout, is_ready, newest, rollout, rolls_by_itself
 from ..kube.snapshot import Snapshot
-from ..plan.sidecar import desired_fields, target_of, workload_of
+from ..plan.sidecar import Injection, desired_fields, injector_hooks, usable, workload_for
 from .options.sidecar import SidecarOptions
 from .results import Report, Result
 from .session import deliver, ledger_of, start, without
@@ -106,18 +106,23 @@ def _present(scene: Scene) -> Decision:
     found = scene.load_balancer
     if found is None:
         raise _unknown(scene)
-    workload = workload_of(live, found)
     base = without(live, LB_SIDECAR)
-    before = workload_of(base, found)
-    target, desired = target_of(live, registry, found, workload), desired_fields(
-        base, found, before, inbound_capture, target_of(base, registry, found, before)
-    )
+    workload, before = workload_for(found, live.at(found.workload)), workload_for(found, base.at(found.workload))
+    place = registry.get(found.vendor).instance.sidecar_target
+    target = usable(found, place(live, workload))
+    desired = desired_fields(injection_of(base, before), found, before, inbound_capture, usable(found, place(base, before)))
     why = f"gives {found.label} a sidecar that {'captures no' if inbound_capture == 'none' else 'also captures'} inbound traffic"
     change = ownership.claim(target.object, LB_SIDECAR, desired, [found.label], why)
     gaps = interception_of(pod_template(workload), interception_defaults(live)).outbound_gaps(target.annotations)
     findings = [finding("MLB304", f"{found.label} {gap}", ref_of(workload), details={"setting": gap}) for gap in gaps]
     template = _made_by_an_operator(target, desired) if target.object is not workload else {}
     return Decision(workload, change, [*findings, *_about_manager(workload)], template)
+
+
+def injection_of(live: Snapshot, workload: Obj) -> Injection:
+    """What decides whether a workload's pods get a sidecar."""
+    namespace = live.get(kinds.NAMESPACE, "", namespace_of(workload)) or {}
+    return Injection(tuple(injector_hooks(live.all(kinds.WEBHOOK))), labels_of(namespace))
 
 
 def _about_manager(obj: Obj) -> list[Finding]:
@@ -140,8 +145,7 @@ def _absent(scene: Scene) -> Decision:
             named = _named(scene)
             template = _given_back(scene, named, change) if change and named is not None and named is not obj else {}
             return Decision(named or obj, change, [*findings, *_about_manager(obj)], template)
-    ref = scene.load_balancer.workload if scene.load_balancer else None
-    workload = live.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
+    workload = live.at(scene.load_balancer.workload) if scene.load_balancer else None
     if workload is None:
         raise _unknown(scene)
     return Decision(workload)

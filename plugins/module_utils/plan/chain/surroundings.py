@@ -17,7 +17,7 @@ from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of
 from ...kube.snapshot import Snapshot
 from .options import GatewayOptions
-from .target import ISTIO_GATEWAY, GatewayState, gateway_state
+from .target import ISTIO_GATEWAY, GatewaySearch, GatewayState
 
 DEFINITION = "CustomResourceDefinition.apiextensions.k8s.io"
 BUNDLE = "gateway.networking.k8s.io/bundle-version"
@@ -58,7 +58,7 @@ class Surroundings:
 def look_around(base: Snapshot, options: GatewayOptions) -> Surroundings:
     """Read the surroundings of a chain."""
     return Surroundings(
-        gateway_state(base, options), min(read_mesh(base).versions, default="", key=_numbers),
+        GatewaySearch(base, options).state(), min(read_mesh(base).versions, default="", key=_numbers),
         dict(dig(mesh_config(base), "defaultConfig", "gatewayTopology", default={})),
         {name_of(item): labels_of(item) for item in base.all(kinds.NAMESPACE)}, tuple(base.all(ISTIO_GATEWAY)),
         {key: version for item in base.all(DEFINITION) if (version := annotations_of(item).get(BUNDLE, "")) for key in _kind_keys(item)},

@@ -39,7 +39,7 @@ class GatewayState:
         return bool(self.workload) and GATEWAY_NAME_LABEL in labels_of(pod_template(self.workload or {}))
 
 
-class _GatewaySearch:
+class GatewaySearch:
     """Finds the gateway that options mean in one snapshot."""
 
     def __init__(self, snapshot: Snapshot, options: GatewayOptions) -> None:
@@ -119,11 +119,6 @@ class _GatewaySearch:
                 if same and selects(selector, labels_of(pod_template(item))):
                     return item
         return None
-
-
-def gateway_state(snapshot: Snapshot, options: GatewayOptions) -> GatewayState:
-    """Find the gateway that the options mean, in the cluster as it is without this collection's own chains."""
-    return _GatewaySearch(snapshot, options).state()
 
 
 def _service_key(options: GatewayOptions) -> tuple[str, str]:

@@ -11,7 +11,8 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, LoadBalancer, Mode, ObjectRef, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.sidecar import desired_fields, workload_of
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.sidecar import desired_fields, workload_for
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.sidecar import injection_of
 
 Obj = dict[str, Any]
 LABELS = ("spec", "template", "metadata", "labels")
@@ -70,7 +71,8 @@ def world(hooks: list[Obj], workload: Obj | None = None, **labels: str) -> Snaps
 
 
 def fields(snapshot: Snapshot, inbound_capture: str = "none") -> Obj:
-    return dict(desired_fields(snapshot, BALANCER, workload_of(snapshot, BALANCER), inbound_capture))
+    workload = workload_for(BALANCER, snapshot.at(BALANCER.workload))
+    return dict(desired_fields(injection_of(snapshot, workload), BALANCER, workload, inbound_capture))
 
 
 NONE = {INJECT: "true", CAPTURE: "", TLS_MODE: "disabled"}
@@ -132,7 +134,7 @@ def test_where_no_injector_would_take_the_pods_it_is_said_why(snapshot: Snapshot
 )
 def test_a_load_balancer_that_cannot_have_one_is_refused_with_every_reason(balancer: LoadBalancer, reason: str) -> None:
     with pytest.raises(MeshlbError, match=reason) as caught:
-        workload_of(world(default()), balancer)
+        workload_for(balancer, world(default()).at(balancer.workload))
     assert "Chained mode" in caught.value.hint
 
 
@@ -140,4 +142,4 @@ def test_other_kinds_of_workload_are_refused() -> None:
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "lb", "namespace": "edge"}, "spec": {}}
     balancer = replace(BALANCER, workload=ObjectRef("batch/v1", "Job", "edge", "lb"))
     with pytest.raises(MeshlbError, match="a Job is not started anew when it changes"):
-        workload_of(Snapshot([job]), balancer)
+        workload_for(balancer, job)

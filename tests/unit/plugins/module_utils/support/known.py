@@ -12,6 +12,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry im
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Finding, LoadBalancer, ObjectRef, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.detect import load_balancers as detection
 from ansible_collections.meshlb.istio.plugins.module_utils.detect import routes as reading
+from ansible_collections.meshlb.istio.plugins.module_utils.detect.inventory import known_backend
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan import exemption
 from ansible_collections.meshlb.istio.plugins.module_utils.plan import routing as planning
@@ -42,4 +43,4 @@ def with_exemptions(base: Snapshot, plan: planning.RoutingPlan, load_balancers: 
 
 
 def about_outside(snapshot: Snapshot, plan: planning.RoutingPlan, load_balancers: Iterable[LoadBalancer]) -> Iterable[Finding]:
-    return exemption.about_outside(snapshot, REGISTRY, plan, load_balancers)
+    return exemption.about_outside(lambda route: known_backend(snapshot, route), REGISTRY, plan, load_balancers)

@@ -15,7 +15,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ObjectRef, Upstream
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Proposal
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import laid_over
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import written
 
 from tests.unit.plugins.module_utils.balancers.gateways import GROUP, gateway, gateway_class, listener, rewrite, route, rule, to_service
 from tests.unit.plugins.module_utils.balancers.kit.gateway.support import (
@@ -74,7 +74,7 @@ def test_hosts_of_several_backends_where_each_can_have_its_own() -> None:
         ("spec", "rules", 0, "backendRefs", 1, "filters"): [rewrite("other.apps.svc.cluster.local")],
     }
     assert len(rewrite_hosts(snapshot, found[:1], per_backend=True).patches) == 1
-    after = read(laid_over(snapshot, Proposal(answer.patches)))[0]
+    after = read(snapshot.overlay(written(Proposal(answer.patches))))[0]
     assert [one.upstream.host for one in after] == [SHOP_NAME, "other.apps.svc.cluster.local"]
 
 
@@ -107,7 +107,7 @@ def test_setting_the_host(made: Obj, filters: list[Obj] | None, refusal: str) ->
     assert (refusal in answer.refusal) if refusal else answer.refusal == ""
     assert [item.value for item in answer.patches] == ([filters] if filters else [])
     if not refusal:
-        view = laid_over(snapshot, Proposal(answer.patches))
+        view = snapshot.overlay(written(Proposal(answer.patches)))
         assert {item.upstream.host for item in read(view)[0]} == {SHOP_NAME}
 
 
