@@ -39,11 +39,11 @@ Source: the files of the vendor's that were read, with their version. What is no
 
 from __future__ import annotations
 
-from ..contract.facts import About, Facts, Proof
+from ..contract.facts import About, Facts, ProofLevel
 from ..contract.recognition import Recogniser, Signs
 from ..kit.limited import limited
 
-FACTS = Facts(remark="nothing of it was read yet", proof=Proof.NONE)
+FACTS = Facts(remark="nothing of it was read yet", proof=ProofLevel.NONE)
 SIGNS = Signs(images=("example/$id",))
 WHY_NOT = "no setting for Service routing is known of $title"
 PROFILE = limited(About("$id", "$title", facts=FACTS), Recogniser(SIGNS, ("example.com/$id",)), WHY_NOT)
@@ -70,7 +70,7 @@ def test_it_is_recognised_with_its_class() -> None:
 
 def test_nothing_else_is_taken_for_it() -> None:
     others = [*STRANGERS, *(item.carrier for item in CATALOG if item.vendor != "$id")]
-    assert not any(recognise(PROFILE.recogniser, item) for item in others)
+    assert not any(recognition_of(PROFILE.recogniser, item) for item in others)
 
 
 def test_its_ingresses_are_read() -> None:
@@ -124,7 +124,7 @@ def _check(root: Path, identifier: str, title: str) -> None:
 def _imports(identifier: str) -> str:
     collection = "ansible_collections.meshlb.istio.plugins.module_utils.balancers"
     return "\n".join(sorted((
-        f"from {collection}.{identifier}.profile import PROFILE", f"from {collection}.kit.recognition import recognise",
+        f"from {collection}.{identifier}.profile import PROFILE", f"from {collection}.kit.recognition import recognition_of",
     )))
 
 

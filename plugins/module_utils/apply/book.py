@@ -25,7 +25,7 @@ ANNOTATIONS: Path = ("metadata", "annotations")
 
 
 @dataclass(frozen=True)
-class Entry:
+class BookEntry:
     """One written field: who wrote it, what was set, what was there. Both values may be :data:`ABSENT`."""
 
     part: str
@@ -37,7 +37,7 @@ class Entry:
         return {"part": self.part, **{key: value for key, value in values.items() if value is not ABSENT}}
 
 
-Book = dict[str, Entry]
+Book = dict[str, BookEntry]
 
 
 class BookError(MeshlbError):
@@ -63,8 +63,8 @@ def read_book(obj: Obj) -> Book:
         ) from error
 
 
-def _entry(item: dict[str, Any]) -> Entry:
-    return Entry(str(item["part"]), item.get("set", ABSENT), item.get("was", ABSENT))
+def _entry(item: dict[str, Any]) -> BookEntry:
+    return BookEntry(str(item["part"]), item.get("set", ABSENT), item.get("was", ABSENT))
 
 
 def write_book(obj: Obj, book: Book, load_balancers: Iterable[str]) -> Obj:
@@ -115,12 +115,12 @@ def merge_names(obj: Obj, names: Iterable[str], scope: Iterable[str] | None, sha
     return kept | set(names)
 
 
-def is_intact(obj: Obj, key: str, entry: Entry) -> bool:
+def is_intact(obj: Obj, key: str, entry: BookEntry) -> bool:
     """Whether a field is still as it was set; what the API server added to a map that we set does not count."""
     return covers(value_at(obj, resolve(obj, key)), entry.set)
 
 
-def restored(obj: Obj, key: str, entry: Entry) -> tuple[Obj, bool]:
+def restored(obj: Obj, key: str, entry: BookEntry) -> tuple[Obj, bool]:
     """A copy with the field as it was before, and whether that was possible.
 
     A field that is no longer as it was set is left alone. Out of a map that was not there before, what is still as it was
@@ -152,7 +152,7 @@ def nested(path: Path, values: Mapping[Path, Any]) -> Any:
     return result
 
 
-def written(obj: Obj) -> Iterator[str]:
+def parts_of(obj: Obj) -> Iterator[str]:
     """The parts that created or changed an object."""
     if is_created(obj):
         yield annotations_of(obj).get(PART, "")

@@ -70,7 +70,7 @@ def chain_changes(ledger: Ledger, plan: ChainPlan, chain: str) -> tuple[list[Cha
         ledger, lambda obj: identity(obj) in wanted, [chain], "the chain no longer needs it", LOAD_BALANCER
     )
     changes += map(_later, leftovers)
-    return in_order(changes), [*findings, *about, *manager_findings(ledger.existing, changes, "what the chain needs")]
+    return in_writing_order(changes), [*findings, *about, *manager_findings(ledger.existing, changes, "what the chain needs")]
 
 
 def _steps(existing: Obj | None, body: Obj, phase: int) -> Iterable[tuple[Obj, int]]:
@@ -108,7 +108,7 @@ def chain_removal(
     """Writes that take chains back (``None``: all): the load balancer's fields and new routes first, then the gateway's side."""
     changes, findings = take_back(ledger, keep, chains, "is taken back", LOAD_BALANCER)
     changes = [_later(item) for item in changes]
-    return in_order(changes), [*findings, *manager_findings(ledger.existing, changes, "what the chain needs")]
+    return in_writing_order(changes), [*findings, *manager_findings(ledger.existing, changes, "what the chain needs")]
 
 
 def _later(change: Change) -> Change:
@@ -118,6 +118,6 @@ def _later(change: Change) -> Change:
     return replace(change, phase=LEFT_OVER) if change.action == "patch" and of_gateway else change
 
 
-def in_order(changes: Iterable[Change]) -> list[Change]:
+def in_writing_order(changes: Iterable[Change]) -> list[Change]:
     """Changes in the order in which they are made."""
     return sorted(changes, key=lambda item: item.sort_key)

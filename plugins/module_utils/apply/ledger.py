@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..core.marks import REPLACED
 from ..kube.objects import Obj, dig
-from .book import BookError, is_created, written
+from .book import BookError, is_created, parts_of
 
 Lookup = Callable[[str, str, str], "Obj | None"]
 """The object of a kind key, namespace and name, if there is one."""
@@ -38,6 +38,6 @@ def is_of(obj: Obj, part: str) -> bool:
     if REPLACED not in (dig(obj, "metadata", "annotations") or ()):
         return False
     try:
-        return part in written(obj)
+        return part in parts_of(obj)
     except BookError:
         return True

@@ -59,7 +59,7 @@ def claim(
     return _patch(obj, target, why, phase)
 
 
-def _entries(base: Obj, part: str, desired: Mapping[Path, Any]) -> Iterator[tuple[Path, books.Entry]]:
+def _entries(base: Obj, part: str, desired: Mapping[Path, Any]) -> Iterator[tuple[Path, books.BookEntry]]:
     """What has to be entered in the book, by the path that is entered: the topmost that is not there yet."""
     grouped: dict[Path, dict[Path, Any]] = {}
     for path, value in desired.items():
@@ -67,7 +67,7 @@ def _entries(base: Obj, part: str, desired: Mapping[Path, Any]) -> Iterator[tupl
         if current is not value and (value is ABSENT or current is ABSENT or current != value):
             grouped.setdefault(path if value is ABSENT else _recorded(base, path), {})[path] = value
     for path, values in grouped.items():
-        yield path, books.Entry(part, books.nested(path, values), value_at(base, path))
+        yield path, books.BookEntry(part, books.nested(path, values), value_at(base, path))
 
 
 def _recorded(base: Obj, path: Path) -> Path:
@@ -80,7 +80,7 @@ def _recorded(base: Obj, path: Path) -> Path:
     return path
 
 
-def _set(target: Obj, path: Path, value: Any, earlier: books.Entry | None) -> Obj:
+def _set(target: Obj, path: Path, value: Any, earlier: books.BookEntry | None) -> Obj:
     if earlier is not None and value is not ABSENT:
         value = merge(value_at(target, path), value, earlier.set)
     changed: Obj = remove(target, path) if value is ABSENT else put(target, path, value)
@@ -119,7 +119,7 @@ def release(obj: Obj, part: str, why: str = "", phase: int = 0) -> tuple[Change 
     return _patch(obj, target, why or f"gives back what {part} had replaced", phase), findings
 
 
-def _changed(obj: Obj, key: str, entry: books.Entry) -> str:
+def _changed(obj: Obj, key: str, entry: books.BookEntry) -> str:
     live = value_at(obj, resolve(obj, key))
     now = "is no longer there" if live is ABSENT else f"is now {books.compact(live)}"
     ours = "this collection had removed it" if entry.set is ABSENT else f"this collection had set {books.compact(entry.set)}"

@@ -13,7 +13,7 @@ from ..core.model import Change, Finding
 from ..kube.objects import Obj
 from ..plan.routing import RoutingPlan
 from ..plan.strategies.base import identity
-from ..plan.strategies.headless_twin import is_shared, widened
+from ..plan.strategies.headless_twin import also_serving, is_shared
 from .book import is_created, load_balancers_of
 from .ledger import Ledger, is_of
 from .managers import manager_findings
@@ -62,7 +62,7 @@ def _for_others_too(existing: Obj | None, body: Obj, scope: Collection[str]) -> 
     others = load_balancers_of(existing) - set(scope) if existing is not None and is_created(existing, SERVICE_ROUTING) else frozenset()
     if not others or existing is None or not is_shared(body):
         return body
-    return widened(body, existing, {name.partition("/")[0] for name in others})
+    return also_serving(body, existing, {name.partition("/")[0] for name in others})
 
 
 def _patched(ledger: Ledger, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], set[Key]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.contract.recognition import Recognition
 from ..balancers.kit.chain.answers import about_chaining
-from ..balancers.kit.recognition import recognise
+from ..balancers.kit.recognition import recognition_of
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Mode, ObjectRef, replace
 from ..istio.blockers import injection_blockers
@@ -50,14 +50,14 @@ def recognised(snapshot: Snapshot, registry: Registry) -> Iterator[tuple[Obj, Pr
         for workload in snapshot.all(kind):
             best: tuple[Profile, Recognition] | None = None
             for profile in registry.profiles:
-                match = recognise(profile.recogniser, workload)
+                match = recognition_of(profile.recogniser, workload)
                 if match is not None and (best is None or _strength(match) > _strength(best[1])):
                     best = (profile, match)
             if best is not None:
                 yield (workload, *best)
 
 
-def config_map_namespaces(snapshot: Snapshot, registry: Registry) -> set[str]:
+def setting_namespaces(snapshot: Snapshot, registry: Registry) -> set[str]:
     """Namespaces whose ConfigMaps a reading needs: the mesh's, the network's, and those of the load balancers recognised."""
     wanted = {*mesh_namespaces(snapshot), *network_namespaces(snapshot)}
     for workload, profile, match in recognised(snapshot, registry):

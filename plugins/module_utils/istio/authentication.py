@@ -11,17 +11,13 @@ from __future__ import annotations
 
 from ..kube.kinds import PEER_AUTHENTICATION
 from ..kube.objects import Obj, created_at, dig, labels_of, name_of, namespace_of
+from ..kube.pods import by_namespace
 from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
 from .mesh import MESH_DEPENDS, root_namespace
 
 PERMISSIVE = "PERMISSIVE"
 _DEPENDS = (PEER_AUTHENTICATION, *MESH_DEPENDS)
-
-
-def by_namespace(policy: Obj) -> tuple[str, ...]:
-    """Index of PeerAuthentications by namespace."""
-    return (namespace_of(policy),)
 
 
 def effective_mode(snapshot: Snapshot, pod: Obj, port: int) -> str:

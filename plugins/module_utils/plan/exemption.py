@@ -19,10 +19,11 @@ from ..core.findings import finding, value_conflict
 from ..core.model import ABSENT, Finding, LoadBalancer, Outcome, Route, RoutePlan, replace
 from ..detect.inventory import KnownBackend, known_backend
 from ..detect.outside import able_to_more
-from ..istio.authentication import PERMISSIVE, by_namespace, oldest_first
+from ..istio.authentication import PERMISSIVE, oldest_first
 from ..istio.outcome import predict
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, ref_of, value_at
+from ..kube.pods import by_namespace
 from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
 from .routing import RoutingPlan

@@ -26,7 +26,7 @@ from .units import units
 
 
 @dataclass(frozen=True)
-class Options:
+class PlanOptions:
     """What the user asked for.
 
     ``selected`` says whether a route is to be planned at all (its namespace, its labels), ``chosen`` whether a load balancer's
@@ -52,7 +52,7 @@ class RoutingPlan:
 
 
 def plan_routes(
-    live: Snapshot, original: Snapshot, registry: Registry, load_balancers: Sequence[LoadBalancer], options: Options,
+    live: Snapshot, original: Snapshot, registry: Registry, load_balancers: Sequence[LoadBalancer], options: PlanOptions,
     is_owned: Callable[[Any], bool],
 ) -> RoutingPlan:
     """Plan all routes of the load balancers.
@@ -117,7 +117,7 @@ def _why_set(obj: Obj, plans: Sequence[RoutePlan]) -> str:
 
 
 def _plan_unit(
-    context: Context, options: Options, is_owned: Callable[[Any], bool]
+    context: Context, options: PlanOptions, is_owned: Callable[[Any], bool]
 ) -> tuple[dict[Route, bool], list[RoutePlan], Proposal, list[Finding]]:
     standing = context.cluster.outcomes(context.routes, Proposal())
     needy = [
@@ -145,12 +145,12 @@ def _unchanged(route: Route, outcomes: Outcomes) -> RoutePlan:
     return RoutePlan(route, Outcome("unknown", ""), outcomes[route], "none")
 
 
-def pin_of(route: Route, options: Options) -> str:
+def pin_of(route: Route, options: PlanOptions) -> str:
     """The strategy that holds for a route: its own (or its namespace's) annotation before the run's option."""
     return route.pinned_strategy or options.strategy
 
 
-def _allowed(route: Route, options: Options) -> tuple[Strategy, ...]:
+def _allowed(route: Route, options: PlanOptions) -> tuple[Strategy, ...]:
     pinned = pin_of(route, options)
     if pinned == AUTO:
         return tuple(item for item in STRATEGIES if item.keeps_host or not options.preserve_host)
@@ -158,7 +158,7 @@ def _allowed(route: Route, options: Options) -> tuple[Strategy, ...]:
 
 
 def _about_choice(
-    context: Context, route: Route, strategy: Strategy | None, reason: str, options: Options
+    context: Context, route: Route, strategy: Strategy | None, reason: str, options: PlanOptions
 ) -> list[Finding]:
     where = f"{route.host or '*'}{route.path} -> {route.backend.service}:{route.backend.port}"
     pinned = pin_of(route, options)

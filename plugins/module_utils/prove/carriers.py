@@ -14,7 +14,7 @@ from ..istio.endpoints import PodView
 from .asking import Asker, Key
 from .configuration import Evaluation, evaluate, judge_plain, others, proofs
 from .counters import Certificate
-from .proxy import Endpoint, Proxy
+from .proxy import EnvoyEndpoint, Proxy
 from .servers import ServerLookup
 from .trace import Dialed
 
@@ -46,7 +46,7 @@ def direct(dialed: Dialed, servers: ServerLookup, why: str) -> Evaluation:
     """A request that no sidecar touches: as plain as the load balancer itself sends it."""
     if dialed.scheme in ("tls", "mutual_tls"):
         return Evaluation(dialed, "unknown", f"{why}, and whether the load balancer's own TLS is mutual is not visible")
-    judged = judge_plain(Endpoint(dialed.ip, dialed.port), servers)
+    judged = judge_plain(EnvoyEndpoint(dialed.ip, dialed.port), servers)
     verdict: Verdict = judged.verdict
     how = f"{why}, so it goes out in plaintext" + (", which is refused there" if verdict == "refused" else "")
     return Evaluation(dialed, verdict, how, (judged,))

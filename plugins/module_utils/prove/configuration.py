@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.model import Proof, Verdict
-from .proxy import Cluster, Endpoint, Proxy
+from .proxy import EnvoyCluster, EnvoyEndpoint, Proxy
 from .servers import ServerLookup, ServerSide
-from .trace import BLACK_HOLE, Carrier, Dialed, trace
-from .transport import PLAIN, Transport, transport_of
+from .trace import BLACK_HOLE, Dialed, RequestCarrier, trace
+from .transport import PLAIN, SeenTransport, transport_of
 
 ORIGINAL_DESTINATION = "ORIGINAL_DST"
 WITH_ENDPOINTS = ("EDS", "STATIC", "STRICT_DNS", "LOGICAL_DNS")
@@ -26,8 +26,8 @@ class Judgement:
     """One endpoint of one cluster: the transport to it, and what the backends there make of that transport."""
 
     cluster: str
-    endpoint: Endpoint
-    transport: Transport
+    endpoint: EnvoyEndpoint
+    transport: SeenTransport
     verdict: Verdict
     sides: tuple[ServerSide, ...] = ()
     why: str = ""
@@ -87,9 +87,9 @@ def evaluate(proxy: Proxy, dialed: Dialed, servers: ServerLookup) -> Evaluation:
 
 def judge_cluster(proxy: Proxy, name: str, dialed: Dialed, servers: ServerLookup) -> list[Judgement]:
     """Judge every endpoint that a cluster may choose for a request."""
-    there = Endpoint(dialed.ip, dialed.port)
+    there = EnvoyEndpoint(dialed.ip, dialed.port)
     cluster = proxy.cluster(name)
-    nowhere = Transport("unknown", "none", why="no connection is made")
+    nowhere = SeenTransport("unknown", "none", why="no connection is made")
     if cluster is None:
         return [Judgement(name, there, nowhere, "refused", why="the cluster is not in the configuration, so the answer is 503")]
     if name == BLACK_HOLE:
@@ -104,7 +104,7 @@ def judge_cluster(proxy: Proxy, name: str, dialed: Dialed, servers: ServerLookup
     return [judge_endpoint(cluster, item, item, servers) for item in endpoints]
 
 
-def judge_endpoint(cluster: Cluster, chosen: Endpoint | None, there: Endpoint, servers: ServerLookup) -> Judgement:
+def judge_endpoint(cluster: EnvoyCluster, chosen: EnvoyEndpoint | None, there: EnvoyEndpoint, servers: ServerLookup) -> Judgement:
     """Judge one endpoint: ``chosen`` from the cluster's list, or ``None`` for the original destination ``there``."""
     transport = transport_of(cluster, chosen)
     sides = servers(there.ip, there.port)
@@ -116,14 +116,14 @@ def judge_endpoint(cluster: Cluster, chosen: Endpoint | None, there: Endpoint, s
     return Judgement(cluster.name, there, transport, verdict, sides, why)
 
 
-def judge_plain(there: Endpoint, servers: ServerLookup) -> Judgement:
+def judge_plain(there: EnvoyEndpoint, servers: ServerLookup) -> Judgement:
     """Judge what no cluster carries: plaintext from the load balancer itself."""
     sides = servers(there.ip, there.port)
     verdict = combine(_met(PLAIN, side)[0] for side in sides or (ServerSide(there.address),))
     return Judgement("", there, PLAIN, verdict, sides)
 
 
-def _met(transport: Transport, side: ServerSide) -> tuple[Verdict, str]:
+def _met(transport: SeenTransport, side: ServerSide) -> tuple[Verdict, str]:
     if transport.kind == "plaintext":
         # Where nothing is known of the other side, what is certain is that the sidecar sends plaintext.
         return ("refused", "plaintext is refused there") if side.plaintext is False else ("plaintext", "")
@@ -134,7 +134,7 @@ def _met(transport: Transport, side: ServerSide) -> tuple[Verdict, str]:
     return "mutual_tls", ""
 
 
-def _carried(carrier: Carrier, found: list[Judgement]) -> str:
+def _carried(carrier: RequestCarrier, found: list[Judgement]) -> str:
     counted: dict[str, int] = {}
     for item in found:
         text = item.transport.describe() if item.transport.name != "none" else ""

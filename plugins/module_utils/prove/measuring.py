@@ -18,7 +18,7 @@ from .proxy import Proxy
 from .sending import Entrypoint, send
 from .servers import ServerLookup
 from .targets import asked_host, asked_path
-from .traffic import Answers, Measurement, Move, Own, batches, difference, judge_moves, measure
+from .traffic import Answers, Measurement, Move, Own, batches, judge_moves, measure, moves_between
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Round:
                 if isinstance(reading, MeshlbError):
                     raise reading
             if not isinstance(before, MeshlbError) and not isinstance(after, MeshlbError):
-                found += difference(pod, before, after)
+                found += moves_between(pod, before, after)
         return found
 
     def reuses(self, pods: Iterable[Key], addresses: frozenset[str]) -> bool:

@@ -18,7 +18,7 @@ from .backends import AddressLookup, Backends
 from .carriers import Carriers, carriers_of
 from .configuration import Evaluation, combine
 from .measuring import Job, Load, measure_all
-from .targets import Target, target_of
+from .targets import ProofTarget, target_of
 from .traffic import Measurement
 
 CONFIGURATION: Final = "configuration"
@@ -26,7 +26,7 @@ TRAFFIC: Final = "traffic"
 
 
 @dataclass(frozen=True)
-class Options:
+class ProveOptions:
     """``load`` is ``None`` where no traffic is to be measured; ``why_no_load`` then says why, for the evidence."""
 
     methods: tuple[str, ...] = (CONFIGURATION, TRAFFIC)
@@ -66,11 +66,11 @@ class Proven:
 
 
 @dataclass
-class Case:
+class RouteCase:
     """One route on its way to a verdict."""
 
     route: Route
-    target: Target
+    target: ProofTarget
     evaluations: dict[tuple[str, str], list[Evaluation]] = field(default_factory=dict)
     by_configuration: Measurement | None = None
     by_traffic: Measurement | None = None
@@ -82,9 +82,9 @@ class Case:
         return self.target.addresses | {item.endpoint.address for item in judged if item.endpoint.ip}
 
 
-def prove(subject: Subject, addresses: AddressLookup, asker: Asker, options: Options) -> tuple[list[Proven], list[Finding]]:
+def prove(subject: Subject, addresses: AddressLookup, asker: Asker, options: ProveOptions) -> tuple[list[Proven], list[Finding]]:
     """Return a verdict with evidence for every route, in the order given, and what is remarkable."""
-    cases = [Case(route, target_of(route, known, seen)) for route, (known, seen) in subject.routes.items()]
+    cases = [RouteCase(route, target_of(route, known, seen)) for route, (known, seen) in subject.routes.items()]
     used = {case.route.load_balancer for case in cases}
     carriers = carriers_of({key: pods for key, pods in subject.pods.items() if key in used}, asker)
     backend_pods = [item.pod for case in cases for item in case.target.backends if item.pod is not None]
@@ -100,7 +100,7 @@ def prove(subject: Subject, addresses: AddressLookup, asker: Asker, options: Opt
     return proven, findings
 
 
-def _by_configuration(case: Case, carriers: Carriers, servers: Backends) -> None:
+def _by_configuration(case: RouteCase, carriers: Carriers, servers: Backends) -> None:
     if case.target.why:
         case.by_configuration = Measurement("unknown", case.target.why)
         return
@@ -122,7 +122,7 @@ def _by_configuration(case: Case, carriers: Carriers, servers: Backends) -> None
     case.by_configuration = Measurement(combine(verdicts), next(iter(reasons), ""), tuple(evidence))
 
 
-def _by_traffic(cases: list[Case], carriers: Carriers, servers: Backends, asker: Asker, options: Options) -> None:
+def _by_traffic(cases: list[RouteCase], carriers: Carriers, servers: Backends, asker: Asker, options: ProveOptions) -> None:
     if options.load is None:
         return
     chosen = [case for case in cases if case.evaluations]
@@ -135,7 +135,7 @@ def _by_traffic(cases: list[Case], carriers: Carriers, servers: Backends, asker:
         case.by_traffic = measured[number]
 
 
-def _conclude(case: Case, options: Options) -> Proven:
+def _conclude(case: RouteCase, options: ProveOptions) -> Proven:
     """Join both methods: an answer that is known beats none, and a contradiction is ``mixed``."""
     found = [item for item in (_configured(case, options), case.by_traffic) if item is not None]
     evidence = tuple(proof for item in found for proof in item.proofs)
@@ -152,7 +152,7 @@ def _conclude(case: Case, options: Options) -> Proven:
     return Proven(case.route, known[0].verdict if known else "unknown", why, evidence)
 
 
-def _configured(case: Case, options: Options) -> Measurement | None:
+def _configured(case: RouteCase, options: ProveOptions) -> Measurement | None:
     """What the configuration says, where it was asked for or where nothing else can be said."""
     measured = case.by_configuration
     if measured is None or CONFIGURATION in options.methods or (case.by_traffic is None and measured.verdict == "unknown"):
@@ -160,7 +160,7 @@ def _configured(case: Case, options: Options) -> Measurement | None:
     return None
 
 
-def _findings(case: Case, done: Proven, predicted: Outcome) -> list[Finding]:
+def _findings(case: RouteCase, done: Proven, predicted: Outcome) -> list[Finding]:
     route = case.route
     where = f"{route.host or '*'}{route.path if route.path.startswith('/') else ' ' + route.path} of {route.load_balancer_name}"
     found = []
@@ -183,7 +183,7 @@ def _findings(case: Case, done: Proven, predicted: Outcome) -> list[Finding]:
     return found
 
 
-def _stranger(case: Case) -> tuple[str, str] | None:
+def _stranger(case: RouteCase) -> tuple[str, str] | None:
     """An address, and its cluster, that carry the route's requests and are none of its backend's."""
     for group in case.evaluations.values():
         for evaluation in group:

@@ -60,7 +60,7 @@ class Listener:
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class EnvoyEndpoint:
     """``match`` is the metadata by which a cluster chooses a transport socket; ``tunnel`` names an internal listener."""
 
     ip: str
@@ -75,7 +75,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class EnvoyCluster:
     """``kind`` is Envoy's discovery type (``EDS``, ``ORIGINAL_DST``, ``STATIC`` ...) or a custom type's name."""
 
     name: str
@@ -139,18 +139,18 @@ class Proxy:
     def route_config(self, name: str) -> Obj | None:
         return self._routes.get(name)
 
-    def cluster(self, name: str) -> Cluster | None:
+    def cluster(self, name: str) -> EnvoyCluster | None:
         raw = self._clusters.get(name)
         if raw is None:
             return None
         custom = dig(raw, "cluster_type", "name", default="")
-        return Cluster(name, str(custom or raw.get("type") or "STATIC"), raw)
+        return EnvoyCluster(name, str(custom or raw.get("type") or "STATIC"), raw)
 
-    def endpoints(self, cluster: Cluster) -> list[Endpoint]:
+    def endpoints(self, cluster: EnvoyCluster) -> list[EnvoyEndpoint]:
         """The endpoints that the cluster was given; an empty list for clusters that dial the original destination."""
         return self.cached(("endpoints", cluster.name), lambda: list(_endpoints(self._assignment(cluster))))
 
-    def _assignment(self, cluster: Cluster) -> Obj:
+    def _assignment(self, cluster: EnvoyCluster) -> Obj:
         service_name = dig(cluster.config, "eds_cluster_config", "service_name", default="") or cluster.name
         found = self._assignments.get(str(service_name)) or self._assignments.get(cluster.name)
         return dict(found or cluster.config.get("load_assignment") or {})
@@ -259,7 +259,7 @@ def _chain(raw: Obj) -> FilterChain:
     )
 
 
-def _endpoints(assignment: Obj) -> Iterator[Endpoint]:
+def _endpoints(assignment: Obj) -> Iterator[EnvoyEndpoint]:
     for group in assignment.get("endpoints") or []:
         inherited = _socket_match(group)
         for item in group.get("lb_endpoints") or []:
@@ -269,7 +269,7 @@ def _endpoints(assignment: Obj) -> Iterator[Endpoint]:
             ip, port = str(socket.get("address", "")), int(socket.get("port_value") or 0)
             if internal:
                 ip, port = split_address(str(internal.get("endpoint_id", "")))
-            yield Endpoint(
+            yield EnvoyEndpoint(
                 ip=ip,
                 port=port,
                 healthy=item.get("health_status", "UNKNOWN") in ("UNKNOWN", "HEALTHY", "DEGRADED"),

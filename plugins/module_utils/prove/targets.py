@@ -24,7 +24,7 @@ _LITERAL_PATHS = ("Prefix", "Exact", "PathPrefix")
 
 
 @dataclass(frozen=True)
-class Target:
+class ProofTarget:
     """``why`` says why there is nothing to dial; ``left_out`` counts addresses beyond the limit."""
 
     dialed: tuple[Dialed, ...] = ()
@@ -39,27 +39,27 @@ class Target:
         return frozenset(own | {item.address for item in self.dialed})
 
 
-def target_of(route: Route, known: KnownBackend, seen: Address, most: int = MOST_ADDRESSES) -> Target:
+def target_of(route: Route, known: KnownBackend, seen: Address, most: int = MOST_ADDRESSES) -> ProofTarget:
     """Return the addresses that the load balancer dials for a route, at most ``most`` of them.
 
     ``seen`` is what a sidecar sees of the address that is dialled.
     """
     backend, service = route.backend, known.service
     if service is None:
-        return Target(why=f"Service {backend.namespace}/{backend.service} does not exist")
+        return ProofTarget(why=f"Service {backend.namespace}/{backend.service} does not exist")
     if known.port is None:
-        return Target(why=f"Service {backend.service} has no port {backend.port or backend.port_name}")
+        return ProofTarget(why=f"Service {backend.service} has no port {backend.port or backend.port_name}")
     if known.is_external or route.upstream.address == "external":
-        return Target(why="the backend is not in the cluster")
+        return ProofTarget(why="the backend is not in the cluster")
     found = ready(known.endpoints)
     vips = [item for item in cluster_ips(service) if item]
     if seen in ("cluster_ip", "host_name") and vips:
-        return Target((_dialed(route, vips[0], int(known.port["port"])),), found)
+        return ProofTarget((_dialed(route, vips[0], int(known.port["port"])),), found)
     addresses = [(item.ip, item.port) for item in found if item.ip and item.port]
     if not addresses:
-        return Target(why=f"no pod of Service {backend.namespace}/{name_of(service)} has an address")
+        return ProofTarget(why=f"no pod of Service {backend.namespace}/{name_of(service)} has an address")
     dialed = tuple(_dialed(route, ip, number) for ip, number in addresses[:most])
-    return Target(dialed, found, max(0, len(addresses) - most))
+    return ProofTarget(dialed, found, max(0, len(addresses) - most))
 
 
 def ready(found: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:

@@ -11,7 +11,7 @@ from ..core.model import Scheme
 from ..kube.objects import Obj, dig
 from .listeners import HTTP_PROTOCOLS, RAW, TLS, Connection, find_chain, find_listener
 from .proxy import HTTP_MANAGER, TCP_PROXY, FilterChain, Proxy, join_address
-from .virtual_hosts import Destination, RouteTable, destinations, strip_port
+from .virtual_hosts import ProxyDestination, RouteTable, destinations, strip_port
 
 BLACK_HOLE = "BlackHoleCluster"
 
@@ -41,7 +41,7 @@ class Dialed:
 
 
 @dataclass(frozen=True)
-class Carrier:
+class RequestCarrier:
     """A cluster that may carry the request, and how it is reached (a part of a sentence)."""
 
     cluster: str
@@ -49,26 +49,26 @@ class Carrier:
 
 
 @dataclass(frozen=True)
-class Trace:
+class RequestTrace:
     """Where a request ends. ``ended`` is empty when ``carriers`` carry it on; else it is the verdict and ``why`` the reason."""
 
     steps: str
-    carriers: tuple[Carrier, ...] = ()
+    carriers: tuple[RequestCarrier, ...] = ()
     ended: str = ""
     why: str = ""
 
 
-def trace(proxy: Proxy, dialed: Dialed) -> Trace:
+def trace(proxy: Proxy, dialed: Dialed) -> RequestTrace:
     """Follow a request through listener, filter chain, route and virtual host."""
     listener = find_listener(proxy, dialed.ip, dialed.port)
     if listener is None:
-        return Trace("", ended="unknown", why="the configuration has no listener that could take it")
+        return RequestTrace("", ended="unknown", why="the configuration has no listener that could take it")
     steps = f"listener {listener.name}"
     if listener.chain_matcher:
-        return Trace(steps, ended="unknown", why="the listener chooses filter chains by a matcher tree, which is not read")
+        return RequestTrace(steps, ended="unknown", why="the listener chooses filter chains by a matcher tree, which is not read")
     chain = find_chain(listener, _connection(dialed))
     if chain is None:
-        return Trace(steps, ended="refused", why="no filter chain matches, so the sidecar closes the connection")
+        return RequestTrace(steps, ended="refused", why="no filter chain matches, so the sidecar closes the connection")
     if chain.name:
         steps = f"{steps}, filter chain {chain.name}"
     return _through(proxy, dialed, chain, steps)
@@ -82,18 +82,18 @@ def _connection(dialed: Dialed) -> Connection:
     return Connection(dialed.ip, dialed.port, RAW, protocols)
 
 
-def _through(proxy: Proxy, dialed: Dialed, chain: FilterChain, steps: str) -> Trace:
+def _through(proxy: Proxy, dialed: Dialed, chain: FilterChain, steps: str) -> RequestTrace:
     manager, relay = chain.filter(HTTP_MANAGER), chain.filter(TCP_PROXY)
     if manager is not None and dialed.scheme == "http":
         return _by_route(proxy, dialed, manager, steps)
     if manager is not None:
-        return Trace(steps, ended="unknown", why=f"the sidecar expects HTTP here and gets {dialed.scheme}")
+        return RequestTrace(steps, ended="unknown", why=f"the sidecar expects HTTP here and gets {dialed.scheme}")
     if relay is None:
-        return Trace(steps, ended="unknown", why="the filter chain ends in neither an HTTP nor a TCP proxy")
+        return RequestTrace(steps, ended="unknown", why="the filter chain ends in neither an HTTP nor a TCP proxy")
     names = _relay_clusters(relay)
     if not names:
-        return Trace(steps, ended="unknown", why="the TCP proxy names no cluster")
-    return Trace(steps, tuple(Carrier(name, "") for name in names))
+        return RequestTrace(steps, ended="unknown", why="the TCP proxy names no cluster")
+    return RequestTrace(steps, tuple(RequestCarrier(name, "") for name in names))
 
 
 def _relay_clusters(relay: Obj) -> tuple[str, ...]:
@@ -103,17 +103,17 @@ def _relay_clusters(relay: Obj) -> tuple[str, ...]:
     return tuple(str(item["name"]) for item in weighted if item.get("name") and int(item.get("weight") or 0) > 0)
 
 
-def _by_route(proxy: Proxy, dialed: Dialed, manager: Obj, steps: str) -> Trace:
+def _by_route(proxy: Proxy, dialed: Dialed, manager: Obj, steps: str) -> RequestTrace:
     table = _route_table(proxy, manager)
     if isinstance(table, str):
-        return Trace(steps, ended="unknown", why=f"route {table} is not in the configuration dump")
+        return RequestTrace(steps, ended="unknown", why=f"route {table} is not in the configuration dump")
     steps = f"{steps}, route {table.name}"
     if not dialed.host_known and table.looks_at_host:
-        return Trace(steps, ended="unknown", why=f"the Host is made at run time ({dialed.host}), and decides here")
+        return RequestTrace(steps, ended="unknown", why=f"the Host is made at run time ({dialed.host}), and decides here")
     host = strip_port(dialed.host) if manager.get("strip_any_host_port") else dialed.host
     found = destinations(table, host, dialed.path)
     if not found:
-        return Trace(steps, ended="refused", why="no virtual host or route matches, so the sidecar answers 404")
+        return RequestTrace(steps, ended="refused", why="no virtual host or route matches, so the sidecar answers 404")
     return _joined(found, steps)
 
 
@@ -128,20 +128,20 @@ def _route_table(proxy: Proxy, manager: Obj) -> RouteTable | str:
     return proxy.cached(("route table", name), lambda: RouteTable(config))
 
 
-def _joined(found: list[Destination], steps: str) -> Trace:
+def _joined(found: list[ProxyDestination], steps: str) -> RequestTrace:
     strange = next((item for item in found if not item.understood), None)
     if strange is not None:
-        return Trace(steps, ended="unknown", why=f"route {strange.route} of {strange.virtual_host} chooses its cluster at run time")
-    carriers = tuple(Carrier(name, _describe(item)) for item in found for name in item.clusters)
+        return RequestTrace(steps, ended="unknown", why=f"route {strange.route} of {strange.virtual_host} chooses its cluster at run time")
+    carriers = tuple(RequestCarrier(name, _describe(item)) for item in found for name in item.clusters)
     answered = next((item for item in found if item.answer), None)
     if answered is not None and not carriers:
         why = f"{_describe(answered)} is answered by the sidecar itself ({answered.answer})"
-        return Trace(steps, ended="refused", why=why)
+        return RequestTrace(steps, ended="refused", why=why)
     if answered is not None:
-        return Trace(steps, carriers, why=f"{_describe(answered)} is answered by the sidecar itself ({answered.answer})")
-    return Trace(steps, carriers)
+        return RequestTrace(steps, carriers, why=f"{_describe(answered)} is answered by the sidecar itself ({answered.answer})")
+    return RequestTrace(steps, carriers)
 
 
-def _describe(item: Destination) -> str:
+def _describe(item: ProxyDestination) -> str:
     condition = " (under further conditions)" if item.conditional else ""
     return f"virtual host {item.virtual_host}, entry {item.route}{condition}"

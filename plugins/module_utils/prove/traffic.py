@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..core.model import Proof, Verdict
 from .configuration import ORIGINAL_DESTINATION, Judgement, combine, judge_endpoint
 from .counters import Reading
-from .proxy import Endpoint, Proxy, split_address
+from .proxy import EnvoyEndpoint, Proxy, split_address
 from .servers import ServerLookup
 
 PASSTHROUGH = "PassthroughCluster"
@@ -97,7 +97,7 @@ class Measurement:
     proofs: tuple[Proof, ...] = ()
 
 
-def difference(pod: tuple[str, str], before: Reading, after: Reading) -> list[Move]:
+def moves_between(pod: tuple[str, str], before: Reading, after: Reading) -> list[Move]:
     """What rose between two readings of one pod.
 
     An endpoint that the proxy forgot and met again starts at nought, so a counter that fell counts from there.
@@ -127,7 +127,7 @@ def _judge(move: Move, proxy: Proxy | None, servers: ServerLookup) -> Judgement 
     if proxy is None or cluster is None:
         return None
     if cluster.kind == ORIGINAL_DESTINATION:
-        return judge_endpoint(cluster, None, Endpoint(*split_address(move.address)), servers)
+        return judge_endpoint(cluster, None, EnvoyEndpoint(*split_address(move.address)), servers)
     chosen = next((item for item in proxy.endpoints(cluster) if item.address == move.address), None)
     return judge_endpoint(cluster, chosen, chosen, servers) if chosen else None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..kube.objects import Obj, dig
-from .proxy import Cluster, Endpoint, type_of, typed_config
+from .proxy import EnvoyCluster, EnvoyEndpoint, type_of, typed_config
 from .virtual_hosts import string_matches
 
 WORKLOAD_CERTIFICATE = "default"
@@ -19,7 +19,7 @@ _SANS = ("match_typed_subject_alt_names", "match_subject_alt_names")
 
 
 @dataclass(frozen=True)
-class Transport:
+class SeenTransport:
     """``name`` is the transport socket's; ``identities`` are the server names that are accepted (empty: any of the mesh)."""
 
     kind: Literal["mutual_tls", "tls", "plaintext", "unknown"]
@@ -44,13 +44,13 @@ class Transport:
         return f"transport socket {self.name}: {self.why}"
 
 
-PLAIN = Transport("plaintext", "raw_buffer")
+PLAIN = SeenTransport("plaintext", "raw_buffer")
 
 
-def transport_of(cluster: Cluster, endpoint: Endpoint | None = None) -> Transport:
+def transport_of(cluster: EnvoyCluster, endpoint: EnvoyEndpoint | None = None) -> SeenTransport:
     """The transport for one endpoint; ``None`` stands for a cluster that dials the original destination."""
     if endpoint is not None and endpoint.tunnel:
-        return Transport("unknown", endpoint.tunnel, why="a tunnel (HBONE), which is not judged here")
+        return SeenTransport("unknown", endpoint.tunnel, why="a tunnel (HBONE), which is not judged here")
     metadata = dict(endpoint.match) if endpoint is not None else {}
     for candidate in cluster.transport_socket_matches:
         wanted = candidate.get("match") or {}
@@ -61,19 +61,19 @@ def transport_of(cluster: Cluster, endpoint: Endpoint | None = None) -> Transpor
     return _judge(socket, str(socket.get("name", ""))) if socket else PLAIN
 
 
-def _judge(socket: Obj, name: str) -> Transport:
+def _judge(socket: Obj, name: str) -> SeenTransport:
     config = typed_config(socket)
     kind = type_of(config)
     if kind == "RawBuffer" or str(socket.get("name", "")).endswith("raw_buffer"):
-        return Transport("plaintext", name)
+        return SeenTransport("plaintext", name)
     if kind != "UpstreamTlsContext":
-        return Transport("unknown", name, why=f"a transport of type {kind or 'unknown'}")
+        return SeenTransport("unknown", name, why=f"a transport of type {kind or 'unknown'}")
     common = config.get("common_tls_context") or {}
     if _has_workload_certificate(common) and _trusts_mesh_root(common):
         matchers = _san_matchers(common)
         identities = tuple(str(next(iter(item.values()), "")) for item in matchers)
-        return Transport("mutual_tls", name, identities, tuple(_flat(item) for item in matchers))
-    return Transport("tls", name, why="TLS, but not with the workload certificate and the mesh's root")
+        return SeenTransport("mutual_tls", name, identities, tuple(_flat(item) for item in matchers))
+    return SeenTransport("tls", name, why="TLS, but not with the workload certificate and the mesh's root")
 
 
 def _has_workload_certificate(common: Obj) -> bool:

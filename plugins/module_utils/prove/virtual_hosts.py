@@ -19,7 +19,7 @@ _CONDITIONS = ("query_parameters", "runtime_fraction", "dynamic_metadata", "tls_
 
 
 @dataclass(frozen=True)
-class Destination:
+class ProxyDestination:
     """``clusters`` is empty where the sidecar answers by itself; ``answer`` then says with what."""
 
     virtual_host: str
@@ -66,7 +66,7 @@ class RouteTable:
         return chosen
 
 
-def destinations(table: RouteTable, host: str, path: str | None) -> list[Destination]:
+def destinations(table: RouteTable, host: str, path: str | None) -> list[ProxyDestination]:
     """All destinations that a GET request for a Host and a path can meet; an empty list means: no virtual host or route (404).
 
     ``path`` may be ``None`` for a path that is not known (the load balancer rewrites it).
@@ -190,13 +190,13 @@ def matches_regex(pattern: str, value: str) -> bool:
         return False
 
 
-def _destination(virtual_host: Obj, route: Obj, *, conditional: bool) -> Destination:
+def _destination(virtual_host: Obj, route: Obj, *, conditional: bool) -> ProxyDestination:
     clusters, answer = _clusters(route.get("route") or {}), ""
     if "direct_response" in route:
         answer = f"status {dig(route, 'direct_response', 'status', default=200)}"
     elif "redirect" in route:
         answer = "a redirect"
-    return Destination(
+    return ProxyDestination(
         virtual_host=str(virtual_host.get("name", "")),
         route=str(route.get("name") or "") or "(unnamed)",
         clusters=clusters,

@@ -14,13 +14,13 @@ from ..balancers.kit.gateway.routes import KINDS
 from ..balancers.registry import REGISTRY
 from ..core.model import Change, ObjectRef, replace
 from ..detect.description import about_reading
-from ..detect.load_balancers import config_map_namespaces
+from ..detect.load_balancers import setting_namespaces
 from ..kube.objects import ref_of
 from ..kube.snapshot import Snapshot
 from ..plan.chain.plan import ChainPlan
 from ..plan.chain.surroundings import DEFINITION
 from ..plan.chain.target import ISTIO_GATEWAY
-from .chained_plan import Decision, gateway_namespaces, not_there, planned, remaining_hosts, taken_back
+from .chained_plan import ChainedDecision, gateway_namespaces, not_there, planned_chain, remaining_hosts, taken_back_chains
 from .options.chained import ChainedOptions
 from .results import Report, Result
 from .session import Session, deliver, demand, read_again, reading_kinds, start
@@ -54,7 +54,7 @@ def run_chained(options: ChainedOptions, clock: Clock | None = None) -> ChainedR
     live, registry = run.session.snapshot, run.session.registry
     whole = options.absent and not remaining_hosts(live, registry, options)
     first: list[Change] = []
-    decision = taken_back(live, registry, options) if whole else planned(live, registry, options)
+    decision = taken_back_chains(live, registry, options) if whole else planned_chain(live, registry, options)
     if decision.plan is not None and run.is_to_make_first(decision.plan):
         first = run.make_gateway(decision.plan, decision.changes)
         decision = run.planned_again(decision.plan, first)
@@ -74,7 +74,7 @@ def _read(options: ChainedOptions) -> Session:
     named = {options.gateway.namespace} if options.names_gateway or not options.takes_all_back else set()
 
     def namespaces(snapshot: Snapshot, registry: Registry) -> set[str]:
-        return {*config_map_namespaces(snapshot, registry), *gateway_namespaces(snapshot), *named}
+        return {*setting_namespaces(snapshot, registry), *gateway_namespaces(snapshot), *named}
 
     session = start(options.common, dict.fromkeys(wanted), namespaces)
     demand(session.snapshot)
@@ -105,13 +105,13 @@ class _Run:
             self._wait(lambda: service_there(api, service), "The gateway got no address")
         return first
 
-    def planned_again(self, earlier: ChainPlan, made: Sequence[Change]) -> Decision:
+    def planned_again(self, earlier: ChainPlan, made: Sequence[Change]) -> ChainedDecision:
         """The plan now that the gateway is there; of the cluster, only the gateway is read again."""
         service = _service(earlier)
         # Istio gives the Deployment that it makes for a Gateway the name of the Service.
         deployment = ObjectRef("apps/v1", "Deployment", service.namespace, service.name)
         self.session = read_again(self.session, dict.fromkeys([*(item.object for item in made), service, deployment]))
-        decision = planned(self.session.snapshot, self.session.registry, self.options)
+        decision = planned_chain(self.session.snapshot, self.session.registry, self.options)
         if decision.plan is None:
             return decision
         routes = zip(decision.plan.routes, earlier.routes, strict=True)
@@ -119,7 +119,7 @@ class _Run:
             decision.plan, routes=tuple(replace(new, before=old.before) for new, old in routes),
         ))
 
-    def before(self, decision: Decision) -> Callable[[int], None]:
+    def before(self, decision: ChainedDecision) -> Callable[[int], None]:
         """What is waited for before each phase of the writing."""
         phases = {item.phase for item in decision.changes}
 

@@ -23,7 +23,7 @@ from ..kube.kinds import VIRTUAL_SERVICE
 from ..kube.objects import Obj, dig, namespace_of
 from ..kube.snapshot import Snapshot
 from ..plan.chain.carry import HostRules
-from ..plan.chain.options import Options
+from ..plan.chain.options import ChainPlanOptions
 from ..plan.chain.paths import PathRule, in_order
 from ..plan.chain.plan import ChainPlan, plan_chain
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
@@ -53,12 +53,12 @@ class Asked:
     """The one chain that the options are about, and how it is noted (``chain``) on what is written."""
 
     chosen: Chosen
-    options: Options
+    options: ChainPlanOptions
     chain: str
 
 
 @dataclass(frozen=True)
-class Decision:
+class ChainedDecision:
     """The writes, and what is to be said. Without a ``plan`` chains are taken back."""
 
     changes: Sequence[Change]
@@ -66,7 +66,7 @@ class Decision:
     plan: ChainPlan | None = None
 
 
-def chosen(options: ChainedOptions, registry: Registry, found: Sequence[LoadBalancer]) -> Chosen:
+def chosen_load_balancer(options: ChainedOptions, registry: Registry, found: Sequence[LoadBalancer]) -> Chosen:
     """The load balancer that is meant. Raises :class:`MeshlbError` where that is none, or not certain."""
     if options.load_balancer[1]:
         match = next((item for item in found if item.key == options.load_balancer), None)
@@ -104,8 +104,8 @@ def _known(found: Sequence[LoadBalancer]) -> str:
 
 def asked(live: Snapshot, registry: Registry, options: ChainedOptions) -> Asked:
     """The chain that is meant. Raises :class:`MeshlbError` for what the cluster or its load balancer does not have."""
-    meant = chosen(options, registry, detect(live, registry)[0])
-    found = Options(
+    meant = chosen_load_balancer(options, registry, detect(live, registry)[0])
+    found = ChainPlanOptions(
         gateway=options.gateway, carry=options.hosts.carry, only=options.hosts.only,
         hosts=tuple(_host_rules(number, item, live) for number, item in enumerate(options.hosts.new)), client=options.client,
         trusted_hops=options.trusted_hops, https_redirect=options.https_redirect, alias=options.alias,
@@ -150,7 +150,7 @@ def _platform_options(given: Mapping[str, Any], profile: Profile) -> Mapping[str
     return given
 
 
-def planned(live: Snapshot, registry: Registry, asked_for: ChainedOptions) -> Decision:
+def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions) -> ChainedDecision:
     """The plan for what was asked for, and its writes. Raises :class:`MeshlbError` where it is refused."""
     meant = asked(live, registry, asked_for)
     profile, load_balancer, options, chain = meant.chosen.profile, meant.chosen.load_balancer, meant.options, meant.chain
@@ -176,10 +176,10 @@ def planned(live: Snapshot, registry: Registry, asked_for: ChainedOptions) -> De
     _needs_certificate(plan, options)
     changes, about = writes.chain_changes(ledger_of(base if asked_for.common.output_dir else live, CHAINED_GATEWAY), plan, chain)
     _refuse(item for item in about if item.severity == "error")
-    return Decision(changes, [*plan.findings, *about], plan)
+    return ChainedDecision(changes, [*plan.findings, *about], plan)
 
 
-def _needs_certificate(plan: ChainPlan, options: Options) -> None:
+def _needs_certificate(plan: ChainPlan, options: ChainPlanOptions) -> None:
     target = plan.state.target
     if target.tls and plan.state.configured is None and not options.gateway.credential:
         raise MeshlbError(
@@ -200,9 +200,9 @@ def _refuse(findings: Iterable[Finding]) -> None:
     )
 
 
-def taken_back(live: Snapshot, registry: Registry, options: ChainedOptions) -> Decision:
+def taken_back_chains(live: Snapshot, registry: Registry, options: ChainedOptions) -> ChainedDecision:
     """What takes chains back as a whole."""
-    return Decision(*writes.chain_removal(ledger_of(live, CHAINED_GATEWAY), chains_meant(live, registry, options)))
+    return ChainedDecision(*writes.chain_removal(ledger_of(live, CHAINED_GATEWAY), chains_meant(live, registry, options)))
 
 
 def chains_meant(live: Snapshot, registry: Registry, options: ChainedOptions) -> Collection[str] | None:
@@ -211,7 +211,7 @@ def chains_meant(live: Snapshot, registry: Registry, options: ChainedOptions) ->
         return {asked(live, registry, options).chain}
     label = _label(options)
     if not label and options.platform:
-        label = chosen(options, registry, detect(live, registry)[0]).label
+        label = chosen_load_balancer(options, registry, detect(live, registry)[0]).label
     gateway = _gateway_label(options) if options.names_gateway else ""
     return writes.chains_of(ledger_of(live, CHAINED_GATEWAY), label, gateway) if label or gateway else None
 

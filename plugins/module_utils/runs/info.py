@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Route
 from ..detect.description import about_reading
-from ..detect.load_balancers import config_map_namespaces, detect
+from ..detect.load_balancers import detect, setting_namespaces
 from ..detect.routes import read_routes
 from ..istio.mesh import Mesh, read_mesh
 from .options.info import InfoOptions
@@ -43,7 +43,7 @@ class InfoResult:
 
 def run_info(options: InfoOptions) -> InfoResult:
     """Look, and tell. Raises :class:`core.errors.MeshlbError`."""
-    session = start(options.common, reading_kinds(), config_map_namespaces)
+    session = start(options.common, reading_kinds(), setting_namespaces)
     snapshot, registry = session.snapshot, session.registry
     found, findings = detect(snapshot, registry)
     shown = [item for item in found if not options.namespaces or item.namespace in options.namespaces]

@@ -12,7 +12,7 @@ from ..core.errors import MeshlbError
 from ..core.model import Finding, LoadBalancer, Route
 from ..detect.description import about_reading
 from ..detect.inventory import known_backend, running_pods
-from ..detect.load_balancers import config_map_namespaces, detect
+from ..detect.load_balancers import detect, setting_namespaces
 from ..detect.routes import read_routes
 from ..detect.selection import choose_load_balancers
 from ..istio.addresses import Addresses
@@ -21,7 +21,7 @@ from ..istio.network import seen_address
 from ..istio.outcome import predict
 from ..kube.snapshot import Snapshot
 from ..prove.asking import Asker
-from ..prove.prove import Options, Proven, Subject, prove
+from ..prove.prove import Proven, ProveOptions, Subject, prove
 from .options.proof import ProofOptions
 from .results import Result, findings_result
 from .session import demand, reading_kinds, start
@@ -41,7 +41,7 @@ class ProofResult:
 
 def run_proof(options: ProofOptions) -> ProofResult:
     """Ask the proxies. Raises :class:`core.errors.MeshlbError`."""
-    session = start(options.common, reading_kinds(), config_map_namespaces)
+    session = start(options.common, reading_kinds(), setting_namespaces)
     snapshot, api = session.snapshot, session.api
     if api is None:
         raise MeshlbError("There is no cluster to ask: a proof is read from running proxies.")
@@ -85,7 +85,7 @@ def is_meant(route: Route, word: str) -> bool:
     return host.lower() == (route.host or "*").lower() and (not slash or route.path == f"/{path}")
 
 
-def one_load_balancer(routes: Sequence[Route], options: Options) -> None:
+def one_load_balancer(routes: Sequence[Route], options: ProveOptions) -> None:
     """Raise :class:`core.errors.MeshlbError` unless requests to the entrypoint can prove all of these routes."""
     names = sorted({route.load_balancer_name for route in routes})
     if options.load is not None and options.load.entrypoint is not None and len(names) > 1:

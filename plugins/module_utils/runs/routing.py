@@ -17,14 +17,14 @@ from ..core.marks import SERVICE_ROUTING
 from ..core.model import Change, Finding, LoadBalancer, RoutePlan
 from ..detect.description import about_reading
 from ..detect.inventory import known_backend
-from ..detect.load_balancers import config_map_namespaces, detect
+from ..detect.load_balancers import detect, setting_namespaces
 from ..detect.routes import read_routes
 from ..detect.selection import choose_load_balancers, route_filter
 from ..istio.outcome import predict
 from ..kube.objects import Obj
 from ..kube.snapshot import Snapshot
 from ..plan.exemption import about_outside, with_exemptions
-from ..plan.routing import Options, plan_routes
+from ..plan.routing import PlanOptions, plan_routes
 from ..plan.strategies.base import namespaces_served
 from .options.routing import RoutingOptions
 from .results import Report, Result
@@ -32,7 +32,7 @@ from .session import deliver, demand, ledger_of, reading_kinds, start, without
 
 
 @dataclass(frozen=True)
-class Scene:
+class RoutingScene:
     """What a run decides about: the ``chosen`` among the load balancers of a cluster, as far as the options go."""
 
     live: Snapshot
@@ -53,7 +53,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Decision:
+class RoutingDecision:
     """What becomes of the routes, the writes that bring it about, and what is to be said."""
 
     routes: Sequence[RoutePlan]
@@ -73,11 +73,11 @@ class RoutingResult(Report):
 
 def run_routing(options: RoutingOptions) -> RoutingResult:
     """Plan and write (or take back); raises :class:`core.errors.MeshlbError` before anything is written."""
-    session = start(options.common, (*reading_kinds(), *REGISTRY.check_kinds()), config_map_namespaces)
+    session = start(options.common, (*reading_kinds(), *REGISTRY.check_kinds()), setting_namespaces)
     live = session.snapshot
     demand(live)
     load_balancers, about = detect(live, session.registry)
-    scene = Scene(live, session.registry, load_balancers, choose_load_balancers(load_balancers, options.load_balancers), options)
+    scene = RoutingScene(live, session.registry, load_balancers, choose_load_balancers(load_balancers, options.load_balancers), options)
     decision = taken_back(scene) if options.state == "absent" else planned(scene)
     written = deliver(session, decision.changes)
     return RoutingResult(
@@ -86,12 +86,12 @@ def run_routing(options: RoutingOptions) -> RoutingResult:
     )
 
 
-def planned(scene: Scene) -> Decision:
+def planned(scene: RoutingScene) -> RoutingDecision:
     """What gives the routes mutual TLS."""
     live, registry, chosen, options = scene.live, scene.registry, scene.chosen, scene.options
     keys = {item.key for item in chosen}
     selected = route_filter(live, options.namespaces, options.label_selector)
-    asked = Options(options.strategy, options.preserve_host, selected, lambda key: key in keys)
+    asked = PlanOptions(options.strategy, options.preserve_host, selected, lambda key: key in keys)
     original = without(live, SERVICE_ROUTING, lambda obj: not scene.covers(obj))
     plan = plan_routes(live, original, registry, scene.load_balancers, asked, is_owned)
     if options.strict_exemption:
@@ -100,10 +100,11 @@ def planned(scene: Scene) -> Decision:
     base = original if options.common.output_dir else live
     removable = scene.covers if not options.label_selector else lambda obj: False
     changes, about = routing_changes(ledger_of(base, SERVICE_ROUTING), plan, [item.label for item in chosen], removable)
-    return Decision(plan.routes, changes, [*plan.findings, *about, *about_outside(partial(known_backend, live), registry, plan, chosen)])
+    outside = about_outside(partial(known_backend, live), registry, plan, chosen)
+    return RoutingDecision(plan.routes, changes, [*plan.findings, *about, *outside])
 
 
-def taken_back(scene: Scene) -> Decision:
+def taken_back(scene: RoutingScene) -> RoutingDecision:
     """What undoes earlier runs."""
     live, registry, chosen, options = scene.live, scene.registry, scene.chosen, scene.options
     names = [item.label for item in chosen] if options.load_balancers else None
@@ -121,4 +122,4 @@ def taken_back(scene: Scene) -> Decision:
         load_balancer = by_key[route.load_balancer]
         then = predict(after, load_balancer, restored.get(route.sort_key, route))
         plans.append(RoutePlan(route, predict(live, load_balancer, route), then, "none"))
-    return Decision(plans, changes, about)
+    return RoutingDecision(plans, changes, about)

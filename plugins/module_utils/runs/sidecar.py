@@ -20,7 +20,7 @@ from ..core.findings import finding
 from ..core.marks import LB_SIDECAR
 from ..core.model import ABSENT, Change, Finding, LoadBalancer, ObjectRef
 from ..core.values import change_sides
-from ..detect.load_balancers import config_map_namespaces, detect
+from ..detect.load_balancers import detect, setting_namespaces
 from ..istio.injection import has_proxy
 from ..istio.interception import interception_of
 from ..istio.mesh import interception_defaults
@@ -43,7 +43,7 @@ Template = Mapping["tuple[str, str]", "str | None"]
 
 
 @dataclass(frozen=True)
-class Scene:
+class SidecarScene:
     """What was found, and what was asked for."""
 
     live: Snapshot
@@ -58,7 +58,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Decision:
+class SidecarDecision:
     """What becomes of one workload; ``template`` is what its operator then has to pass on to its pods."""
 
     workload: Obj
@@ -83,9 +83,9 @@ class SidecarResult(Report):
 
 def run_sidecar(options: SidecarOptions, clock: Clock | None = None) -> SidecarResult:
     """Give a load balancer a sidecar, or take it back; raises :class:`MeshlbError`."""
-    session = start(options.common, (*kinds.BASE, *REGISTRY.route_kinds()), config_map_namespaces)
+    session = start(options.common, (*kinds.BASE, *REGISTRY.route_kinds()), setting_namespaces)
     load_balancers, about = detect(session.snapshot, session.registry)
-    scene = Scene(session.snapshot, session.registry, load_balancers, options)
+    scene = SidecarScene(session.snapshot, session.registry, load_balancers, options)
     decision = _absent(scene) if options.state == "absent" else _present(scene)
     ref = ref_of(decision.workload)
     written = deliver(session, decision.changes)
@@ -101,7 +101,7 @@ def run_sidecar(options: SidecarOptions, clock: Clock | None = None) -> SidecarR
     )
 
 
-def _present(scene: Scene) -> Decision:
+def _present(scene: SidecarScene) -> SidecarDecision:
     live, registry, inbound_capture = scene.live, scene.registry, scene.options.inbound_capture
     found = scene.load_balancer
     if found is None:
@@ -116,7 +116,7 @@ def _present(scene: Scene) -> Decision:
     gaps = interception_of(pod_template(workload), interception_defaults(live)).outbound_gaps(target.annotations)
     findings = [finding("MLB304", f"{found.label} {gap}", ref_of(workload), details={"setting": gap}) for gap in gaps]
     template = _made_by_an_operator(target, desired) if target.object is not workload else {}
-    return Decision(workload, change, [*findings, *_about_manager(workload)], template)
+    return SidecarDecision(workload, change, [*findings, *_about_manager(workload)], template)
 
 
 def injection_of(live: Snapshot, workload: Obj) -> Injection:
@@ -136,7 +136,7 @@ def _made_by_an_operator(target: SidecarTarget, desired: Mapping[tuple[str | int
     return {(places[path[:-1]], str(path[-1])): None if value is ABSENT else str(value) for path, value in desired.items()}
 
 
-def _absent(scene: Scene) -> Decision:
+def _absent(scene: SidecarScene) -> SidecarDecision:
     # What this part wrote is found by its own book: the load balancer may not be recognisable any more.
     live, label = scene.live, scene.options.label
     for obj in ledger_of(live, LB_SIDECAR).written:
@@ -144,19 +144,19 @@ def _absent(scene: Scene) -> Decision:
             change, findings = ownership.release(obj, LB_SIDECAR, f"takes the sidecar of {label} back")
             named = _named(scene)
             template = _given_back(scene, named, change) if change and named is not None and named is not obj else {}
-            return Decision(named or obj, change, [*findings, *_about_manager(obj)], template)
+            return SidecarDecision(named or obj, change, [*findings, *_about_manager(obj)], template)
     workload = live.at(scene.load_balancer.workload) if scene.load_balancer else None
     if workload is None:
         raise _unknown(scene)
-    return Decision(workload)
+    return SidecarDecision(workload)
 
 
-def _named(scene: Scene) -> Obj | None:
+def _named(scene: SidecarScene) -> Obj | None:
     found = (scene.live.get(kind, *scene.options.load_balancer) for kind in kinds.WORKLOADS)
     return next((item for item in found if item is not None), None)
 
 
-def _given_back(scene: Scene, workload: Obj, change: Change) -> Template:
+def _given_back(scene: SidecarScene, workload: Obj, change: Change) -> Template:
     """What the operator will have taken from the pods (or put back) once it has seen that its object changed."""
     found = scene.load_balancer
     if found is None:
@@ -170,7 +170,7 @@ def _given_back(scene: Scene, workload: Obj, change: Change) -> Template:
     return template
 
 
-def _unknown(scene: Scene) -> MeshlbError:
+def _unknown(scene: SidecarScene) -> MeshlbError:
     known, denied = [item.label for item in scene.load_balancers if item.workload], scene.live.source.denied
     message = f"load_balancer names {scene.options.label}, but no load balancer of that name was found."
     hint = f"Found were: {', '.join(known)}." if known else "None at all was found."
@@ -178,7 +178,7 @@ def _unknown(scene: Scene) -> MeshlbError:
     return MeshlbError(message, hint, details={"known": known})
 
 
-def _about_rollout(decision: Decision) -> list[Finding]:
+def _about_rollout(decision: SidecarDecision) -> list[Finding]:
     if decision.change is None or rolls_by_itself(decision.workload):
         return []
     message = "its update strategy is OnDelete, so its pods change only when somebody deletes them"

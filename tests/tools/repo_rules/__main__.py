@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable
 
 from tests.tools.stage_collection import ROOT, committed_files
 
-from . import metadata, python, roles, text
+from . import metadata, names, python, roles, text
 from .model import Problem, Repository
 
 RULES: tuple[Callable[[Repository], Iterable[Problem]], ...] = (
     python.size,
     python.exits,
     python.vendor_names,
+    names.classes,
+    names.signatures,
     text.licences,
     text.machine_places,
     metadata.action_groups,

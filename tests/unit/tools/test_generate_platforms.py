@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import Capability
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import Proof
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import ProofLevel
 
 from tests.integration.clouds.scenarios import KINDS, SCENARIOS, UNTYPED, shown, validated
 from tests.tools.generate_docs import platforms
@@ -22,7 +22,7 @@ FACTS: dict[str, Any] = {
     "health": "a check", "objects": (
         "Ingress", "Policy"
     ), "service_type": "ClusterIP", "minimum": "", "standalone": Capability(True, "yes"),
-    "standalone_mtls": Capability(False, "no"), "cannot": ("fly",), "proof": Proof.SOURCE,
+    "standalone_mtls": Capability(False, "no"), "cannot": ("fly",), "proof": ProofLevel.SOURCE,
 }  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def profile(title: str = "Balancer", *, outside: str = "far away", **facts: Any)
     found = {**FACTS, "options": (option,), **facts}
     return SimpleNamespace(
         about=SimpleNamespace(id=title.lower(), title=title, also_called=("other",), outside=outside),
-        chain=SimpleNamespace(facts=SimpleNamespace(**found)) if found["proof"] is not Proof.NONE else None,
+        chain=SimpleNamespace(facts=SimpleNamespace(**found)) if found["proof"] is not ProofLevel.NONE else None,
     )
 
 
@@ -46,7 +46,7 @@ def lines(*profiles: Any, shows: dict[str, list[str]] | None = None) -> list[str
 
 
 def test_rows_by_title_and_only_of_what_is_known() -> None:
-    rows = [line for line in lines(profile("b"), profile("a"), profile("c", proof=Proof.NONE)) if "| read in" in line]
+    rows = [line for line in lines(profile("b"), profile("a"), profile("c", proof=ProofLevel.NONE)) if "| read in" in line]
     assert rows == [f"| {name} | `{name}` | yes | no | yes | read in the vendor's source |" for name in "ab"]
 
 
@@ -110,7 +110,7 @@ def test_sources_are_those_of_the_file(monkeypatch: pytest.MonkeyPatch, text: st
 def test_proof_is_what_the_tests_show() -> None:
     (row,) = [line for line in platforms.page([profile()], {}, {"other"}).splitlines() if "| `balancer`" in line]
     assert row.endswith("| validated against the vendor's schema |")
-    (row,) = [line for line in lines(profile(outside="", proof=Proof.LAB)) if "| `balancer`" in line]
+    (row,) = [line for line in lines(profile(outside="", proof=ProofLevel.LAB)) if "| `balancer`" in line]
     assert row.endswith("| measured in the lab |")
 
 

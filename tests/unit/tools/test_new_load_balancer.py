@@ -18,10 +18,10 @@ from tests.tools.stage_collection import ROOT
 
 PROGRAM = """
 import json
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.recognition import recognise
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.recognition import recognition_of
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import PROFILES
 workload = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "registry.example.com/example/acme_edge:1.0"}]}}}}
-found = [(item.about.id, item.about.title) for item in PROFILES if recognise(item.recogniser, workload)]
+found = [(item.about.id, item.about.title) for item in PROFILES if recognition_of(item.recogniser, workload)]
 print(json.dumps({"found": found, "last": PROFILES[-1].about.id}))
 """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.repo_rules import metadata, python, roles, text
+from tests.tools.repo_rules import metadata, names, python, roles, text
 from tests.tools.repo_rules.model import Problem, Repository
 
 Rule = Callable[[Repository], Iterable[Problem]]
@@ -44,6 +44,30 @@ def test_rule(tmp_path: Path, rule: Rule, name: str, content: str, expected: int
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")
     assert len(list(rule(Repository(tmp_path, [name])))) == expected
+
+
+ONE = "plugins/module_utils/core/one.py"
+TAKES_TEXT = "def read(text: str) -> str: ..."
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "one", "other", "expected"),
+    [
+        (names.classes, "plan/two", "class Route: ...", "class Route: ...", 1),
+        (names.classes, "plan/two", "class Route: ...", "class Routes: ...", 0),
+        (names.classes, "balancers/kong/settings", "class Settings: ...", "class Settings: ...", 0),
+        (names.signatures, "plan/two", TAKES_TEXT, "def read(line: str) -> str: ...", 0),
+        (names.signatures, "plan/two", TAKES_TEXT, "def read(text: bytes) -> str: ...", 1),
+        (names.signatures, "plan/two", TAKES_TEXT, "def read(text: str) -> bytes: ...", 1),
+        (names.signatures, "plan/two", TAKES_TEXT.replace("read", "_read"), "def _read() -> bytes: ...", 0),
+    ],
+)
+def test_one_thing_per_name(tmp_path: Path, rule: Rule, name: str, one: str, other: str, expected: int) -> None:
+    path = f"plugins/module_utils/{name}.py"
+    for written, content in ((ONE, one), (path, other)):
+        (tmp_path / written).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / written).write_text(content, encoding="utf-8")
+    assert len(list(rule(Repository(tmp_path, [ONE, path])))) == expected
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ controller (2.x) and apisix/plugins/proxy-rewrite.lua.
 
 from __future__ import annotations
 
-from ..contract.facts import About, Facts, Proof
+from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
@@ -25,7 +25,7 @@ FACTS = Facts(
     host="passHost: node of an ApisixUpstream that exists, else the plugin proxy-rewrite of the ApisixRoute's rule",
     loses="affinity, balancing, retries and health checks of an ApisixUpstream once the upstream is one address",
     remark="the sidecar belongs to the apisix workload, not to the controller; headless Services must not be named so",
-    proof=Proof.SCHEMA,
+    proof=ProofLevel.SCHEMA,
     versions="controller 2.0",
 )
 SIGNS = Signs(

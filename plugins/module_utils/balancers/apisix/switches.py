@@ -12,11 +12,11 @@ from ...kube.objects import Obj, dig, namespace_of
 from ...kube.services import is_headless
 from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, Switches
-from ..kit.patches import PatchBuilder, Target, mesh_name, on_targets
+from ..kit.patches import PatchBuilder, PatchTarget, mesh_name, on_targets
 from .routes import PLUGIN_CONFIG, REWRITE, UPSTREAM, RuleBackend, backends_of, plugin_host, upstream_settings
 
 
-def to_service(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+def to_service(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
     """Have each backend named by its Service."""
     patches = PatchBuilder()
     for target in targets:
@@ -31,7 +31,7 @@ def to_service(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
 def host(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
     """The Service's name as Host: by its ApisixUpstream, else by a plugin of the rule."""
 
-    def switched(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+    def switched(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
         patches = PatchBuilder()
         for target in targets:
             for item in (item for item in _meant(target) if not item.stream):
@@ -44,7 +44,7 @@ def host(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route
     return on_targets(switched)(snapshot, load_balancer, routes)
 
 
-def _meant(target: Target) -> Iterator[RuleBackend]:
+def _meant(target: PatchTarget) -> Iterator[RuleBackend]:
     """Routes of one rule to one Service port share the upstream, so all of them are meant."""
     backend, is_stream = target.route.backend, target.route.upstream.scheme == "tcp"
     for item in backends_of(target.object) if target.route.object.kind == "ApisixRoute" else ():
@@ -62,7 +62,7 @@ def _name_service(patches: PatchBuilder, obj: Obj, item: RuleBackend) -> None:
         patches.want(obj, path, "service")
 
 
-def _send_host(patches: PatchBuilder, target: Target, item: RuleBackend, upstream: Obj | None, shared: Obj) -> None:
+def _send_host(patches: PatchBuilder, target: PatchTarget, item: RuleBackend, upstream: Obj | None, shared: Obj) -> None:
     name = mesh_name(target.route.backend.namespace, item.service)
     rule = dig(target.object, *item.rule, default={})
     if upstream is not None:

@@ -46,7 +46,7 @@ SIGNS = PlatformSigns(
 USUAL = platform_routes(SIGNS, (CONTROLLER,))
 
 
-def read_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+def read_avi_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes as any platform has them, except for what AKO does not serve, encrypts again, or has a certificate of the mesh for."""
     reading = USUAL.read(snapshot, load_balancer, only)
     other = sorted({route.object for route in reading.routes if route.object.kind not in ROUTES})
@@ -88,5 +88,5 @@ def _encrypted_again(route: Route) -> Route:
 PROFILE = Profile(
     About("avi", "Avi Load Balancer (AKO)", placement="external", outside=OUTSIDE, facts=FACTS),
     Recogniser(classes=(CONTROLLER,), gateway_classes=(CONTROLLER,), controller=AKO, traces=lambda snapshot: traces(snapshot, SIGNS)),
-    routes=(RouteReader(read_routes, (*KINDS, HTTP_RULE)),),
+    routes=(RouteReader(read_avi_routes, (*KINDS, HTTP_RULE)),),
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ...kube.objects import Obj
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..contract.recognition import Recogniser
 from ..kit.cloud.bodies import gateway_with_routes, https_listener, ingress, resource
 from ..kit.cloud.health import NO_SERVICE_PORT, gateway_check, on_service
@@ -43,7 +43,7 @@ FACTS = ChainFacts(
     service_type="ClusterIP (targets: pods), NodePort (targets: nodes)",
     minimum="AWS Load Balancer Controller 2.x for Ingresses, 3.x for the Gateway API",
     cannot=("send a client certificate to its targets", "pass TLS through (a Network Load Balancer can)"),
-    proof=Proof.SCHEMA,
+    proof=ProofLevel.SCHEMA,
     options=(
         ChainOption("front", "What the ALB is made from.", ("ingress", "gateway_api")),
         ChainOption("class_name", "Name of the IngressClass or GatewayClass, where it is not the one that was found."),

@@ -44,7 +44,7 @@ def with_own_mutual_tls(usual: RouteReader) -> RouteReader:
     return replace(usual, read=read)
 
 
-def preflight(snapshot: Snapshot, request: ChainRequest) -> Iterator[Finding]:
+def extension_preflight(snapshot: Snapshot, request: ChainRequest) -> Iterator[Finding]:
     """Whether the extension would send the gateway mutual TLS that it does not take."""
     namespace = snapshot.get(kinds.NAMESPACE, "", request.gateway.namespace)
     if namespace and _labelled(namespace) and _extension(snapshot.all(kinds.DEPLOYMENT)):

@@ -22,7 +22,7 @@ from ..kit.cloud.options import certificate_missing, class_for, given, has_optio
 from ..kit.cloud.platform import in_cloud, platform, platform_chain, platform_routes
 from ..kit.cloud.preflight import joined_preflights, kind_is_served
 from ..kit.cloud.signs import PlatformSigns
-from .extension import notices, preflight, with_own_mutual_tls
+from .extension import extension_preflight, notices, with_own_mutual_tls
 
 TITLE = "Azure Application Gateway for Containers"
 GROUP = "alb.networking.azure.io"
@@ -124,7 +124,7 @@ def _policy(kind: str, name: str, namespace: str, service: str, default: Obj) ->
     return resource(f"{GROUP}/v1", kind, name, namespace, {"targetRef": target, "default": default})
 
 
-PREFLIGHT = joined_preflights(kind_is_served(HEALTH_CHECK, "is the ALB controller installed?"), preflight)
+PREFLIGHT = joined_preflights(kind_is_served(HEALTH_CHECK, "is the ALB controller installed?"), extension_preflight)
 CHAIN = platform_chain(TITLE, FACTS, front, reasons=_reasons, preflight=PREFLIGHT, ends_tls=ends_tls)
 PROFILE = platform(
     in_cloud("azure_agc", TITLE, "agc"), SIGNS, CHAIN, HealthChecker(check, (HEALTH_CHECK,)),

@@ -21,7 +21,7 @@ from ..contract.chain import (
     LoadBalancerSide,
     ServiceNeeds,
 )
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..kit.chain.answers import usual_client_address
 from ..kit.cloud.bodies import ingress, resource
 from ..kit.cloud.health import NO_POD_PORT, by_pod_port, check_by_hand, pod_port
@@ -55,7 +55,7 @@ FACTS = ChainFacts(
         "keep the client's Host with TLS to the gateway for hosts that are not listed: backend-hostname is Host and server name in one",
         "send a client certificate to its backends", "pass TLS through",
     ),
-    proof=Proof.SCHEMA,
+    proof=ProofLevel.SCHEMA,
     options=(
         ChainOption("class_name", "Name of the IngressClass, where it is not the one that was found."),
         ChainOption("forwarded_for_rewritten", "Set to true to have the ports taken out of X-Forwarded-For (v2 SKU, AGIC 1.6 or newer)."),

@@ -22,7 +22,7 @@ from ..contract.routes import RouteReader, RouteReading
 from ..contract.switches import Switches
 from ..kit.classes import classes_in_settings
 from ..kit.ingress_routes import annotation_first, read_ingresses
-from ..kit.ingresses import Entry, entries, entry_group
+from ..kit.ingresses import IngressEntry, entries, entry_group
 from ..kit.objects import BackendHandling, is_watched
 from ..kit.patches import nothing_to_set
 from ..kit.settings import settings_of
@@ -73,7 +73,7 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
     return replace(reading, findings=(*reading.findings, *named_ports))
 
 
-def _handling(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+def _handling(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
     tls = annotations_of(ingress).get("caddy.ingress.kubernetes.io/backend-protocol", "").lower() == "https"
     return BackendHandling("cluster_ip", group=entry_group(ingress, entry), scheme="tls" if tls else "http")
 

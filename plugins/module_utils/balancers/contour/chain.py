@@ -21,7 +21,7 @@ from ...core.model import LoadBalancer, Route, replace
 from ...kube.objects import Obj, dig
 from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainRequest
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..contract.switches import PatchSet
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_OPTIONS, IngressWay
@@ -36,7 +36,7 @@ FACTS = ChainFacts(
     tls_to_gateway="annotation projectcontour.io/upstream-protocol.tls on the Service that stands for the gateway",
     objects=("Ingress or HTTPProxy", "its backends, redirected to a Service that stands for the gateway"),
     standalone_mtls=Capability(True, "yes, with a sidecar"), cannot=("send a server name of one's choice to the gateway",),
-    options=INGRESS_OPTIONS, proof=Proof.LAB,
+    options=INGRESS_OPTIONS, proof=ProofLevel.LAB,
 )
 _CLASSES = (CLASS_ANNOTATION, OWN_CLASS)
 _OF_UPSTREAM = ("services", "loadBalancerPolicy", "healthCheckPolicy", "timeoutPolicy", "requestHeadersPolicy")

@@ -15,7 +15,7 @@ from ...core.interception import EXCLUDE_OUTBOUND_PORTS
 from ...core.model import LoadBalancer
 from ...kube.objects import Obj, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
-from ..contract.facts import About, Facts, Proof
+from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition, Signs
@@ -29,7 +29,7 @@ FACTS = Facts(
     routes=("HTTPProxy", "Ingress", "HTTPRoute, GRPCRoute, TCPRoute, TLSRoute"),
     host="requestHeadersPolicy of an HTTPProxy (per service since 1.25), of no use without Service routing",
     remark="an ExternalName Service that names the backend is its only Service routing (enableExternalNameService, off by default)",
-    proof=Proof.LAB, versions="1.33.8; TLSRoute and requestHeadersPolicy were read, not run",
+    proof=ProofLevel.LAB, versions="1.33.8; TLSRoute and requestHeadersPolicy were read, not run",
 )
 SIGNS = Signs(labels=(frozenset({("app.kubernetes.io/name", "contour"), ("app.kubernetes.io/component", "envoy")}),))
 _XDS_PORT = "8001"

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from ...core.model import Finding, LoadBalancer, Route
 from ...kube.objects import Obj
 from ...kube.snapshot import Snapshot
-from .facts import Proof
+from .facts import ProofLevel
 from .switches import PatchSet
 
 STATUS_PORT = 15021
@@ -211,7 +211,7 @@ class ChainFacts:
     cannot: tuple[str, ...] = ()
     options: tuple[ChainOption, ...] = ()
     kinds: tuple[str, ...] = ()
-    proof: Proof = Proof.SOURCE
+    proof: ProofLevel = ProofLevel.SOURCE
 
 
 ChainRedirect = Callable[[Snapshot, LoadBalancer, Iterable[Route], ChainRequest], PatchSet]

@@ -12,7 +12,7 @@ from typing import Literal
 Placement = Literal["in_cluster", "node", "cloud", "external"]
 
 
-class Proof(Enum):
+class ProofLevel(Enum):
     """How a fact was proven; the value is what the documentation says."""
 
     NONE = ""
@@ -37,7 +37,7 @@ class Facts:
     default: str = "pod addresses, the client's Host"
     loses: str = ""
     remark: str = ""
-    proof: Proof = Proof.SOURCE
+    proof: ProofLevel = ProofLevel.SOURCE
     versions: str = ""
 
 

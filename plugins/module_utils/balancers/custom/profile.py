@@ -27,7 +27,7 @@ from ..kit.classes import classes_where, controller_of
 from ..kit.ingress_routes import of_classes
 from ..kit.ingresses import entries
 from ..kit.own_routes import DeclaredRoute, ServiceReference, own_routes
-from ..kit.patches import PatchBuilder, Target, on_targets
+from ..kit.patches import PatchBuilder, PatchTarget, on_targets
 from ..kit.recognition import claims_class
 from .fields import ProfileData, RouteSource, Setting, SettingHolder, read_profile
 
@@ -105,7 +105,9 @@ def _items(source: RouteSource, obj: Obj) -> Iterator[Mapping[str, Any]]:
             yield {**{key: value for key, value in item.items() if key != "paths"}, **path}
 
 
-def _switched(by_kind: Mapping[str, tuple[Setting, ...]], otherwise: str, _load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+def _switched(
+    by_kind: Mapping[str, tuple[Setting, ...]], otherwise: str, _load_balancer: LoadBalancer, targets: list[PatchTarget]
+) -> PatchSet:
     """The fields that the profile names for kinds of routes; ``otherwise`` is said where it names none."""
     patches = PatchBuilder()
     for target in targets:

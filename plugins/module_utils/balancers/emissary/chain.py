@@ -22,7 +22,7 @@ from ...kube.objects import Obj, name_of, ref_of
 from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide, ServerName
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..contract.switches import FieldPatch, PatchSet
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import ROUTES_IN, IngressWay
@@ -39,7 +39,7 @@ FACTS = ChainFacts(
         ChainOption("tls_context", "TLSContext of Mappings for TLS to the gateway: a secret (without one it is ignored) and sni."),
         ChainOption("ambassador_id", "The ambassador_id of new Mappings, where it is not the usual one."),
     ),
-    proof=Proof.LAB,
+    proof=ProofLevel.LAB,
 )
 _ABOUT_REQUESTS = frozenset({"host", "host_regex", "hostname", "headers", "regex_headers", "docs", "labels"})
 

@@ -23,7 +23,7 @@ from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, ref_of
 from ...kube.services import find_port
 from ...kube.snapshot import Snapshot
-from ..kit.ingresses import Entry, class_of, entries
+from ..kit.ingresses import IngressEntry, class_of, entries
 from ..kit.objects import objects_of
 from ..kit.settings import settings_of
 from .settings import DEFAULT_ID, Settings
@@ -161,7 +161,7 @@ def _takes_ingress(settings: Settings, classes: tuple[str, ...], ingress: Obj) -
     return (name in classes or annotation.lower() == CLASS) and identity == settings.identity and settings.watches(ingress)
 
 
-def _of_entry(ingress: Obj, name: str, entry: Entry, service: Obj) -> DeclaredMapping:
+def _of_entry(ingress: Obj, name: str, entry: IngressEntry, service: Obj) -> DeclaredMapping:
     """An Ingress's entry as Emissary itself turns it into a Mapping: no resolver, no Host, and the path cut off by default."""
     namespace, port = namespace_of(ingress), find_port(service, entry.reference)
     spec = {

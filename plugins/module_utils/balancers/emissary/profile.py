@@ -9,7 +9,7 @@ Istio's page says that no additional steps are required; that holds for undeclar
 from __future__ import annotations
 
 from ...kube.objects import Obj
-from ..contract.facts import About, Facts, Proof
+from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition, Signs
@@ -26,7 +26,7 @@ FACTS = Facts(
     host="Mapping fields host_rewrite and auto_host_rewrite", default="the Service's address, the client's Host",
     loses="with an endpoint resolver: affinity, balancing, retries and health checks once the upstream is one address",
     remark="certs_only from 4.1.0 on: the backend's certificate is verified against the mesh's root, its identity is not",
-    proof=Proof.LAB, versions="3.10.0",
+    proof=ProofLevel.LAB, versions="3.10.0",
 )
 SIGNS = Signs(
     commands=("busyambassador", "diagd"), variables=(frozenset({"AMBASSADOR_NAMESPACE"}),), images=(

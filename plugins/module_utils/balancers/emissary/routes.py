@@ -52,13 +52,13 @@ def _routes(configuration: Configuration, item: DeclaredMapping, decider: Declar
     path, path_type = _place(item)
     for host in [""] if item.is_tcp else _hosts(configuration, item):
         yield DeclaredRoute(
-            backend_of(configuration, item), host, path, path_type, upstream, configuration.cluster(item),
+            mapping_backend(configuration, item), host, path, path_type, upstream, configuration.cluster(item),
             _features(configuration, item, upstream, weighted), canary=weighted or shadow, rewrites_path=rewrites_path(item),
             why_not_settable=_SHADOW if shadow else item.origin.value,
         )
 
 
-def backend_of(configuration: Configuration, item: DeclaredMapping) -> ServiceReference | Backend:
+def mapping_backend(configuration: Configuration, item: DeclaredMapping) -> ServiceReference | Backend:
     """The Service port that a Mapping's target names; a name that is no Service represents itself, without a namespace."""
     target = configuration.qualified(item)
     number = target.port or (443 if configuration.originates_tls(item) else 80)
@@ -71,7 +71,7 @@ def backend_of(configuration: Configuration, item: DeclaredMapping) -> ServiceRe
 def upstream_of(configuration: Configuration, item: DeclaredMapping, decider: DeclaredMapping) -> Upstream:
     """What is dialled by the first one's resolver, and the Host that this one sends."""
     target, kind = configuration.qualified(item), configuration.kind_of(decider.spec)
-    outside = target.is_address or kind == CONSUL_RESOLVER or not backend_of(configuration, item).namespace
+    outside = target.is_address or kind == CONSUL_RESOLVER or not mapping_backend(configuration, item).namespace
     address: Address = "external" if outside else "pod_ips" if kind == ENDPOINT_RESOLVER else "cluster_ip"
     host = str(item.spec.get("host_rewrite") or "")
     if not host and item.spec.get("auto_host_rewrite") and address == "cluster_ip":

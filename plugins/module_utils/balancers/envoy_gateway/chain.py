@@ -24,7 +24,7 @@ from ...kube import kinds
 from ...kube.objects import Obj, dig, labels_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..contract.switches import PatchSet
 from ..kit.chain.answers import chain_side, usual_client_address
 from ..kit.chain.ingress import ROUTES_IN, IngressWay, alias_bodies, alias_name
@@ -54,7 +54,7 @@ FACTS = ChainFacts(
         ChainOption("ca_config_map", "ConfigMap (ca.crt) with the CA of the gateway's certificate, in every namespace of routes."),
         ChainOption("ca_secret", "Secret (ca.crt) with that CA, in every namespace of routes. Without both the system's CAs count."),
     ),
-    kinds=(CLIENT_TRAFFIC_POLICY,), proof=Proof.LAB,
+    kinds=(CLIENT_TRAFFIC_POLICY,), proof=ProofLevel.LAB,
 )
 
 

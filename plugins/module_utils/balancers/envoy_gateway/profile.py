@@ -17,7 +17,7 @@ from ...core.interception import EXCLUDE_OUTBOUND_PORTS
 from ...core.model import LoadBalancer, Route, replace
 from ...kube.objects import Obj, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
-from ..contract.facts import About, Facts, Proof
+from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
@@ -37,7 +37,7 @@ FACTS = Facts(
     service_routing_global="routingType: Service of the EnvoyProxy, or of a BackendTrafficPolicy for the Gateway",
     host="URLRewrite hostname of the route's rule",
     loses="affinity, balancing and health checks of a BackendTrafficPolicy once the upstream is one address",
-    remark="an object with routingType must be there already; its pods are labelled through the EnvoyProxy", proof=Proof.LAB,
+    remark="an object with routingType must be there already; its pods are labelled through the EnvoyProxy", proof=ProofLevel.LAB,
     versions="1.9.1 with a policy for the route, one for the Gateway, and the EnvoyProxy; TLSRoute was read, not run",
 )
 SIGNS = Signs(labels=(frozenset({("app.kubernetes.io/managed-by", "envoy-gateway"), ("app.kubernetes.io/component", "proxy")}),))

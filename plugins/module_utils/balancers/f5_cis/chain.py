@@ -19,7 +19,7 @@ from ..contract.chain import (
     ServerName,
     ServiceNeeds,
 )
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..kit.chain.answers import chain_side, usual_client_address
 from ..kit.cloud.bodies import metadata
 from ..kit.cloud.health import pod_port
@@ -34,7 +34,7 @@ FACTS = ChainFacts(
     minimum="CIS 2.20.4 where a server name is needed (TLSProfile's serverSSLParams.serverName)",
     cannot=("tell who the client is without an HTTP profile that inserts X-Forwarded-For", "send the mesh's certificate"),
     standalone_mtls=Capability(False, "no: a serverSSL profile can have a client certificate, not the mesh's identity"),
-    kinds=(VIRTUAL_SERVER, "TLSProfile.cis.f5.com", "Policy.cis.f5.com"), proof=Proof.SCHEMA,
+    kinds=(VIRTUAL_SERVER, "TLSProfile.cis.f5.com", "Policy.cis.f5.com"), proof=ProofLevel.SCHEMA,
     options=(
         ChainOption("address", "The virtual server's address on BIG-IP."),
         ChainOption("ipam_label", "The label by which its address is given out, instead of address."),

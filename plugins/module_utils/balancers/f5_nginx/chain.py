@@ -11,7 +11,7 @@ from ...core.model import LoadBalancer, Route, replace
 from ...kube.objects import ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..contract.switches import FieldPatch, PatchSet
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_FACTS, IngressWay, alias_name
@@ -22,7 +22,7 @@ TITLE = "NGINX Ingress Controller (F5)"
 FACTS = replace(
     INGRESS_FACTS, objects=("Ingress or VirtualServer", "its backends, redirected to a Service that stands for the gateway"),
     tls_to_gateway="annotation nginx.org/ssl-services on the Ingress, tls.enable of a VirtualServer's upstreams",
-    cannot=("be relied on to send a server name to the gateway",), proof=Proof.SCHEMA,
+    cannot=("be relied on to send a server name to the gateway",), proof=ProofLevel.SCHEMA,
 )
 
 

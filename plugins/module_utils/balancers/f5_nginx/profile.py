@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ...core.model import LoadBalancer
 from ...kube.objects import Obj, name_of
-from ..contract.facts import About, Facts, Proof
+from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
@@ -30,7 +30,7 @@ FACTS = Facts(
     host="requestHeaders.set Host of an action (VirtualServer only)",
     loses="affinity, balancing, retries and health checks once the upstream is one address",
     remark="splits keep working, because each has its own Host; subselector excludes use-cluster-ip",
-    proof=Proof.SCHEMA,
+    proof=ProofLevel.SCHEMA,
     versions="5.6.0",
 )
 SIGNS = Signs(

@@ -21,7 +21,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingress_routes import annotation_first
-from ..kit.ingresses import Entry
+from ..kit.ingresses import IngressEntry
 from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading, own_routes
 from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of
@@ -81,7 +81,7 @@ def serves_own(load_balancer: LoadBalancer, obj: Obj) -> bool:
     return settings.custom_resources and settings.scope.covers(namespace_of(obj)) and name in ("", settings.class_name)
 
 
-def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
     """An Ingress' own annotation decides for it alone (a minion's for the minion); upstreams are not shared between Ingresses."""
     annotations = annotations_of(ingress)
     tls = entry.service in [item.strip() for item in annotations.get("nginx.org/ssl-services", "").split(",")]

@@ -9,14 +9,14 @@ from ...core.model import LoadBalancer
 from ...kube.objects import Obj, dig, name_of, namespace_of
 from ..contract.switches import PatchSet, Switches
 from ..kit.own_routes import ServiceReference
-from ..kit.patches import PatchBuilder, Target, by_object, is_older, mesh_name, on_targets
+from ..kit.patches import PatchBuilder, PatchTarget, by_object, is_older, mesh_name, on_targets
 from .routes import USE_CLUSTER_IP, Step, steps, upstreams_of
 
 _SINCE = (3, 5, 0)
 _NO_HOST = "of an Ingress it always sends the client's Host; a VirtualServer can send another"
 
 
-def to_service(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+def to_service(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
     """Service routing of an Ingress, or of upstreams."""
     patches = PatchBuilder()
     for obj, listed in by_object(targets):
@@ -30,7 +30,7 @@ def to_service(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
     return patches.switch()
 
 
-def send_hosts(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+def send_hosts(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
     """The Host of each action that sends to a backend."""
     patches = PatchBuilder()
     for obj, listed in by_object(targets):
@@ -43,7 +43,7 @@ def send_hosts(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
     return patches.switch()
 
 
-def _backends(targets: list[Target]) -> set[ServiceReference]:
+def _backends(targets: list[PatchTarget]) -> set[ServiceReference]:
     backends = (target.route.backend for target in targets)
     return {ServiceReference(backend.namespace, backend.service, backend.port) for backend in backends}
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ...kube.objects import Obj
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..contract.recognition import Recogniser
 from ..gke import shared as gke
 from ..kit.cloud.bodies import gateway_with_routes, https_listener, reference, resource
@@ -40,7 +40,7 @@ FACTS = ChainFacts(
         gke.NO_NAME, gke.NO_CLIENT_CERTIFICATE,
         "pass TLS through as it is set up here (Google's regional and internal classes can, by a TLSRoute, from GKE 1.35 on)",
     ),
-    proof=Proof.SCHEMA,
+    proof=ProofLevel.SCHEMA,
     options=(
         ChainOption("class_name", f"Name of the GatewayClass; {USUAL_CLASS} where nothing is said."),
         ChainOption("address", "Name of the reserved address."),

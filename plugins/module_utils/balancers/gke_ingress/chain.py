@@ -11,7 +11,7 @@ from ...core.findings import finding
 from ...core.model import Finding
 from ...kube.objects import Obj, annotations_of, ref_of
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide, ServiceNeeds
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..gke import shared as gke
 from ..kit.cloud.bodies import ingress, resource
 from ..kit.cloud.health import gateway_check
@@ -34,7 +34,7 @@ FACTS = ChainFacts(
     minimum="GKE with VPC-native networking, which network endpoint groups need",
     standalone=Capability(True, "yes, where plaintext is accepted; the check can go to the sidecar's status port (BackendConfig)"),
     cannot=(gke.NO_NAME, gke.NO_CLIENT_CERTIFICATE, "pass TLS through"),
-    proof=Proof.SCHEMA,
+    proof=ProofLevel.SCHEMA,
     options=(
         ChainOption("class_name", "Which load balancer: global (gce, the default), internal or regional.", (GLOBAL, INTERNAL, REGIONAL)),
         ChainOption("static_ip", "Name of the reserved address."),

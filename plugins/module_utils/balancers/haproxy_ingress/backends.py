@@ -20,7 +20,7 @@ from ...core.findings import finding
 from ...core.model import Finding
 from ...kube.objects import Obj, dig, ref_of
 from ..kit.annotations import GO_TRUE
-from ..kit.ingresses import Entry, class_of
+from ..kit.ingresses import IngressEntry, class_of
 from ..kit.patches import is_older
 from .settings import Settings
 
@@ -36,7 +36,7 @@ class IngressPath:
 
     object: Obj
     said: Mapping[str, str]
-    entry: Entry
+    entry: IngressEntry
     namespace: str
     service: Obj
     port: Obj | None

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from ...core.model import replace
 from ..contract.chain import ChainRequest, ServerName
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_FACTS, IngressWay
 from ..kit.chain.references import ReferenceWay
 from .routes import READERS
 
 FACTS = replace(
-    INGRESS_FACTS, forwarded_for="replaced", server_name="settable", proof=Proof.LAB,
+    INGRESS_FACTS, forwarded_for="replaced", server_name="settable", proof=ProofLevel.LAB,
     tls_to_gateway="annotation secure-backends on the Ingress, the server name by secure-sni (0.11)",
     cannot=("keep its balancing per pod of the backend",),
 )

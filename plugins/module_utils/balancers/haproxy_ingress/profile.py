@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ...core.model import replace
 from ...kube.objects import Obj, argument
-from ..contract.facts import About, Facts, Proof
+from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition, Signs
@@ -32,7 +32,7 @@ FACTS = Facts(
     host_global="the same key in the class's or the global ConfigMap",
     loses="affinity, blue-green, balancing and health checks once the backend is one address",
     remark="Ingresses of one Service share a backend, and the oldest decides; Gateway API routes (0.15) always go to pod addresses",
-    proof=Proof.LAB,
+    proof=ProofLevel.LAB,
     versions="0.14.7",
 )
 SIGNS = Signs(

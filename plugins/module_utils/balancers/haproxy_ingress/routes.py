@@ -18,7 +18,7 @@ from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import GO_TRUE
 from ..kit.classes import ClassRule
 from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling
-from ..kit.ingresses import Entry, entries, resource_findings
+from ..kit.ingresses import IngressEntry, entries, resource_findings
 from ..kit.objects import objects_of
 from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
 from ..kit.patches import is_older
@@ -45,7 +45,7 @@ def serves(load_balancer: LoadBalancer, obj: Obj) -> bool:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedEntry:
     """The Ingresses that are read, and the paths of the default backend and of these."""
 
     ingresses: list[Obj]
@@ -58,7 +58,7 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
     return declared_reading(snapshot, load_balancer, declared_paths(load_balancer, read_paths(snapshot, load_balancer, only)))
 
 
-def read_paths(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> Asked:
+def read_paths(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> AskedEntry:
     """Paths in the controller's own order: of the oldest Ingress first, then by name; redirects are none."""
     settings = settings_of(load_balancer, Settings)
     ours = [item for item in objects_of(snapshot, kinds.INGRESS, only) if serves(load_balancer, item)]
@@ -74,14 +74,14 @@ def read_paths(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[
     service, workload = (snapshot.get(kinds.SERVICE, namespace, name) if slash else None) or {}, load_balancer.workload
     ports = dig(service, "spec", "ports", default=[])
     if not ports or workload is None or not settings.ingresses or (only is not None and workload not in only):
-        return Asked(ours, [], paths)
+        return AskedEntry(ours, [], paths)
     metadata = {"namespace": workload.namespace, "name": workload.name}
     obj = {"apiVersion": workload.api_version, "kind": workload.kind, "metadata": metadata}
-    entry = Entry("", "default-backend", "Stream", name, int(ports[0]["port"]), default=True)
-    return Asked(ours, [IngressPath(obj, {}, entry, namespace, service, ports[0])], paths)
+    entry = IngressEntry("", "default-backend", "Stream", name, int(ports[0]["port"]), default=True)
+    return AskedEntry(ours, [IngressPath(obj, {}, entry, namespace, service, ports[0])], paths)
 
 
-def shared_backends(load_balancer: LoadBalancer, asked: Asked) -> SharedBackends:
+def shared_backends(load_balancer: LoadBalancer, asked: AskedEntry) -> SharedBackends:
     """The backends of all paths."""
     backends = SharedBackends(settings_of(load_balancer, Settings), load_balancer.version)
     for path in asked.default:
@@ -90,7 +90,7 @@ def shared_backends(load_balancer: LoadBalancer, asked: Asked) -> SharedBackends
     return backends
 
 
-def declared_paths(load_balancer: LoadBalancer, asked: Asked) -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:
+def declared_paths(load_balancer: LoadBalancer, asked: AskedEntry) -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:
     """What the paths declare together. The keys of the default backend come from its Service and the global ConfigMap alone."""
     backends = SharedBackends(settings_of(load_balancer, Settings), load_balancer.version)
     for path in asked.default:

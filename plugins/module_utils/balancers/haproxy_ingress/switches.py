@@ -14,14 +14,14 @@ from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, Switches
 from ..kit.annotations import GO_TRUE
 from ..kit.ingresses import entries, ingress_ref
-from ..kit.patches import PatchBuilder, Target, is_older, mesh_name, on_targets
+from ..kit.patches import PatchBuilder, PatchTarget, is_older, mesh_name, on_targets
 from ..kit.settings import settings_of
 from .backends import SERVICE_UPSTREAM, SharedBackends, backend_name, service_port, target_port_of, with_host
 from .routes import read_paths, shared_backends
 from .settings import Settings
 
 
-def to_service(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+def to_service(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
     """The key of each Service; one on an Ingress would be silenced by it."""
     patches, keys = PatchBuilder(), settings_of(load_balancer, Settings).keys
     for target in targets:
@@ -47,7 +47,7 @@ def host(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route
         refs.update(map(ingress_ref, snapshot.lookup(kinds.INGRESS, by_backend, key)))
     backends = shared_backends(load_balancer, read_paths(snapshot, load_balancer, frozenset(refs)))
 
-    def switched(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+    def switched(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
         patches = PatchBuilder()
         _require(patches, load_balancer, 0, 11)
         for target in targets:
@@ -63,7 +63,7 @@ def by_backend(ingress: Obj) -> Iterator[tuple[str, str]]:
     yield from {(namespace_of(ingress), entry.service) for entry in entries(ingress)}
 
 
-def _send_host(patches: PatchBuilder, load_balancer: LoadBalancer, backends: SharedBackends, target: Target) -> None:
+def _send_host(patches: PatchBuilder, load_balancer: LoadBalancer, backends: SharedBackends, target: PatchTarget) -> None:
     backend, sent = target.route.backend, target.route.upstream.host
     name = mesh_name(backend.namespace, backend.service)
     if sent and sent not in (name, f"{backend.service}.{backend.namespace}"):

@@ -13,7 +13,7 @@ from ...kube.objects import Obj, annotations_of, dig, namespace_of
 from ..kit.annotations import GO_TRUE
 from ..kit.classes import ClassRule
 from ..kit.gateway.routes import BackendHandling
-from ..kit.ingresses import Entry, ingress_ref
+from ..kit.ingresses import IngressEntry, ingress_ref
 from ..kit.own_routes import DeclaredRoute, ServiceReference, own_routes
 from ..kit.readers import always, gateway_reader, ingress_reader
 from ..kit.settings import settings_of
@@ -39,7 +39,7 @@ def serves_tcp(load_balancer: LoadBalancer, obj: Obj) -> bool:
     return name in load_balancer.classes or (not name and settings_of(load_balancer, Settings).tcp_without_class)
 
 
-def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
     """How it reaches the backend of an Ingress."""
     keys = settings_of(load_balancer, Settings).keys
     balanced, affinity = keys.value("load-balance", service, ingress), keys.value("cookie-persistence", service)
@@ -51,7 +51,7 @@ def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, service: O
     )
 
 
-def remarks(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, service: Obj) -> Iterator[Finding]:
+def remarks(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> Iterator[Finding]:
     """A warning where it speaks TLS itself."""
     if _scheme(load_balancer, ingress, service) == "tls":
         yield finding("MLB209", f"TLS is spoken to {entry.service} past the sidecar", ingress_ref(ingress))

@@ -17,7 +17,7 @@ from functools import partial
 from ...core.model import LoadBalancer, Route, replace
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainOption, ChainRequest, ServerName
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..contract.switches import PatchSet
 from ..kit.annotations import AnnotationKeys
 from ..kit.chain.answers import chain_side
@@ -33,7 +33,7 @@ OPTIONS = (
     ChainOption("verify", "Whether the gateway's certificate is verified against that Secret's CA.", ("true", "false")),
 )
 FACTS = replace(
-    INGRESS_FACTS, forwarded_for="replaced", server_name="settable", redirects=True, minimum="1.0", options=OPTIONS, proof=Proof.LAB,
+    INGRESS_FACTS, forwarded_for="replaced", server_name="settable", redirects=True, minimum="1.0", options=OPTIONS, proof=ProofLevel.LAB,
     tls_to_gateway="annotation backend-protocol: HTTPS; a server name only with proxy-ssl-secret and proxy-ssl-name",
     cannot=("keep its affinity, hashing or retries per pod of the backend",),
 )

@@ -12,7 +12,7 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef
 from ...kube.objects import Obj, name_of
 from ...kube.snapshot import Snapshot
-from ..contract.facts import About, Facts, Proof
+from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
@@ -31,7 +31,7 @@ FACTS = Facts(
     host="annotation upstream-vhost on the Ingress (0.9)",
     loses="affinity, hashing, balancing and retries once the upstream is one address; a canary when the Host is rewritten",
     remark="also AKS app routing and RKE2's builds (RKE2 puts it into kube-system, where nothing is injected); retired in March 2026",
-    proof=Proof.LAB,
+    proof=ProofLevel.LAB,
     versions="1.11.0",
 )
 SIGNS = Signs(

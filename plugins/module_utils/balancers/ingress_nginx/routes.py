@@ -20,7 +20,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import go_bool
 from ..kit.classes import ClassRule
-from ..kit.ingresses import Entry, entries, ingress_ref, resource_findings
+from ..kit.ingresses import IngressEntry, entries, ingress_ref, resource_findings
 from ..kit.objects import objects_of
 from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
 from ..kit.settings import settings_of
@@ -47,7 +47,7 @@ class AnnotatedIngress:
 class Locations:
     """What is shared by host and path: ``main`` is the first Ingress that is no canary, and its entry."""
 
-    main: dict[Location, tuple[AnnotatedIngress, Entry]] = field(default_factory=dict)
+    main: dict[Location, tuple[AnnotatedIngress, IngressEntry]] = field(default_factory=dict)
     canaries: set[Location] = field(default_factory=set)
     passed_through: set[str] = field(default_factory=set)
 
@@ -113,7 +113,7 @@ def _deciders(ordered: list[AnnotatedIngress]) -> dict[str, AnnotatedIngress]:
     return deciders
 
 
-def _route(settings: Settings, item: AnnotatedIngress, entry: Entry, decider: AnnotatedIngress, shared: Locations) -> DeclaredRoute:
+def _route(settings: Settings, item: AnnotatedIngress, entry: IngressEntry, decider: AnnotatedIngress, shared: Locations) -> DeclaredRoute:
     canary = ("canary",) if item.canary or _location(entry) in shared.canaries else ()
     return DeclaredRoute(
         ServiceReference(namespace_of(item.ingress), entry.service, entry.reference), entry.host, entry.path, entry.path_type,
@@ -122,7 +122,7 @@ def _route(settings: Settings, item: AnnotatedIngress, entry: Entry, decider: An
     )
 
 
-def _upstream(settings: Settings, item: AnnotatedIngress, entry: Entry, decider: AnnotatedIngress, shared: Locations) -> Upstream:
+def _upstream(settings: Settings, item: AnnotatedIngress, entry: IngressEntry, decider: AnnotatedIngress, shared: Locations) -> Upstream:
     passed = entry.host in shared.passed_through and entry.host and entry.path == "/"
     if passed and settings.ssl_passthrough:
         return Upstream("cluster_ip", "", "tls")
@@ -136,7 +136,7 @@ def _protocol(item: AnnotatedIngress) -> str:
     return item.said.get("backend-protocol", "").upper()
 
 
-def _host(item: AnnotatedIngress, entry: Entry) -> str:
+def _host(item: AnnotatedIngress, entry: IngressEntry) -> str:
     """upstream-vhost with the variables filled in that the plan itself uses; others stay and count as unknown."""
     text = "" if item.canary else item.said.get("upstream-vhost", "")
     for name, value in (("service_name", entry.service), ("namespace", namespace_of(item.ingress))):
@@ -168,11 +168,11 @@ def _remarks(item: AnnotatedIngress, deciders: dict[str, AnnotatedIngress]) -> I
         yield finding("MLB209", "backend-protocol has the load balancer speak TLS itself", ref)
 
 
-def _location(entry: Entry) -> Location:
+def _location(entry: IngressEntry) -> Location:
     return (entry.host, entry.path, entry.path_type)
 
 
-def served_entries(ingress: Obj) -> Iterator[Entry]:
+def served_entries(ingress: Obj) -> Iterator[IngressEntry]:
     """Entries as this controller serves them: beside rules, a default backend is for the rest of their hosts, not for any host."""
     listed = list(entries(ingress))
     hosts = dict.fromkeys(str(rule.get("host", "")) for rule in dig(ingress, "spec", "rules", default=[]))
@@ -184,7 +184,7 @@ def served_entries(ingress: Obj) -> Iterator[Entry]:
             yield entry
 
 
-def _group(ingress: Obj, entry: Entry) -> str:
+def _group(ingress: Obj, entry: IngressEntry) -> str:
     return f"{namespace_of(ingress)}-{entry.service}-{entry.reference}"
 
 

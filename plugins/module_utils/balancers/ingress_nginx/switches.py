@@ -8,12 +8,12 @@ from __future__ import annotations
 from ...core.model import LoadBalancer, ObjectRef
 from ..contract.switches import PatchSet, Switches
 from ..kit.annotations import same_bool
-from ..kit.patches import PatchBuilder, Target, mesh_name, on_targets
+from ..kit.patches import PatchBuilder, PatchTarget, mesh_name, on_targets
 from ..kit.settings import settings_of
 from .settings import Settings
 
 
-def to_service(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+def to_service(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
     """Service routing of each Ingress."""
     patches, keys = PatchBuilder(), settings_of(load_balancer, Settings).keys
     for target in targets:
@@ -22,7 +22,7 @@ def to_service(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
     return patches.switch()
 
 
-def send_hosts(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+def send_hosts(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
     """The Host of each Ingress: upstream-vhost belongs to a location, and a canary has none of its own."""
     patches, keys = PatchBuilder(), settings_of(load_balancer, Settings).keys
     located = [target for target in targets if target.route.object.kind == "Ingress" and not target.route.canary]

@@ -14,10 +14,10 @@ from ...kube.objects import Obj, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReading
 from .classes import ClassRule, ClassSource
-from .ingresses import Entry, entries, resource_findings
+from .ingresses import IngressEntry, entries, resource_findings
 from .objects import BackendHandling, ServedObject, objects_of, reading_of, served_object
 
-Decide = Callable[[Obj, Entry, Obj], BackendHandling]
+Decide = Callable[[Obj, IngressEntry, Obj], BackendHandling]
 """How a backend is reached, from the Ingress, its entry and the entry's Service (empty where there is none)."""
 Served = Callable[[Obj], bool]
 

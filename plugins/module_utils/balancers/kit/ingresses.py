@@ -16,7 +16,7 @@ CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 
 
 @dataclass(frozen=True)
-class Entry:
+class IngressEntry:
     """One (host, path) of an Ingress. ``reference`` is the backend's port as written; a default backend has no path."""
 
     host: str
@@ -27,16 +27,16 @@ class Entry:
     default: bool = False
 
 
-def entries(ingress: Obj) -> Iterator[Entry]:
+def entries(ingress: Obj) -> Iterator[IngressEntry]:
     """All entries of an Ingress that lead to a Service, in the order in which they are written, default backend first."""
     default = dig(ingress, "spec", "defaultBackend")
     if default and default.get("service"):
-        yield Entry("", "/", "Prefix", *_service(default), default=True)
+        yield IngressEntry("", "/", "Prefix", *_service(default), default=True)
     for rule in dig(ingress, "spec", "rules", default=[]):
         for path in dig(rule, "http", "paths", default=[]):
             backend = path.get("backend") or {}
             if backend.get("service"):
-                yield Entry(
+                yield IngressEntry(
                     str(rule.get("host", "")), str(path.get("path") or "/"), str(path.get("pathType", "ImplementationSpecific")),
                     *_service(backend),
                 )
@@ -63,7 +63,7 @@ def _service(backend: Obj) -> tuple[str, int | str]:
     return str(service.get("name", "")), port.get("number") or str(port.get("name") or 0)
 
 
-def entry_group(ingress: Obj, entry: Entry) -> str:
+def entry_group(ingress: Obj, entry: IngressEntry) -> str:
     """The upstream of an entry where the load balancer makes one for each."""
     return f"Ingress-{namespace_of(ingress)}-{name_of(ingress)}-{entry.host}-{entry.path}"
 

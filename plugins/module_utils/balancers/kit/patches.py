@@ -79,7 +79,7 @@ class PatchBuilder:
 
 
 @dataclass(frozen=True)
-class Target:
+class PatchTarget:
     """A route with the object that it was read from and the Service behind it, each of them empty where it is gone."""
 
     route: Route
@@ -87,7 +87,7 @@ class Target:
     service: Obj
 
 
-def on_targets(switch: Callable[[LoadBalancer, list[Target]], PatchSet]) -> RouteSwitch:
+def on_targets(switch: Callable[[LoadBalancer, list[PatchTarget]], PatchSet]) -> RouteSwitch:
     """A switch that needs to know routes, their objects and their Services, and nothing else of the cluster."""
 
     def switched(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
@@ -100,12 +100,12 @@ nothing_to_set = on_targets(lambda load_balancer, targets: PatchSet())
 """The switch of a load balancer that does by itself what is asked for."""
 
 
-def targets_of(snapshot: Snapshot, routes: Iterable[Route]) -> list[Target]:
+def targets_of(snapshot: Snapshot, routes: Iterable[Route]) -> list[PatchTarget]:
     """Routes with what a switch needs to know of them."""
-    return [Target(item, object_of(snapshot, item), service_of(snapshot, item)) for item in routes]
+    return [PatchTarget(item, object_of(snapshot, item), service_of(snapshot, item)) for item in routes]
 
 
-def by_object(targets: Iterable[Target]) -> Iterator[tuple[Obj, list[Target]]]:
+def by_object(targets: Iterable[PatchTarget]) -> Iterator[tuple[Obj, list[PatchTarget]]]:
     """Targets grouped by their objects, in the order of the objects' names."""
     ordered = sorted(targets, key=lambda target: target.route.object)
     for _ref, group in groupby(ordered, key=lambda target: target.route.object):

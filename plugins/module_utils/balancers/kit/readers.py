@@ -14,17 +14,17 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from .gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from .ingress_routes import read_ingresses
-from .ingresses import Entry
+from .ingresses import IngressEntry
 from .patches import object_of
 
 Serves = Callable[[LoadBalancer, Obj], bool]
 """Whether a load balancer serves an object."""
-HandleEntry = Callable[[LoadBalancer, Obj, Entry, Obj], BackendHandling]
+HandleEntry = Callable[[LoadBalancer, Obj, IngressEntry, Obj], BackendHandling]
 """How a load balancer reaches the backend of an Ingress's entry; last is the entry's Service, empty where there is none."""
 HandlePoint = Callable[[LoadBalancer, AttachPoint], BackendHandling]
 Refine = Callable[[LoadBalancer, Obj, Route], Route]
 """A route of an Ingress as the load balancer understands it."""
-Remarks = Callable[[LoadBalancer, Obj, Entry, Obj], "Iterable[Finding]"]
+Remarks = Callable[[LoadBalancer, Obj, IngressEntry, Obj], "Iterable[Finding]"]
 
 
 def always(handling: BackendHandling) -> Callable[..., BackendHandling]:
@@ -48,7 +48,7 @@ def ingress_reader(
     def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
         findings: list[Finding] = []
 
-        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+        def of_entry(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
             findings.extend(remarks(load_balancer, ingress, entry, service) if remarks else ())
             return handle(load_balancer, ingress, entry, service)
 

@@ -12,7 +12,7 @@ from ...kube.objects import Obj, containers_of, dig, image_name, labels_of, pod_
 from ..contract.recognition import Confidence, Recogniser, Recognition, Signs
 
 
-def recognise(recogniser: Recogniser, workload: Obj) -> Recognition | None:
+def recognition_of(recogniser: Recogniser, workload: Obj) -> Recognition | None:
     """Return why this workload is the load balancer's data plane, or ``None``."""
     return recogniser.workload(workload) if recogniser.workload else by_signs(recogniser.signs, workload)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ...core.model import LoadBalancer
 from ...kube.snapshot import Snapshot
-from ..contract.facts import About, Facts, Proof
+from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
@@ -29,7 +29,7 @@ FACTS = Facts(
     host="annotation konghq.com/preserve-host: \"false\" on the Ingress; URLRewrite hostname of an HTTPRoute (3.2)",
     loses="hashing, weights and health checks of a KongUpstreamPolicy once the upstream is one name",
     remark="the sidecar belongs to the proxy's pods, not to the controller's; the Service annotation holds for all routes to it",
-    proof=Proof.SCHEMA, versions="KIC 3.5",
+    proof=ProofLevel.SCHEMA, versions="KIC 3.5",
 )
 SIGNS = Signs(
     variables=(frozenset({"KONG_PROXY_LISTEN"}), frozenset({"KONG_NGINX_DAEMON"})), images=("kong", "kong-gateway", "kong-gateway-oss")

@@ -11,7 +11,7 @@ from ...core.model import LoadBalancer, Route, Scheme, Upstream, replace
 from ...kube.objects import Obj, annotations_of, dig, namespace_of
 from ..kit.classes import ClassRule
 from ..kit.gateway.routes import AttachPoint, BackendHandling
-from ..kit.ingresses import CLASS_ANNOTATION, Entry
+from ..kit.ingresses import CLASS_ANNOTATION, IngressEntry
 from ..kit.own_routes import DeclaredRoute, ServiceReference, own_routes
 from ..kit.readers import gateway_reader, ingress_reader
 from ..kit.settings import settings_of
@@ -31,7 +31,7 @@ def serves(load_balancer: LoadBalancer, obj: Obj) -> bool:
     return ClassRule(frozenset(load_balancer.classes), without_class=default_class).takes(obj)
 
 
-def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
     """How it reaches the backend of an Ingress."""
     settings, host = settings_of(load_balancer, Settings), ""
     if annotations_of(ingress).get(PRESERVE_HOST, "").lower() == "false":

@@ -12,13 +12,13 @@ from ...kube.objects import annotations_of
 from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, Switches
 from ..kit.gateway.hosts import rewrite_hosts
-from ..kit.patches import PatchBuilder, Target, is_older, joined_patches, mesh_name, on_targets
+from ..kit.patches import PatchBuilder, PatchTarget, is_older, joined_patches, mesh_name, on_targets
 from ..kit.settings import settings_of
 from .routes import HOST_HEADER, PRESERVE_HOST, SERVICE_UPSTREAM
 from .settings import Settings
 
 
-def to_service(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+def to_service(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
     """The annotation of each Service, unless the class's parameters say it for all."""
     patches = PatchBuilder()
     if not settings_of(load_balancer, Settings).class_wide:
@@ -28,7 +28,7 @@ def to_service(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
     return patches.switch()
 
 
-def own_hosts(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+def own_hosts(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
     """The Host of Ingresses, and why that of some HTTPRoutes cannot be set."""
     patches = PatchBuilder()
     for target in targets:
@@ -47,7 +47,7 @@ def host(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route
     return joined_patches(on_targets(own_hosts)(snapshot, load_balancer, asked), rewrite_hosts(snapshot, standard))
 
 
-def _check_host_header(patches: PatchBuilder, target: Target) -> None:
+def _check_host_header(patches: PatchBuilder, target: PatchTarget) -> None:
     """The Service may say which Host is sent where the client's is not kept; then it must be the Service's own name."""
     present = annotations_of(target.service).get(HOST_HEADER, "")
     name = mesh_name(target.route.backend.namespace, target.route.backend.service)

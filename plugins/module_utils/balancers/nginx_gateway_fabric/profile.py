@@ -17,7 +17,7 @@ from functools import partial
 from ...core.model import LoadBalancer, ObjectRef, Route
 from ...kube.objects import Obj, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
-from ..contract.facts import About, Facts, Proof
+from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
@@ -41,7 +41,7 @@ FACTS = Facts(
     service_routing="useClusterIP of an UpstreamSettingsPolicy for the Service (after 2.6.7, unreleased when read)",
     service_routing_global="useClusterIP of the NginxProxy (after 2.6.7, unreleased when read)",
     host="URLRewrite hostname of the route's rule", loses="balancing once the upstream is one address",
-    remark="pods are labelled through the Gateway's spec.infrastructure", proof=Proof.SCHEMA, versions="main after 2.6.7",
+    remark="pods are labelled through the Gateway's spec.infrastructure", proof=ProofLevel.SCHEMA, versions="main after 2.6.7",
 )
 SIGNS = Signs(images=("nginx-gateway-fabric/nginx", "nginx-gateway-fabric/nginx-plus"))
 # The operator's own program prepares NGINX' configuration; its control plane runs it without the second word.

@@ -19,7 +19,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingress_routes import read_ingresses
-from ..kit.ingresses import Entry, class_of
+from ..kit.ingresses import IngressEntry, class_of
 from ..kit.objects import BackendReference, is_ignored, pinned_strategy
 from ..kit.settings import settings_of
 from ..kit.streams import fixed_route
@@ -44,7 +44,7 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
         name = class_of(ingress)[0]
         return _watches(load_balancer, ingress) and (name in load_balancer.classes if name else without_class)
 
-    def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+    def of_entry(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
         dropped = "" if entry.host or entry.default else "the operator leaves out rules without a host"
         return BackendHandling("cluster_ip", scheme=_scheme(service, entry.reference), dropped=dropped)
 

@@ -15,7 +15,7 @@ from ...core.model import Finding, LoadBalancer, Route
 from ...kube.objects import Obj, dig, namespace_of, value_at
 from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, ClientAddress, HealthCheck, LoadBalancerSide
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..contract.switches import FieldPatch, PatchSet
 from ..kit.chain.answers import chain_side, usual_client_address
 from ..kit.chain.ingress import PORT_NAME, alias_bodies, alias_name
@@ -31,7 +31,7 @@ FACTS = ChainFacts(
     objects=("Route, its Service, which becomes one that stands for the gateway",),
     cannot=("send a client certificate to the gateway", "tell a gateway behind passthrough who the client is"),
     standalone_mtls=Capability(False, "no where its operator makes it; with a sidecar where the router is one's own"),
-    kinds=(ROUTE,), proof=Proof.SCHEMA,
+    kinds=(ROUTE,), proof=ProofLevel.SCHEMA,
     options=(
         ChainOption("termination", "Where clients' TLS ends; without it edge, or reencrypt where the gateway takes TLS.", (
             "none", "edge", "reencrypt", "passthrough")),

@@ -25,9 +25,9 @@ from ..contract.switches import PatchSet, Switches
 from ..kit.classes import classes_in_settings, classes_of_controller, is_default_class
 from ..kit.gateway.routes import KINDS, AttachPoint, read_gateway_routes
 from ..kit.ingress_routes import of_classes, read_ingresses
-from ..kit.ingresses import Entry, entry_group
+from ..kit.ingresses import IngressEntry, entry_group
 from ..kit.objects import BackendHandling, is_watched
-from ..kit.patches import PatchBuilder, Target, mesh_name, on_targets
+from ..kit.patches import PatchBuilder, PatchTarget, mesh_name, on_targets
 from ..kit.settings import settings_of
 
 CONTROLLER = "pomerium.io/ingress-controller"
@@ -76,7 +76,7 @@ def read_ingresses_and_gateways(snapshot: Snapshot, load_balancer: LoadBalancer,
     def served(ingress: Obj) -> bool:
         return is_watched(settings.namespaces, ingress) and by_class(ingress)
 
-    def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+    def of_entry(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
         return _handling(ingress, entry, settings.prefix)
 
     def of_point(point: AttachPoint) -> BackendHandling:
@@ -87,7 +87,7 @@ def read_ingresses_and_gateways(snapshot: Snapshot, load_balancer: LoadBalancer,
     return joined_readings(plain, read_gateway_routes(snapshot, load_balancer, {settings.gateway_controller}, of_point, only))
 
 
-def _handling(ingress: Obj, entry: Entry, prefix: str) -> BackendHandling:
+def _handling(ingress: Obj, entry: IngressEntry, prefix: str) -> BackendHandling:
     annotations = {key.partition("/")[2]: value for key, value in annotations_of(ingress).items() if key.partition("/")[0] == prefix}
     routed = _is_true(annotations.get("service_proxy_upstream"))
     scheme: Scheme = "tls" if _is_true(annotations.get("secure_upstream")) else "http"
@@ -110,7 +110,7 @@ def _is_true(value: str | None) -> bool:
     return str(value).lower() == "true"
 
 
-def to_service(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+def to_service(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
     """The annotation of each Ingress."""
     patches, key = PatchBuilder(), f"{settings_of(load_balancer, Settings).prefix}/service_proxy_upstream"
     for target in targets:
@@ -119,7 +119,7 @@ def to_service(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
     return patches.switch()
 
 
-def check_host(load_balancer: LoadBalancer, targets: list[Target]) -> PatchSet:
+def check_host(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
     """Nothing is to be set, but nobody else may have set another Host."""
     patches, prefix = PatchBuilder(), settings_of(load_balancer, Settings).prefix
     for target in targets:

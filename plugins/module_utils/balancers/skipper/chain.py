@@ -19,7 +19,7 @@ from ...core.model import Finding, LoadBalancer, Route, replace
 from ...kube.objects import Obj, annotations_of, dig, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..contract.switches import PatchSet
 from ..kit.chain.answers import chain_side, usual_client_address
 from ..kit.chain.ingress import PORT_NAME, alias_bodies, alias_name, new_ingress, redirected, with_annotations
@@ -44,7 +44,7 @@ FACTS = ChainFacts(
         "keep its balancing per pod of the backend",
     ),
     options=(ChainOption("class_name", "Name of the class for new Ingresses, where it is not the one that was found."),),
-    kinds=("Endpoints",), proof=Proof.LAB,
+    kinds=("Endpoints",), proof=ProofLevel.LAB,
 )
 
 

@@ -14,7 +14,7 @@ from ...core.model import LoadBalancer
 from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, pod_template
 from ...kube.snapshot import Snapshot
-from ..contract.facts import About, Facts, Proof
+from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition, Signs
@@ -30,7 +30,7 @@ FACTS = Facts(
     host="filter preserveHost(\"false\") sends the backend's address",
     default="pod addresses, their address as Host (the vendor's manifests keep the client's)",
     remark="its own manifests use the host's network, where no sidecar is injected",
-    proof=Proof.LAB, versions="0.21.0; the option kubernetes-force-service was read, not run",
+    proof=ProofLevel.LAB, versions="0.21.0; the option kubernetes-force-service was read, not run",
 )
 SIGNS = Signs(
     commands=("skipper",),

@@ -13,7 +13,7 @@ from ...core.model import Finding, LoadBalancer, Route, Upstream, replace
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ...kube.services import find_port, target_port
 from ..kit.gateway.routes import BackendHandling
-from ..kit.ingresses import CLASS_ANNOTATION, Entry, class_of
+from ..kit.ingresses import CLASS_ANNOTATION, IngressEntry, class_of
 from ..kit.own_routes import DeclaredRoute, ServiceReference, own_routes
 from ..kit.patches import mesh_name
 from ..kit.readers import ingress_reader
@@ -56,7 +56,7 @@ def _watches(settings: Settings, obj: Obj) -> bool:
     return settings.namespace in ("", namespace_of(obj))
 
 
-def handle_entry(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+def handle_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
     """Pod addresses, or the Service's name with the port that pods listen on."""
     settings, annotations = settings_of(load_balancer, Settings), annotations_of(ingress)
     filters = annotations.get(FILTER, "")
@@ -69,14 +69,14 @@ def handle_entry(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, servic
     )
 
 
-def remarks(load_balancer: LoadBalancer, ingress: Obj, entry: Entry, service: Obj) -> Iterator[Finding]:
+def remarks(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> Iterator[Finding]:
     """Whether its Service routing dials a port that the Service does not have."""
     port = _other_port(service, entry)
     if settings_of(load_balancer, Settings).force_service and port:
         yield finding("MLB206", f"it dials {entry.service}:{port}, the target port, which is no port of the Service", ref_of(ingress))
 
 
-def _other_port(service: Obj, entry: Entry) -> int | str:
+def _other_port(service: Obj, entry: IngressEntry) -> int | str:
     """The target port, where its number is not the Service's own; else nothing."""
     port = find_port(service, entry.reference)
     return target_port(port) if port and target_port(port) != port.get("port") else 0

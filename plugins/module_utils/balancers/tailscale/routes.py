@@ -16,7 +16,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingress_routes import read_ingresses
-from ..kit.ingresses import Entry, class_of
+from ..kit.ingresses import IngressEntry, class_of
 from ..kit.patches import object_of
 from ..kit.settings import settings_of
 from ..kit.streams import fixed_route
@@ -39,7 +39,7 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
             carried = settings.role is Role.INGRESS and not group and own == (settings.namespace, settings.name)
         return carried and class_of(ingress)[0] in load_balancer.classes
 
-    def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+    def of_entry(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
         tls = (find_port(service, entry.reference) or {}).get("port") == 443 or entry.reference == "https"
         return BackendHandling("cluster_ip", scheme="tls" if tls else "http", dropped=_why_dropped(settings, ingress, entry, service))
 
@@ -47,7 +47,7 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
     return replace(reading, routes=tuple(_as_published(route, object_of(snapshot, route)) for route in reading.routes))
 
 
-def _why_dropped(settings: Settings, ingress: Obj, entry: Entry, service: Obj) -> str:
+def _why_dropped(settings: Settings, ingress: Obj, entry: IngressEntry, service: Obj) -> str:
     if not cluster_ips(service):
         return "the operator takes only Services with an address of their own"
     expected = _published(ingress) if settings.role is Role.GROUP else dig(ingress, "spec", "tls", 0, "hosts", 0, default="")

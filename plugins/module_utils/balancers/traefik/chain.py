@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, ServerName
-from ..contract.facts import Proof
+from ..contract.facts import ProofLevel
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_OPTIONS, IngressWay
 from ..kit.chain.references import ReferenceWay, in_routes
@@ -21,7 +21,7 @@ FACTS = ChainFacts(
     options=(*INGRESS_OPTIONS, ChainOption(
         "servers_transport", "ServersTransport (namespace-name@kubernetescrd) for TLS to the gateway: server name and CA."
     )),
-    proof=Proof.LAB,
+    proof=ProofLevel.LAB,
 )  # fmt: skip
 
 

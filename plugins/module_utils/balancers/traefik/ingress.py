@@ -20,7 +20,7 @@ from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReading
 from ..kit.annotations import go_bool
-from ..kit.ingresses import Entry, entries, resource_backends
+from ..kit.ingresses import IngressEntry, entries, resource_backends
 from ..kit.objects import objects_of
 from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
 from ..kit.patches import is_older
@@ -156,7 +156,7 @@ def _rest_of_hosts(ingress: Obj) -> list[str]:
     return [host for host in hosts if host not in whole]
 
 
-def _nginx_route(item: NginxIngress, main: Obj, entry: Entry, host: str, *, passed: bool) -> Reached:
+def _nginx_route(item: NginxIngress, main: Obj, entry: IngressEntry, host: str, *, passed: bool) -> Reached:
     ingress, namespace, shared = item.ingress, namespace_of(item.ingress), item.is_shared(host, entry.path)
     service = entry.service
     if main is not ingress:

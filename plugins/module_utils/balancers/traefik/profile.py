@@ -14,7 +14,7 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer
 from ...kube.objects import Obj, containers_of, dig, name_of, namespace_of, pod_template, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.facts import About, Facts, Proof
+from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition, Signs
@@ -35,7 +35,7 @@ FACTS = Facts(
     "Service's address; Gateway API: URLRewrite hostname; ingress-nginx provider: upstream-vhost (3.7)",
     loses="affinity and balancing once the upstream is one address",
     remark="also k3s's own, and in ingress-nginx's place; a route to a headless Service breaks when it is told to use its address",
-    proof=Proof.LAB, versions="3.6.12",
+    proof=ProofLevel.LAB, versions="3.6.12",
 )
 _K3S_IMAGE = "mirrored-library-traefik"
 SIGNS = Signs(

@@ -13,7 +13,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, Switches
 from ..kit.annotations import same_bool
 from ..kit.gateway.hosts import rewrite_hosts
-from ..kit.patches import PatchBuilder, Target, joined_patches, mesh_name, targets_of
+from ..kit.patches import PatchBuilder, PatchTarget, joined_patches, mesh_name, targets_of
 from ..kit.settings import settings_of
 from .backends import POD_ADDRESS, NamedObjects, address_of, named_objects
 from .crd import GROUP, Leaf, leaves
@@ -45,7 +45,7 @@ def send_to_services(snapshot: Snapshot, load_balancer: LoadBalancer, routes: It
 def host(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
     """The Service's address as Host, or its name where that can be said."""
     patches, settings, named = PatchBuilder(), settings_of(load_balancer, Settings), named_objects(snapshot)
-    replaced: list[Target] = []
+    replaced: list[PatchTarget] = []
     attached: list[Route] = []
     for target in targets_of(snapshot, routes):
         kind = target.route.object.kind
@@ -60,7 +60,7 @@ def host(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route
     return joined_patches(patches.switch(), rewrite_hosts(snapshot, attached, per_backend=sends_per_backend(load_balancer)))
 
 
-def _leaves(named: NamedObjects, target: Target) -> list[Leaf]:
+def _leaves(named: NamedObjects, target: PatchTarget) -> list[Leaf]:
     """Entries that name a route's Service port."""
     backend, rules = target.route.backend, enumerate(dig(target.object, "spec", "routes", default=[]))
     parts = (part for number, rule in rules for part in leaves(named, target.object, number, rule))
@@ -70,14 +70,14 @@ def _leaves(named: NamedObjects, target: Target) -> list[Leaf]:
     ]
 
 
-def _annotate_service(patches: PatchBuilder, target: Target, key: str, value: str) -> None:
+def _annotate_service(patches: PatchBuilder, target: PatchTarget, key: str, value: str) -> None:
     """Set an annotation of the Service behind a route; the same key in other letters counts."""
     if target.service:
         written = next((item for item in annotations_of(target.service) if item.lower() == key), key)
         patches.annotate(target.service, written, value, same_bool)
 
 
-def _set_nginx_host(patches: PatchBuilder, version: str, targets: list[Target]) -> None:
+def _set_nginx_host(patches: PatchBuilder, version: str, targets: list[PatchTarget]) -> None:
     """upstream-vhost on the Ingresses that decide."""
     if not has_canaries(version):
         patches.refuse(f"Traefik {version} does not know upstream-vhost; 3.7 does")
@@ -93,7 +93,7 @@ def _set_nginx_host(patches: PatchBuilder, version: str, targets: list[Target]) 
         patches.annotate(target.object, f"{NGINX_PREFIX}upstream-vhost", value)
 
 
-def _drop_clients_host(patches: PatchBuilder, named: NamedObjects, target: Target) -> None:
+def _drop_clients_host(patches: PatchBuilder, named: NamedObjects, target: PatchTarget) -> None:
     """Have it send the Service's address as Host; a Host that a middleware sets is the user's, and would be lost."""
     route, sent, address = target.route, target.route.upstream.host, address_of(target.service)
     if sent == mesh_name(route.backend.namespace, route.backend.service) != address:

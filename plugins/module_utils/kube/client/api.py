@@ -56,7 +56,7 @@ Kinds = list[ApiKind]
 
 
 class Requests(Protocol):
-    """What the client needs of a transport (:class:`kube.client.connection.Transport`)."""
+    """What the client needs of a transport (:class:`kube.client.connection.HttpTransport`)."""
 
     server: str
 

@@ -41,7 +41,7 @@ TIMEOUTS = {"connect": 10.0, "read": 90.0}
 AGENT = "meshlb.istio"
 
 
-class Transport:
+class HttpTransport:
     """Requests to one API server over a bounded pool of connections. Threads may share it."""
 
     def __init__(self, configuration: Any, headers: Mapping[str, Any], workers: int) -> None:
@@ -87,7 +87,7 @@ class Transport:
         return {"Authorization": found} if found else {}
 
 
-def connect(params: Mapping[str, Any], workers: int = 8) -> Transport:
+def connect(params: Mapping[str, Any], workers: int = 8) -> HttpTransport:
     """Open a transport from a module's parameters (kubernetes.core's connection options, and its environment variables).
 
     Raises :class:`core.errors.MissingLibrary`, and :class:`core.errors.MeshlbError` where the options do not make a connection.
@@ -98,7 +98,7 @@ def connect(params: Mapping[str, Any], workers: int = 8) -> Transport:
         auth = _create_auth_spec(None, **params)
         configuration = _create_configuration(auth)
         _require_files(configuration)
-        return Transport(configuration, _create_headers(None, **params), workers)
+        return HttpTransport(configuration, _create_headers(None, **params), workers)
     except MeshlbError:
         raise
     except Exception as error:  # whatever a kubeconfig, its plugins or the named files make of themselves

@@ -45,7 +45,7 @@ class GatewayOptions:
 
 
 @dataclass(frozen=True)
-class Options:
+class ChainPlanOptions:
     """One run's patches.
 
     ``carry``: whose hosts come from the load balancer's own routes (``only`` names them, all where it is empty); else ``hosts`` says

@@ -21,8 +21,8 @@ from ...kube.objects import Obj, ref_of, value_at
 from ...kube.snapshot import Snapshot
 from ..strategies.base import identity
 from .carry import Carried, HostRules, carry, sent_host
-from .options import Options
-from .preflight import Case, preflight
+from .options import ChainPlanOptions
+from .preflight import PreflightCase, preflight_findings
 from .sides import Side, gateway_side
 from .surroundings import Surroundings, look_around, own_sidecar
 from .target import GatewayState
@@ -85,7 +85,7 @@ class _Lead:
 
 
 def plan_chain(
-    live: Snapshot, base: Snapshot, profile: Profile, load_balancer: LoadBalancer | None, routes: Sequence[Route], options: Options
+    live: Snapshot, base: Snapshot, profile: Profile, load_balancer: LoadBalancer | None, routes: Sequence[Route], options: ChainPlanOptions
 ) -> ChainPlan:
     """Plan one chain. ``base`` is the cluster without this collection's chains, ``routes`` are the load balancer's in it."""
     around = look_around(base, options.gateway)
@@ -104,11 +104,11 @@ def plan_chain(
     request = replace(request, hosts=_named(hosts), carried=bool(lead.patches))
     side = gateway_side(around, own, options, request, client, lead.front, hosts)
     seen = tuple(dict.fromkeys(item.host for item in hosts))
-    case = Case(
+    case = PreflightCase(
         around, title, own, load_balancer, options, request, client, lead.front, own_sidecar(base, load_balancer, state, seen),
         () if state.trouble else own.preflight(base, request), seen, (*side.bodies, *side.routes, *lead.helpers),
     )
-    findings = [*preflight(case), *_beside(title, own, routes, options)]
+    findings = [*preflight_findings(case), *_beside(title, own, routes, options)]
     findings += (*side.findings, *lead.findings, *_about(lead), *_address_unknown(lead, state))
     findings += (finding("MLB613", step) for step in (*lead.front.steps, *_late(title, lead.front)))
     asked = {*(route.backend for route in routes), *(rule.backend for host in options.hosts for rule in host.rules)}
@@ -143,7 +143,7 @@ def _late(title: str, front: LoadBalancerSide) -> tuple[str, ...]:
     )
 
 
-def _request(around: Surroundings, vendor: str, load_balancer: LoadBalancer | None, options: Options) -> ChainRequest:
+def _request(around: Surroundings, vendor: str, load_balancer: LoadBalancer | None, options: ChainPlanOptions) -> ChainRequest:
     target = around.state.target
     return ChainRequest(
         name=f"{options.gateway.name}-{vendor.replace('_', '-')}"[:50], gateway=target, hosts=_named(options.hosts),
@@ -160,7 +160,7 @@ def _named(hosts: Iterable[HostRules]) -> tuple[str, ...]:
     return () if "" in names else names
 
 
-def _selected(routes: Sequence[Route], options: Options) -> list[Route]:
+def _selected(routes: Sequence[Route], options: ChainPlanOptions) -> list[Route]:
     if not options.carry:
         return []
     return [
@@ -170,7 +170,8 @@ def _selected(routes: Sequence[Route], options: Options) -> list[Route]:
 
 
 def _lead(
-    title: str, own: ChainSide, routes: list[Route] | None, backends: Mapping[Route, KnownBackend], options: Options, request: ChainRequest,
+    title: str, own: ChainSide, routes: list[Route] | None, backends: Mapping[Route, KnownBackend], options: ChainPlanOptions,
+    request: ChainRequest,
     redirect: Callable[[list[Route]], PatchSet],
 ) -> _Lead:
     if not options.carry or routes is None:
@@ -198,7 +199,7 @@ def _lead(
     return _Lead(replace(rest, refusals=refusals), LoadBalancerSide(), tuple(patches), tuple(helpers.values()), tuple(findings))
 
 
-def _beside(title: str, own: ChainSide, routes: Iterable[Route], options: Options) -> Iterable[Finding]:
+def _beside(title: str, own: ChainSide, routes: Iterable[Route], options: ChainPlanOptions) -> Iterable[Finding]:
     """New routes at the address of older ones that take the same requests: the older one would go on taking them."""
     wanted = {(item.host, rule.path) for item in options.hosts for rule in item.rules}
     for route in routes if own.redirect else ():
@@ -230,7 +231,7 @@ def _address_unknown(lead: _Lead, state: GatewayState) -> list[Finding]:
     return [finding("MLB619", f"{ref_of(empty[0])} will hold the address of {gateway.namespace}/{gateway.name}", cause=gateway)]
 
 
-def _chained(verdicts: _Verdicts, lead: _Lead, options: Options, mesh: tuple[Obj, ...]) -> list[ChainedRoute]:
+def _chained(verdicts: _Verdicts, lead: _Lead, options: ChainPlanOptions, mesh: tuple[Obj, ...]) -> list[ChainedRoute]:
     found = []
     for route in (*lead.carried.routes, *lead.carried.refusals):
         chained = route in lead.carried.routes and route not in lead.carried.refusals

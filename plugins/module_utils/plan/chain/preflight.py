@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ...balancers.contract.chain import ChainRequest, ChainSide, ClientAddress, LoadBalancerSide
-from ...balancers.contract.facts import Proof
+from ...balancers.contract.facts import ProofLevel
 from ...balancers.kit.patches import is_older
 from ...core.findings import finding, value_details
 from ...core.model import Finding, LoadBalancer
@@ -18,7 +18,7 @@ from ...kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of
 from ...kube.selectors import selects
 from ...kube.services import CLUSTER_DOMAIN
 from .crds import old_kinds
-from .options import Options
+from .options import ChainPlanOptions
 from .surroundings import OwnSidecar, Surroundings
 from .target import GatewayState
 
@@ -26,7 +26,7 @@ STATUS_PORT_PROXY = "ENVOY_STATUS_PORT_ENABLE_PROXY_PROTOCOL"
 
 
 @dataclass(frozen=True)
-class Case:
+class PreflightCase:
     """All that the rules look at. ``hosts`` are as the gateway sees them, empty for any; ``bodies`` what is to be created.
 
     ``sidecar`` is the load balancer's own where it takes what is sent to the gateway; ``own`` are the load balancer's own findings.
@@ -36,7 +36,7 @@ class Case:
     title: str
     side: ChainSide
     load_balancer: LoadBalancer | None
-    options: Options
+    options: ChainPlanOptions
     request: ChainRequest
     client: ClientAddress
     front: LoadBalancerSide
@@ -56,7 +56,7 @@ class Case:
         return self.around.version
 
 
-def preflight(case: Case) -> list[Finding]:
+def preflight_findings(case: PreflightCase) -> list[Finding]:
     """All findings; one of severity error refuses the run."""
     if case.state.trouble:
         return [finding("MLB616", f"{case.state.trouble}. {case.state.remedy}", remedy=case.state.remedy)]
@@ -68,25 +68,25 @@ def preflight(case: Case) -> list[Finding]:
     return [*case.own, *(remark for rule in rules for remark in rule(case))]
 
 
-def _beyond(case: Case) -> Iterator[Finding]:
+def _beyond(case: PreflightCase) -> Iterator[Finding]:
     """What the load balancer cannot do at all."""
     facts, title = case.side.facts, case.title
     if case.front.refusal:
         yield finding("MLB617", f"{title}: {case.front.refusal}")
     if case.client.mode == "proxy_protocol" and not facts.proxy_protocol:
         yield finding("MLB617", f"{title} sends no PROXY header; choose another client_address.mode")
-    if case.client.mode == "x_forwarded_for" and facts.proof is not Proof.NONE and facts.forwarded_for == "absent":
+    if case.client.mode == "x_forwarded_for" and facts.proof is not ProofLevel.NONE and facts.forwarded_for == "absent":
         yield finding("MLB617", f"{title} writes no X-Forwarded-For; choose another client_address.mode")
-    if case.client.mode == "source_address" and facts.proof is not Proof.NONE and not (
+    if case.client.mode == "source_address" and facts.proof is not ProofLevel.NONE and not (
         facts.proxy_protocol or facts.forwarded_for == "absent"
     ):
         text = "opens connections of its own, so the gateway would take it for the client; choose another client_address.mode"
         yield finding("MLB617", f"{title} {text}")
-    if case.request.gateway.tls and facts.proof is not Proof.NONE and not facts.tls_to_gateway:
+    if case.request.gateway.tls and facts.proof is not ProofLevel.NONE and not facts.tls_to_gateway:
         yield finding("MLB617", f"{title} speaks no TLS to the gateway; set gateway.tls.mode to none")
 
 
-def _not_answered(case: Case) -> Iterator[Finding]:
+def _not_answered(case: PreflightCase) -> Iterator[Finding]:
     """Hosts that an existing Gateway has no server (or listener) for on this port."""
     configured, port = case.state.configured, case.request.gateway
     if configured is None:
@@ -101,7 +101,7 @@ def _not_answered(case: Case) -> Iterator[Finding]:
         yield finding("MLB616", message, ref_of(configured), details={"hosts": missing, "port": port.port})
 
 
-def _another_way(case: Case) -> Iterator[Finding]:
+def _another_way(case: PreflightCase) -> Iterator[Finding]:
     """Whoever reaches the gateway without the load balancer could write the headers that it trusts."""
     kind = str(dig(case.state.service, "spec", "type", default="ClusterIP"))
     needed = case.front.service.type
@@ -111,7 +111,7 @@ def _another_way(case: Case) -> Iterator[Finding]:
         yield finding("MLB620", message, ref_of(service), details=value_details("spec.type", kind, needed))
 
 
-def _trusts_others(case: Case) -> Iterator[Finding]:
+def _trusts_others(case: PreflightCase) -> Iterator[Finding]:
     """Entries of X-Forwarded-For that somebody before the load balancer has to have written."""
     trusted, written = case.client.trusted_hops, case.side.facts.hops
     if case.client.mode == "x_forwarded_for" and trusted > written:
@@ -119,7 +119,7 @@ def _trusts_others(case: Case) -> Iterator[Finding]:
         yield finding("MLB621", message, details={"trusted": trusted, "written": written})
 
 
-def _redirect_loop(case: Case) -> Iterator[Finding]:
+def _redirect_loop(case: PreflightCase) -> Iterator[Finding]:
     if case.request.gateway.tls or not case.side.ends_tls(case.request) or case.client.trusted_hops > 0:
         return
     asked = case.options.https_redirect and not case.side.facts.redirects
@@ -128,13 +128,13 @@ def _redirect_loop(case: Case) -> Iterator[Finding]:
         yield finding("MLB601", f"{case.title} ends TLS, the gateway redirects, and client_address says to trust no proxy", where)
 
 
-def _servers(case: Case) -> list[Obj]:
+def _servers(case: PreflightCase) -> list[Obj]:
     """The servers of an existing Gateway of Istio's API for the port that the load balancer sends to."""
     ports = (case.request.gateway.port, case.request.gateway.target_port)
     return [item for item in dig(case.state.configured, "spec", "servers", default=[]) if dig(item, "port", "number") in ports]
 
 
-def _no_server_name(case: Case) -> Iterator[Finding]:
+def _no_server_name(case: PreflightCase) -> Iterator[Finding]:
     if not case.request.gateway.tls or case.side.server_name(case.request) != "never":
         return
     if case.options.gateway.server_name:
@@ -153,7 +153,7 @@ def _no_server_name(case: Case) -> Iterator[Finding]:
         yield finding("MLB602", message, ref_of(configured), details={"hosts": named})
 
 
-def _proxy_check(case: Case) -> Iterator[Finding]:
+def _proxy_check(case: PreflightCase) -> Iterator[Finding]:
     check = case.front.check
     if case.client.mode != "proxy_protocol" or check.kind != "http" or not check.proxy_header:
         return
@@ -164,7 +164,7 @@ def _proxy_check(case: Case) -> Iterator[Finding]:
         yield finding("MLB603", f"{checks}, without {STATUS_PORT_PROXY}", details={"environment": [f"{STATUS_PORT_PROXY}=true"]})
 
 
-def _unreadable_addresses(case: Case) -> Iterator[Finding]:
+def _unreadable_addresses(case: PreflightCase) -> Iterator[Finding]:
     if case.client.mode != "x_forwarded_for" or case.side.facts.forwarded_for != "with_ports":
         return
     if str(case.request.option("forwarded_for_rewritten", "")).lower() != "true":
@@ -172,7 +172,7 @@ def _unreadable_addresses(case: Case) -> Iterator[Finding]:
         yield finding("MLB606", f"{case.title} writes address:port into X-Forwarded-For. {steps}".rstrip())
 
 
-def _diverted(case: Case) -> Iterator[Finding]:
+def _diverted(case: PreflightCase) -> Iterator[Finding]:
     """What the load balancer's own sidecar would do with requests on their way to the gateway."""
     found, target, sidecar = case.load_balancer, case.request.gateway, case.sidecar
     if found is None or sidecar is None:
@@ -193,13 +193,13 @@ def _diverted(case: Case) -> Iterator[Finding]:
             yield finding("MLB605", f"the sidecar of {found.label} {does}", where, cause=found.workload, details={"host": host})
 
 
-def _old_kinds(case: Case) -> Iterator[Finding]:
+def _old_kinds(case: PreflightCase) -> Iterator[Finding]:
     used = {kind_key(str(body["apiVersion"]), str(body["kind"])) for body in (*case.bodies, *case.front.bodies)}
     for kind, message in old_kinds(case.around, sorted(used)):
         yield finding("MLB607", f"{kind}: {message}", details={"kind": kind})
 
 
-def _not_merged(case: Case) -> Iterator[Finding]:
+def _not_merged(case: PreflightCase) -> Iterator[Finding]:
     if case.options.gateway.api != "istio" or not case.state.deployed or is_older(case.version, 1, 31, 0):
         return
     pods, wanted = namespace_of(case.state.workload or {}), case.options.gateway.namespace
@@ -209,7 +209,7 @@ def _not_merged(case: Case) -> Iterator[Finding]:
         yield finding("MLB608", message, workload, details=value_details("gateway.namespace", wanted, pods))
 
 
-def _others(case: Case) -> Iterator[Finding]:
+def _others(case: PreflightCase) -> Iterator[Finding]:
     """Other Gateways of Istio's API for the same pods, port and host."""
     labels = labels_of(pod_template(case.state.workload or {}))
     for item in case.around.gateways:
@@ -221,7 +221,7 @@ def _others(case: Case) -> Iterator[Finding]:
             yield finding("MLB612", message, ref_of(item), details={"hosts": shared, "port": port})
 
 
-def _shared(gateway: Obj, case: Case) -> Iterable[str]:
+def _shared(gateway: Obj, case: PreflightCase) -> Iterable[str]:
     for server in dig(gateway, "spec", "servers", default=[]):
         if dig(server, "port", "number") == case.request.gateway.port:
             patterns = [str(item).rpartition("/")[2] for item in server.get("hosts") or []]

@@ -17,7 +17,7 @@ from ...kube.objects import Obj, containers_of, dig, pod_template, ref_of, value
 from . import gateway_api, istio_api
 from .carry import HostRules
 from .client import ANNOTATION, wanted_annotation
-from .options import Options
+from .options import ChainPlanOptions
 from .surroundings import Surroundings
 from .target import GatewayState, takes_routes_from
 
@@ -35,7 +35,7 @@ class Side:
 
 
 def gateway_side(
-    around: Surroundings, own: ChainSide, options: Options, request: ChainRequest,
+    around: Surroundings, own: ChainSide, options: ChainPlanOptions, request: ChainRequest,
     client: ClientAddress, front: LoadBalancerSide, hosts: Sequence[HostRules],
 ) -> Side:
     """All of the gateway's side; nothing of it where the gateway is missing, or where nobody is led to it."""
@@ -55,7 +55,7 @@ def gateway_side(
     return Side(made.bodies, made.routes, patches, findings)
 
 
-def _in_istio(options: Options, state: GatewayState, hosts: Sequence[HostRules], *, any_name: bool, redirect: bool) -> Side:
+def _in_istio(options: ChainPlanOptions, state: GatewayState, hosts: Sequence[HostRules], *, any_name: bool, redirect: bool) -> Side:
     routes = tuple(istio_api.virtual_services(options.gateway, hosts))
     if state.configured is not None:
         return Side((), routes)
@@ -67,7 +67,7 @@ def _in_istio(options: Options, state: GatewayState, hosts: Sequence[HostRules],
 
 
 def _in_gateway_api(
-    around: Surroundings, options: Options, client: ClientAddress, front: LoadBalancerSide, hosts: Sequence[HostRules], *,
+    around: Surroundings, options: ChainPlanOptions, client: ClientAddress, front: LoadBalancerSide, hosts: Sequence[HostRules], *,
     any_name: bool, redirect: bool,
 ) -> Side:
     namespaces = sorted({rule.backend.namespace for item in hosts for rule in item.rules})

@@ -46,7 +46,7 @@ def is_shared(body: Obj) -> bool:
     return body["kind"] == "Service" or (body["kind"] == "DestinationRule" and bool(dig(body, "spec", "exportTo") != ["."]))
 
 
-def widened(body: Obj, existing: Obj, namespaces: Iterable[str]) -> Obj:
+def also_serving(body: Obj, existing: Obj, namespaces: Iterable[str]) -> Obj:
     """A twin or its rule that also serves load balancers of these namespaces, about which this run does not decide: ports stay."""
     if body["kind"] == "DestinationRule":
         seers = {*dig(body, "spec", "exportTo", default=[]), *namespaces}

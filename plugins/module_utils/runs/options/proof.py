@@ -11,7 +11,7 @@ from typing import Any
 
 from ...core.errors import MeshlbError
 from ...prove.measuring import Load
-from ...prove.prove import TRAFFIC, Options
+from ...prove.prove import TRAFFIC, ProveOptions
 from ...prove.sending import parse_entrypoint
 from .common import CommonOptions, common_options, texts
 
@@ -27,7 +27,7 @@ class ProofOptions:
     load_balancers: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
-    proving: Options = Options()
+    proving: ProveOptions = ProveOptions()
 
 
 def proof_options(params: Mapping[str, Any], check_mode: bool = False, diff: bool = False) -> ProofOptions:
@@ -39,7 +39,7 @@ def proof_options(params: Mapping[str, Any], check_mode: bool = False, diff: boo
     return ProofOptions(common, texts(params, "load_balancers"), texts(params, "namespaces"), texts(params, "routes"), proving)
 
 
-def _proving(methods: tuple[str, ...], requests: int, window: float, address: str, check_mode: bool) -> Options:
+def _proving(methods: tuple[str, ...], requests: int, window: float, address: str, check_mode: bool) -> ProveOptions:
     if not methods:
         raise MeshlbError("methods is empty, so nothing would be proven.", "Name configuration, traffic, or both.")
     if not 1 <= requests <= MOST_REQUESTS:
@@ -48,9 +48,9 @@ def _proving(methods: tuple[str, ...], requests: int, window: float, address: st
         raise MeshlbError(f"window is {window:g}.", f"Choose a number of seconds from 0 to {LONGEST_WINDOW}.")
     entrypoint = parse_entrypoint(address) if address else None
     if TRAFFIC not in methods:
-        return Options(methods)
+        return ProveOptions(methods)
     if entrypoint is not None and check_mode:
-        return Options(methods, None, "check mode sends no requests")
+        return ProveOptions(methods, None, "check mode sends no requests")
     if entrypoint is None and not window:
-        return Options(methods, None, "neither an entrypoint to send requests to nor a window to watch was given")
-    return Options(methods, Load(entrypoint, requests, window))
+        return ProveOptions(methods, None, "neither an entrypoint to send requests to nor a window to watch was given")
+    return ProveOptions(methods, Load(entrypoint, requests, window))

@@ -11,7 +11,7 @@ from functools import partial
 from ....core.model import Finding
 from ....kube.snapshot import Snapshot
 from ...contract.chain import ChainFacts, ChainRedirect, ChainRequest, ChainSide, ClientAddress, LoadBalancerSide, ServerName
-from ...contract.facts import Proof
+from ...contract.facts import ProofLevel
 
 
 def chain_side(
@@ -33,7 +33,7 @@ def unknown_chain(title: str) -> ChainSide:
     def front(request: ChainRequest) -> LoadBalancerSide:
         return LoadBalancerSide(refusal=f"how {title} is given a new route to a gateway is not known")
 
-    return chain_side(title, ChainFacts(proof=Proof.NONE), front)
+    return chain_side(title, ChainFacts(proof=ProofLevel.NONE), front)
 
 
 def _no_preflight(snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:

@@ -25,7 +25,7 @@ from ...contract.routes import RouteReader, RouteReading, joined_readings
 from ..chain.answers import chain_side, usual_client_address
 from ..gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..ingress_routes import read_ingresses
-from ..ingresses import Entry
+from ..ingresses import IngressEntry
 from ..streams import fixed_route
 from .preflight import Preflight
 from .signs import PlatformSigns, on_its_nodes, owns_ingress, owns_service, traces
@@ -67,7 +67,7 @@ def platform_routes(signs: PlatformSigns, gateway_classes: tuple[str, ...] = (),
     def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
         here = on_its_nodes(snapshot, signs)
 
-        def of_entry(ingress: Obj, entry: Entry, service: Obj) -> BackendHandling:
+        def of_entry(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
             return BackendHandling(scheme=scheme_of(ingress), settable=False, why_not_settable=WHY_NOT)
 
         def of_point(point: AttachPoint) -> BackendHandling:

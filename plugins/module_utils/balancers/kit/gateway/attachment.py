@@ -124,11 +124,6 @@ def granted(route: Obj, namespace: str, service: str, grants: Callable[[str], It
     return namespace == namespace_of(route) or any(_grants(item, route, service) for item in grants(namespace))
 
 
-def by_namespace(obj: Obj) -> tuple[str]:
-    """Index of objects by namespace."""
-    return (namespace_of(obj),)
-
-
 def _grants(grant: Obj, route: Obj, service: str) -> bool:
     group = kind_key(str(route["apiVersion"]), "").lstrip(".")
     allowed = any(

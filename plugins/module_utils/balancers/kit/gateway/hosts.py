@@ -11,7 +11,7 @@ from ....core.model import Backend, ObjectRef, Route
 from ....kube.objects import Obj, dig, namespace_of
 from ....kube.snapshot import Snapshot
 from ...contract.switches import PatchSet, RouteSwitch
-from ..patches import PatchBuilder, Target, mesh_name, object_of, on_targets
+from ..patches import PatchBuilder, PatchTarget, mesh_name, object_of, on_targets
 from .routes import host_set_by
 
 Named = Callable[[Backend], str]
@@ -28,10 +28,10 @@ def rewrite_hosts(
     snapshot: Snapshot, routes: Iterable[Route], named: Named = service_name, *, per_backend: bool = False
 ) -> PatchSet:
     """:func:`host_rewrites` for routes of which the objects are still to be looked up."""
-    return host_rewrites([Target(route, object_of(snapshot, route), {}) for route in routes], named, per_backend=per_backend)
+    return host_rewrites([PatchTarget(route, object_of(snapshot, route), {}) for route in routes], named, per_backend=per_backend)
 
 
-def host_rewrites(targets: Iterable[Target], named: Named = service_name, *, per_backend: bool = False) -> PatchSet:
+def host_rewrites(targets: Iterable[PatchTarget], named: Named = service_name, *, per_backend: bool = False) -> PatchSet:
     """The filters that make every rule behind these routes send its backend's name as Host.
 
     Of a rule only the list of its filters is written, so that whoever shifts weights or edits other rules meanwhile is not

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 
 from ....kube import kinds
 from ....kube.objects import Obj, created_at, dig, labels_of, name_of, namespace_of
+from ....kube.pods import by_namespace
 from ....kube.selectors import object_selector
 from ....kube.services import find_port
 from ....kube.snapshot import Snapshot
-from .attachment import GATEWAY_CLASS, GROUP, by_namespace
+from .attachment import GATEWAY_CLASS, GROUP
 
 BACKEND_TLS_POLICY = f"BackendTLSPolicy.{GROUP}"
 

@@ -17,6 +17,7 @@ from ....core.findings import finding
 from ....core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, replace
 from ....kube import kinds
 from ....kube.objects import Obj, dig, labels_of, name_of, namespace_of, ref_of
+from ....kube.pods import by_namespace
 from ....kube.snapshot import Snapshot
 from ...contract.routes import RouteReading
 from ..objects import BackendHandling, ServedObject, objects_of, reading_of, served_object
@@ -31,7 +32,6 @@ from .attachment import (
     TLS_ROUTE,
     Attachment,
     attachments,
-    by_namespace,
     gateways_of,
     granted,
 )

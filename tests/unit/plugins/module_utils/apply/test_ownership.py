@@ -113,7 +113,7 @@ def test_a_right_value_stays_its_owners() -> None:
 
 def test_the_first_value_is_kept_when_ours_changes() -> None:
     obj = claimed(claimed(ingress({"vendor.example/a": "first"}), {A: "second"}), {A: "third"})
-    assert book.read_book(obj)["/metadata/annotations/vendor.example~1a"] == book.Entry(PART, "third", "first")
+    assert book.read_book(obj)["/metadata/annotations/vendor.example~1a"] == book.BookEntry(PART, "third", "first")
 
 
 def test_a_change_is_one_patch_per_place_and_names_its_resource_version() -> None:

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
 from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import PlanOptions
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
 from tests.unit.plugins.module_utils.support.cluster import (
@@ -148,7 +148,7 @@ INNER = [
 def scoped(snapshot: Snapshot, strategy: str, label: str) -> Snapshot:
     """A run for one load balancer alone."""
     balancers = [item for item in detect(snapshot)[0] if item.label == label]
-    plan = plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), balancers, Options(strategy), is_owned)
+    plan = plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), balancers, PlanOptions(strategy), is_owned)
     return snapshot.after(routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, {label}, lambda obj: True)[0])
 
 
@@ -183,7 +183,7 @@ def test_objects_outside_the_runs_reach_are_not_taken_back() -> None:
     before = cluster(*OBJECTS["http"], STRICT)
     after = run(before, "headless_twin").after
     balancers = detect(after)[0]
-    plan = plan_routes(after, without(after, SERVICE_ROUTING), balancers, Options(selected=lambda route: False), is_owned)
+    plan = plan_routes(after, without(after, SERVICE_ROUTING), balancers, PlanOptions(selected=lambda route: False), is_owned)
     ledger = ledger_of(after, SERVICE_ROUTING)
     changes, dummy = routing_changes(ledger, plan, {"edge/lb"}, lambda obj: obj["metadata"].get("namespace") != APPS)
     assert changes == []

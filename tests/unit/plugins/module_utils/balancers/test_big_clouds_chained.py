@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained_plan import planned
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained_plan import planned_chain
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import HOST, node
 from tests.unit.plugins.module_utils.plan.chain.kit import GATEWAYS, kubernetes, options, refusal, round_trip, world
@@ -91,7 +91,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], tuple[Obj, ...], dict[str, Any], s
 def refusals(snapshot: Snapshot, **more: Any) -> list[str]:
     """The codes of all findings that refuse a run."""
     with pytest.raises(MeshlbError) as caught:
-        planned(snapshot, REGISTRY, options(**more))
+        planned_chain(snapshot, REGISTRY, options(**more))
     return [str(item["code"]) for item in caught.value.details["findings"]]
 
 

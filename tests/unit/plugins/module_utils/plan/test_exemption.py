@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
 from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import PlanOptions
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, listener, route, rule, to_service
@@ -45,7 +45,7 @@ def world(*objects: Obj) -> Snapshot:
 
 def run(snapshot: Snapshot, *, exempt: bool = True) -> Run:
     balancers, base = detect(snapshot)[0], without(snapshot, SERVICE_ROUTING)
-    plan = plan_routes(snapshot, base, balancers, Options(), is_owned)
+    plan = plan_routes(snapshot, base, balancers, PlanOptions(), is_owned)
     plan = with_exemptions(base, plan, balancers) if exempt else plan
     changes, findings = routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, {item.label for item in balancers}, lambda obj: True)
     return Run(plan, changes, [*findings, *about_outside(snapshot, plan, balancers)], snapshot.after(changes))

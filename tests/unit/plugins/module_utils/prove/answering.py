@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Outcome
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options, Proven
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Proven, ProveOptions
 
 from tests.unit.plugins.module_utils.prove import envoy
 from tests.unit.plugins.module_utils.prove.small_cluster import LB, route, snapshot
@@ -72,9 +72,9 @@ class Sidecars:
 
 
 def run(
-    answering: Sidecars, *routes: Any, options: Options | None = None, predicted: Any = "mutual_tls", more: Any = (), **cluster: Any
+    answering: Sidecars, *routes: Any, options: ProveOptions | None = None, predicted: Any = "mutual_tls", more: Any = (), **cluster: Any
 ) -> tuple[list[Proven], list[str], list[str]]:
-    chosen = options or Options(("configuration",))
+    chosen = options or ProveOptions(("configuration",))
     found = prove(
         snapshot(*more, **cluster), [LB], routes, Asker(answering, 2), lambda _route: Outcome(predicted, "so says the plan"), chosen
     )

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.outcome import predict
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import ProveOptions
 
 from tests.unit.plugins.module_utils.prove import envoy
 from tests.unit.plugins.module_utils.prove.answering import inbound_dump
@@ -131,7 +131,7 @@ def verdicts(snapshot: Snapshot) -> tuple[str, str]:
     """What the plan predicts and what the proof finds for the one route."""
     found, (route,) = load_balancer(snapshot), routes(snapshot)
     predicted = predict(snapshot, found, route)
-    (proven,), findings = prove(snapshot, [found], [route], Asker(answer), lambda _route: predicted, Options(("configuration",)))
+    (proven,), findings = prove(snapshot, [found], [route], Asker(answer), lambda _route: predicted, ProveOptions(("configuration",)))
     assert ("MLB503" in [item.code for item in findings]) is (predicted.verdict != proven.verdict)
     return predicted.verdict, proven.verdict
 

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import replace
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.measuring import Load
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import ProveOptions
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.sending import Entrypoint
 
 from tests.unit.plugins.module_utils.prove.answering import ECHO, GOOD, Sidecars, run
@@ -53,8 +53,8 @@ def balancer() -> Any:
         thread.join()
 
 
-def traffic(entrypoint: Entrypoint | None, *methods: str, **load: Any) -> Options:
-    return Options(methods or ("traffic",), Load(entrypoint, timeout=5, **load))
+def traffic(entrypoint: Entrypoint | None, *methods: str, **load: Any) -> ProveOptions:
+    return ProveOptions(methods or ("traffic",), Load(entrypoint, timeout=5, **load))
 
 
 def test_requests_prove_what_counters_count(balancer: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import Forbidden, MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Outcome, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import ProveOptions
 
 from tests.unit.plugins.module_utils.prove.answering import GOOD, Sidecars, run
 from tests.unit.plugins.module_utils.prove.small_cluster import LB, pod, route, service, snapshot
@@ -105,21 +105,21 @@ def test_another_services_pods_are_a_finding() -> None:
     other = replace(GOOD, backend=replace(GOOD.backend, service="other"))
     backend = service("other", "10.96.0.9", {"port": 80, "targetPort": 9090}, {"app": "other"})
     found = prove(
-        snapshot(backend), [LB], [other], Asker(Sidecars()), lambda _route: Outcome("mutual_tls", ""), Options(("configuration",))
+        snapshot(backend), [LB], [other], Asker(Sidecars()), lambda _route: Outcome("mutual_tls", ""), ProveOptions(("configuration",))
     )
     assert [item.code for item in found[1]] == ["MLB204"]
     assert "leads to 10.1.0.1:8080 through cluster outbound|80||echo" in found[1][0].message
 
 
 def test_why_no_traffic_was_measured_is_in_the_evidence() -> None:
-    options = Options(("configuration", "traffic"), None, "check mode sends no requests")
+    options = ProveOptions(("configuration", "traffic"), None, "check mode sends no requests")
     proven, codes, _messages = run(Sidecars(), GOOD, options=options)
     assert proven[0].evidence[-1].fact == "not measured: check mode sends no requests"
     assert (proven[0].verdict, codes) == ("mutual_tls", [])
 
 
 def test_traffic_alone_without_a_load_is_unknown_and_says_why() -> None:
-    options = Options(("traffic",), None, "check mode sends no requests")
+    options = ProveOptions(("traffic",), None, "check mode sends no requests")
     proven, _codes, messages = run(Sidecars(), GOOD, options=options)
     assert proven[0].verdict == "unknown"
     assert "check mode sends no requests" in messages[0]

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Verdict
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.configuration import Judgement
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.proxy import Endpoint
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.proxy import EnvoyEndpoint
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.traffic import (
     Answers,
     Measurement,
     Move,
     Own,
     batches,
-    difference,
     judge_moves,
     measure,
+    moves_between,
 )
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.transport import PLAIN, Transport
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.transport import PLAIN, SeenTransport
 
 from tests.unit.plugins.module_utils.prove import envoy
 from tests.unit.plugins.module_utils.prove.envoy import STRICT, servers
@@ -29,15 +29,15 @@ from tests.unit.plugins.module_utils.prove.envoy import STRICT, servers
 POD = ("lb", "nginx-1")
 ECHO = "outbound|80||echo.apps.svc.cluster.local"
 MINE = "10.1.0.1:8080"
-MESH = Transport("mutual_tls", "tlsMode-istio")
+MESH = SeenTransport("mutual_tls", "tlsMode-istio")
 
 
 def move(cluster: str = ECHO, address: str = MINE, **counts: Any) -> Move:
     return Move(POD, cluster, address, **counts)
 
 
-def judged(item: Move, transport: Transport = MESH, verdict: Verdict = "mutual_tls") -> tuple[Move, Judgement]:
-    return item, Judgement(item.cluster, Endpoint("10.1.0.1", 8080), transport, verdict)
+def judged(item: Move, transport: SeenTransport = MESH, verdict: Verdict = "mutual_tls") -> tuple[Move, Judgement]:
+    return item, Judgement(item.cluster, EnvoyEndpoint("10.1.0.1", 8080), transport, verdict)
 
 
 def verdict_of(
@@ -60,7 +60,7 @@ def test_difference_counts_what_rose_and_what_is_new() -> None:
         ("same", MINE): {"rq_total": 1, "cx_active": 5},
         ("PassthroughCluster", "10.9.9.9:1"): {"rq_total": 1, "cx_total": 1, "rq_error": 1},
     }
-    found = difference(POD, before, after)
+    found = moves_between(POD, before, after)
     assert found == [
         move("PassthroughCluster", "10.9.9.9:1", requests=1, connections=1, error=1),
         move(requests=3, success=3),
@@ -68,7 +68,7 @@ def test_difference_counts_what_rose_and_what_is_new() -> None:
 
 
 def test_a_counter_that_fell_began_anew() -> None:
-    found = difference(POD, {(ECHO, MINE): {"rq_total": 9}}, {(ECHO, MINE): {"rq_total": 2}})
+    found = moves_between(POD, {(ECHO, MINE): {"rq_total": 9}}, {(ECHO, MINE): {"rq_total": 2}})
     assert [item.requests for item in found] == [2]
 
 
@@ -150,7 +150,7 @@ def test_no_counter_of_the_route_says_why(moves: Any, seen: Answers | None, reus
 
 def test_what_the_configuration_does_not_know_proves_nothing() -> None:
     assert verdict_of((move(requests=3, success=3), None), answers=OK).verdict == "unknown"
-    strange = Transport("tls", "own", why="TLS of another kind")
+    strange = SeenTransport("tls", "own", why="TLS of another kind")
     assert verdict_of(judged(move(requests=3, success=3), strange, "unknown"), answers=OK).why == "TLS of another kind"
 
 

@@ -13,7 +13,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import Me
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import replace
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import GatewayOptions
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.measuring import Load
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options as Proving
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import ProveOptions as Proving
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained_arguments import chain_spec
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.chained import (

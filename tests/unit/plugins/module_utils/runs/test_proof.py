@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import replace
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.measuring import Load
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Options
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import ProveOptions
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.sending import Entrypoint
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.proof import proof_options
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.proof import choose_routes, one_load_balancer
@@ -22,7 +22,7 @@ DEFAULTS: dict[str, Any] = {"methods": ["configuration", "traffic"], "requests":
 ROUTES = [route("shop.example.com"), route("shop.example.com", "/cart"), route("", "/")]
 
 
-def proving(given: dict[str, Any], check_mode: bool) -> Options:
+def proving(given: dict[str, Any], check_mode: bool) -> ProveOptions:
     return proof_options(given, check_mode).proving
 
 
@@ -42,7 +42,7 @@ def test_traffic_needs_an_entrypoint_or_a_window() -> None:
 
 
 def test_configuration_alone_measures_nothing() -> None:
-    assert proving({**DEFAULTS, "methods": ["configuration"], "window": 5}, check_mode=False) == Options(("configuration",))
+    assert proving({**DEFAULTS, "methods": ["configuration"], "window": 5}, check_mode=False) == ProveOptions(("configuration",))
 
 
 @pytest.mark.parametrize(

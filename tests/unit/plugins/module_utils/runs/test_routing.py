@@ -39,11 +39,11 @@ def cluster() -> Snapshot:
     ], Source(live=False))
 
 
-def scene(snapshot: Snapshot, *names: str, **options: Any) -> routing_run.Scene:
+def scene(snapshot: Snapshot, *names: str, **options: Any) -> routing_run.RoutingScene:
     """The run for all load balancers, or those of these names."""
     found, dummy = detect(snapshot)
     chosen = [item for item in found if not names or item.name in names]
-    return routing_run.Scene(snapshot, REGISTRY, found, chosen, RoutingOptions(**{"strategy": "host_entry", **options}))
+    return routing_run.RoutingScene(snapshot, REGISTRY, found, chosen, RoutingOptions(**{"strategy": "host_entry", **options}))
 
 
 def present(snapshot: Snapshot, *namespaces: str, **options: Any) -> Any:

@@ -23,7 +23,7 @@ def detect(snapshot: Snapshot) -> tuple[list[LoadBalancer], list[Finding]]:
 
 
 def config_map_namespaces(snapshot: Snapshot) -> set[str]:
-    return detection.config_map_namespaces(snapshot, REGISTRY)
+    return detection.setting_namespaces(snapshot, REGISTRY)
 
 
 def read_routes(
@@ -33,7 +33,7 @@ def read_routes(
 
 
 def plan_routes(
-    live: Snapshot, base: Snapshot, load_balancers: Sequence[LoadBalancer], options: planning.Options, is_owned: Callable[[Any], bool]
+    live: Snapshot, base: Snapshot, load_balancers: Sequence[LoadBalancer], options: planning.PlanOptions, is_owned: Callable[[Any], bool]
 ) -> planning.RoutingPlan:
     return planning.plan_routes(live, base, REGISTRY, load_balancers, options, is_owned)
 

@@ -14,7 +14,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import 
 from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding, Route, RoutePlan
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import Options, RoutingPlan
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import PlanOptions, RoutingPlan
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
 from tests.unit.plugins.module_utils.support.known import detect, plan_routes
@@ -67,7 +67,7 @@ def run(
     snapshot: Snapshot, strategy: str = "auto", *, preserve_host: bool = True, selected: Callable[[Route], bool] = lambda route: True
 ) -> Run:
     balancers = detect(snapshot)[0]
-    options = Options(strategy, preserve_host, selected)
+    options = PlanOptions(strategy, preserve_host, selected)
     plan = plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), balancers, options, is_owned)
     changes, findings = routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, {item.label for item in balancers}, lambda obj: True)
     return Run(plan, changes, findings, snapshot.after(changes))

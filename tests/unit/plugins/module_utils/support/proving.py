@@ -20,7 +20,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import A
 
 def prove(
     snapshot: Snapshot, load_balancers: Iterable[LoadBalancer], routes: Iterable[Route], asker: Asker, predict: Callable[[Route], Outcome],
-    options: proving.Options,
+    options: proving.ProveOptions,
 ) -> tuple[list[proving.Proven], list[Finding]]:
     """A proof whose prediction the test gives."""
     asked = list(routes)
@@ -30,5 +30,5 @@ def prove(
     return proving.prove(subject, Addresses(snapshot), asker, options)
 
 
-def target_of(snapshot: Snapshot, route: Route, most: int = targets.MOST_ADDRESSES) -> targets.Target:
+def target_of(snapshot: Snapshot, route: Route, most: int = targets.MOST_ADDRESSES) -> targets.ProofTarget:
     return targets.target_of(route, known_backend(snapshot, route), seen_address(snapshot, route.upstream.address), most)

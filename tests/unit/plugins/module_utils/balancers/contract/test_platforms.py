@@ -10,7 +10,7 @@ import re
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import Proof
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import ProofLevel
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import Profile
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.attachment import GROUP
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import PROFILES, REGISTRY
@@ -40,7 +40,7 @@ def test_facts_are_complete(platform: Profile) -> None:
     about, facts = platform.about, platform.chain.facts
     assert re.fullmatch(r"[a-z0-9_]+", about.id) and about.title
     assert about.outside and about.placement in ("cloud", "external")
-    assert facts.proof is not Proof.NONE
+    assert facts.proof is not ProofLevel.NONE
     assert facts.health and facts.objects and facts.standalone.text and facts.standalone_mtls.text
     assert (facts.hops > 0) == (facts.forwarded_for != "absent")
     assert len({item.name for item in facts.options}) == len(facts.options)

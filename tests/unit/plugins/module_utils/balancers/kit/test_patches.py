@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.patches import Target, by_object
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.patches import PatchTarget, by_object
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Backend, ObjectRef, Route
 
 
-def target(name: str, path: str) -> Target:
+def target(name: str, path: str) -> PatchTarget:
     ref = ObjectRef("x/v1", "Thing", "apps", name)
-    return Target(Route(("edge", "lb"), ref, "", path, "Prefix", Backend("apps", "shop", 80, "", "http")), {"name": name}, {})
+    return PatchTarget(Route(("edge", "lb"), ref, "", path, "Prefix", Backend("apps", "shop", 80, "", "http")), {"name": name}, {})
 
 
 def test_targets_are_grouped_whatever_their_order() -> None:

@@ -15,7 +15,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import CHA
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.plan import ChainedRoute, ChainPlan
-from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained_plan import chains_meant, planned
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained_plan import chains_meant, planned_chain
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.chained import ChainedOptions, chained_options
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of
 
@@ -101,7 +101,7 @@ class Chain:
 
 
 def chain(snapshot: Snapshot, **more: Any) -> Chain:
-    done = planned(snapshot, REGISTRY, options(**more))
+    done = planned_chain(snapshot, REGISTRY, options(**more))
     assert done.plan is not None
     return Chain(done.plan, list(done.changes), list(done.findings), snapshot, snapshot.after(done.changes))
 
@@ -109,7 +109,7 @@ def chain(snapshot: Snapshot, **more: Any) -> Chain:
 def refusal(snapshot: Snapshot, **more: Any) -> str:
     """The code of the finding that refuses a run, empty where nothing does."""
     try:
-        planned(snapshot, REGISTRY, options(**more))
+        planned_chain(snapshot, REGISTRY, options(**more))
     except MeshlbError as error:
         return str(error.details["findings"][0]["code"]) if "findings" in error.details else str(error)
     return ""
