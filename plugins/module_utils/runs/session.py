@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..apply import files, writer
 from ..apply.ledger import Ledger, ledger
 from ..apply.ownership import Keep, take_back
-from ..balancers.contract.profile import Registry
+from ..balancers.contract.profile import Registry, preceded_by
 from ..balancers.registry import REGISTRY
 from ..core.errors import MeshlbError, NotFound
 from ..core.model import Change, Finding, ObjectRef, replace
@@ -60,7 +60,7 @@ def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces)
 
     ``namespaces`` gives those whose ConfigMaps are read.
     """
-    registry = REGISTRY.preceded_by(options.profiles)
+    registry = preceded_by(options.profiles, REGISTRY)
     if options.manifests:
         return Session(options, read_manifests(options.manifests), registry)
     api = open_api(options.connection, options.workers)

@@ -44,10 +44,6 @@ class Registry:
         """The profile that an id, or another name that a profile answers to, means; ``None`` where it means none."""
         return next((item for item in self.profiles if word in (item.about.id, *item.about.also_called)), None)
 
-    def preceded_by(self, own: Iterable[Profile]) -> Registry:
-        """The registry with profiles of the user's own before all others."""
-        return Registry((*own, *self.profiles), self.unknown)
-
     def route_kinds(self) -> tuple[str, ...]:
         """Kind keys that routes are read from, besides the common ones."""
         return tuple(sorted({kind for item in self.profiles for reader in item.routes for kind in reader.kinds}))
@@ -59,3 +55,8 @@ class Registry:
     def chain_kinds(self) -> tuple[str, ...]:
         """Kind keys that load balancers take on their side of a chain."""
         return tuple(sorted({kind for item in self.profiles if item.chain for kind in item.chain.facts.kinds}))
+
+
+def preceded_by(own: Iterable[Profile], registry: Registry) -> Registry:
+    """The registry with profiles of the user's own before all others."""
+    return Registry((*own, *registry.profiles), registry.unknown)

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import take_back
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import preceded_by
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.custom.profile import custom_profiles
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
@@ -52,7 +53,7 @@ def cluster(*more: dict[str, Any], image: str = "registry.corp/mirror/acme/edge-
     return Snapshot(objects, Source(live=False))
 
 
-OWN = REGISTRY.preceded_by(custom_profiles(example()))
+OWN = preceded_by(custom_profiles(example()), REGISTRY)
 
 
 def test_it_is_recognised_and_its_routes_are_read() -> None:
