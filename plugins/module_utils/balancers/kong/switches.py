@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from ...core.model import LoadBalancer, Route
+from ...core.model import LoadBalancer
 from ...kube.objects import annotations_of
-from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, Switches
-from ..kit.gateway.hosts import rewrite_hosts
+from ..kit.gateway.hosts import host_rewrites
 from ..kit.patches import PatchBuilder, PatchTarget, is_older, joined_patches, mesh_name, on_targets
 from ..kit.settings import settings_of
 from .routes import HOST_HEADER, PRESERVE_HOST, SERVICE_UPSTREAM
@@ -40,11 +37,10 @@ def own_hosts(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchS
     return patches.switch()
 
 
-def host(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
+def host(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
     """The Service's name as Host: by an annotation of the Ingress, or by the standard's own filter."""
-    asked = list(routes)
-    standard = [route for route in asked if route.object.kind not in ("Ingress", "TCPIngress")]
-    return joined_patches(on_targets(own_hosts)(snapshot, load_balancer, asked), rewrite_hosts(snapshot, standard))
+    standard = [target for target in targets if target.route.object.kind not in ("Ingress", "TCPIngress")]
+    return joined_patches(own_hosts(load_balancer, targets), host_rewrites(standard))
 
 
 def _check_host_header(patches: PatchBuilder, target: PatchTarget) -> None:
@@ -55,4 +51,4 @@ def _check_host_header(patches: PatchBuilder, target: PatchTarget) -> None:
         patches.value_conflict(target.service, HOST_HEADER, present, name)
 
 
-SWITCHES = Switches(to_service=on_targets(to_service), host=host)
+SWITCHES = Switches(to_service=on_targets(to_service), host=on_targets(host))

@@ -12,7 +12,7 @@ from ...kube.objects import annotations_of, dig, value_at
 from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, Switches
 from ..kit.annotations import same_bool
-from ..kit.gateway.hosts import rewrite_hosts
+from ..kit.gateway.hosts import host_rewrites
 from ..kit.patches import PatchBuilder, PatchTarget, joined_patches, mesh_name, targets_of
 from ..kit.settings import settings_of
 from .backends import POD_ADDRESS, NamedObjects, address_of, named_objects
@@ -46,7 +46,7 @@ def host(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route
     """The Service's address as Host, or its name where that can be said."""
     patches, settings, named = PatchBuilder(), settings_of(load_balancer, Settings), named_objects(snapshot)
     replaced: list[PatchTarget] = []
-    attached: list[Route] = []
+    attached: list[PatchTarget] = []
     for target in targets_of(snapshot, routes):
         kind = target.route.object.kind
         if kind == "Ingress" and not settings.ingress.serves(target.object):
@@ -54,10 +54,10 @@ def host(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route
         elif kind in ("Ingress", "IngressRoute"):
             _drop_clients_host(patches, named, target)
         elif target.route.upstream.scheme == "http":
-            attached.append(target.route)
+            attached.append(target)
     if replaced:
         _set_nginx_host(patches, load_balancer.version, replaced)
-    return joined_patches(patches.switch(), rewrite_hosts(snapshot, attached, per_backend=sends_per_backend(load_balancer)))
+    return joined_patches(patches.switch(), host_rewrites(attached, per_backend=sends_per_backend(load_balancer)))
 
 
 def _leaves(named: NamedObjects, target: PatchTarget) -> list[Leaf]:

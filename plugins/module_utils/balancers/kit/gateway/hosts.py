@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from ....core.model import Backend, ObjectRef, Route
+from ....core.model import Backend, ObjectRef
 from ....kube.objects import Obj, dig, namespace_of
-from ....kube.snapshot import Snapshot
 from ...contract.switches import PatchSet, RouteSwitch
-from ..patches import PatchBuilder, PatchTarget, mesh_name, object_of, on_targets
+from ..patches import PatchBuilder, PatchTarget, mesh_name, on_targets
 from .routes import host_set_by
 
 Named = Callable[[Backend], str]
@@ -22,13 +21,6 @@ _STREAMS = ("TCPRoute", "TLSRoute")
 def service_name(backend: Backend) -> str:
     """The name by which the mesh knows a Service."""
     return mesh_name(backend.namespace, backend.service)
-
-
-def rewrite_hosts(
-    snapshot: Snapshot, routes: Iterable[Route], named: Named = service_name, *, per_backend: bool = False
-) -> PatchSet:
-    """:func:`host_rewrites` for routes of which the objects are still to be looked up."""
-    return host_rewrites([PatchTarget(route, object_of(snapshot, route), {}) for route in routes], named, per_backend=per_backend)
 
 
 def host_rewrites(targets: Iterable[PatchTarget], named: Named = service_name, *, per_backend: bool = False) -> PatchSet:

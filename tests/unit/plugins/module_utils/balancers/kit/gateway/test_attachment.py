@@ -10,8 +10,9 @@ from copy import deepcopy
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import claim, release
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.switches import PatchSet
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.hosts import rewrite_hosts
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.hosts import host_rewrites
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import AttachPoint, BackendHandling
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.patches import targets_of
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ObjectRef, Upstream
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Proposal
@@ -68,12 +69,12 @@ def test_hosts_of_several_backends_where_each_can_have_its_own() -> None:
     snapshot = clusters(gateway(), item)
     found = read(snapshot, per_backend_host=True)[0]
     assert {one.features for one in found} == {("weights",)}
-    answer = rewrite_hosts(snapshot, found, per_backend=True)
+    answer = host_rewrites(targets_of(snapshot, found), per_backend=True)
     assert {patch.path: patch.value for patch in answer.patches} == {
         ("spec", "rules", 0, "backendRefs", 0, "filters"): [modifier("X", "y"), rewrite(SHOP_NAME)],
         ("spec", "rules", 0, "backendRefs", 1, "filters"): [rewrite("other.apps.svc.cluster.local")],
     }
-    assert len(rewrite_hosts(snapshot, found[:1], per_backend=True).patches) == 1
+    assert len(host_rewrites(targets_of(snapshot, found[:1]), per_backend=True).patches) == 1
     after = read(snapshot.overlay(written(Proposal(answer.patches))))[0]
     assert [one.upstream.host for one in after] == [SHOP_NAME, "other.apps.svc.cluster.local"]
 
@@ -103,7 +104,7 @@ def test_rules_are_upstreams_of_their_own() -> None:
 @pytest.mark.parametrize(("made", "filters", "refusal"), SWITCHED.values(), ids=SWITCHED)
 def test_setting_the_host(made: Obj, filters: list[Obj] | None, refusal: str) -> None:
     snapshot = clusters(gateway(), route("a", made))
-    answer = rewrite_hosts(snapshot, read(snapshot)[0])
+    answer = host_rewrites(targets_of(snapshot, read(snapshot)[0]))
     assert (refusal in answer.refusal) if refusal else answer.refusal == ""
     assert [item.value for item in answer.patches] == ([filters] if filters else [])
     if not refusal:
@@ -113,15 +114,15 @@ def test_setting_the_host(made: Obj, filters: list[Obj] | None, refusal: str) ->
 
 def test_a_host_that_a_user_set_is_a_conflict() -> None:
     snapshot = clusters(gateway(), route("a", rule(to_service("shop"), filters=[rewrite("x")])))
-    assert [item.code for item in rewrite_hosts(snapshot, read(snapshot)[0]).findings] == ["MLB203"]
+    assert [item.code for item in host_rewrites(targets_of(snapshot, read(snapshot)[0])).findings] == ["MLB203"]
 
 
 def test_only_rules_to_the_routes_backends_are_written() -> None:
     item = route("a", rule(to_service("other"), path="/x"), rule(to_service("shop"), path="/y"), rule(to_service("shop", 8080), path="/z"))
     snapshot = clusters(gateway(), item)
     wanted = [found for found in read(snapshot)[0] if found.path == "/y"]
-    assert [patch.path for patch in rewrite_hosts(snapshot, wanted).patches] == [("spec", "rules", 1, "filters")]
-    assert rewrite_hosts(snapshot, wanted, lambda backend: "vip").patches[0].value == [rewrite("vip")]
+    assert [patch.path for patch in host_rewrites(targets_of(snapshot, wanted)).patches] == [("spec", "rules", 1, "filters")]
+    assert host_rewrites(targets_of(snapshot, wanted), lambda backend: "vip").patches[0].value == [rewrite("vip")]
 
 
 @pytest.mark.parametrize(
@@ -131,13 +132,13 @@ def test_kinds_that_cannot_set_a_host(kind: str, refusal: str) -> None:
     """A stream has none, so it is in nobody's way."""
     listened = gateway(listener(), listener("t", "TCP", 1), listener("s", "TLS", 2))
     snapshot = clusters(listened, route("a", TO_SHOP, kind=kind))
-    assert rewrite_hosts(snapshot, read(snapshot)[0]) == PatchSet(refusal=refusal)
+    assert host_rewrites(targets_of(snapshot, read(snapshot)[0])) == PatchSet(refusal=refusal)
 
 
 def test_what_was_set_can_be_taken_back_though_weights_moved() -> None:
     item = route("a", rule(to_service("shop"), filters=[rewrite(path={"a": "b"})]), rule(to_service("other"), path="/x"))
     snapshot = clusters(gateway(), item)
-    answer = rewrite_hosts(snapshot, read(snapshot)[0])
+    answer = host_rewrites(targets_of(snapshot, read(snapshot)[0]))
     change = claim(item, "service_routing", {patch.path: patch.value for patch in answer.patches}, ["edge/lb"], "why")
     assert change is not None
     (changed,) = deepcopy(snapshot.after([change]).all(f"HTTPRoute.{GROUP}"))
