@@ -37,7 +37,7 @@ def own_hosts(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchS
     return patches.switch()
 
 
-def host(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
+def set_hosts(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
     """The Service's name as Host: by an annotation of the Ingress, or by the standard's own filter."""
     standard = [target for target in targets if target.route.object.kind not in ("Ingress", "TCPIngress")]
     return joined_patches(own_hosts(load_balancer, targets), host_rewrites(standard))
@@ -51,4 +51,4 @@ def _check_host_header(patches: PatchBuilder, target: PatchTarget) -> None:
         patches.value_conflict(target.service, HOST_HEADER, present, name)
 
 
-SWITCHES = Switches(to_service=on_targets(to_service), host=on_targets(host))
+SWITCHES = Switches(to_service=on_targets(to_service), host=on_targets(set_hosts))

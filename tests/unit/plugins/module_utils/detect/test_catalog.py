@@ -1,11 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detection of every vendor, alone and all together: none twice, none missed, none mistaken.
-
-Workloads are as the vendors' own charts and manifests have them; each is also tried with another release name, with images from a
-private registry, and without labels.
-"""
+"""Every profile is in the catalogue of workloads, and class names that several use go to the right one."""
 
 from __future__ import annotations
 
