@@ -59,8 +59,9 @@ class Transport:
                 return _merged(oldest([item for item in found if set(rule_hosts(item)) == set(rule_hosts(narrowest))]))
         return None
 
-    def to_endpoints(self, host: str, home: str, port: int,
-        found: tuple[Endpoint, ...], *, together: tuple[Endpoint, ...] | None = None, cluster: str = "",
+    def to_endpoints(
+        self, host: str, home: str, port: int, found: tuple[Endpoint, ...], *, together: tuple[Endpoint, ...] | None = None,
+        cluster: str = "",
     ) -> Outcome:
         """Verdict for a registry destination: what the DestinationRule or automatic mutual TLS sends, and who takes it.
 
@@ -84,7 +85,8 @@ class Transport:
         sends = self.automatic(home, found, together)
         return self.received(found, sends, "automatic mutual TLS", cluster)
 
-    def automatic(self, home: str, found: tuple[Endpoint, ...], together: tuple[Endpoint, ...] | None
+    def automatic(
+        self, home: str, found: tuple[Endpoint, ...], together: tuple[Endpoint, ...] | None
     ) -> dict[Endpoint, bool]:
         """For each endpoint: does automatic mutual TLS encrypt to it?"""
         if not read_mesh(self.snapshot).auto_mtls or namespace_mode(self.snapshot, home) == "DISABLE":

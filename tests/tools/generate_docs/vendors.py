@@ -53,5 +53,6 @@ def pages(root: Path) -> dict[str, str]:
     if tree not in sys.path:
         sys.path.insert(0, tree)
     profiles = importlib.import_module(MODULE).PROFILES
+    usual = type(profiles[0].about.facts)()
     # Platforms, whose facts are all left as they are, have a page of their own.
-    return {"docs/vendors.md": page(item for item in profiles if item.about.facts != type(item.about.facts)())}
+    return {"docs/vendors.md": page(item for item in profiles if item.about.facts != usual)}

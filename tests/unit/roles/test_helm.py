@@ -125,6 +125,6 @@ def test_one_variable_says_for_all_roles_where_the_cluster_is(machine: Machine) 
     """The connection of standalone mode holds for the chart, and is not lost on the way back to standalone mode."""
     connection = {"host": SERVER, "api_key": TOKEN, "validate_certs": False}
     given = {"lb_vendor_nginx_install": True, "lb_vendor_nginx_chart_ref": "./chart", "istio_standalone_mtls_connection": connection}
-    _, output = machine.play("lb_vendor_nginx", {}, given)
+    output = machine.play("lb_vendor_nginx", {}, given)[1]
     assert_helm_was_sent_there(machine, output)
     assert SERVER in output.partition("Find load balancers and mesh")[2]

@@ -20,7 +20,7 @@ class RouteReading:
     findings: tuple[Finding, ...] = ()
 
 
-ReadRoutes = Callable[[Snapshot, LoadBalancer, "frozenset[ObjectRef] | None"], RouteReading]
+ReadRoutes = Callable[[Snapshot, LoadBalancer, frozenset[ObjectRef] | None], RouteReading]
 """Reads the routes of one load balancer; the last argument limits the reading to routes of these objects."""
 
 

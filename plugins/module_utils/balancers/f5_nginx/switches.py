@@ -54,8 +54,10 @@ def _use_cluster_ip(patches: PatchBuilder, obj: Obj, backends: set[ServiceRefere
         if pool is None or pool.backend not in backends:
             continue
         if upstream.get("subselector"):
-            patches.refuse(f"upstream {upstream.get('name')} of {obj['kind']} {namespace_of(obj)}/{name_of(obj)} "
-                          "selects pods itself (subselector), which excludes use-cluster-ip")
+            patches.refuse(
+                f"upstream {upstream.get('name')} of {obj['kind']} {namespace_of(obj)}/{name_of(obj)} "
+                "selects pods itself (subselector), which excludes use-cluster-ip"
+            )
         patches.want(obj, ("spec", "upstreams", number, "use-cluster-ip"), True)
 
 

@@ -24,7 +24,7 @@ HandleEntry = Callable[[LoadBalancer, Obj, IngressEntry, Obj], BackendHandling]
 HandlePoint = Callable[[LoadBalancer, AttachPoint], BackendHandling]
 Refine = Callable[[LoadBalancer, Obj, Route], Route]
 """A route of an Ingress as the load balancer understands it."""
-Remarks = Callable[[LoadBalancer, Obj, IngressEntry, Obj], "Iterable[Finding]"]
+Remarks = Callable[[LoadBalancer, Obj, IngressEntry, Obj], Iterable[Finding]]
 
 
 def always(handling: BackendHandling) -> Callable[..., BackendHandling]:
