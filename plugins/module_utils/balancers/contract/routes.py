@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route
 from ...kube.snapshot import Snapshot
@@ -20,8 +20,11 @@ class RouteReading:
     findings: tuple[Finding, ...] = ()
 
 
-ReadRoutes = Callable[[Snapshot, LoadBalancer, frozenset[ObjectRef] | None], RouteReading]
-"""Reads the routes of one load balancer; the last argument limits the reading to routes of these objects."""
+class ReadRoutes(Protocol):
+    """Reads the routes of one load balancer; ``only`` limits the reading to routes of these objects."""
+
+    def __call__(self, snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None, /) -> RouteReading:
+        """The routes, and findings for what of them was not read."""
 
 
 @dataclass(frozen=True)
