@@ -18,10 +18,11 @@ from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
+from ..kit.declared import DeclaredRoute, backend_of
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingress_routes import annotation_first
-from ..kit.objects import backend_of, objects_of
-from ..kit.own_routes import DeclaredRoute, declared_reading
+from ..kit.objects import objects_of
+from ..kit.own_routes import declared_reading
 from ..kit.patches import mesh_name
 from ..kit.readers import always, gateway_reader, ingress_reader
 from ..kit.settings import settings_of
@@ -193,7 +194,7 @@ def _rewrites_path(rule: Obj) -> bool:
     )
 
 
-_PODS = always(BackendHandling(settable=False, why_not_settable=_ONLY_PODS))
+_PODS = always(BackendHandling(why_not_settable=_ONLY_PODS))
 READERS = (
     RouteReader(read_apisix_routes, (ROUTE, UPSTREAM, PLUGIN_CONFIG)), ingress_reader(_PODS, serves),
     gateway_reader(lambda load_balancer: {settings_of(load_balancer, Settings).controller}, _PODS),

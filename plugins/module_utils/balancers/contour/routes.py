@@ -15,9 +15,10 @@ from ...core.model import LoadBalancer, ObjectRef, Scheme, Upstream
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
+from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import class_of
-from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
+from ..kit.own_routes import declared_reading
 from ..kit.readers import always, gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from .settings import Settings
@@ -29,7 +30,7 @@ NO_SWITCH = (
     "Contour always sends to pod addresses; only an ExternalName Service that names the backend (enableExternalNameService) would "
     "make it dial the Service, and that is not done for you"
 )
-_POD_IPS = always(BackendHandling(settable=False, why_not_settable=NO_SWITCH))
+_POD_IPS = always(BackendHandling(why_not_settable=NO_SWITCH))
 _DEPTH = 16
 
 Proxies = Mapping[tuple[str, str], Obj]

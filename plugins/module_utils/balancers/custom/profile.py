@@ -24,9 +24,10 @@ from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader
 from ..contract.switches import PatchSet, Switches
 from ..kit.classes import classes_where, controller_of
+from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.ingress_routes import of_classes
 from ..kit.ingresses import entries
-from ..kit.own_routes import DeclaredRoute, ServiceReference, own_routes
+from ..kit.own_routes import own_routes
 from ..kit.patches import PatchBuilder, PatchTarget, on_targets
 from ..kit.recognition import claims_class
 from .fields import ProfileData, RouteSource, Setting, SettingHolder, read_profile

@@ -20,7 +20,8 @@ from ...kube.objects import Obj, dig
 from ...kube.selectors import object_selector
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
-from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
+from ..kit.declared import DeclaredRoute, ServiceReference
+from ..kit.own_routes import declared_reading
 from .objects import CONSUL_RESOLVER, ENDPOINT_RESOLVER, KINDS, Configuration, DeclaredMapping, declared_mappings, read_configuration
 
 _AFFINITY = frozenset({"ring_hash", "maglev"})

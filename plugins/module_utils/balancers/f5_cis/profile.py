@@ -37,7 +37,7 @@ def routes(item: ServedObject) -> Iterator[Route]:
     host = str(dig(item.obj, "spec", "host", default=""))
     for pool in dig(item.obj, "spec", "pools", default=[]):
         namespace, service = str(pool.get("serviceNamespace") or namespace_of(item.obj)), str(pool.get("service", ""))
-        handling = BackendHandling(host=str(pool.get("hostRewrite") or ""), settable=False, why_not_settable=WHY_NOT)
+        handling = BackendHandling(host=str(pool.get("hostRewrite") or ""), why_not_settable=WHY_NOT)
         yield item.route((namespace, service, pool.get("servicePort") or 0), handling, host=host, path=str(pool.get("path") or "/"))
 
 

@@ -19,10 +19,11 @@ from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namesp
 from ...kube.selectors import object_selector
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
+from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingress_routes import annotation_first
 from ..kit.ingresses import IngressEntry
-from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading, own_routes
+from ..kit.own_routes import declared_reading, own_routes
 from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of
 from .settings import Settings

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ...core.model import LoadBalancer
 from ...kube.objects import Obj, dig, name_of, namespace_of
 from ..contract.switches import PatchSet, Switches
-from ..kit.own_routes import ServiceReference
+from ..kit.declared import ServiceReference
 from ..kit.patches import PatchBuilder, PatchTarget, by_object, is_older, mesh_name, on_targets
 from .routes import USE_CLUSTER_IP, Step, steps, upstreams_of
 

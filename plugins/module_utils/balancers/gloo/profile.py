@@ -51,7 +51,7 @@ def _routes(item: ServedObject, upstreams: Upstreams) -> Iterator[Route]:
     for rule in dig(item.obj, "spec", "virtualHost", "routes", default=[]):
         references = list(_references(namespace_of(item.obj), rule.get("routeAction") or {}, upstreams))
         features = ("canary", "weights") if len(references) > 1 else ()
-        handling = BackendHandling(features=features, settable=False, why_not_settable=WHY_NOT)
+        handling = BackendHandling(features=features, why_not_settable=WHY_NOT)
         for host in dig(item.obj, "spec", "virtualHost", "domains", default=[]) or ["*"]:
             for path, path_type in map(_path, rule.get("matchers") or [{"prefix": "/"}]):
                 for place, reference in enumerate(references):

@@ -17,10 +17,11 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import GO_TRUE
 from ..kit.classes import ClassRule
+from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling
 from ..kit.ingresses import IngressEntry, entries, resource_findings
 from ..kit.objects import objects_of
-from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
+from ..kit.own_routes import declared_reading
 from ..kit.patches import is_older
 from ..kit.readers import gateway_reader
 from ..kit.settings import settings_of
@@ -154,7 +155,7 @@ def of_point(load_balancer: LoadBalancer, point: AttachPoint) -> BackendHandling
     return BackendHandling(
         host=host_in(newer or keys.value(HEADERS, point.target) or "", point.namespace, point.service) or _set_by_filters(point),
         features=("affinity",) if keys.value("affinity", point.target) == "cookie" else (),
-        settable=False, why_not_settable="HAProxy Ingress sends Gateway API routes to pod addresses, whatever service-upstream says",
+        why_not_settable="HAProxy Ingress sends Gateway API routes to pod addresses, whatever service-upstream says",
     )
 
 

@@ -12,9 +12,10 @@ from ...core.model import Finding, LoadBalancer, Scheme
 from ...kube.objects import Obj, annotations_of, dig, namespace_of
 from ..kit.annotations import GO_TRUE
 from ..kit.classes import ClassRule
+from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import IngressEntry, ingress_ref
-from ..kit.own_routes import DeclaredRoute, ServiceReference, own_routes
+from ..kit.own_routes import own_routes
 from ..kit.readers import always, gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from ..kit.streams import declared_stream, default_backend_reader, tcp_services_reader
@@ -47,7 +48,7 @@ def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, ser
         # HAProxy fills in what stands in %[...] when the request is there.
         host=(keys.value("set-host", ingress) or "").replace("%[", "$["),
         features=(*(("affinity",) if affinity else ()), *(("balancing",) if balanced else ())),
-        scheme=_scheme(load_balancer, ingress, service), settable=False, why_not_settable=_WHY_NOT,
+        scheme=_scheme(load_balancer, ingress, service), why_not_settable=_WHY_NOT,
     )
 
 
@@ -82,5 +83,5 @@ READERS = (
     tcp_services_reader(lambda load_balancer: settings_of(load_balancer, Settings).tcp_services),
     *(own_routes(f"TCP.ingress.{version}.haproxy.org", serves_tcp, declared_tcp) for version in ("v1", "v3")),
     default_backend_reader(lambda load_balancer: settings_of(load_balancer, Settings).default_backend),
-    gateway_reader(gateway_controllers, always(BackendHandling(settable=False, why_not_settable=_WHY_NOT)), without=_HTTP_ROUTES),
+    gateway_reader(gateway_controllers, always(BackendHandling(why_not_settable=_WHY_NOT)), without=_HTTP_ROUTES),
 )

@@ -20,9 +20,10 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import go_bool
 from ..kit.classes import ClassRule
+from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.ingresses import IngressEntry, entries, ingress_ref, resource_findings
 from ..kit.objects import objects_of
-from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
+from ..kit.own_routes import declared_reading
 from ..kit.settings import settings_of
 from ..kit.streams import default_backend_reader, tcp_services_reader
 from .settings import Settings

@@ -38,7 +38,7 @@ def limited(
 
 def limited_ingresses(why_not: str, carries: Carries = carries_all) -> RouteReader:
     """Ingresses of its classes, to pod addresses."""
-    handling = BackendHandling(settable=False, why_not_settable=why_not)
+    handling = BackendHandling(why_not_settable=why_not)
 
     def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
         def served(ingress: Obj) -> bool:
@@ -51,7 +51,7 @@ def limited_ingresses(why_not: str, carries: Carries = carries_all) -> RouteRead
 
 def limited_gateways(controllers: tuple[str, ...], why_not: str, carries: Carries = carries_all) -> RouteReader:
     """Gateway API routes of its controllers, to pod addresses."""
-    handling = BackendHandling(settable=False, why_not_settable=why_not)
+    handling = BackendHandling(why_not_settable=why_not)
 
     def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
         def serves(gateway: Obj) -> bool:

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 from ...core.marks import IGNORE, STRATEGY
 from ...core.model import Address, Backend, Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
-from ...istio.protocols import port_protocol
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, kind_key, name_of, namespace_of, ref_of
-from ...kube.services import find_port
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
+from .declared import DeclaredRoute, ServiceLookup, ServiceReference, as_route, backend_of
 
 BackendReference = tuple[str, str, "int | str"]
 """Namespace, Service, and its port as it is written: a number or a name."""
@@ -28,8 +27,9 @@ class BackendHandling:
     """How an implementation reaches a backend.
 
     ``host`` is the Host that it sends, ``None`` for what the route's filters say. ``group`` names the upstream where
-    it is shared beyond one rule. ``scheme`` is only given where it is not what the route's kind implies. ``dropped`` says
-    why the implementation does not serve the backend at all: then there is no route, but a finding.
+    it is shared beyond one rule. ``scheme`` is only given where it is not what the route's kind implies. ``why_not_settable``
+    is empty where there is a switch for the route. ``dropped`` says why the implementation does not serve the backend at all: then there
+    is no route, but a finding.
     """
 
     address: Address = "pod_ips"
@@ -37,7 +37,6 @@ class BackendHandling:
     group: str = ""
     features: tuple[str, ...] = ()
     scheme: Scheme | None = None
-    settable: bool = True
     why_not_settable: str = ""
     dropped: str = ""
 
@@ -52,7 +51,7 @@ class ServedObject:
 
     load_balancer: LoadBalancer
     obj: Obj
-    service: Callable[[str, str], Obj]
+    service: ServiceLookup
     pinned: str = ""
 
     def route(
@@ -61,13 +60,11 @@ class ServedObject:
     ) -> Route:
         """One route of the object; backends of one object share an upstream only where ``handling`` says so."""
         group = handling.group or "-".join(map(str, (self.obj["kind"], namespace_of(self.obj), name_of(self.obj), *reference)))
-        return Route(
-            load_balancer=self.load_balancer.key, object=ref_of(self.obj), host=host, path=path, path_type=path_type,
-            backend=backend_of(self.service(*reference[:2]), *reference),
-            upstream=Upstream(handling.address, handling.host or "", handling.scheme or "http"), upstream_group=group,
-            features=tuple(sorted(handling.features)), canary=canary, rewrites_path=rewrites_path, settable=handling.settable,
-            why_not_settable=handling.why_not_settable, ignored=is_ignored(self.obj), pinned_strategy=self.pinned,
-        )
+        return as_route(self.load_balancer, ref_of(self.obj), DeclaredRoute(
+            ServiceReference(*reference), host, path, path_type,
+            Upstream(handling.address, handling.host or "", handling.scheme or "http"), group, handling.features, canary, rewrites_path,
+            handling.why_not_settable,
+        ), self.service, ignored=is_ignored(self.obj), pinned=self.pinned)
 
 
 ReadObject = Callable[[ServedObject], Iterable["Route | Finding"]]
@@ -123,23 +120,17 @@ def objects_of(snapshot: Snapshot, kind: str, only: frozenset[ObjectRef] | None)
 def served_object(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj) -> ServedObject:
     """An object with what the cluster says about its routes."""
 
-    def service(namespace: str, name: str) -> Obj:
-        return snapshot.get(kinds.SERVICE, namespace, name) or {}
+    return ServedObject(load_balancer, obj, services_of(snapshot), pinned_strategy(snapshot, obj))
 
-    return ServedObject(load_balancer, obj, service, pinned_strategy(snapshot, obj))
+
+def services_of(snapshot: Snapshot) -> ServiceLookup:
+    """The cluster's Services."""
+    return lambda namespace, name: snapshot.get(kinds.SERVICE, namespace, name) or {}
 
 
 def make_backend(snapshot: Snapshot, namespace: str, service: str, reference: int | str) -> Backend:
     """The Service port that a reference (number or name) leads to; number 0 where there is no such port."""
     return backend_of(snapshot.get(kinds.SERVICE, namespace, service), namespace, service, reference)
-
-
-def backend_of(service: Obj | None, namespace: str, name: str, reference: int | str) -> Backend:
-    """The port of a Service (empty where there is none) that a reference leads to; number 0 where there is no such port."""
-    port = find_port(service, reference) if service else None
-    if port is None:
-        return Backend(namespace, name, reference if isinstance(reference, int) else 0, str(reference), "unknown")
-    return Backend(namespace, name, int(port.get("port", 0)), str(port.get("name") or ""), port_protocol(port))
 
 
 def is_ignored(obj: Obj) -> bool:

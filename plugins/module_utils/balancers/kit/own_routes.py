@@ -10,45 +10,13 @@ what the user's annotations ask for is the same for all of them, and is answered
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
-from ...core.model import Backend, Finding, LoadBalancer, ObjectRef, Route, Upstream
-from ...kube import kinds
+from ...core.model import Finding, LoadBalancer, ObjectRef, Route
 from ...kube.objects import Obj, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
-from .objects import is_ignored, make_backend, objects_of, pinned_strategy
-
-
-@dataclass(frozen=True)
-class ServiceReference:
-    """A Service port as an object names it, by number or by name."""
-
-    namespace: str
-    service: str
-    port: int | str = 0
-
-
-@dataclass(frozen=True)
-class DeclaredRoute:
-    """What an object declares of one host and path.
-
-    ``backend`` is resolved already where it may be no Service. ``upstream`` may depend on the Service, which is empty where there is none.
-    ``group`` names the upstream inside the load balancer. ``why_not_settable`` is empty where the load balancer has a switch for the route.
-    The other fields are those of :class:`core.model.Route`.
-    """
-
-    backend: ServiceReference | Backend
-    host: str = ""
-    path: str = "/"
-    path_type: str = "Prefix"
-    upstream: Upstream | Callable[[Obj], Upstream] = Upstream()
-    group: str = ""
-    features: Iterable[str] = ()
-    canary: bool = False
-    rewrites_path: bool = False
-    why_not_settable: str = ""
-
+from .declared import DeclaredRoute, as_route
+from .objects import is_ignored, objects_of, served_object
 
 Declare = Callable[[LoadBalancer, Obj], "Iterable[DeclaredRoute | Finding]"]
 """What an object declares, and findings for what of it is not read."""
@@ -80,15 +48,5 @@ def declared_reading(
 
 def declared_route(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, declared: DeclaredRoute) -> Route:
     """The route that an object declares."""
-    target, upstream = declared.backend, declared.upstream
-    backend = target if isinstance(target, Backend) else make_backend(snapshot, target.namespace, target.service, target.port)
-    return Route(
-        load_balancer=load_balancer.key, object=ref_of(obj), host=declared.host, path=declared.path, path_type=declared.path_type,
-        backend=backend, upstream_group=declared.group,
-        upstream=upstream if isinstance(upstream, Upstream) else upstream(
-            snapshot.get(kinds.SERVICE, backend.namespace, backend.service) or {}
-        ),
-        features=tuple(sorted(set(declared.features))), canary=declared.canary, rewrites_path=declared.rewrites_path,
-        settable=not declared.why_not_settable, why_not_settable=declared.why_not_settable,
-        ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj),
-    )
+    item = served_object(snapshot, load_balancer, obj)
+    return as_route(load_balancer, ref_of(obj), declared, item.service, ignored=is_ignored(obj), pinned=item.pinned)

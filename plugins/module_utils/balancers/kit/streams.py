@@ -13,8 +13,8 @@ from ...kube import kinds
 from ...kube.objects import Obj, dig, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
-from .objects import BackendReference, make_backend
-from .own_routes import DeclaredRoute, ServiceReference
+from .declared import DeclaredRoute, ServiceReference, as_route
+from .objects import BackendReference, services_of
 
 NOT_SETTABLE = "this kind of route always goes to pod addresses"
 
@@ -73,9 +73,4 @@ def fixed_route(
     snapshot: Snapshot, load_balancer: LoadBalancer, ref: ObjectRef, path: str, target: BackendReference, scheme: Scheme
 ) -> Route:
     """A route to pod addresses that has no switch."""
-    return Route(
-        load_balancer=load_balancer.key, object=ref, host="", path=path, path_type="Stream",
-        backend=make_backend(snapshot, *target), upstream=Upstream("pod_ips", "", scheme),
-        upstream_group=f"{path}-{target[0]}-{target[1]}-{target[2]}", settable=False,
-        why_not_settable=NOT_SETTABLE,
-    )
+    return as_route(load_balancer, ref, declared_stream(path, ServiceReference(*target), scheme), services_of(snapshot))

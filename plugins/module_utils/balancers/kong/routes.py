@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from ...core.model import LoadBalancer, Route, Scheme, Upstream, replace
 from ...kube.objects import Obj, annotations_of, dig, namespace_of
 from ..kit.classes import ClassRule
+from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import AttachPoint, BackendHandling
 from ..kit.ingresses import CLASS_ANNOTATION, IngressEntry
-from ..kit.own_routes import DeclaredRoute, ServiceReference, own_routes
+from ..kit.own_routes import own_routes
 from ..kit.readers import gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from .settings import PARAMETERS, Settings

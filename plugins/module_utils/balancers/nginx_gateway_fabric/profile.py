@@ -95,7 +95,7 @@ def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozens
 
     def of_point(point: AttachPoint) -> BackendHandling:
         if point.route["kind"] in ("TCPRoute", "TLSRoute"):
-            return BackendHandling(settable=False, why_not_settable="useClusterIP does not hold for TCP and TLS routes")
+            return BackendHandling(why_not_settable="useClusterIP does not hold for TCP and TLS routes")
         policies = policies_for(snapshot, POLICY, _service(point.namespace, point.service))
         holder, routed = _deciding(policies, parameters_of(snapshot, NGINX_PROXY, point.gateway))
         group = f"{holder['kind']}-{namespace_of(holder)}-{name_of(holder)}" if holder else ""

@@ -59,8 +59,7 @@ def routes(item: ServedObject) -> Iterator[Route]:
     for place, target in enumerate(target for target in targets if target.get("kind", "Service") == "Service"):
         service = str(target.get("name", ""))
         handling = BackendHandling(
-            host=_host(obj), features=("canary", "weights") if len(targets) > 1 else (), scheme=scheme, settable=False,
-            why_not_settable=WHY_NOT,
+            host=_host(obj), features=("canary", "weights") if len(targets) > 1 else (), scheme=scheme, why_not_settable=WHY_NOT,
         )
         yield item.route(
             (namespace, service, _port(obj, item.service(namespace, service))), handling, host=str(dig(obj, "spec", "host", default="")),

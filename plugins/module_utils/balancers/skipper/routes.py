@@ -12,9 +12,10 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, Route, Upstream, replace
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ...kube.services import find_port, target_port
+from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import CLASS_ANNOTATION, IngressEntry, class_of
-from ..kit.own_routes import DeclaredRoute, ServiceReference, own_routes
+from ..kit.own_routes import own_routes
 from ..kit.patches import mesh_name
 from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of
@@ -62,10 +63,10 @@ def handle_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry,
     filters = annotations.get(FILTER, "")
     if settings.force_service:
         host = _host(settings, filters, mesh_name(namespace_of(ingress), entry.service))
-        return BackendHandling("host_name" if _other_port(service, entry) else "cluster_ip", host, settable=False, why_not_settable=_WHY)
+        return BackendHandling("host_name" if _other_port(service, entry) else "cluster_ip", host, why_not_settable=_WHY)
     return BackendHandling(
         "pod_ips", _host(settings, filters, "$pod_address"), features=_balanced(annotations.get(_ALGORITHM, "")),
-        scheme="tls" if annotations.get(PROTOCOL) == "https" else "http", settable=False, why_not_settable=_WHY,
+        scheme="tls" if annotations.get(PROTOCOL) == "https" else "http", why_not_settable=_WHY,
     )
 
 

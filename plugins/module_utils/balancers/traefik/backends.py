@@ -18,7 +18,7 @@ from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.services import find_port, fqdn, is_external_name, is_headless
 from ...kube.snapshot import Snapshot
-from ..kit.own_routes import DeclaredRoute, ServiceReference
+from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.patches import is_older
 
 POD_ADDRESS = "<pod address>"

@@ -18,8 +18,9 @@ from ...core.model import Finding, LoadBalancer, ObjectRef
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReading
+from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.objects import objects_of
-from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
+from ..kit.own_routes import declared_reading
 from ..kit.settings import settings_of
 from .backends import MIDDLEWARE, NamedObjects, Reached, declared, host_and_path, named_objects
 from .rules import REGEXP, Matched, RuleError, matched

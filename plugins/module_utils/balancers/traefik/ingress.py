@@ -20,9 +20,10 @@ from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReading
 from ..kit.annotations import go_bool
+from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.ingresses import IngressEntry, entries, resource_backends
 from ..kit.objects import objects_of
-from ..kit.own_routes import DeclaredRoute, ServiceReference, declared_reading
+from ..kit.own_routes import declared_reading
 from ..kit.patches import is_older
 from ..kit.settings import settings_of
 from .backends import NamedObjects, Reached, declared, host_and_path, named_objects

@@ -42,7 +42,7 @@ def handle_point(load_balancer: LoadBalancer, point: AttachPoint) -> BackendHand
     by_kind = point.route["kind"] in ("TCPRoute", "TLSRoute") or point.policy_tls
     return BackendHandling(
         "cluster_ip" if native else "pod_ips", group=f"gateway-{point.namespace}-{point.service}",
-        scheme=None if by_kind else scheme_of(port, _SCHEMES.get(given, given)), settable=not why_not, why_not_settable=why_not,
+        scheme=None if by_kind else scheme_of(port, _SCHEMES.get(given, given)), why_not_settable=why_not,
         dropped=f"headless Service {point.service} has no address, and is to be reached by it" if native and headless else "",
     )
 

@@ -13,6 +13,6 @@ from ..kit.ingress_routes import read_ingresses
 from ..kit.objects import BackendHandling
 
 WHY_NOT = "nothing is known about this load balancer's settings"
-HANDLING = BackendHandling(features=(EITHER_ADDRESS,), settable=False, why_not_settable=WHY_NOT)
+HANDLING = BackendHandling(features=(EITHER_ADDRESS,), why_not_settable=WHY_NOT)
 READER = RouteReader(lambda snapshot, load_balancer, only: read_ingresses(snapshot, load_balancer, lambda *backend: HANDLING, only))
 PROFILE = Profile(About("unknown", "unknown ingress controller"), routes=(READER,))

@@ -37,7 +37,7 @@ def routes(item: ServedObject) -> Iterator[Route]:
     for entry in entries(item.obj):
         namespace = namespace_of(item.obj)
         group = f"Voyager-{namespace}-{entry.service}-{entry.reference}"
-        handling = BackendHandling(group=group, settable=False, why_not_settable=WHY_NOT)
+        handling = BackendHandling(group=group, why_not_settable=WHY_NOT)
         reference = (namespace, entry.service, entry.reference)
         yield item.route(reference, handling, host=entry.host, path=entry.path, path_type=entry.path_type)
 

@@ -68,10 +68,10 @@ def platform_routes(signs: PlatformSigns, gateway_classes: tuple[str, ...] = (),
         here = on_its_nodes(snapshot, signs)
 
         def of_entry(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
-            return BackendHandling(scheme=scheme_of(ingress), settable=False, why_not_settable=WHY_NOT)
+            return BackendHandling(scheme=scheme_of(ingress), why_not_settable=WHY_NOT)
 
         def of_point(point: AttachPoint) -> BackendHandling:
-            return BackendHandling(settable=False, why_not_settable=WHY_NOT)
+            return BackendHandling(why_not_settable=WHY_NOT)
 
         def served(ingress: Obj) -> bool:
             return owns_ingress(signs, here, ingress, load_balancer.classes)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.routes import RouteReading
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.own_routes import DeclaredRoute, ServiceReference, own_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.declared import DeclaredRoute, ServiceReference
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.own_routes import own_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.core.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Backend, Finding, LoadBalancer, Upstream
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import namespace_of, ref_of

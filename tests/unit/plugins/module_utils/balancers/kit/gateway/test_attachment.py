@@ -35,7 +35,7 @@ from tests.unit.plugins.module_utils.support.cluster import APPS, EDGE, Obj, ann
 
 
 def test_what_the_vendor_says_of_a_backend() -> None:
-    said = BackendHandling("cluster_ip", "10.0.0.1", "mine", ("affinity",), "tls", False, "because")
+    said = BackendHandling("cluster_ip", "10.0.0.1", "mine", ("affinity",), "tls", "because")
     places: list[AttachPoint] = []
     (found,) = routes(
         gateway(), route("a", rule(to_service("shop"), filters=[rewrite("x", path={})])), decide=lambda place: places.append(place) or said
