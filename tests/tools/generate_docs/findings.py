@@ -5,17 +5,13 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.tools.stage_collection import stage
-
+from .frame import imported
 from .markdown import GENERATED, cell, section, table
 
-MODULE = "ansible_collections.meshlb.istio.plugins.module_utils.core.findings"
 INTRODUCTION = (
     "What the modules say about a cluster. A code is stable: it is never given another meaning, and a retired one is not used again.\n"
 )
@@ -32,9 +28,7 @@ def page(kinds: Mapping[str, Any]) -> str:
 
 def pages(root: Path) -> dict[str, str]:
     """The page, and nothing where findings.py is not there yet."""
-    if not (root / "plugins" / "module_utils" / "core" / "findings.py").is_file():
+    found = imported(root, "core.findings")
+    if found is None:
         return {}
-    tree = str(stage("link", root))
-    if tree not in sys.path:
-        sys.path.insert(0, tree)
-    return {"docs/findings.md": page(importlib.import_module(MODULE).FINDINGS)}
+    return {"docs/findings.md": page(found.FINDINGS)}

@@ -5,9 +5,24 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from tests.tools.stage_collection import stage
+
+
+def imported(root: Path, name: str) -> Any:
+    """A module below ``module_utils`` of a checkout, by its dotted name; None where it is not there yet."""
+    if not (root / "plugins" / "module_utils" / f"{name.replace('.', '/')}.py").is_file():
+        return None
+    tree = str(stage("link", root))
+    if tree not in sys.path:
+        sys.path.insert(0, tree)
+    return importlib.import_module(f"ansible_collections.meshlb.istio.plugins.module_utils.{name}")
 
 
 @dataclass(frozen=True)

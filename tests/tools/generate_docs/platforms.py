@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import importlib
 import re
-import sys
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.integration.clouds.scenarios import KINDS, shown, validated
-from tests.tools.stage_collection import stage
 
+from .frame import imported
 from .markdown import GENERATED, bullets, cell, section, table
 
 UTILS = "ansible_collections.meshlb.istio.plugins.module_utils"
@@ -188,10 +187,8 @@ def module_versions(root: Path) -> dict[str, str]:
 
 def pages(root: Path) -> dict[str, str]:
     """The page, and nothing where the registry is not there yet."""
-    if not (root / "plugins" / "module_utils" / "balancers" / "registry.py").is_file():
+    found = imported(root, "balancers.registry")
+    if found is None:
         return {}
-    tree = str(stage("link", root))
-    if tree not in sys.path:
-        sys.path.insert(0, tree)
-    profiles = importlib.import_module(f"{UTILS}.balancers.registry").PROFILES
+    profiles = found.PROFILES
     return {"docs/platforms.md": page(profiles, shown(), validated(), module_versions(root))}

@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.tools.stage_collection import stage
+from .frame import imported
 
-MODULE = "ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry"
 HEAD = """# Copyright: Contributors to the meshlb.istio project
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
@@ -56,11 +53,9 @@ def manifest(kinds: Iterable[str]) -> str:
 
 def pages(root: Path) -> dict[str, str]:
     """The manifest, and nothing where the registry is not there yet."""
-    if not (root / "plugins" / "module_utils" / "balancers" / "registry.py").is_file():
+    found = imported(root, "balancers.registry")
+    if found is None:
         return {}
-    tree = str(stage("link", root))
-    if tree not in sys.path:
-        sys.path.insert(0, tree)
-    registry = importlib.import_module(MODULE).REGISTRY
+    registry = found.REGISTRY
     of_chains = (kind for kind in registry.chain_kinds() if "." in kind and not kind.endswith((".networking.k8s.io", ".discovery.k8s.io")))
     return {"docs/rbac/vendors.yaml": manifest(sorted({*registry.route_kinds(), *of_chains}))}

@@ -5,17 +5,13 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.tools.stage_collection import stage
-
+from .frame import imported
 from .markdown import GENERATED, cell, table
 
-MODULE = "ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry"
 INTRODUCTION = """Whatever the table says of a load balancer's own settings: `host_entry` and `headless_twin` need none, and serve every
 load balancer beside which a sidecar is possible. How each cell was proven is in the last column: **measured in the lab** (the real
 load balancer, the real mesh, the prediction compared with real requests), **validated against the vendor's schema** (what the plan
@@ -47,12 +43,10 @@ def _both(one: str, everywhere: str) -> str:
 
 def pages(root: Path) -> dict[str, str]:
     """The page, and nothing where the registry is not there yet."""
-    if not (root / "plugins" / "module_utils" / "balancers" / "registry.py").is_file():
+    found = imported(root, "balancers.registry")
+    if found is None:
         return {}
-    tree = str(stage("link", root))
-    if tree not in sys.path:
-        sys.path.insert(0, tree)
-    profiles = importlib.import_module(MODULE).PROFILES
+    profiles = found.PROFILES
     usual = type(profiles[0].about.facts)()
     # Platforms, whose facts are all left as they are, have a page of their own.
     return {"docs/vendors.md": page(item for item in profiles if item.about.facts != usual)}
