@@ -16,10 +16,9 @@ from ..core.marks import CHAINED_GATEWAY
 from ..core.model import Change, Finding, replace
 from ..kube import kinds
 from ..kube.fields import changed
-from ..kube.objects import Obj, kind_key
+from ..kube.objects import Obj, identity, kind_key
 from ..plan.chain.plan import ChainPlan
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
-from ..plan.strategies.base import identity
 from .book import is_created, load_balancers_of
 from .ledger import Ledger
 from .managers import manager_findings

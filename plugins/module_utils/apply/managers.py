@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..core.findings import finding
 from ..core.model import Change, Finding
-from ..kube.objects import Obj, annotations_of, dig, kind_key, labels_of, ref_of
+from ..kube.objects import Obj, annotations_of, dig, identity_of, labels_of, ref_of
 from .ledger import Lookup
 
 
@@ -45,8 +45,7 @@ def manager_findings(existing: Lookup, changes: Iterable[Change], change: str) -
     """:func:`manager_finding` for every object that is patched."""
     found = []
     for item in changes:
-        ref = item.object
-        obj = existing(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if item.action == "patch" else None
+        obj = existing(*identity_of(item.object)) if item.action == "patch" else None
         remark = manager_finding(obj, change) if obj is not None else None
         found += [remark] if remark else []
     return found

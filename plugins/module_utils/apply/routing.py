@@ -10,9 +10,8 @@ from typing import Any
 
 from ..core.marks import SERVICE_ROUTING
 from ..core.model import Change, Finding
-from ..kube.objects import Obj
+from ..kube.objects import Obj, identity
 from ..plan.routing import RoutingPlan
-from ..plan.strategies.base import identity
 from ..plan.strategies.headless_twin import also_serving, is_shared
 from .book import is_created, load_balancers_of
 from .ledger import Ledger, is_of

@@ -19,7 +19,7 @@ from ..istio.network import seen_address, undoes_service_routing
 from ..istio.outcome import Outlook
 from ..istio.transport import rule_tls
 from ..kube import kinds
-from ..kube.objects import Obj, dig, kind_key, ref_of
+from ..kube.objects import Obj, dig, ref_of
 from ..kube.pods import workload_pods
 from ..kube.services import find_port, fqdn, is_external_name
 from ..kube.snapshot import Snapshot
@@ -76,10 +76,6 @@ class Inventory:
     findings: Mapping[Key, tuple[Finding, ...]] = field(default_factory=dict)
     trust_domain: str = ""
     service_routing_undone: bool = False
-
-    def routes_of(self, key: Key) -> tuple[Route, ...]:
-        """The routes of one load balancer."""
-        return tuple(route for route in self.routes if route.load_balancer == key)
 
 
 def take_inventory(
@@ -141,8 +137,7 @@ def _without_mutual_tls(snapshot: Snapshot, item: Endpoint) -> str:
 
 def running_pods(snapshot: Snapshot, load_balancer: LoadBalancer) -> list[PodView]:
     """The running pods that carry a load balancer's traffic."""
-    ref = load_balancer.workload
-    workload = snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
+    workload = snapshot.at(load_balancer.workload)
     pods, defaults = workload_pods(snapshot, workload) if workload else [], interception_defaults(snapshot)
     # A pod that is starting cannot be asked, and one that is being deleted gets no more requests.
     return [

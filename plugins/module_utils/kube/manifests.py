@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import ManifestError, MissingLibrary
-from .objects import Obj, dig, kind_key, ref_of
+from .objects import Obj, dig, identity_of, kind_key, ref_of
 from .snapshot import Snapshot, Source
 
 try:
@@ -188,7 +188,7 @@ def _without_duplicates(documents: Iterable[_Document], scoped: frozenset[str]) 
     for document in documents:
         obj = _with_namespace(document.content, scoped)
         ref = ref_of(obj)
-        key = (kind_key(ref.api_version, ref.kind), ref.namespace, ref.name)
+        key = identity_of(ref)
         earlier = seen.setdefault(key, document)
         if earlier is not document:
             raise document.error(f"is {ref}, which is already at {earlier.place}.", "Keep one of the two.")

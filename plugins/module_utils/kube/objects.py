@@ -10,6 +10,8 @@ from typing import Any
 from ..core.values import ABSENT, ObjectRef
 
 Obj = dict[str, Any]
+Identity = tuple[str, str, str]
+"""Kind key, namespace and name."""
 
 
 def dig(obj: Any, *path: str | int, default: Any = None) -> Any:
@@ -67,6 +69,17 @@ def kind_key(api_version: str, kind: str) -> str:
     """The key a kind has in a snapshot: ``Ingress.networking.k8s.io``, or ``Service`` for the core group."""
     group = api_version.rpartition("/")[0]
     return f"{kind}.{group}" if group else kind
+
+
+def identity(obj: Obj) -> Identity:
+    """What an object is found by."""
+    metadata = obj.get("metadata") or {}
+    return (kind_key(obj["apiVersion"], obj["kind"]), str(metadata.get("namespace", "")), str(metadata.get("name", "")))
+
+
+def identity_of(ref: ObjectRef) -> Identity:
+    """What the object that a reference names is found by."""
+    return (kind_key(ref.api_version, ref.kind), ref.namespace, ref.name)
 
 
 def pod_template(workload: Obj) -> Obj:

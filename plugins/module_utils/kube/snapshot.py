@@ -15,12 +15,10 @@ from typing import Any, TypeVar
 
 from ..core.model import Change, ObjectRef
 from .fields import changed
-from .objects import Obj, kind_key, name_of, namespace_of
+from .objects import Identity, Obj, identity_of, kind_key, name_of, namespace_of
 
 T = TypeVar("T")
 Key = tuple[str, str]
-Identity = tuple[str, str, str]
-"""Kind key, namespace and name."""
 Indexer = Callable[[Obj], Iterable[Any]]
 
 
@@ -61,7 +59,7 @@ class Snapshot:
 
     def at(self, ref: ObjectRef | None) -> Obj | None:
         """The object that a reference names, or ``None``."""
-        return self.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) if ref else None
+        return self.get(*identity_of(ref)) if ref else None
 
     def count(self, kind: str) -> int:
         return len(self._kinds.get(kind, {}))
@@ -111,8 +109,7 @@ class Snapshot:
         """A view in which the changes are made."""
         present: dict[Identity, Obj | None] = {}
         for change in changes:
-            ref = change.object
-            key = (kind_key(ref.api_version, ref.kind), ref.namespace, ref.name)
+            key = identity_of(change.object)
             present[key] = changed(present[key] if key in present else self.get(*key), change)
         gone = [key for key, obj in present.items() if obj is None]
         return self.overlay((obj for obj in present.values() if obj is not None), gone)

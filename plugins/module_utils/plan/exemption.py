@@ -22,12 +22,12 @@ from ..detect.outside import able_to_more
 from ..istio.authentication import PERMISSIVE, oldest_first
 from ..istio.outcome import predict
 from ..kube import kinds
-from ..kube.objects import Obj, dig, labels_of, ref_of, value_at
+from ..kube.objects import Obj, dig, identity, labels_of, ref_of, value_at
 from ..kube.pods import by_namespace
 from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
 from .routing import RoutingPlan
-from .strategies.base import Creation, Proposal, identity, metadata_for, object_name
+from .strategies.base import Creation, Proposal, metadata_for, object_name
 
 FRONTS = {"HTTPRoute": "gateway_api", "Ingress": "ingress", "Service": "service"}
 Backends = Mapping[Route, KnownBackend]

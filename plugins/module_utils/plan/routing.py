@@ -15,8 +15,8 @@ from ..core.model import Finding, LoadBalancer, Outcome, Route, RoutePlan, repla
 from ..detect.inventory import Inventory, route_facts, take_inventory
 from ..istio.outcome import predict
 from ..kube import kinds
-from ..kube.objects import Obj, kind_key, ref_of
-from ..kube.snapshot import Identity, Snapshot
+from ..kube.objects import Identity, Obj, identity_of, ref_of
+from ..kube.snapshot import Snapshot
 from .choice import choose, lost_features, outcome_with
 from .remarks import about_load_balancer, about_route, plannable
 from .strategies.base import Context, Proposal, Strategy
@@ -99,7 +99,7 @@ def _without_own(now: Inventory, live: Snapshot, original: Snapshot, registry: R
 
 def _may_differ(unit: Sequence[Route], changed: frozenset[Identity]) -> bool:
     """Whether routes may be read differently after these objects changed: their own, their Services, or one that holds for others."""
-    own = {(kind_key(item.object.api_version, item.object.kind), item.object.namespace, item.object.name) for item in unit}
+    own = {identity_of(item.object) for item in unit}
     own |= {(kinds.SERVICE, item.backend.namespace, item.backend.service) for item in unit}
     read_for_themselves = {kinds.INGRESS, kinds.SERVICE, *kinds.ISTIO}
     return not own.isdisjoint(changed) or any(kind not in read_for_themselves for kind, dummy, dummy in changed)

@@ -14,9 +14,9 @@ from ..core.model import LoadBalancer, Outcome, Route
 from ..detect.inventory import Inventory, take_inventory
 from ..istio.outcome import Outlook, predict
 from ..kube.fields import put
-from ..kube.objects import Obj, value_at
+from ..kube.objects import Obj, identity, value_at
 from ..kube.snapshot import Snapshot
-from .strategies.base import Cluster, Proposal, identity
+from .strategies.base import Cluster, Proposal
 
 Outcomes = Mapping[Route, Outcome]
 

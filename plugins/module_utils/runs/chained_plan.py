@@ -20,14 +20,13 @@ from ..core.model import Change, Finding, LoadBalancer, replace
 from ..detect.load_balancers import detect
 from ..detect.routes import read_routes
 from ..kube.kinds import VIRTUAL_SERVICE
-from ..kube.objects import Obj, dig, namespace_of
+from ..kube.objects import Obj, dig, identity, namespace_of
 from ..kube.snapshot import Snapshot
 from ..plan.chain.carry import HostRules
 from ..plan.chain.options import ChainPlanOptions
 from ..plan.chain.paths import PathRule, in_order
 from ..plan.chain.plan import ChainPlan, plan_chain
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
-from ..plan.strategies.base import identity
 from .options.chained import AskedHost, AskedPath, ChainedOptions
 from .session import ledger_of
 

@@ -21,7 +21,7 @@ from ..kube import kinds
 from ..kube.client.api import Api, open_api
 from ..kube.cluster import read_cluster
 from ..kube.manifests import read_manifests
-from ..kube.objects import Obj, kind_key
+from ..kube.objects import Obj, identity_of
 from ..kube.snapshot import Snapshot
 from .options.common import CommonOptions
 from .results import Result
@@ -74,7 +74,7 @@ def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces)
 def read_again(session: Session, refs: Iterable[ObjectRef]) -> Session:
     """The session with these objects as they are now. Kinds that are not served, or were not readable before, stay as they were."""
     api, snapshot = session.api, session.snapshot
-    keys = {ref: (kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) for ref in refs}
+    keys = {ref: identity_of(ref) for ref in refs}
     asked = [ref for ref, key in keys.items() if snapshot.serves(key[0]) and snapshot.readable(key[0])]
     put: list[Obj] = []
     gone: list[tuple[str, str, str]] = []
@@ -106,7 +106,7 @@ def demand(snapshot: Snapshot) -> None:
 
 def ledger_of(snapshot: Snapshot, part: str) -> Ledger:
     """All that a part wrote in a cluster."""
-    return ledger(part, snapshot.everything(), snapshot.get)
+    return snapshot.cached(("ledger", part), lambda view: ledger(part, view.everything(), view.get), tuple(snapshot.kinds()))
 
 
 def without(snapshot: Snapshot, part: str, keep: Keep | None = None) -> Snapshot:

@@ -5,20 +5,18 @@
 
 from __future__ import annotations
 
-from ...core.model import LoadBalancer, ObjectRef
+from ...core.model import LoadBalancer
 from ...kube.objects import Obj, name_of
-from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainSide, HealthChecker
 from ..contract.facts import About
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser
-from ..contract.routes import RouteReader, RouteReading
+from ..contract.routes import RouteReader
 from .classes import ingress_classes
-from .gateway.routes import KINDS, read_gateway_routes
-from .ingress_routes import read_ingresses
 from .ingresses import class_of
 from .objects import BackendHandling, Carries, carries_all
+from .readers import always, gateway_reader, ingress_reader
 
 
 def limited(
@@ -30,36 +28,19 @@ def limited(
     ``why_not`` says why. ``class_names`` are names of classes that it compares, where it does not look for a controller. ``carries``
     says which Ingresses and Gateways a workload is made for, where it is not made for all of them. ``readers`` are for kinds of its own.
     """
-    controllers = recogniser.gateway_classes
-    standard = (limited_ingresses(why_not, carries), *([limited_gateways(controllers, why_not, carries)] if controllers else []))
+    controllers, handle = recogniser.gateway_classes, always(BackendHandling(why_not_settable=why_not))
+    standard = (limited_ingresses(why_not, carries), *([gateway_reader(controllers, handle, carries)] if controllers else []))
     instance = InstanceReader(classes=ingress_classes(recogniser.classes, class_names))
     return Profile(about, recogniser, instance, (*standard, *readers), chain=chain, health=health)
 
 
 def limited_ingresses(why_not: str, carries: Carries = carries_all) -> RouteReader:
     """Ingresses of its classes, to pod addresses."""
-    handling = BackendHandling(why_not_settable=why_not)
 
-    def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-        def served(ingress: Obj) -> bool:
-            return carries(load_balancer, ingress) and bool(set(class_of(ingress)) & set(load_balancer.classes))
+    def serves(load_balancer: LoadBalancer, ingress: Obj) -> bool:
+        return carries(load_balancer, ingress) and bool(set(class_of(ingress)) & set(load_balancer.classes))
 
-        return read_ingresses(snapshot, load_balancer, lambda ingress, entry, service: handling, only, served)
-
-    return RouteReader(read)
-
-
-def limited_gateways(controllers: tuple[str, ...], why_not: str, carries: Carries = carries_all) -> RouteReader:
-    """Gateway API routes of its controllers, to pod addresses."""
-    handling = BackendHandling(why_not_settable=why_not)
-
-    def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-        def serves(gateway: Obj) -> bool:
-            return carries(load_balancer, gateway)
-
-        return read_gateway_routes(snapshot, load_balancer, controllers, lambda point: handling, only, serves)
-
-    return RouteReader(read, KINDS)
+    return ingress_reader(always(BackendHandling(why_not_settable=why_not)), serves)
 
 
 def of_labelled_gateway(label: str) -> Carries:

@@ -119,7 +119,6 @@ def objects_of(snapshot: Snapshot, kind: str, only: frozenset[ObjectRef] | None)
 
 def served_object(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj) -> ServedObject:
     """An object with what the cluster says about its routes."""
-
     return ServedObject(load_balancer, obj, services_of(snapshot), pinned_strategy(snapshot, obj))
 
 

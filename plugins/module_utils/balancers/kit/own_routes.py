@@ -16,13 +16,13 @@ from ...kube.objects import Obj, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from .declared import DeclaredRoute, as_route
-from .objects import is_ignored, objects_of, served_object
+from .objects import Carries, is_ignored, objects_of, reading_of, served_object
 
 Declare = Callable[[LoadBalancer, Obj], "Iterable[DeclaredRoute | Finding]"]
 """What an object declares, and findings for what of it is not read."""
 
 
-def own_routes(kind: str, served: Callable[[LoadBalancer, Obj], bool], declare: Declare) -> RouteReader:
+def own_routes(kind: str, served: Carries, declare: Declare) -> RouteReader:
     """The routes of all objects of a kind that are ``served``, where each of them is read by itself."""
 
     def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
@@ -36,14 +36,9 @@ def declared_reading(
     snapshot: Snapshot, load_balancer: LoadBalancer, declared: Iterable[tuple[Obj, DeclaredRoute | Finding]]
 ) -> RouteReading:
     """What objects declare, each with its object, as routes and findings; each of them once."""
-    routes: dict[Route, None] = {}
-    findings: dict[Finding, None] = {}
-    for obj, item in declared:
-        if isinstance(item, Finding):
-            findings[item] = None
-        else:
-            routes[declared_route(snapshot, load_balancer, obj, item)] = None
-    return RouteReading(tuple(routes), tuple(findings))
+    return reading_of(dict.fromkeys(
+        item if isinstance(item, Finding) else declared_route(snapshot, load_balancer, obj, item) for obj, item in declared
+    ))
 
 
 def declared_route(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, declared: DeclaredRoute) -> Route:

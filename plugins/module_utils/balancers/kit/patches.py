@@ -14,7 +14,7 @@ from typing import Any
 from ...core.findings import finding, value_conflict
 from ...core.model import ABSENT, Finding, LoadBalancer, Route
 from ...kube import kinds
-from ...kube.objects import Obj, kind_key, ref_of, value_at
+from ...kube.objects import Obj, ref_of, value_at
 from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
 from ..contract.switches import FieldPatch, PatchSet, RouteSwitch
@@ -131,8 +131,7 @@ def joined_patches(*answers: PatchSet) -> PatchSet:
 
 def object_of(snapshot: Snapshot, route: Route) -> Obj:
     """The object that a route was read from, empty where it is gone."""
-    ref = route.object
-    return snapshot.get(kind_key(ref.api_version, ref.kind), ref.namespace, ref.name) or {}
+    return snapshot.at(route.object) or {}
 
 
 def mesh_name(namespace: str, service: str) -> str:

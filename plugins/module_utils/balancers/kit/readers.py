@@ -15,10 +15,9 @@ from ..contract.routes import RouteReader, RouteReading
 from .gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from .ingress_routes import read_ingresses
 from .ingresses import IngressEntry
+from .objects import Carries, carries_all
 from .patches import object_of
 
-Serves = Callable[[LoadBalancer, Obj], bool]
-"""Whether a load balancer serves an object."""
 HandleEntry = Callable[[LoadBalancer, Obj, IngressEntry, Obj], BackendHandling]
 """How a load balancer reaches the backend of an Ingress's entry; last is the entry's Service, empty where there is none."""
 HandlePoint = Callable[[LoadBalancer, AttachPoint], BackendHandling]
@@ -36,12 +35,8 @@ def always(handling: BackendHandling) -> Callable[..., BackendHandling]:
     return handle
 
 
-def _everything(load_balancer: LoadBalancer, obj: Obj) -> bool:
-    return True
-
-
 def ingress_reader(
-    handle: HandleEntry, serves: Serves, *, refine: Refine | None = None, remarks: Remarks | None = None, kinds: tuple[str, ...] = ()
+    handle: HandleEntry, serves: Carries, *, refine: Refine | None = None, remarks: Remarks | None = None, kinds: tuple[str, ...] = ()
 ) -> RouteReader:
     """Routes of the Ingresses that a load balancer serves. ``remarks`` are findings about single entries."""
 
@@ -62,7 +57,7 @@ def ingress_reader(
 
 
 def gateway_reader(
-    controllers: Collection[str] | Callable[[LoadBalancer], Collection[str]], handle: HandlePoint, serves: Serves = _everything, *,
+    controllers: Collection[str] | Callable[[LoadBalancer], Collection[str]], handle: HandlePoint, serves: Carries = carries_all, *,
     without: Collection[str] = (), per_backend_host: Callable[[LoadBalancer], bool] | None = None,
 ) -> RouteReader:
     """Gateway API routes of the Gateways that a load balancer serves; see :func:`gateway.routes.read_gateway_routes`.

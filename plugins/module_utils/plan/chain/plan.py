@@ -17,9 +17,8 @@ from ...core.findings import finding, request_details, route_details
 from ...core.model import Backend, Finding, LoadBalancer, ObjectRef, Outcome, Route, replace
 from ...detect.inventory import KnownBackend, known_backend
 from ...istio.outcome import predict
-from ...kube.objects import Obj, ref_of, value_at
+from ...kube.objects import Obj, identity, ref_of, value_at
 from ...kube.snapshot import Snapshot
-from ..strategies.base import identity
 from .carry import Carried, HostRules, carry, sent_host
 from .options import ChainPlanOptions
 from .preflight import PreflightCase, preflight_findings

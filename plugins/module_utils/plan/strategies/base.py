@@ -18,7 +18,7 @@ from ...core.marks import ROUTES_IN
 from ...core.model import Finding, LoadBalancer, Outcome, Route
 from ...detect.inventory import Inventory, RouteFacts
 from ...istio.endpoints import Endpoint
-from ...kube.objects import Obj, kind_key
+from ...kube.objects import Obj, identity
 from ..units import switches
 
 
@@ -167,12 +167,6 @@ def joined(*proposals: Proposal) -> Proposal:
             patches.setdefault((id(patch.object), patch.path), patch)
         refusals.update(proposal.refusals)
     return Proposal(tuple(patches.values()), tuple(creations.values()), refusals, findings)
-
-
-def identity(obj: Obj) -> tuple[str, str, str]:
-    """(kind key, namespace, name) of an object."""
-    metadata = obj.get("metadata") or {}
-    return (kind_key(obj["apiVersion"], obj["kind"]), str(metadata.get("namespace", "")), str(metadata.get("name", "")))
 
 
 def object_name(text: str, limit: int = 63) -> str:
