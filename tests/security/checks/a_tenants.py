@@ -25,7 +25,7 @@ def find(objects, kind, namespace, name):
 
 
 @check("C1-restores-another-object", "A book entry on a tenant's Ingress never puts another object in the planner's view.")
-def _(t):
+def c1_restores_another_object(t):
     base = t.done("plain", c.plain())
     fake = copy.deepcopy(find(base, *c.VICTIM))
     fake["metadata"]["annotations"] = {"meshlb.istio/ignore": "true"}
@@ -34,7 +34,7 @@ def _(t):
 
 
 @check("C1-restores-the-injector", "A book entry on a tenant's Service never changes what lb_sidecar writes on the load balancer.")
-def _(t):
+def c1_restores_the_injector(t):
     base = c.plain(sidecar=False)
     fake = c.injector()
     fake["webhooks"] = [{**fake["webhooks"][0], "namespaceSelector": {}, "objectSelector": {"matchLabels": {"istio.io/rev": "evil"}}}]
@@ -46,7 +46,7 @@ def _(t):
 
 
 @check("C1-publishes-at-the-gateway", "A book entry never makes chained_gateway route to, or write in, another namespace.")
-def _(t):
+def c1_publishes_at_the_gateway(t):
     base = [*c.plain(), *c.gateway()]
     carrier = c.ingress("carrier", "tenant-z", "z.example.com", "evil", cls="another-class")
     fake = c.ingress("nowhere", "victim", "z.example.com", "internal-admin", path="/admin")
@@ -55,7 +55,7 @@ def _(t):
 
 
 @check("C1-rollback-under-another-name", "Rollback is not stopped, and writes nothing elsewhere, for a book entry that changes identity.")
-def _(t):
+def c1_rollback_under_another_name(t):
     base = t.done("plain", c.plain())
     book = {
         "/metadata/namespace": {"part": "service_routing", "set": "tenant-z", "was": "victim"},
@@ -78,13 +78,13 @@ FOLLOWS_THE_PAGE = {
 
 
 @check("C2-name-of-a-service", "A route whose host is the full name of a Service makes no mesh object, and an error or warning says so.")
-def _(t):
+def c2_name_of_a_service(t):
     host = "web.victim.svc.cluster.local"
     tz.refused_both_ways(t, c.plain(victim=FOLLOWS_THE_PAGE), [innocent(host)], host, "host_alias")
 
 
 @check("C2-wildcard-over-services", "A route whose host is a wildcard over names of Services makes no mesh object, and is told.")
-def _(t):
+def c2_wildcard_over_services(t):
     tz.refused_both_ways(t, c.plain(victim=FOLLOWS_THE_PAGE), [innocent("*.svc.cluster.local")], "*.svc.cluster.local", "host_alias")
 
 
@@ -92,13 +92,13 @@ def _(t):
     "C2-name-with-host-entry",
     "A route for the name of a Service makes no host_entry, whose DestinationRule would pin another identity, and is told.",
 )
-def _(t):
+def c2_name_with_host_entry(t):
     host = "oauth2-proxy.auth.svc.cluster.local"
     tz.refused_both_ways(t, c.plain(), [innocent(host)], host, "host_entry")
 
 
 @check("C2-misrouted-is-not-mutual-tls", "A route whose requests the mesh leads to another Service is never called mutual_tls.")
-def _(t):
+def c2_misrouted_is_not_mutual_tls(t):
     hijack = c.obj(
         "networking.istio.io/v1",
         "VirtualService",
@@ -121,12 +121,12 @@ def _(t):
 
 
 @check("C2-pinned-strategy", "By default a strategy that a tenant pins makes no object outside of the tenant's namespace.")
-def _(t):
+def c2_pinned_strategy(t):
     tz.unharmed(t, t.done("plain", c.plain()), [OWN], [tz.pinned(OWN, "host_alias")])
 
 
 @check("C2-public-hosts-still-work", "Ordinary public hosts still get host_alias and host_entry (a guard).")
-def _(t):
+def c2_public_hosts_still_work(t):
     for strategy in ("host_alias", "host_entry"):
         run = t.live("service_routing", t.server(c.plain()), strategy=strategy)
         demand(run.ok and run.routes and run.routes[0]["after"]["verdict"] == "mutual_tls", f"{strategy}: {run.say()}")
@@ -136,7 +136,7 @@ def _(t):
 
 
 @check("H1-never-worse", "No run ends ok that takes a working route from mutual_tls to something worse.")
-def _(t):
+def h1_never_worse(t):
     base = t.done("plain host_entry", c.plain(), strategy="host_entry")
     squat = c.ingress("squat", "outside", "shop.example.com", "legacy", path="/zz", created="2025-05-05T00:00:00Z")
     tz.no_worse(t, base, [squat], strategy="host_entry")
@@ -154,7 +154,7 @@ def marked(obj, part="service_routing", name="ingress-nginx/ingress-nginx-contro
 
 
 @check("H2-kinds-that-no-part-makes", "An object of a kind that a part never creates is never deleted, whatever its labels say.")
-def _(t):
+def h2_kinds_that_no_part_makes(t):
     pod = c.obj("v1", "Pod", "p", "tenant-z", {"containers": [{"name": "a", "image": "b"}]})
     strange = [
         marked(item)
@@ -176,7 +176,7 @@ def _(t):
 
 
 @check("H2-copy-of-what-was-made", "A copy under another name of an object that was created is not deleted.")
-def _(t):
+def h2_copy_of_what_was_made(t):
     base = t.done("plain", c.plain())
     made = next((item for item in base if item["kind"] == "DestinationRule"), None)
     footing(made, "the honest run makes no DestinationRule")
@@ -193,7 +193,7 @@ def _(t):
 
 
 @check("H6-rollback-writes-no-foreign-fields", "Rollback gives back only fields that the product writes: none of the tenant's choosing.")
-def _(t):
+def h6_rollback_writes_no_foreign_fields(t):
     book = {
         "/metadata/annotations/nginx.ingress.kubernetes.io~1configuration-snippet": {"part": "service_routing", "was": "return 200 evil;"},
         "/spec/ingressClassName": {"part": "service_routing", "set": "nginx", "was": "internal"},

@@ -24,35 +24,35 @@ def traefik():
 
 
 @check("C3-error-once", "One 500 on the list of a load balancer's own kind: the run tries again, or fails before it writes.")
-def _(t):
+def c3_error_once(t):
     lists.second_run(t, "traefik", traefik(), lambda s: s.fault("GET", "/ingressroutes", api.refusal(500)))
 
 
 @check("C3-right-was-lost", "A list that is refused (403) for good: nothing is taken back, and a finding or a failure names the kind.")
-def _(t):
+def c3_right_was_lost(t):
     lost = api.refusal(403, 'ingressroutes.traefik.io is forbidden: User "checks" cannot list', "Forbidden")
     lists.second_run(t, "traefik", traefik(), lambda s: s.fault("GET", "/ingressroutes", lost, -1), lasting=True, named=["ingressroute"])
 
 
 @check("C3-kind-not-in-discovery", "A kind that an earlier run wrote for and that is no longer served: nothing is taken back in silence.")
-def _(t):
+def c3_kind_not_in_discovery(t):
     lists.second_run(
         t, "traefik", traefik(), lambda s: s.stop_serving("traefik.io/v1alpha1"), lasting=True, named=["ingressroute", "traefik.io"]
     )
 
 
 @check("C3-answer-that-is-no-list", "A 200 that is no list of that kind does not count as an empty list.")
-def _(t):
+def c3_answer_that_is_no_list(t):
     lists.second_run(t, "traefik", traefik(), lambda s: s.fault("GET", "/ingressroutes", api.text("{}"), 1))
 
 
 @check("C3-rollback-is-whole", "A rollback in which a list fails once is a whole one, or fails before it writes.")
-def _(t):
+def c3_rollback_is_whole(t):
     lists.taken_back(t, "plain", c.plain(), lambda s: s.fault("GET", "/destinationrules", api.refusal(500)))
 
 
 @check("C3-kinds-that-all-have", "One 500 on the list of Deployments, which every cluster has, changes no plan.")
-def _(t):
+def c3_kinds_that_all_have(t):
     lists.second_run(t, "plain", c.plain(), lambda s: s.fault("GET", "/deployments", api.refusal(500)))
 
 
@@ -60,7 +60,7 @@ def _(t):
 
 
 @check("M1-bounded-patience", "Retry-After: 86400 does not hold a run for longer than a minute.", patient=True)
-def _(t):
+def m1_bounded_patience(t):
     server = t.server(c.plain())
     server.fault("GET", "/ingresses", api.refusal(429, "slow down", "TooManyRequests", {"Retry-After": "86400"}))
     run = t.live("service_routing", server, timeout=70, check_mode=True)
@@ -68,7 +68,7 @@ def _(t):
 
 
 @check("M1-short-patience-is-given", "Retry-After: 1 is waited for, and the run succeeds (a guard).")
-def _(t):
+def m1_short_patience_is_given(t):
     server = t.server(c.plain())
     server.fault("GET", "/ingresses", api.refusal(429, "slow down", "TooManyRequests", {"Retry-After": "1"}), 2)
     run = t.live("service_routing", server, check_mode=True)
@@ -79,7 +79,7 @@ def _(t):
 
 
 @check("M2-advice-fits", "A server error on a kind that is needed is told as what it is, and not as a missing right.")
-def _(t):
+def m2_advice_fits(t):
     server = t.server(c.plain())
     server.fault("GET", "/ingresses", api.refusal(500, "etcdserver: request timed out"), -1)
     run = t.live("service_routing", server)
@@ -111,7 +111,7 @@ def odd(t, pattern, body, what, word):
     "M11-answers-of-an-odd-shape",
     "Answers such as null, a list, or items with null in them end in a message that names server or kind, never in a traceback.",
 )
-def _(t):
+def m11_answers_of_an_odd_shape(t):
     for body in ("null", "[1, 2]", {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [None]}):
         odd(t, "/api/v1/pods", body, f"Pods answered with {json.dumps(body)[:40]}", "pod")
     broken = {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "items": [{"versions": [{}]}]}
@@ -119,6 +119,6 @@ def _(t):
 
 
 @check("M11-paging-ends", "A continue token that repeats is not followed for ever.")
-def _(t):
+def m11_paging_ends(t):
     page = {"kind": "NodeList", "apiVersion": "v1", "metadata": {"continue": "same"}, "items": []}
     lists.paging_ends(t, c.plain(), "/nodes", page)

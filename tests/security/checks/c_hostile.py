@@ -23,7 +23,7 @@ DEEP = "[" * 100_000
 
 
 @check("H3-deep-book-service-routing", "A book of 100,000 brackets on a tenant's Service stops neither a plan nor a rollback.")
-def _(t):
+def h3_deep_book_service_routing(t):
     own = c.service("zz", "tenant-z", app="evil")
     base = t.done("plain", c.plain())
     for state in ("present", "absent"):
@@ -31,7 +31,7 @@ def _(t):
 
 
 @check("H3-deep-book-other-modules", "A book of 100,000 brackets stops neither lb_sidecar nor chained_gateway.")
-def _(t):
+def h3_deep_book_other_modules(t):
     own = c.service("zz", "tenant-z", app="evil")
     forged = tz.with_book(t, own, DEEP)
     tz.unharmed(t, c.plain(sidecar=False), [own], [forged], "lb_sidecar", load_balancer=LB, wait=False)
@@ -49,7 +49,7 @@ def _(t):
 
 
 @check("H3-book-through-a-text", "A book entry whose path leads through a text stops neither a plan nor a rollback.")
-def _(t):
+def h3_book_through_a_text(t):
     base = t.done("plain", c.plain())
     forged = tz.with_book(t, OWN, {"/metadata/name/x": {"part": "service_routing", "was": 1}})
     for state in ("present", "absent"):
@@ -73,13 +73,13 @@ def emissary():
 
 
 @check("H3-emissary-annotation-of-a-wrong-type", "An Emissary annotation with a wrongly typed field stops nobody, and is named.")
-def _(t):
+def h3_emissary_annotation_of_a_wrong_type(t):
     base, own = t.done("emissary", emissary()), c.service("zz", "tenant-z", app="evil")
     tz.stopped_nobody(t, base, [own], [annotated(EMISSARY + "spec: abc\n")], ref(own))
 
 
 @check("H3-emissary-aliases", "YAML aliases that unfold to millions of values cost neither time nor memory, and are named.")
-def _(t):
+def h3_emissary_aliases(t):
     first = "a: &a [x, x, x, x, x, x, x, x, x]\n"
     bomb = first + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9))
     base, own = t.done("emissary", emissary()), c.service("zz", "tenant-z", app="evil")
@@ -87,7 +87,7 @@ def _(t):
 
 
 @check("H3-traefik-rule", "A Traefik rule of 700 bytes with 2^24 combinations costs nothing, and is named or understood.")
-def _(t):
+def h3_traefik_rule(t):
     base = t.done("traefik", c.before_mesh(c.traefik(), c.ingress_route("shop", "victim", "Host(`shop.example.com`)", "web")))
     honest = c.ingress_route("zz", "tenant-z", "Host(`z.example.com`)", "evil")
     rule = "&&".join(f"(Host(`a{n}.example.com`)||PathPrefix(`/b{n}`))" for n in range(24))
@@ -98,7 +98,7 @@ def _(t):
     "H3-route-of-a-wrong-type",
     "A tenant's IngressRoute whose routes are a text, or whose services are numbers, stops nobody, and is named.",
 )
-def _(t):
+def h3_route_of_a_wrong_type(t):
     base = t.done("traefik", c.before_mesh(c.traefik(), c.ingress_route("shop", "victim", "Host(`shop.example.com`)", "web")))
     honest = c.ingress_route("zz", "tenant-z", "Host(`z.example.com`)", "evil")
     for routes in ("x", [{"kind": "Rule", "match": "Host(`z.example.com`)", "services": [5]}]):
@@ -110,12 +110,12 @@ def _(t):
 
 
 @check("H3-proof-with-a-slow-pattern", "A route's pattern that Python's re needs years for does not hold up the proof of others.")
-def _(t):
+def h3_proof_with_a_slow_pattern(t):
     proofs.proven_for_others(t, proofs.tenants_route("/" + "a" * 40 + "!"), regex="/(a+)+")
 
 
 @check("H3-proof-with-an-odd-sidecar", "A backend's sidecar that answers JSON of an odd shape does not stop the proof of others.")
-def _(t):
+def h3_proof_with_an_odd_sidecar(t):
     for answer in (
         '{"configs": [{"dynamic_listeners": 5}]}',
         '{"configs": [{"dynamic_listeners": [null]}]}',
@@ -125,7 +125,7 @@ def _(t):
 
 
 @check("H3-proof-with-an-endless-sidecar", "A backend's sidecar that never stops talking is cut off, and the others are proven.")
-def _(t):
+def h3_proof_with_an_endless_sidecar(t):
     def endless(line):
         for _number in range(40_000):
             line.say(b"x" * 65536)
@@ -135,7 +135,7 @@ def _(t):
 
 
 @check("H3-answer-that-never-ends", "An answer that comes byte by byte is not read for ever.", patient=True)
-def _(t):
+def h3_answer_that_never_ends(t):
     def trickle(handler):
         handler.send_response(200)
         handler.end_headers()
@@ -160,7 +160,7 @@ def _(t):
 
 
 @check("H3-host-that-cannot-be-sent", "A host that no TLS handshake can carry (a..b) does not stop the proof of others.")
-def _(t):
+def h3_host_that_cannot_be_sent(t):
     route = c.ingress("zz", "tenant-z", "a..b", "evil", annotations=proofs.SERVICE_UPSTREAM)
     front = proofs.LoadBalancer(lambda handler: None)
     try:
@@ -173,12 +173,12 @@ def _(t):
 
 
 @check("H3-a-tenants-own-load-balancer", "A tenant's Deployment that looks like the load balancer changes nothing for the real one.")
-def _(t):
+def h3_a_tenants_own_load_balancer(t):
     tz.changes_nothing_for_the_real_one(t, tz.look_alike(), ("Deployment", "tenant-z", "fake"))
 
 
 @check("H3-a-quota-in-one-namespace", "A refusal in one namespace does not keep the plan from the others, and is told.")
-def _(t):
+def h3_a_quota_in_one_namespace(t):
     server = t.server(c.plain(OWN))
     full = refusal(
         403, 'services "evil-meshlb" is forbidden: exceeded quota: small, requested: count/services=1, used: 5, limited: 5', "Forbidden"

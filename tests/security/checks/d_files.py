@@ -23,7 +23,7 @@ TEMPLATE = ("spec", "template")
 
 
 @check("M3-ingress", "Wrongly typed fields of an Ingress: an error that names file and object, or a finding; never a traceback.")
-def _(t):
+def m3_ingress(t):
     files.typed(
         t,
         c.plain(),
@@ -43,7 +43,7 @@ def _(t):
 
 
 @check("M3-service", "Wrongly typed fields of a Service: an error that names file and object, or a finding.")
-def _(t):
+def m3_service(t):
     files.typed(
         t,
         c.plain(),
@@ -62,7 +62,7 @@ def _(t):
 
 
 @check("M3-workload", "Wrongly typed fields of the load balancer's Deployment: an error that names file and object, or a finding.")
-def _(t):
+def m3_workload(t):
     files.typed(
         t,
         c.plain(),
@@ -84,7 +84,7 @@ def _(t):
     "M3-mesh",
     "Wrongly typed fields of Namespaces, the injector's webhook, a PeerAuthentication, a ConfigMap: an error or a finding names it.",
 )
-def _(t):
+def m3_mesh(t):
     peer, hook = ("PeerAuthentication", "istio-system", "default"), ("MutatingWebhookConfiguration", "", "istio-sidecar-injector")
     files.typed(
         t,
@@ -105,7 +105,7 @@ def _(t):
 
 
 @check("M3-routes-of-their-own-kind", "Wrongly typed fields of an IngressRoute: an error that names file and object, or a finding.")
-def _(t):
+def m3_routes_of_their_own_kind(t):
     objects = c.before_mesh(c.traefik(), c.ingress_route("shop", "victim", "Host(`shop.example.com`)", "web"))
     route = ("IngressRoute", "victim", "shop")
     files.typed(
@@ -124,7 +124,7 @@ def _(t):
 @check(
     "M3-files", "Files that no parser likes (a list that holds itself, 5,000 digits, 100,000 brackets) end in an error that names the file."
 )
-def _(t):
+def m3_files(t):
     cases = {
         "itself.yaml": "&x {apiVersion: v1, kind: List, items: [*x]}\n",
         "digits.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\nspec: {x: " + "9" * 5000 + "}\n",
@@ -149,7 +149,7 @@ def old(text):
 
 
 @check("M4-old-api-version", "An Ingress of networking.k8s.io/v1beta1 is read or told, not passed over in silence.")
-def _(t):
+def m4_old_api_version(t):
     made = c.ingress("shop", "victim", "shop.example.com", "web")
     made["apiVersion"] = "networking.k8s.io/v1beta1"
     made["spec"]["rules"][0]["http"]["paths"][0]["backend"] = {"serviceName": "web", "servicePort": 80}
@@ -160,12 +160,12 @@ def _(t):
 
 
 @check("M4-misspelt-kind", "kind: Ingres is told.")
-def _(t):
+def m4_misspelt_kind(t):
     files.told(t, c.plain(), SHOP, old({"kind": "Ingres"}))
 
 
 @check("M4-misspelt-field", "backend: {servic: ...} is told.")
-def _(t):
+def m4_misspelt_field(t):
     made = c.ingress("shop", "victim", "shop.example.com", "web")
     backend = made["spec"]["rules"][0]["http"]["paths"][0]["backend"]
     backend["servic"] = backend.pop("service")
@@ -173,25 +173,25 @@ def _(t):
 
 
 @check("M4-keys-twice", "A key that is there twice is told.")
-def _(t):
+def m4_keys_twice(t):
     text = yaml.safe_dump(c.ingress("shop", "victim", "shop.example.com", "web"), sort_keys=False)
     files.told(t, c.plain(), SHOP, text.replace("  name: shop\n", "  name: shop\n  name: shop2\n", 1), words=["shop2"])
 
 
 @check("M4-not-rendered", "A host that is a template ({{ ... }}) is told.")
-def _(t):
+def m4_not_rendered(t):
     files.told(t, c.plain(), SHOP, c.ingress("shop", "victim", "{{ .Values.host }}", "web"))
 
 
 @check("M4-nothing-to-do-here", "A run that finds no load balancer at all (the wrong cluster) is not green without a word.")
-def _(t):
+def m4_nothing_to_do_here(t):
     run = t.live("service_routing", t.server([*c.mesh(), c.namespace("victim"), *c.app("web", "victim")]))
     demand(run.ok or run.failed, run.say())
     demand(run.failed or run.findings, "it ends ok with no route, and no finding")
 
 
 @check("M4-folder-behind-a-link", "A folder behind a symbolic link is read, or told.")
-def _(t):
+def m4_folder_behind_a_link(t):
     objects = c.plain()
     folder, elsewhere = t.manifests([item for item in objects if ref(item) != SHOP]), t.folder("elsewhere")
     (elsewhere / "shop.yaml").write_text(yaml.safe_dump(c.ingress("shop", "victim", "shop.example.com", "web")))
@@ -204,7 +204,7 @@ def _(t):
 
 
 @check("M4-ports-that-cannot-be", "targetPort: -1 makes no Service with a port of -1, and is told.")
-def _(t):
+def m4_ports_that_cannot_be(t):
     wrong = c.service("web", "victim", target=-1)
     run = files.told(t, c.plain(), WEB, wrong)
     ports = [port.get("port") for item in run.changes for port in ((item.get("after") or {}).get("spec") or {}).get("ports") or []]
@@ -215,7 +215,7 @@ def _(t):
 
 
 @check("M5-opt-out", 'meshlb.istio/ignore: "True" is an opt-out as "true" is.')
-def _(t):
+def m5_opt_out(t):
     for value in ("true", "True"):
         server = t.server(c.plain(victim={"meshlb.istio/ignore": value}))
         before = server.state()
@@ -237,7 +237,7 @@ def repository(t):
 
 
 @check("M8-names-with-dots", "A name such as ../../../evil in a manifest never leads a file out of output_dir.")
-def _(t):
+def m8_names_with_dots(t):
     base = c.plain()
     where, output = repository(t)
     evil = c.ingress("../../../evil", "victim", "shop.example.com", "web")
@@ -250,14 +250,14 @@ def _(t):
 
 
 @check("M8-links-in-output-dir", "A committed symbolic link in output_dir is not followed when files are written.")
-def _(t):
+def m8_links_in_output_dir(t):
     where, output = repository(t)
     os.symlink("../../precious", output / "kustomization.yaml.new")
     files.kept_inside(t, where, output, c.plain())
 
 
 @check("M8-kustomization-comes-last", "Where a file cannot be written, kustomization.yaml names no file that is not there.")
-def _(t):
+def m8_kustomization_comes_last(t):
     probe, output = t.folder("probe"), t.folder("output")
     first = t.dry("service_routing", c.plain(), output_dir=str(probe))
     footing(first.ok and len(first.data.get("files") or []) > 1, first.say())
@@ -274,7 +274,7 @@ def _(t):
 
 
 @check("M13-pipes", "A named pipe among the manifests does not hang the run.", patient=True)
-def _(t):
+def m13_pipes(t):
     folder = t.manifests(c.plain())
     os.mkfifo(folder / "pipe.yaml")
     run = t.dry("service_routing", [folder], timeout=15)
@@ -283,7 +283,7 @@ def _(t):
 
 
 @check("M3-honest-manifests", "The honest manifests give the honest plan (a guard).")
-def _(t):
+def m3_honest_manifests(t):
     run = t.dry("service_routing", c.plain())
     demand(run.ok and run.routes and run.routes[0]["after"]["verdict"] == "mutual_tls", run.say())
     footing(not short(run.message), run.message)

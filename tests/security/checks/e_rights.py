@@ -22,7 +22,7 @@ STAGING = "https://staging.example.invalid:6443"
     "H4-helm-gets-the-connection",
     "lb_vendor_nginx sends Helm to the host, and with the token, of its connection; not to KUBECONFIG's cluster.",
 )
-def _(t):
+def h4_helm_gets_the_connection(t):
     def role(helm, chart):
         return {
             "role": "meshlb.istio.lb_vendor_nginx",
@@ -44,7 +44,7 @@ def _(t):
     "H4-what-helm-cannot-be-told",
     "A connection that Helm has no option for (user and password) ends the play before Helm speaks to a cluster, or reaches it.",
 )
-def _(t):
+def h4_what_helm_cannot_be_told(t):
     def role(helm, chart):
         return {
             "role": "meshlb.istio.lb_vendor",
@@ -65,7 +65,7 @@ def _(t):
 
 
 @check("H5-no-rights-on-helmcharts", "No documented role grants a write on kinds that are only read, HelmCharts of k3s first of all.")
-def _(t):
+def h5_no_rights_on_helmcharts(t):
     rights.no_verbs(
         t,
         rights.WRITES,
@@ -79,12 +79,12 @@ def _(t):
 
 
 @check("H5-patched-only", "Kinds that are only patched carry no right to create or delete.")
-def _(t):
+def h5_patched_only(t):
     rights.no_verbs(t, {"create", "delete", "deletecollection"}, [("traefik.io", "ingressroutes"), ("k8s.nginx.org", "virtualservers")])
 
 
 @check("H5-no-wildcards", "No documented role has a wildcard, Secrets, or a right to raise rights (a guard).")
-def _(t):
+def h5_no_wildcards(t):
     seen = []
     for name, rules in rights.cluster_roles(t).items():
         for rule in rules:
@@ -98,7 +98,7 @@ def _(t):
 
 
 @check("M6-impersonation-in-a-kubeconfig", "A kubeconfig with as: is honoured or refused; the run never acts as the user behind it.")
-def _(t):
+def m6_impersonation_in_a_kubeconfig(t):
     server = t.server(c.plain())
     path = rights.kubeconfig(t.folder(), server.url, {"token": "real", "as": "nobody"})
     run = t.product.module("service_routing", {"kubeconfig": path}, check_mode=True)
@@ -108,7 +108,7 @@ def _(t):
 
 
 @check("M6-login-that-fails", "Where a kubeconfig's login program fails, the run ends with that; it does not go on as nobody.")
-def _(t):
+def m6_login_that_fails(t):
     server = t.server(c.plain())
     login = {
         "apiVersion": "client.authentication.k8s.io/v1",
@@ -124,7 +124,7 @@ def _(t):
 
 
 @check("M6-password-in-an-address", "A password in the host's address is never shown.")
-def _(t):
+def m6_password_in_an_address(t):
     run = t.product.module("service_routing", {"host": "http://admin:hunter2@127.0.0.1:9", "api_key": "x"}, timeout=60)
     shown = run.message + str((run.data or {}).get("hint")) + str((run.data or {}).get("details"))
     demand(run.failed, run.say())
@@ -132,7 +132,7 @@ def _(t):
 
 
 @check("M6-token-of-another-cluster", "host without credentials does not send that host the token of KUBECONFIG's cluster.")
-def _(t):
+def m6_token_of_another_cluster(t):
     server, prod = t.server(c.plain()), t.server([])
     path = rights.kubeconfig(t.folder(), prod.url, {"token": "prod-token"})
     run = t.product.module("service_routing", {"host": server.url}, env={"KUBECONFIG": path}, check_mode=True)
@@ -142,7 +142,7 @@ def _(t):
 
 
 @check("M6-login-that-hangs", "A kubeconfig's login program that never ends does not hold a run for longer than a minute.", patient=True)
-def _(t):
+def m6_login_that_hangs(t):
     server = t.server(c.plain())
     login = {"apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/sh", "args": ["-c", "sleep 300"], "interactiveMode": "Never"}
     path = rights.kubeconfig(t.folder(), server.url, {"exec": login})
@@ -152,7 +152,7 @@ def _(t):
 
 
 @check("M6-says-where", "A result names the API server that was used.")
-def _(t):
+def m6_says_where(t):
     server = t.server(c.plain())
     run = t.live("service_routing", server, check_mode=True)
     demand(run.ok, run.say())
@@ -167,12 +167,12 @@ TWO_ROUTES = (c.ingress("zz", "tenant-z", "z.example.com", "evil"), c.ingress("y
 
 
 @check("M7-two-equal-runs-at-once", "Of two equal runs at once, none fails halfway, and what is there afterwards is their plan.")
-def _(t):
+def m7_two_equal_runs_at_once(t):
     rights.consistent(t, c.plain(*TWO_ROUTES), {"strategy": "host_alias"}, {"strategy": "host_alias"})
 
 
 @check("M7-two-different-runs-at-once", "Two runs with different strategies at once do not both end ok and leave neither's plan.")
-def _(t):
+def m7_two_different_runs_at_once(t):
     rights.consistent(t, c.plain(*TWO_ROUTES), {}, {"strategy": "host_entry"})
 
 
@@ -180,7 +180,7 @@ def _(t):
 
 
 @check("M9-proof-by-port-forward", "With the right to forward ports and without the right to run commands, routes are proven.")
-def _(t):
+def m9_proof_by_port_forward(t):
     proofs.proven_with(t, ("portforward",))
 
 
@@ -188,7 +188,7 @@ def _(t):
 
 
 @check("M10-no-escape-sequences", "A webhook's refusal reaches the terminal without control characters.")
-def _(t):
+def m10_no_escape_sequences(t):
     server = t.server(c.plain())
     said = 'admission webhook "policy.example.com" denied the request: \x1b[2J\x1b]0;owned\x07 all\r\nok: [localhost] \x9b31m \u202egnp.exe'
     server.fault("POST", "/(services|destinationrules)", refusal(403, said, "Forbidden"), -1)
@@ -200,7 +200,7 @@ def _(t):
 
 
 @check("M10-cells-of-tables", "What a tenant writes into a path reaches no table with control characters.")
-def _(t):
+def m10_cells_of_tables(t):
     tenant = c.ingress("zz", "tenant-z", "z.example.com", "evil", path="/esc\x1b[31m\x07\u202egnp.exe", path_type="ImplementationSpecific")
     found = rights.table(t, t.server(c.plain(tenant)), "plan.routes | meshlb.istio.summary")
     ugly = sorted({f"U+{ord(char):04X}" for char in rights.UGLY.findall(found)})
@@ -211,7 +211,7 @@ def _(t):
 
 
 @check("M12-expressions-on-a-tenants-object", "A JMESPath type error on one tenant's object stops nobody, and is named.")
-def _(t):
+def m12_expressions_on_a_tenants_object(t):
     profile = rights.acme("spec.rules[?length(host) > `1`].{host: host, service: to, port: port}")
     shop = rights.edge_route("shop", "victim", {"rules": [{"host": "shop.example.com", "to": "web", "port": 80}]})
     honest = rights.edge_route("zz", "tenant-z", {"rules": [{"host": "z.example.com", "to": "evil", "port": 80}]})
@@ -226,10 +226,10 @@ ITEMS = "spec.rules[].{host: host, namespace: ns, service: to, port: port}"
 
 
 @check("M12-namespaces-are-kept-to", "With namespaces: [tenant-z], a route of tenant-z with a backend in victim makes no object in victim.")
-def _(t):
+def m12_namespaces_are_kept_to(t):
     rights.kept_to_namespaces(t, rights.behind_acme(FOREIGN), custom_profiles=rights.acme(ITEMS))
 
 
 @check("M12-across-namespaces-is-said", "Without namespaces, a finding says where a route makes objects in another namespace than its own.")
-def _(t):
+def m12_across_namespaces_is_said(t):
     rights.said_across_namespaces(t, rights.behind_acme(FOREIGN), custom_profiles=rights.acme(ITEMS))

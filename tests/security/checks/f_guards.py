@@ -19,12 +19,12 @@ ZZ = c.ingress("zz", "tenant-z", "z.example.com", "evil")
 
 
 @check("G-secrets-are-never-read", "Secrets are neither listed nor read, whatever kind a custom profile names.")
-def _(t):
+def g_secrets_are_never_read(t):
     guards.never_asked_for_secrets(t, "Secret", "secret")
 
 
 @check("G-no-templating-of-cluster-content", "A template in an annotation or a path is never rendered, and no token is shown at -vvv.")
-def _(t):
+def g_no_templating_of_cluster_content(t):
     guards.not_rendered(
         t,
         {"meshlb.istio/strategy": "{{ lookup('pipe', 'touch MARK0') }}"},
@@ -35,12 +35,12 @@ def _(t):
 
 
 @check("G-killed-midway", "After SIGKILL in the middle of its writes the next run finishes, and rollback restores every object.")
-def _(t):
+def g_killed_midway(t):
     guards.ended_midway(t, c.plain(ZZ), signal.SIGKILL, strategy="host_alias")
 
 
 @check("G-run-and-rollback", "A run, a second run without changes, and a rollback that restores every object.")
-def _(t):
+def g_run_and_rollback(t):
     for strategy in ("auto", "host_alias", "host_entry"):
         guards.there_and_back(t, c.plain(ZZ), strategy=strategy, back={})
 
@@ -48,25 +48,25 @@ def _(t):
 @check(
     "G-chain-and-rollback", "chained_gateway: a run, a second one without changes, and a rollback that gives the route its backend back."
 )
-def _(t):
+def g_chain_and_rollback(t):
     chain = {"gateway": {"namespace": "istio-ingress"}, "hosts": "from_load_balancer", "wait": False, "drain": 0}
     guards.there_and_back(t, [*c.plain(), *c.gateway()], "chained_gateway", back={"wait": False, "drain": 0}, **chain)
 
 
 @check("G-own-values-come-back", "One strategy after the other on a route with values of its user's, which rollback then gives back.")
-def _(t):
+def g_own_values_come_back(t):
     own = {"nginx.ingress.kubernetes.io/proxy-body-size": "8m", "owner": "shop", "meshlb.istio/note": ""}
     guards.one_after_the_other(t, c.plain(victim=own), ("host_alias", "host_entry", "headless_twin", "host_alias"))
 
 
 @check("G-one-host-in-two-namespaces", "A host that its owner serves from two namespaces gets mutual TLS for both, by each strategy.")
-def _(t):
+def g_one_host_in_two_namespaces(t):
     login = c.ingress("login", "auth", "shop.example.com", "oauth2-proxy", path="/login")
     guards.one_after_the_other(t, c.plain(login), ("auto", "host_entry", "host_alias"))
 
 
 @check("G-documented-rights", "With the documented roles and no other right, a run writes, and rollback restores every object.")
-def _(t):
+def g_documented_rights(t):
     rules = [rule for rules in rights.cluster_roles(t).values() for rule in rules]
     for strategy in ("auto", "host_alias", "host_entry"):
         guards.there_and_back(t, c.plain(ZZ), rules=rules, strategy=strategy, back={})
@@ -76,17 +76,17 @@ def _(t):
     "G-kind-that-nobody-needs",
     "A list that is refused (403) from the start, of a kind that no route needs, is a finding and changes no plan.",
 )
-def _(t):
+def g_kind_that_nobody_needs(t):
     guards.refused_kind(t, c.plain(ZZ), "HTTPRoute")
 
 
 @check("G-proof-by-commands", "With the right to run commands and without the right to forward ports, routes are proven.")
-def _(t):
+def g_proof_by_commands(t):
     proofs.proven_with(t, ("exec",))
 
 
 @check("G-conflicts", "An object that changed in between (409) is read again; one of a name that is taken is not touched.")
-def _(t):
+def g_conflicts(t):
     server = t.server(c.plain())
     server.fault("PATCH", "/ingresses/shop", guards.changed_before, 1, dry=False)
     run = t.live("service_routing", server, strategy="host_alias")
@@ -106,7 +106,7 @@ def _(t):
 
 
 @check("G-broken-connections", "A reset while it reads is tried again; the lost answer to a write is repaired by the next run.")
-def _(t):
+def g_broken_connections(t):
     server = t.server(c.plain())
     server.fault("GET", "/ingresses", api.reset, 1)
     run = t.live("service_routing", server, check_mode=True)
@@ -120,7 +120,7 @@ def _(t):
 
 
 @check("G-refusing-webhook", "A webhook that refuses is named, and nothing was written; one without dry runs is a finding.")
-def _(t):
+def g_refusing_webhook(t):
     server = t.server(c.plain())
     before = server.state()
     server.fault(
@@ -138,7 +138,7 @@ def _(t):
 
 
 @check("G-redirects-are-not-followed", "A redirect of the API server is not followed, and the token goes nowhere else.")
-def _(t):
+def g_redirects_are_not_followed(t):
     server, elsewhere = t.server(c.plain()), t.server([])
     server.fault("GET", "/ingresses", api.text("", 302, {"Location": f"{elsewhere.url}/steal"}), -1)
     run = t.live("service_routing", server)
@@ -147,7 +147,7 @@ def _(t):
 
 
 @check("G-unsafe-tags", "A YAML tag that would run a program is refused, and nothing is run.")
-def _(t):
+def g_unsafe_tags(t):
     mark = t.folder() / "owned"
     folder = files.split(t, c.plain(), f'!!python/object/apply:os.system ["touch {mark}"]\n')
     run = t.dry("service_routing", [folder])
@@ -156,7 +156,7 @@ def _(t):
 
 
 @check("G-aliases-in-unused-fields", "YAML aliases that would unfold to billions of values in a field that nobody reads do no harm.")
-def _(t):
+def g_aliases_in_unused_fields(t):
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"] + [
         f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]" for n in range(9)
     ]
@@ -167,7 +167,7 @@ def _(t):
 
 
 @check("G-impersonation-and-proof", "With impersonation no sidecar is asked with the rights of the user behind.")
-def _(t):
+def g_impersonation_and_proof(t):
     server = t.server(c.plain(proofs.tenants_route(), victim=proofs.PAGE))
     server.exec = envoy.Sidecars(envoy.two_tenants())
     run = t.live("mtls_proof", server, methods=["configuration"], impersonate_user="nobody")
@@ -179,7 +179,7 @@ def _(t):
 
 
 @check("G-check-mode-writes-nothing", "Check mode sends no write, and plans what the run then does.")
-def _(t):
+def g_check_mode_writes_nothing(t):
     server = t.server(c.plain(ZZ))
     before = server.state()
     planned = t.live("service_routing", server, check_mode=True)
@@ -190,7 +190,7 @@ def _(t):
 
 
 @check("G-many-pods", "5,000 Pods cost less than 10 s of CPU and 1 GiB.")
-def _(t):
+def g_many_pods(t):
     pods = []
     for number in range(5000):
         pod = c.obj(
