@@ -70,7 +70,7 @@ def parameters() -> Iterator[Any]:
         yield pytest.param(check, id=check.name, marks=marks)
 
 
-@pytest.mark.parametrize("check", parameters())
+@pytest.mark.parametrize("check", list(parameters()))
 def test_holds(check: Check, outcomes: dict[str, Future[None]]) -> None:
     outcomes[check.name].result()
 
