@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ..balancers.contract.instances import Neighbours
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.contract.recognition import Recognition
 from ..balancers.kit.chain.answers import about_chaining
 from ..balancers.kit.recognition import recognition_of
+from ..balancers.kit.settings import neighbours_of
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Mode, ObjectRef, replace
 from ..istio.blockers import injection_blockers
@@ -32,9 +34,10 @@ _CONFIDENCE = {"possible": 0, "likely": 1, "certain": 2}
 
 def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], list[Finding]]:
     """Return the load balancers (sorted by namespace and name) and what is remarkable about them."""
-    found = [_load_balancer(snapshot, *match) for match in recognised(snapshot, registry)]
+    near = neighbours_of(snapshot)
+    found = [_load_balancer(snapshot, near, *match) for match in recognised(snapshot, registry)]
     found += list(outside(snapshot, registry, found))
-    found += list(_unknown(snapshot, registry, found))
+    found += list(_unknown(snapshot, near, registry, found))
     found.sort(key=lambda item: item.key)
     findings = [*_conflicts(registry, found), *about_network(snapshot)]
     for item in found:
@@ -69,7 +72,7 @@ def _strength(match: Recognition) -> tuple[int, int]:
     return (_CONFIDENCE[match.confidence], len(match.evidence))
 
 
-def _load_balancer(snapshot: Snapshot, workload: Obj, profile: Profile, match: Recognition) -> LoadBalancer:
+def _load_balancer(snapshot: Snapshot, near: Neighbours, workload: Obj, profile: Profile, match: Recognition) -> LoadBalancer:
     template, namespace = pod_template(workload), namespace_of(workload)
     pods = workload_pods(snapshot, workload)
     shown = pods[0] if pods else template
@@ -87,12 +90,12 @@ def _load_balancer(snapshot: Snapshot, workload: Obj, profile: Profile, match: R
         sidecar=sidecar_state(snapshot, namespace, template, pods),
         pod_labels=tuple(sorted(labels_of(shown).items())),
         interception=interception_of(shown, interception_defaults(snapshot)),
-        settings=profile.instance.settings(snapshot, workload, match.container),
+        settings=profile.instance.settings(workload, match.container, near),
         needed_annotations=profile.instance.sidecar_target(snapshot, workload).annotations,
     )
     blockers = injection_blockers(snapshot, namespace, template) + _own_blockers(profile, workload)
-    classes = profile.instance.classes(snapshot, made)
-    evidence = made.evidence + tuple(_class_evidence(snapshot, classes))
+    classes = profile.instance.classes(made, near.ingress_classes)
+    evidence = made.evidence + tuple(_class_evidence(near.ingress_classes, classes))
     return replace(made, classes=classes, evidence=evidence, modes=_modes(blockers, profile))
 
 
@@ -101,11 +104,11 @@ def _own_blockers(profile: Profile, workload: Obj) -> tuple[str, ...]:
     return forbidden + profile.instance.blockers(workload)
 
 
-def _class_evidence(snapshot: Snapshot, classes: tuple[str, ...]) -> Iterator[str]:
+def _class_evidence(ingress_classes: Iterable[Obj], classes: tuple[str, ...]) -> Iterator[str]:
+    by_name = {name_of(item): item for item in ingress_classes}
     for name in classes:
-        found = snapshot.get(kinds.INGRESS_CLASS, "", name)
-        if found:
-            yield f"IngressClass {name} has controller {dig(found, 'spec', 'controller')}"
+        if name in by_name:
+            yield f"IngressClass {name} has controller {dig(by_name[name], 'spec', 'controller')}"
 
 
 def _modes(blockers: tuple[str, ...], profile: Profile) -> tuple[tuple[str, Mode], ...]:
@@ -119,7 +122,7 @@ def _modes(blockers: tuple[str, ...], profile: Profile) -> tuple[tuple[str, Mode
     )
 
 
-def _unknown(snapshot: Snapshot, registry: Registry, found: list[LoadBalancer]) -> Iterator[LoadBalancer]:
+def _unknown(snapshot: Snapshot, near: Neighbours, registry: Registry, found: list[LoadBalancer]) -> Iterator[LoadBalancer]:
     """What is behind the classes that nothing known serves; several classes may belong to one workload."""
     taken = {item.workload for item in found if item.workload}
     made: dict[ObjectRef, LoadBalancer] = {}
@@ -133,7 +136,7 @@ def _unknown(snapshot: Snapshot, registry: Registry, found: list[LoadBalancer]) 
         earlier = made.get(ref_of(workload))
         classes = (*(earlier.classes if earlier else ()), name_of(item))
         match = Recognition("possible", (evidence,), {})
-        made[ref_of(workload)] = replace(_load_balancer(snapshot, workload, registry.unknown, match), classes=classes)
+        made[ref_of(workload)] = replace(_load_balancer(snapshot, near, workload, registry.unknown, match), classes=classes)
     yield from made.values()
 
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ...kube import kinds
 from ...kube.objects import Obj, dig, namespace_of
-from ...kube.pods import by_namespace
-from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 from ..kit.classes import default_controllers
 
 CONTROLLER = "apisix.apache.org/apisix-ingress-controller"
@@ -25,12 +23,11 @@ class Settings:
     default_class: bool = False
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """The controller's configuration is in a ConfigMap of the data plane's namespace."""
     texts = (
-        str(dig(item, "data", "config.yaml", default=""))
-        for item in snapshot.lookup(kinds.CONFIG_MAP, by_namespace, namespace_of(workload))
+        str(dig(item, "data", "config.yaml", default="")) for item in near.config_maps_in(namespace_of(workload))
     )
     names = (re.search(r"^controller_name:\s*[\"']?([^\s\"'#]+)", text, re.MULTILINE) for text in texts)
     controller = next((name[1] for name in names if name), CONTROLLER)
-    return Settings(controller, controller in default_controllers(snapshot))
+    return Settings(controller, controller in default_controllers(near.ingress_classes))

@@ -15,7 +15,7 @@ from ...core.model import Finding, LoadBalancer, ObjectRef, replace
 from ...kube.objects import Obj, annotations_of, argument, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts
-from ..contract.instances import InstanceReader
+from ..contract.instances import InstanceReader, Neighbours
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading
@@ -46,7 +46,7 @@ class Settings:
     namespaces: tuple[str, ...] = ()
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """Settings of the one process that is controller and proxy."""
     namespace = argument(container, "namespace")
     return Settings(

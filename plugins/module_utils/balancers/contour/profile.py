@@ -12,15 +12,14 @@ examples/contour/03-envoy.yaml, internal/provisioner.
 from __future__ import annotations
 
 from ...core.interception import EXCLUDE_OUTBOUND_PORTS
-from ...core.model import LoadBalancer
 from ...kube.objects import Obj, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition, Signs
+from ..kit.classes import classes_in_settings
 from ..kit.recognition import by_signs, programs_of
-from ..kit.settings import settings_of
 from .chain import CHAIN
 from .routes import READERS
 from .settings import OWNER, Settings, read_settings
@@ -52,12 +51,6 @@ def _envoy(template: Obj) -> Obj:
     return next((item for item in containers if "envoy" in programs_of(item)[:1]), containers[0] if containers else {})
 
 
-def classes(snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
-    """Names are compared; without the option it serves "contour" and what names no class."""
-    settings = settings_of(load_balancer, Settings)
-    return () if settings.gateway else settings.class_names or ("contour",)
-
-
 def sidecar_target(snapshot: Snapshot, workload: Obj) -> SidecarTarget:
     """The workload, unless the provisioner makes it."""
     refusal = (
@@ -71,5 +64,5 @@ def sidecar_target(snapshot: Snapshot, workload: Obj) -> SidecarTarget:
 
 PROFILE = Profile(
     About("contour", "Contour", facts=FACTS), Recogniser(SIGNS, workload=recognise_workload),
-    InstanceReader(read_settings, classes=classes, sidecar_target=sidecar_target), READERS, chain=CHAIN,
+    InstanceReader(read_settings, classes=classes_in_settings(Settings), sidecar_target=sidecar_target), READERS, chain=CHAIN,
 )

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...kube import kinds
 from ...kube.objects import Obj, argument, containers_of, labels_of, namespace_of, pod_template
-from ...kube.pods import by_namespace
-from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 from ..kit.recognition import programs_of
 
 OWNER = "projectcontour.io/owning-gateway-name"
@@ -23,11 +21,16 @@ class Settings:
     class_names: tuple[str, ...] = ()
     gateway: str = ""
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names are compared; without the option it serves "contour" and what names no class."""
+        return () if self.gateway else self.class_names or ("contour",)
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """Settings of the controller in the same namespace, and the Envoy's own label."""
-    near = (item for kind in kinds.WORKLOADS for item in snapshot.lookup(kind, by_namespace, namespace_of(workload)))
-    serving = (item for one in near for item in containers_of(pod_template(one)) if {"contour", "serve"} <= set(programs_of(item)))
+    beside = (item for one in near.workloads_in(namespace_of(workload)) for item in containers_of(pod_template(one)))
+    serving = (item for item in beside if {"contour", "serve"} <= set(programs_of(item)))
     names = (argument(next(serving, {}), "ingress-class-name") or "").split(",")
     gateway = labels_of(workload).get(OWNER) or labels_of(pod_template(workload)).get(OWNER, "")
     return Settings(tuple(item.strip() for item in names if item.strip()), gateway)

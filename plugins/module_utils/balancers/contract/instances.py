@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.model import Finding, LoadBalancer
-from ...kube.objects import Obj
+from ...kube.objects import Obj, namespace_of
 from ...kube.snapshot import Snapshot
 
 
@@ -29,46 +29,58 @@ class SidecarTarget:
     refusal: str = ""
 
 
-def _no_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Any:
+@dataclass(frozen=True)
+class Neighbours:
+    """What the cluster has besides a workload that its settings may depend on: all of some kinds, and objects that it names.
+
+    ``named`` gives an object by kind key, namespace and name. ConfigMaps were read of some namespaces only
+    (``InstanceReader.config_maps``).
+    """
+
+    named: Callable[[str, str, str], Obj | None]
+    workloads: tuple[Obj, ...] = ()
+    namespaces: tuple[Obj, ...] = ()
+    ingress_classes: tuple[Obj, ...] = ()
+    config_maps: tuple[Obj, ...] = ()
+
+    def workloads_in(self, namespace: str) -> list[Obj]:
+        """The workloads of a namespace."""
+        return [item for item in self.workloads if namespace_of(item) == namespace]
+
+    def config_maps_in(self, namespace: str) -> list[Obj]:
+        """The ConfigMaps of a namespace."""
+        return [item for item in self.config_maps if namespace_of(item) == namespace]
+
+
+def none_at_all(*_about: object) -> tuple[()]:
+    """The answer of a part that knows of nothing."""
+    return ()
+
+
+def _no_settings(*_about: object) -> None:
     return None
-
-
-def _no_namespaces(workload: Obj, container: Obj) -> Iterable[str]:
-    return ()
-
-
-def _no_classes(snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
-    return ()
-
-
-def _no_notices(snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[Finding, ...]:
-    return ()
 
 
 def _workload_itself(snapshot: Snapshot, workload: Obj) -> SidecarTarget:
     return SidecarTarget(workload)
 
 
-def _no_blockers(workload: Obj) -> tuple[str, ...]:
-    return ()
-
-
 @dataclass(frozen=True)
 class InstanceReader:
     """What can be said of one instance.
 
-    ``settings`` gives what it was started with, as the load balancer's own dataclass, kept on :class:`core.model.LoadBalancer`.
-    ``config_maps`` gives the namespaces whose ConfigMaps hold settings.
-    ``classes`` gives the names of the classes that it serves. ``notices`` are
-    findings about the instance itself. ``sidecar_target`` says where its pods get labels and annotations. ``blockers`` gives reasons
-    of its own why a sidecar beside this workload is impossible or would not help. ``shares_classes``: several workloads serve one class,
-    each for objects of its own, so that nothing is served twice.
+    ``settings`` gives what it was started with, as the load balancer's own dataclass, kept on :class:`core.model.LoadBalancer`: from its
+    workload, the container that was recognised, and what else is there. ``config_maps`` gives the namespaces whose ConfigMaps hold
+    settings. ``classes`` gives the names of the classes that it serves, from the cluster's IngressClasses. ``notices`` are findings about the
+    instance itself. ``sidecar_target`` says where its pods get labels and annotations. ``blockers`` gives reasons of its own why a sidecar
+    beside this workload is impossible or would not help. ``shares_classes``: several workloads serve one class, each for objects of its
+    own.
     """
 
-    settings: Callable[[Snapshot, Obj, Obj], Any] = _no_settings
-    config_maps: Callable[[Obj, Obj], Iterable[str]] = _no_namespaces
-    classes: Callable[[Snapshot, LoadBalancer], tuple[str, ...]] = _no_classes
-    notices: Callable[[Snapshot, LoadBalancer], tuple[Finding, ...]] = _no_notices
+    settings: Callable[[Obj, Obj, Neighbours], Any] = _no_settings
+    config_maps: Callable[[Obj, Obj], Iterable[str]] = none_at_all
+    classes: Callable[[LoadBalancer, Iterable[Obj]], tuple[str, ...]] = none_at_all
+    notices: Callable[[Snapshot, LoadBalancer], tuple[Finding, ...]] = none_at_all
     sidecar_target: Callable[[Snapshot, Obj], SidecarTarget] = _workload_itself
-    blockers: Callable[[Obj], tuple[str, ...]] = _no_blockers
+    blockers: Callable[[Obj], tuple[str, ...]] = none_at_all
     shares_classes: bool = False

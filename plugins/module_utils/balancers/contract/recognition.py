@@ -11,6 +11,7 @@ from typing import Literal
 
 from ...kube.objects import Obj
 from ...kube.snapshot import Snapshot
+from .instances import none_at_all
 
 Confidence = Literal["certain", "likely", "possible"]
 
@@ -49,10 +50,6 @@ class Trace:
     confidence: Confidence = "certain"
 
 
-def _no_traces(snapshot: Snapshot) -> tuple[Trace, ...]:
-    return ()
-
-
 @dataclass(frozen=True)
 class Recogniser:
     """Where a load balancer shows.
@@ -68,4 +65,4 @@ class Recogniser:
     gateway_classes: tuple[str, ...] = ()
     controller: Signs | None = None
     workload: Callable[[Obj], Recognition | None] | None = None
-    traces: Callable[[Snapshot], tuple[Trace, ...]] = _no_traces
+    traces: Callable[[Snapshot], tuple[Trace, ...]] = none_at_all

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ...kube.objects import Obj, labels_of, namespace_of
 from ...kube.selectors import vendor_selector
-from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 from ..kit.settings import variable
 
 DEFAULT_ID = "default"
@@ -46,7 +46,7 @@ class Settings:
         return self.watches(obj) and self.has_our_id(obj.get("spec") or {})
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """Its environment."""
     return Settings(
         variable(container, "AMBASSADOR_ID") or DEFAULT_ID, variable(container, "AMBASSADOR_NAMESPACE") or namespace_of(workload),

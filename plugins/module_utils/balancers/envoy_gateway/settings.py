@@ -9,10 +9,8 @@ import re
 from dataclasses import dataclass
 
 from ...core.model import replace
-from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of
-from ...kube.pods import by_namespace
-from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 from ..kit.recognition import workload_labels
 
 OWNER = "gateway.envoyproxy.io/owning-gateway"
@@ -40,9 +38,9 @@ def owners_of(workload: Obj) -> Settings:
     return Settings(gateway=gateway, class_name=labels.get(f"{OWNER}class", ""))
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """What the workload is made for, by the operator whose chart keeps its controller's name in a ConfigMap beside it."""
-    for item in snapshot.lookup(kinds.CONFIG_MAP, by_namespace, namespace_of(workload)):
+    for item in near.config_maps_in(namespace_of(workload)):
         text = str(dig(item, "data", "envoy-gateway.yaml", default=""))
         name = re.search(r"^\s*controllerName:\s*[\"']?([^\s\"'#]+)", text, re.MULTILINE)
         if name:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...kube.objects import Obj, argument
-from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 from ..kit.annotations import flag_is_on
 from ..kit.scope import Scope, selected_scope
 from ..kit.settings import flag_value
@@ -23,10 +23,10 @@ class Settings:
     custom_resources: bool = True
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """The flags."""
     watched, label = flag_value(workload, container, "watch-namespace"), argument(container, "watch-namespace-label")
     return Settings(
-        argument(container, "ingress-class") or "nginx", selected_scope(snapshot, watched, label),
+        argument(container, "ingress-class") or "nginx", selected_scope(near.namespaces, watched, label),
         flag_is_on(container, "enable-custom-resources", default=True),
     )

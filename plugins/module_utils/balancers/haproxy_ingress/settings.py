@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...kube import kinds
 from ...kube.objects import Obj, argument, dig, name_of, namespace_of
-from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 from ..kit.annotations import AnnotationKeys, flag_is_on
 from ..kit.classes import ClassSource
 from ..kit.scope import Scope, named_scope
@@ -41,7 +40,7 @@ class Settings:
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """The flags, and the ConfigMaps."""
     suffix = (argument(container, "controller-class") or "").lstrip("/")
     prefixes = (argument(container, "annotations-prefix") or _PREFIXES).split(",")
@@ -54,10 +53,10 @@ def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings
         gateways=flag_is_on(container, "watch-gateway", default=True),
         tcp_services=flag_value(workload, container, "tcp-services-configmap"),
         default_backend=flag_value(workload, container, "default-backend-service"),
-        keys=AnnotationKeys(tuple(prefixes), config_map_data(snapshot, flag_value(workload, container, "configmap"))),
+        keys=AnnotationKeys(tuple(prefixes), config_map_data(near, flag_value(workload, container, "configmap"))),
         parameters={
-            name_of(item): config_map_data(snapshot, f"{namespace_of(workload)}/{_parameters_map(item)}")
-            for item in snapshot.all(kinds.INGRESS_CLASS) if _parameters_map(item)
+            name_of(item): config_map_data(near, f"{namespace_of(workload)}/{_parameters_map(item)}")
+            for item in near.ingress_classes if _parameters_map(item)
         },
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...kube.objects import Obj, argument
-from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 from ..kit.annotations import AnnotationKeys, flag_is_on
 from ..kit.classes import default_controllers
 from ..kit.scope import Scope, named_scope
@@ -37,11 +37,11 @@ class Settings:
     keys: AnnotationKeys = field(default_factory=lambda: AnnotationKeys(_PREFIXES))
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """The flags, and the annotations' defaults in the ConfigMap."""
     suffix = (argument(container, "ingress.class") or "").strip("/")
     controller = f"{CONTROLLER}/{suffix}" if suffix else CONTROLLER
-    takes_empty, default = flag_is_on(container, "empty-ingress-class"), default_controllers(snapshot)[:1]
+    takes_empty, default = flag_is_on(container, "empty-ingress-class"), default_controllers(near.ingress_classes)[:1]
     return Settings(
         suffix, controller,
         # The rules of documentation/ingressclass.md.
@@ -51,5 +51,5 @@ def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings
         gateway_controller=argument(container, "gateway-controller-name") or "",
         tcp_services=flag_value(workload, container, "configmap-tcp-services"),
         default_backend=flag_value(workload, container, "default-backend-service"),
-        keys=AnnotationKeys(_PREFIXES, config_map_data(snapshot, flag_value(workload, container, "configmap"))),
+        keys=AnnotationKeys(_PREFIXES, config_map_data(near, flag_value(workload, container, "configmap"))),
     )

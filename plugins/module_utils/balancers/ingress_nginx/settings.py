@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...kube.objects import Obj, argument
-from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 from ..kit.annotations import AnnotationKeys, flag_is_on, go_bool
 from ..kit.scope import Scope, selected_scope
 from ..kit.settings import config_map_data, flag_value
@@ -42,17 +42,17 @@ class Settings:
     keys: AnnotationKeys = USUAL_KEYS
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """The flags, and what the ConfigMaps say that they name."""
     prefix, udp_services = argument(container, "annotations-prefix"), flag_value(workload, container, "udp-services-configmap")
-    config = config_map_data(snapshot, flag_value(workload, container, "configmap"))
+    config = config_map_data(near, flag_value(workload, container, "configmap"))
     return Settings(
         argument(container, "controller-class") or CONTROLLER,
         argument(container, "ingress-class") or "nginx",
         by_name=flag_is_on(container, "ingress-class-by-name"),
         without_class=flag_is_on(container, "watch-ingress-without-class"),
         scope=selected_scope(
-            snapshot, flag_value(workload, container, "watch-namespace"), argument(container, "watch-namespace-selector")
+            near.namespaces, flag_value(workload, container, "watch-namespace"), argument(container, "watch-namespace-selector")
         ),
         catch_all=not flag_is_on(container, "disable-catch-all"),
         ssl_passthrough=flag_is_on(container, "enable-ssl-passthrough"),
@@ -60,6 +60,6 @@ def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings
         service_upstream=go_bool(config.get("service-upstream")),
         default_backend=flag_value(workload, container, "default-backend-service"),
         tcp_services=flag_value(workload, container, "tcp-services-configmap"),
-        udp_services=udp_services, udp_ports=config_map_data(snapshot, udp_services),
+        udp_services=udp_services, udp_ports=config_map_data(near, udp_services),
         keys=AnnotationKeys((prefix,)) if prefix else USUAL_KEYS,
     )

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from ...core.model import LoadBalancer
-from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, name_of
-from ...kube.snapshot import Snapshot
 from .ingresses import CLASS_ANNOTATION, class_of
 from .recognition import claims_class
 from .settings import settings_of
@@ -60,17 +58,18 @@ def controller_of(ingress_class: Obj) -> str:
     return str(dig(ingress_class, "spec", "controller", default=""))
 
 
-def classes_of_controller(controllers: tuple[str, ...], snapshot: Snapshot) -> tuple[str, ...]:
+ClassesOf = Callable[[LoadBalancer, Iterable[Obj]], "tuple[str, ...]"]
+"""Names of the classes that an instance serves, from the cluster's IngressClasses."""
+
+
+def classes_of_controller(controllers: tuple[str, ...], found: Iterable[Obj]) -> tuple[str, ...]:
     """Names of the IngressClasses whose controller is one of these."""
-    return tuple(sorted(
-        name_of(item) for item in snapshot.all(kinds.INGRESS_CLASS)
-        if claims_class(controllers, controller_of(item))
-    ))
+    return tuple(sorted(name_of(item) for item in found if claims_class(controllers, controller_of(item))))
 
 
-def ingress_classes(controllers: tuple[str, ...] = (), names: tuple[str, ...] = ()) -> Callable[[Snapshot, LoadBalancer], tuple[str, ...]]:
+def ingress_classes(controllers: tuple[str, ...] = (), names: tuple[str, ...] = ()) -> ClassesOf:
     """The classes of these controllers, and those of these names."""
-    return lambda snapshot, load_balancer: tuple(sorted({*classes_of_controller(controllers, snapshot), *names}))
+    return lambda load_balancer, found: tuple(sorted({*classes_of_controller(controllers, found), *names}))
 
 
 class NamesClasses(Protocol):
@@ -81,21 +80,18 @@ class NamesClasses(Protocol):
         """Names of the classes."""
 
 
-def classes_in_settings(kind: type[NamesClasses]) -> Callable[[Snapshot, LoadBalancer], tuple[str, ...]]:
+def classes_in_settings(kind: type[NamesClasses]) -> ClassesOf:
     """The classes that the instance's own settings name."""
-    return lambda snapshot, load_balancer: settings_of(load_balancer, kind).classes
+    return lambda load_balancer, found: settings_of(load_balancer, kind).classes
 
 
-def classes_where(is_served: Callable[[LoadBalancer, Obj], bool]) -> Callable[[Snapshot, LoadBalancer], tuple[str, ...]]:
+def classes_where(is_served: Callable[[LoadBalancer, Obj], bool]) -> ClassesOf:
     """The names of those IngressClasses of which ``is_served`` says that the instance serves them."""
-    return lambda snapshot, load_balancer: tuple(sorted(
-        name_of(item) for item in snapshot.all(kinds.INGRESS_CLASS) if is_served(load_balancer, item)
-    ))
+    return lambda load_balancer, found: tuple(sorted(name_of(item) for item in found if is_served(load_balancer, item)))
 
 
-def default_controllers(snapshot: Snapshot) -> tuple[str, ...]:
-    """The controllers of the cluster's default classes."""
-    found = snapshot.all(kinds.INGRESS_CLASS)
+def default_controllers(found: Iterable[Obj]) -> tuple[str, ...]:
+    """The controllers of those IngressClasses that are the cluster's default."""
     return tuple(controller_of(item) for item in found if is_default_class(item))
 
 

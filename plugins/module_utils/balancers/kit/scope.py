@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ...kube import kinds
-from ...kube.objects import labels_of, name_of
+from ...kube.objects import Obj, labels_of, name_of
 from ...kube.selectors import vendor_selector
-from ...kube.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,6 @@ def named_scope(names: str | None) -> Scope:
     return Scope(listed_names(names))
 
 
-def selected_scope(snapshot: Snapshot, names: str | None, selector: str | None) -> Scope:
+def selected_scope(namespaces: Iterable[Obj], names: str | None, selector: str | None) -> Scope:
     """The scope of a flag that lists namespaces and one that selects them by their labels."""
-    if not selector:
-        return named_scope(names)
-    return Scope(listed_names(names), selector, {name_of(item): labels_of(item) for item in snapshot.all(kinds.NAMESPACE)})
+    return Scope(listed_names(names), selector, {name_of(item): labels_of(item) for item in namespaces}) if selector else named_scope(names)

@@ -12,6 +12,7 @@ from ...core.model import LoadBalancer
 from ...kube import kinds
 from ...kube.objects import Obj, argument, dig, namespace_of
 from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 
 S = TypeVar("S")
 
@@ -48,8 +49,15 @@ def config_maps_of_flags(*flags: str, own_namespace: bool = False) -> Callable[[
     return namespaces
 
 
-def config_map_data(snapshot: Snapshot, reference: str) -> dict[str, str]:
+def neighbours_of(snapshot: Snapshot) -> Neighbours:
+    """What settings may depend on, as a snapshot has it."""
+    workloads = (item for kind in kinds.WORKLOADS for item in snapshot.all(kind))
+    others = (tuple(snapshot.all(kind)) for kind in (kinds.NAMESPACE, kinds.INGRESS_CLASS, kinds.CONFIG_MAP))
+    return Neighbours(snapshot.get, tuple(workloads), *others)
+
+
+def config_map_data(near: Neighbours, reference: str) -> dict[str, str]:
     """The data of the ConfigMap that ``namespace/name`` means, empty where there is none."""
     namespace, slash, name = reference.partition("/")
-    found = snapshot.get(kinds.CONFIG_MAP, namespace, name) if slash else None
+    found = near.named(kinds.CONFIG_MAP, namespace, name) if slash else None
     return {key: str(value) for key, value in dig(found, "data", default={}).items()}

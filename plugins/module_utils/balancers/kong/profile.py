@@ -10,13 +10,11 @@ upstream.go (preserve-host, host-header), internal/store/store.go (classes and t
 
 from __future__ import annotations
 
-from ...core.model import LoadBalancer
-from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
-from ..kit.settings import settings_of
+from ..kit.classes import classes_in_settings
 from .chain import CHAIN
 from .routes import READERS
 from .settings import Settings, read_settings
@@ -36,13 +34,7 @@ SIGNS = Signs(
 )
 
 
-def classes(snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
-    """The one class that the controller was told."""
-    name = settings_of(load_balancer, Settings).class_name
-    return (name,) if name else ()
-
-
 PROFILE = Profile(
     About("kong", "Kong", facts=FACTS), Recogniser(SIGNS, ("ingress-controllers.konghq.com/kong",)),
-    InstanceReader(read_settings, classes=classes), READERS, SWITCHES, CHAIN,
+    InstanceReader(read_settings, classes=classes_in_settings(Settings)), READERS, SWITCHES, CHAIN,
 )

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...kube import kinds
 from ...kube.objects import Obj, argument, containers_of, dig, image_name, name_of, namespace_of, pod_template
-from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 from ..kit.classes import is_default_class
 from ..kit.settings import variable
 
@@ -28,32 +29,36 @@ class Settings:
     class_wide: bool = False
     default_class: bool = False
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The one class that the controller was told."""
+        return (self.class_name,) if self.class_name else ()
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """Settings of the controller beside the proxy, or wherever it runs."""
-    found = _controller(snapshot, workload)
+    found = _controller(workload, near.workloads)
     if found is None:
         return Settings()
     name = argument(found, "ingress-class") or variable(found, "CONTROLLER_INGRESS_CLASS") or "kong"
     # The controller compares names; without a class object of that name its parameters are the defaults.
-    own = snapshot.get(kinds.INGRESS_CLASS, "", name) or {}
+    own = near.named(kinds.INGRESS_CLASS, "", name) or {}
     version = image_name(str(found.get("image", "")))[1].lstrip("v")
-    return Settings(name, version, _class_wide(snapshot, own), is_default_class(own))
+    return Settings(name, version, _class_wide(near, own), is_default_class(own))
 
 
-def _class_wide(snapshot: Snapshot, own: Obj) -> bool:
+def _class_wide(near: Neighbours, own: Obj) -> bool:
     parameters = dig(own, "spec", "parameters", default={})
     if (parameters.get("apiGroup"), parameters.get("kind")) != ("configuration.konghq.com", "IngressClassParameters"):
         return False
-    held = snapshot.get(PARAMETERS, str(parameters.get("namespace", "")), str(parameters.get("name", "")))
+    held = near.named(PARAMETERS, str(parameters.get("namespace", "")), str(parameters.get("name", "")))
     return bool(dig(held, "spec", "serviceUpstream", default=False))
 
 
-def _controller(snapshot: Snapshot, workload: Obj) -> Obj | None:
+def _controller(workload: Obj, workloads: Iterable[Obj]) -> Obj | None:
     """The controller's container: beside the proxy, else in a workload of the same namespace, else the only one there is."""
     everywhere = [workload, *sorted(
-        (item for kind in kinds.WORKLOADS for item in snapshot.all(kind)),
-        key=lambda item: (namespace_of(item) != namespace_of(workload), namespace_of(item), name_of(item)),
+        workloads, key=lambda item: (namespace_of(item) != namespace_of(workload), namespace_of(item), name_of(item)),
     )]  # fmt: skip
     containers = (container for item in everywhere for container in containers_of(pod_template(item)))
     return next(filter(is_controller, containers), None)

@@ -18,7 +18,7 @@ from ...core.model import LoadBalancer, ObjectRef, Route
 from ...kube.objects import Obj, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
-from ..contract.instances import InstanceReader, SidecarTarget
+from ..contract.instances import InstanceReader, Neighbours, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading
@@ -55,7 +55,7 @@ class Settings:
     gateway: str = ""
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """What its operator wrote on the workload."""
     return Settings(workload_labels(workload).get(GATEWAY_LABEL, ""))
 

@@ -13,9 +13,10 @@ a program of their own (0.13) is not recognised.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...core.model import LoadBalancer
 from ...kube.objects import Obj, containers_of, image_name, pod_template
-from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
@@ -44,9 +45,9 @@ def recognise(workload: Obj) -> Recognition | None:
     return None
 
 
-def classes(snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
+def classes(load_balancer: LoadBalancer, found: Iterable[Obj]) -> tuple[str, ...]:
     """The classes of its operator's controller."""
-    return classes_of_controller(settings_of(load_balancer, Settings).controllers, snapshot)
+    return classes_of_controller(settings_of(load_balancer, Settings).controllers, found)
 
 
 PROFILE = Profile(

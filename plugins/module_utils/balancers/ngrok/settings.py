@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...kube import kinds
 from ...kube.objects import Obj, argument, containers_of, namespace_of, pod_template
-from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 from ..kit.recognition import programs_of
 
 STOCK_CONTROLLERS = ("k8s.ngrok.com/ingress-controller", "ngrok.com/ingress-controller")
@@ -23,11 +22,11 @@ class Settings:
     namespace: str = ""
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """Settings of an agent, and of the operator of its release; one of the stock names stands for both."""
     release = argument(container, "release-name")
     operators = (
-        item for kind in kinds.WORKLOADS for one in snapshot.all(kind) if namespace_of(one) == namespace_of(workload)
+        item for one in near.workloads_in(namespace_of(workload))
         for item in containers_of(pod_template(one)) if "api-manager" in programs_of(item) and argument(item, "release-name") == release
     )
     name = argument(next(operators, {}), "ingress-controller-name") or STOCK_CONTROLLERS[0]

@@ -17,7 +17,7 @@ from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, argument, namespace_of
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts
-from ..contract.instances import InstanceReader
+from ..contract.instances import InstanceReader, Neighbours
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading, joined_readings
@@ -57,14 +57,14 @@ class Settings:
     default_class: bool = False
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """Settings of the controller, and the classes that name it."""
-    classes = classes_of_controller((argument(container, "name") or CONTROLLER,), snapshot)
+    classes = classes_of_controller((argument(container, "name") or CONTROLLER,), near.ingress_classes)
     return Settings(
         argument(container, "gateway-class-controller-name") or Settings.gateway_controller,
         argument(container, "prefix") or Settings.prefix,
         tuple(filter(None, (argument(container, "namespaces") or "").split(","))), classes,
-        any(is_default_class(snapshot.get(kinds.INGRESS_CLASS, "", name) or {}) for name in classes),
+        any(is_default_class(near.named(kinds.INGRESS_CLASS, "", name) or {}) for name in classes),
     )
 
 

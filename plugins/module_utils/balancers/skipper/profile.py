@@ -10,10 +10,10 @@ net/headers.go and filters/xforward (the client's address), proxy/proxy.go (TLS)
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...core.model import LoadBalancer
-from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, pod_template
-from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
@@ -50,11 +50,11 @@ def recognise_workload(workload: Obj) -> Recognition | None:
     return recognition if is_started_so or not (words or programs_of(recognition.container)) else None
 
 
-def classes(snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
+def classes(load_balancer: LoadBalancer, found: Iterable[Obj]) -> tuple[str, ...]:
     """Those of the cluster's classes, and of its usual one, whose names match."""
     pattern = settings_of(load_balancer, Settings).ingress_class
     return tuple(sorted(
-        name for name in {"skipper", *(name_of(item) for item in snapshot.all(kinds.INGRESS_CLASS))} if matches_class(pattern, name)
+        name for name in {"skipper", *map(name_of, found)} if matches_class(pattern, name)
     ))
 
 

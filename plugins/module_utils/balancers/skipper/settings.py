@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...kube.objects import Obj, argument
-from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 from ..kit.annotations import flag_is_on
 
 
@@ -30,7 +30,7 @@ class Settings:
     path_mode: str = ""
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """What its command line says."""
     headers = (argument(container, "forwarded-headers") or "").split(",")
     return Settings(

@@ -13,6 +13,8 @@ Ingresses use none of that (TS_USERSPACE).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...core.model import LoadBalancer
 from ...kube.objects import Obj, containers_of, image_name, pod_template
 from ...kube.snapshot import Snapshot
@@ -22,7 +24,7 @@ from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition
 from ..contract.switches import PatchSet, Switches
 from ..kit.classes import classes_of_controller
-from ..kit.settings import settings_of
+from ..kit.settings import neighbours_of, settings_of
 from .routes import FORWARDED, READERS
 from .settings import PROXY_CLASS, Role, Settings, read_settings, role_of
 
@@ -49,16 +51,16 @@ def recognise(workload: Obj) -> Recognition | None:
     return Recognition("certain", (evidence,), container, image_name(str(container.get("image", "")))[1].lstrip("v"))
 
 
-def classes(snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
+def classes(load_balancer: LoadBalancer, found: Iterable[Obj]) -> tuple[str, ...]:
     """The one class whose name the operator compares, if its controller is Tailscale's."""
     settings = settings_of(load_balancer, Settings)
-    found = classes_of_controller(CONTROLLERS, snapshot) if settings.role is not Role.SERVICE else ()
-    return tuple(name for name in found if name == settings.class_name)
+    named = classes_of_controller(CONTROLLERS, found) if settings.role is not Role.SERVICE else ()
+    return tuple(name for name in named if name == settings.class_name)
 
 
 def sidecar_target(snapshot: Snapshot, workload: Obj) -> SidecarTarget:
     """The ProxyClass from which its operator takes the pods' labels."""
-    name = read_settings(snapshot, workload, proxy_of(workload)).proxy_class
+    name = read_settings(workload, proxy_of(workload), neighbours_of(snapshot)).proxy_class
     found = snapshot.get(PROXY_CLASS, "", name) if name else None
     if found is None:
         return SidecarTarget(workload, refusal=(

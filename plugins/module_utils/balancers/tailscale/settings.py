@@ -10,7 +10,7 @@ from enum import Enum
 
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, containers_of, dig, labels_of, namespace_of, pod_template
-from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 from ..kit.settings import variable
 
 PROXY_CLASS, PROXY_GROUP = "ProxyClass.tailscale.com", "ProxyGroup.tailscale.com"
@@ -50,16 +50,16 @@ def role_of(container: Obj) -> Role | None:
     return next((role for role in Role if role.value == value), None)
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """Settings of a proxy, and of the operator, which makes all proxies in its own namespace."""
     operators = (
-        item for one in snapshot.all(kinds.DEPLOYMENT) if namespace_of(one) == namespace_of(workload)
+        item for one in near.workloads_in(namespace_of(workload)) if one.get("kind") == "Deployment"
         for item in containers_of(pod_template(one)) if variable(item, "PROXY_IMAGE")
     )
     operator, role = next(operators, {}), role_of(container)
     own = {**labels_of(pod_template(workload)), **labels_of(workload)}
     namespace, name = own.get(f"{PARENT}-ns", ""), own.get(PARENT, "")
-    parent = snapshot.get(PARENT_KINDS[role], namespace, name) if role else None
+    parent = near.named(PARENT_KINDS[role], namespace, name) if role else None
     chosen = str(dig(parent, "spec", "proxyClass", default="")) if role is Role.GROUP else class_chosen_by(parent or {})
     return Settings(
         role, namespace, name, variable(operator, "OPERATOR_INGRESS_CLASS_NAME") or USUAL_CLASS,

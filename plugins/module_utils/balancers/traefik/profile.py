@@ -8,7 +8,7 @@ Source: traefik/traefik at v3.6.12 and v3.7.9.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer
@@ -52,7 +52,7 @@ def recognise_workload(workload: Obj) -> Recognition | None:
     return by_signs(SIGNS, workload) or next(by_options, None)
 
 
-def classes(snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[str, ...]:
+def classes(load_balancer: LoadBalancer, found: Iterable[Obj]) -> tuple[str, ...]:
     """Those of its own reader of Ingresses, and of the one in ingress-nginx's place."""
     settings = settings_of(load_balancer, Settings)
     return tuple(sorted({name for item in (settings.ingress, settings.nginx) if item.on for name in item.classes.names}))

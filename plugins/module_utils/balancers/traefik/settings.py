@@ -16,7 +16,7 @@ from typing import Any
 from ...kube import kinds
 from ...kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template
 from ...kube.selectors import vendor_selector
-from ...kube.snapshot import Snapshot
+from ..contract.instances import Neighbours
 from ..kit.annotations import GO_TRUE, go_bool
 from ..kit.classes import ClassRule, ClassSource, controller_of
 from ..kit.recognition import words_of
@@ -90,11 +90,11 @@ class _Options:
         return any(key.startswith(f"{provider}.") for key in self.values)
 
 
-def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings:
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """What an instance was started with, and the classes of the cluster that it serves."""
 
     def config_map(name: str, key: str) -> str | None:
-        text = dig(snapshot.get(kinds.CONFIG_MAP, namespace_of(workload), name), "data", key)
+        text = dig(near.named(kinds.CONFIG_MAP, namespace_of(workload), name), "data", key)
         return None if text is None else str(text)
 
     try:
@@ -106,10 +106,10 @@ def read_settings(snapshot: Snapshot, workload: Obj, container: Obj) -> Settings
         # Nothing is said of a provider (the file is in the image, say): the two that nearly everybody runs.
         values.update({_INGRESS: "true", _CRD: "true"})
     options = _Options(values)
-    controllers = {name_of(item): controller_of(item) for item in snapshot.all(kinds.INGRESS_CLASS)}
+    controllers = {name_of(item): controller_of(item) for item in near.ingress_classes}
     nginx_scopes = (
         Scope(frozenset(filter(None, [options.text(_NGINX, "watchnamespace")]))),
-        selected_scope(snapshot, None, options.text(_NGINX, "watchnamespaceselector")),
+        selected_scope(near.namespaces, None, options.text(_NGINX, "watchnamespaceselector")),
     )
     return Settings(
         _provider(options, _INGRESS, frozenset(_ingress_classes(options, controllers))),

@@ -12,6 +12,7 @@ from ....core.model import Finding
 from ....kube.snapshot import Snapshot
 from ...contract.chain import ChainFacts, ChainRedirect, ChainRequest, ChainSide, ClientAddress, LoadBalancerSide, ServerName
 from ...contract.facts import ProofLevel
+from ...contract.instances import none_at_all
 
 
 def chain_side(
@@ -22,7 +23,7 @@ def chain_side(
 ) -> ChainSide:
     """A side of a chain that answers as most load balancers do where nothing else is given."""
     return ChainSide(
-        facts, front, redirect, preflight or _no_preflight, client_address or partial(usual_client_address, title, facts),
+        facts, front, redirect, preflight or none_at_all, client_address or partial(usual_client_address, title, facts),
         ends_tls or (lambda request: facts.ends_tls == "always"), server_name or (lambda request: facts.server_name),
     )
 
@@ -34,10 +35,6 @@ def unknown_chain(title: str) -> ChainSide:
         return LoadBalancerSide(refusal=f"how {title} is given a new route to a gateway is not known")
 
     return chain_side(title, ChainFacts(proof=ProofLevel.NONE), front)
-
-
-def _no_preflight(snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
-    return ()
 
 
 def usual_client_address(title: str, facts: ChainFacts, request: ChainRequest) -> ClientAddress:

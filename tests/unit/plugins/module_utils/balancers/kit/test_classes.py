@@ -17,7 +17,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.classes
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer
 
-from tests.unit.plugins.module_utils.support.cluster import Obj, ingress_class, live
+from tests.unit.plugins.module_utils.support.cluster import Obj, ingress_class
 
 BOTH = frozenset({"a"})
 FIELD, ANNOTATION, ONLY = ClassSource.FIELD_FIRST, ClassSource.ANNOTATION_FIRST, ClassSource.ANNOTATION_ONLY
@@ -57,7 +57,7 @@ def test_which_objects_a_rule_takes(rule: dict[str, Any], field: str | None, ann
 def test_classes_and_default_classes() -> None:
     default = ingress_class("d", "x/y")
     default["metadata"]["annotations"] = {"ingressclass.kubernetes.io/is-default-class": "true"}
-    snapshot = live(ingress_class("b", "x/y"), ingress_class("a", "x/z"), default)
+    found = [ingress_class("b", "x/y"), ingress_class("a", "x/z"), default]
     balancer = LoadBalancer("lb", "edge", "any", "Any")
-    assert classes_where(lambda served, found: controller_of(found) == "x/y")(snapshot, balancer) == ("b", "d")
-    assert default_controllers(snapshot) == ("x/y",)
+    assert classes_where(lambda served, item: controller_of(item) == "x/y")(balancer, found) == ("b", "d")
+    assert default_controllers(found) == ("x/y",)

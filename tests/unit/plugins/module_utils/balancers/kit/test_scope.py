@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.scope import Scope, named_scope, selected_scope
 
-from tests.unit.plugins.module_utils.support.cluster import live, namespace
+from tests.unit.plugins.module_utils.support.cluster import namespace
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_names(names: str | None, covered: set[str]) -> None:
     ],
 )
 def test_labels(names: str | None, selector: str, covered: set[str]) -> None:
-    scope = selected_scope(live(namespace("a", team="web"), namespace("b")), names, selector)
+    scope = selected_scope([namespace("a", team="web"), namespace("b")], names, selector)
     assert {name for name in ("a", "b", "gone") if scope.covers(name)} == covered
 
 
