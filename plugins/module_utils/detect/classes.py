@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.kit.chain.answers import about_chaining
@@ -25,11 +25,9 @@ _ISTIO_CONTROLLERS = frozenset({"istio.io/ingress-controller"})
 _INSTANCE_LABELS = ("app.kubernetes.io/instance", "app.kubernetes.io/name")
 
 
-def unserved_classes(snapshot: Snapshot, served: set[str]) -> Iterator[Obj]:
-    """IngressClasses that no recognised load balancer serves; Istio's own is none."""
-    for item in snapshot.all(kinds.INGRESS_CLASS):
-        if name_of(item) not in served and controller_of(item) not in _ISTIO_CONTROLLERS:
-            yield item
+def unserved_classes(found: Iterable[Obj], served: set[str]) -> Iterator[Obj]:
+    """Of these IngressClasses those that no recognised load balancer serves; Istio's own is none."""
+    yield from (item for item in found if name_of(item) not in served and controller_of(item) not in _ISTIO_CONTROLLERS)
 
 
 def owner_of(registry: Registry, ingress_class: Obj) -> Profile | None:
@@ -39,7 +37,8 @@ def owner_of(registry: Registry, ingress_class: Obj) -> Profile | None:
 
 def workload_behind(snapshot: Snapshot, ingress_class: Obj, taken: set[ObjectRef]) -> tuple[Obj, str] | None:
     """The workload that seems to serve a class, and by what: its Service's address in Ingresses' status, else chart labels."""
-    for service, evidence in _services_in_status(snapshot, ingress_class):
+    named = _addresses_in_status(snapshot.all(kinds.INGRESS), ingress_class)
+    for service, evidence in _services_at(named, snapshot.all(kinds.SERVICE) if named else ()):
         selector = dig(service, "spec", "selector", default={})
         for kind in kinds.WORKLOADS:
             for workload in snapshot.lookup(kind, by_namespace, namespace_of(service)):
@@ -57,16 +56,19 @@ def workload_behind(snapshot: Snapshot, ingress_class: Obj, taken: set[ObjectRef
     return None
 
 
-def _services_in_status(snapshot: Snapshot, ingress_class: Obj) -> Iterator[tuple[Obj, str]]:
+def _addresses_in_status(ingresses: Iterable[Obj], ingress_class: Obj) -> dict[str, str]:
+    """Addresses in the status of the Ingresses of a class, each with one of these."""
     addresses: dict[str, str] = {}
-    for ingress in snapshot.all(kinds.INGRESS):
+    for ingress in ingresses:
         if name_of(ingress_class) in class_of(ingress):
             for item in dig(ingress, "status", "loadBalancer", "ingress", default=[]):
                 addresses.setdefault(str(item.get("ip") or item.get("hostname") or ""), f"{namespace_of(ingress)}/{name_of(ingress)}")
     addresses.pop("", None)
-    if not addresses:
-        return
-    for service in snapshot.all(kinds.SERVICE):
+    return addresses
+
+
+def _services_at(addresses: Mapping[str, str], services: Iterable[Obj]) -> Iterator[tuple[Obj, str]]:
+    for service in services:
         for address in _addresses_of(service):
             if address in addresses:
                 evidence = f"the status of Ingress {addresses[address]} names {address}, Service {namespace_of(service)}/{name_of(service)}"
@@ -100,10 +102,11 @@ def without_workload(unknown: Profile, ingress_class: Obj) -> LoadBalancer:
     )
 
 
-def about_unknown(snapshot: Snapshot, registry: Registry, item: LoadBalancer) -> Iterator[Finding]:
+def about_unknown(ingress_classes: Iterable[Obj], registry: Registry, item: LoadBalancer) -> Iterator[Finding]:
     """Why the load balancer of a class is not known, per class."""
+    by_name = {name_of(found): found for found in ingress_classes}
     for name in item.classes:
-        found = snapshot.get(kinds.INGRESS_CLASS, "", name) or {}
+        found = by_name.get(name, {})
         controller, ref = controller_of(found), ObjectRef("networking.k8s.io/v1", "IngressClass", "", name)
         owner, details = owner_of(registry, found), {"class": name, "controller": controller}
         if owner is not None:

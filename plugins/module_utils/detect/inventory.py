@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..balancers.contract.profile import Registry
 from ..core.model import Address, Finding, LoadBalancer, ObjectRef, Route
@@ -116,7 +117,7 @@ def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route) -
     rule = outlook.transport.destination_rule(host, route.backend.namespace)
     policy = (rule or {}).get("spec", {})
     by_rule = bool(policy.get("subsets") or set(policy.get("trafficPolicy") or {}) - {"tls"})
-    reasons = (_without_mutual_tls(snapshot, item) for item in backend.endpoints)
+    reasons = (_without_mutual_tls(item, partial(effective_mode, snapshot)) for item in backend.endpoints)
     return RouteFacts(
         backend, address, next((text for text in reasons if text), ""), outlook.visibility.sees(backend.service, [host]),
         ref_of(rule) if rule else None, str(rule_tls(rule, route.backend.port).get("mode") or ""),
@@ -124,13 +125,13 @@ def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route) -
     )
 
 
-def _without_mutual_tls(snapshot: Snapshot, item: Endpoint) -> str:
+def _without_mutual_tls(item: Endpoint, mode: Callable[[Obj, int], str]) -> str:
     """Why an endpoint cannot take mutual TLS, empty where it can."""
     if item.pod is None:
         return f"address {item.ip} belongs to no pod"
     if not item.pod.captures(item.port):
         return f"pod {item.pod.namespace}/{item.pod.name} has no sidecar on port {item.port}"
-    if effective_mode(snapshot, item.pod.pod, item.port) == "DISABLE":
+    if mode(item.pod.pod, item.port) == "DISABLE":
         return f"PeerAuthentication disables mutual TLS for pod {item.pod.namespace}/{item.pod.name} port {item.port}"
     return ""
 

@@ -36,14 +36,14 @@ def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], 
     """Return the load balancers (sorted by namespace and name) and what is remarkable about them."""
     near = neighbours_of(snapshot)
     found = [_load_balancer(snapshot, near, *match) for match in recognised(snapshot, registry)]
-    found += list(outside(snapshot, registry, found))
+    found += list(outside(snapshot, near, registry, found))
     found += list(_unknown(snapshot, near, registry, found))
     found.sort(key=lambda item: item.key)
     findings = [*_conflicts(registry, found), *about_network(snapshot)]
     for item in found:
         findings += registry.get(item.vendor).instance.notices(snapshot, item)
         if item.vendor == registry.unknown.about.id:
-            findings += about_unknown(snapshot, registry, item)
+            findings += about_unknown(near.ingress_classes, registry, item)
     return found, findings
 
 
@@ -126,7 +126,7 @@ def _unknown(snapshot: Snapshot, near: Neighbours, registry: Registry, found: li
     """What is behind the classes that nothing known serves; several classes may belong to one workload."""
     taken = {item.workload for item in found if item.workload}
     made: dict[ObjectRef, LoadBalancer] = {}
-    for item in unserved_classes(snapshot, {name for other in found for name in other.classes}):
+    for item in unserved_classes(near.ingress_classes, {name for other in found for name in other.classes}):
         # A class of a known vendor without that vendor's workload is not guessed at: somebody else may claim its name.
         behind = None if owner_of(registry, item) else workload_behind(snapshot, item, taken)
         if behind is None:

@@ -7,51 +7,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ..balancers.contract.instances import Neighbours
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.contract.recognition import Confidence, Recognition, Trace
 from ..balancers.kit.chain.answers import about_chaining
+from ..balancers.kit.classes import controller_of
 from ..balancers.kit.gateway.attachment import GATEWAY_CLASS
 from ..balancers.kit.recognition import claims_class, recognise_container
 from ..core.model import LoadBalancer, Mode
-from ..kube import kinds
 from ..kube.objects import Obj, containers_of, dig, name_of, namespace_of, pod_template
 from ..kube.snapshot import Snapshot
 
 
-def outside(snapshot: Snapshot, registry: Registry, found: Iterable[LoadBalancer]) -> Iterator[LoadBalancer]:
+def outside(snapshot: Snapshot, near: Neighbours, registry: Registry, found: Iterable[LoadBalancer]) -> Iterator[LoadBalancer]:
     """One load balancer per profile of this sort that the cluster tells of, and whose workload was not found in it."""
     recognised = list(found)
     served = {name for item in recognised for name in item.classes}
+    all_classes = (*near.ingress_classes, *snapshot.all(GATEWAY_CLASS))
     for profile in registry.profiles:
         if not profile.about.outside:
             continue
         here = any(item.vendor == profile.about.id for item in recognised)
-        classes = [item for item in _classes(snapshot, profile) if name_of(item) not in served]
-        controllers = [] if here else list(_controllers(snapshot, profile))
+        classes = [item for item in all_classes if _is_its_class(profile, item) and name_of(item) not in served]
+        controllers = [] if here else list(_controllers(near.workloads, profile))
         traces = () if here else profile.recogniser.traces(snapshot)
         if classes or controllers or traces:
             yield _made(profile, classes, controllers, traces, able_to_more(registry))
 
 
-def _classes(snapshot: Snapshot, profile: Profile) -> Iterator[Obj]:
-    for item in snapshot.all(kinds.INGRESS_CLASS):
-        if claims_class(profile.recogniser.classes, str(dig(item, "spec", "controller", default=""))):
-            yield item
-    for item in snapshot.all(GATEWAY_CLASS):
-        if dig(item, "spec", "controllerName") in profile.recogniser.gateway_classes:
-            yield item
+def _is_its_class(profile: Profile, item: Obj) -> bool:
+    """Whether an IngressClass or a GatewayClass names the profile's controller."""
+    if item.get("kind") == "GatewayClass":
+        return dig(item, "spec", "controllerName") in profile.recogniser.gateway_classes
+    return claims_class(profile.recogniser.classes, controller_of(item))
 
 
-def _controllers(snapshot: Snapshot, profile: Profile) -> Iterator[tuple[Obj, Recognition]]:
-    if profile.recogniser.controller is None:
-        return
-    for kind in kinds.WORKLOADS:
-        for workload in snapshot.all(kind):
-            template = pod_template(workload)
-            for container in containers_of(template):
-                match = recognise_container(profile.recogniser.controller, container, template)
-                if match is not None:
-                    yield workload, match
+def _controllers(workloads: Iterable[Obj], profile: Profile) -> Iterator[tuple[Obj, Recognition]]:
+    signs = profile.recogniser.controller
+    for workload in workloads if signs else ():
+        template = pod_template(workload)
+        matches = (recognise_container(signs, container, template) for container in containers_of(template) if signs)
+        yield from ((workload, match) for match in matches if match is not None)
 
 
 def able_to_more(registry: Registry) -> str:

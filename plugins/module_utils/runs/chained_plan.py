@@ -12,7 +12,8 @@ from typing import Any
 from ..apply import chain as writes
 from ..apply.book import is_created, load_balancers_of
 from ..balancers.contract.profile import Profile, Registry
-from ..balancers.kit.objects import make_backend
+from ..balancers.kit.declared import backend_of
+from ..balancers.kit.objects import services_of
 from ..core.errors import MeshlbError
 from ..core.findings import FINDINGS
 from ..core.marks import CHAINED_GATEWAY
@@ -127,7 +128,8 @@ def _host_rules(number: int, asked_host: AskedHost, snapshot: Snapshot) -> HostR
 
 
 def _path_rule(item: AskedPath, snapshot: Snapshot) -> PathRule:
-    found = make_backend(snapshot, item.namespace, item.service, int(item.port) if item.port.isdigit() else item.port)
+    service, port = services_of(snapshot)(item.namespace, item.service), int(item.port) if item.port.isdigit() else item.port
+    found = backend_of(service, item.namespace, item.service, port)
     if not found.port or found.protocol == "unknown":
         raise MeshlbError(
             f"{item.where} names port {item.port} of Service {found.namespace}/{found.service}, which does not exist.",

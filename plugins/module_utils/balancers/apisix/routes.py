@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from ...core.findings import finding
 from ...core.model import Address, Backend, Finding, LoadBalancer, ObjectRef, Scheme, Upstream
@@ -21,8 +22,7 @@ from ..contract.routes import RouteReader, RouteReading
 from ..kit.declared import DeclaredRoute, backend_of
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingress_routes import annotation_first
-from ..kit.objects import objects_of
-from ..kit.own_routes import declared_reading
+from ..kit.objects import declared_reading, objects_of, served_object
 from ..kit.patches import mesh_name
 from ..kit.readers import always, gateway_reader, ingress_reader
 from ..kit.settings import settings_of
@@ -111,7 +111,8 @@ def read_apisix_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: fr
     ours = [obj for obj in objects_of(snapshot, ROUTE, only) if serves_own(load_balancer, obj)]
     names = {(namespace_of(obj), item.service) for obj in ours for item in backends_of(obj)}
     services, upstreams = ({name: snapshot.get(kind, *name) or {} for name in names} for kind in (kinds.SERVICE, UPSTREAM))
-    return declared_reading(snapshot, load_balancer, ((obj, item) for obj in ours for item in declared_by_route(obj, services, upstreams)))
+    declared = ((obj, item) for obj in ours for item in declared_by_route(obj, services, upstreams))
+    return declared_reading(partial(served_object, snapshot, load_balancer), declared)
 
 
 def declared_by_route(obj: Obj, services: Objects, upstreams: Objects) -> Iterator[DeclaredRoute | Finding]:

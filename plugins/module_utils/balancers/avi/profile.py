@@ -15,7 +15,7 @@ from __future__ import annotations
 from ...core.findings import finding
 from ...core.model import LoadBalancer, ObjectRef, Route, replace
 from ...kube import kinds
-from ...kube.objects import containers_of, dig, namespace_of, pod_template
+from ...kube.objects import Obj, containers_of, dig, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts
 from ..contract.profile import Profile
@@ -51,29 +51,29 @@ def read_avi_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: froze
     reading = USUAL.read(snapshot, load_balancer, only)
     other = sorted({route.object for route in reading.routes if route.object.kind not in ROUTES})
     routes = tuple(route for route in reading.routes if route.object.kind in ROUTES)
-    if _has_certificate(snapshot):
+    if _has_certificate(snapshot.all(kinds.STATEFUL_SET)):
         routes = tuple(replace(route, own_mutual_tls=OWN_MUTUAL_TLS) for route in routes)
     else:
-        encrypted = _encrypted(snapshot)
+        encrypted = _encrypted(snapshot.all(HTTP_RULE))
         routes = tuple(_encrypted_again(route) if _place(route).startswith(encrypted) else route for route in routes)
     return RouteReading(routes, (*reading.findings, *(finding("MLB220", f"AKO serves no {ref.kind}", ref) for ref in other)))
 
 
-def _has_certificate(snapshot: Snapshot) -> bool:
+def _has_certificate(workloads: list[Obj]) -> bool:
     """Whether AKO gets its sidecar's certificate to hand on: its chart and its operator mount it with istioEnabled alone."""
     mounts = (
         str(mount.get("mountPath", "")).rstrip("/")
-        for workload in snapshot.all(kinds.STATEFUL_SET) for container in containers_of(pod_template(workload))
+        for workload in workloads for container in containers_of(pod_template(workload))
         for mount in container.get("volumeMounts") or []
     )
     return CERTIFICATES in mounts
 
 
-def _encrypted(snapshot: Snapshot) -> tuple[str, ...]:
+def _encrypted(rules: list[Obj]) -> tuple[str, ...]:
     """Beginnings of places to whose backends service engines speak TLS, by HTTPRules of the same namespace."""
     return tuple(
         f"Ingress {namespace_of(obj)} {dig(obj, 'spec', 'fqdn')}{path.get('target')}"
-        for obj in snapshot.all(HTTP_RULE) for path in dig(obj, "spec", "paths", default=[]) if dig(path, "tls", "type") == "reencrypt"
+        for obj in rules for path in dig(obj, "spec", "paths", default=[]) if dig(path, "tls", "type") == "reencrypt"
     )
 
 

@@ -60,9 +60,9 @@ def redirect(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[R
     answer = WAY.redirect(snapshot, load_balancer, listed, request)
     if answer.refusal or not listed:
         return answer
-    if listed[0].object.kind == "Ingress":
-        return with_ingress_holder(answer, snapshot, listed, request, _CLASSES)
     obj = object_of(snapshot, listed[0])
+    if listed[0].object.kind == "Ingress":
+        return with_ingress_holder(answer, obj, listed, request, _CLASSES)
     both = (obj, _switched(obj, answer))
     spec = _http_route(obj, both, request) if obj["kind"] == "HTTPRoute" else _http_proxy(obj, both, request)
     return replace(answer, bodies=(*answer.bodies, holder(obj, request, spec, _CLASSES)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from ...core.model import LoadBalancer, ObjectRef, Scheme, Upstream
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
@@ -18,7 +19,7 @@ from ..contract.routes import RouteReader, RouteReading
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import class_of
-from ..kit.own_routes import declared_reading
+from ..kit.objects import declared_reading, served_object
 from ..kit.readers import always, gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from .settings import Settings
@@ -67,7 +68,7 @@ def serves_gateway(load_balancer: LoadBalancer, gateway: Obj) -> bool:
 def read_http_proxies(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of all HTTPProxies that a root of this load balancer includes."""
     proxies = {(namespace_of(item), name_of(item)): item for item in snapshot.all(HTTP_PROXY)}
-    return declared_reading(snapshot, load_balancer, (
+    return declared_reading(partial(served_object, snapshot, load_balancer), (
         (obj, item)
         for root in proxies.values() if (host := dig(root, "spec", "virtualhost", "fqdn")) and serves(load_balancer, root)
         for obj, inherited in _tree(proxies, root, Inherited(), _DEPTH) if only is None or ref_of(obj) in only

@@ -71,10 +71,10 @@ class InstanceReader:
 
     ``settings`` gives what it was started with, as the load balancer's own dataclass, kept on :class:`core.model.LoadBalancer`: from its
     workload, the container that was recognised, and what else is there. ``config_maps`` gives the namespaces whose ConfigMaps hold
-    settings. ``classes`` gives the names of the classes that it serves, from the cluster's IngressClasses. ``notices`` are findings about the
-    instance itself. ``sidecar_target`` says where its pods get labels and annotations. ``blockers`` gives reasons of its own why a sidecar
-    beside this workload is impossible or would not help. ``shares_classes``: several workloads serve one class, each for objects of its
-    own.
+    settings. ``classes`` gives the names of the classes that it serves, from the cluster's IngressClasses. ``notices`` are findings
+    about the instance itself. ``sidecar_target`` says where its pods get labels and annotations. ``blockers`` gives reasons of its own
+    why a sidecar beside this workload is impossible or would not help. ``shares_classes``: several workloads serve one class, each for
+    objects of its own, so that nothing is served twice.
     """
 
     settings: Callable[[Obj, Obj, Neighbours], Any] = _no_settings

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from ...core.errors import MeshlbError
-from ...core.model import LoadBalancer, Route, Upstream, replace
+from ...core.model import LoadBalancer, Route, Upstream
 from ...core.values import ABSENT
 from ...kube import kinds
 from ...kube.objects import Obj, kind_key, namespace_of, ref_of, value_at
@@ -27,7 +27,7 @@ from ..kit.classes import classes_where, controller_of
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.ingress_routes import of_classes
 from ..kit.ingresses import entries
-from ..kit.own_routes import own_routes
+from ..kit.objects import ServedObject, object_reader
 from ..kit.patches import PatchBuilder, PatchTarget, on_targets
 from ..kit.recognition import claims_class
 from .fields import ProfileData, RouteSource, Setting, SettingHolder, read_profile
@@ -60,8 +60,7 @@ def custom_profile(data: ProfileData) -> Profile:
 
 
 def _reader(source: RouteSource) -> RouteReader:
-    reader = own_routes(source.kind, partial(_serves, source), partial(_declared, source))
-    return replace(reader, kinds=()) if source.kind in kinds.BASE else reader
+    return object_reader(source.kind, partial(_declared, source), partial(_serves, source))
 
 
 def _serves(source: RouteSource, load_balancer: LoadBalancer, obj: Obj) -> bool:
@@ -70,8 +69,8 @@ def _serves(source: RouteSource, load_balancer: LoadBalancer, obj: Obj) -> bool:
     return source.kind != kinds.INGRESS or of_classes(load_balancer)(obj)
 
 
-def _declared(source: RouteSource, _load_balancer: LoadBalancer, obj: Obj) -> Iterator[DeclaredRoute]:
-    ref = ref_of(obj)
+def _declared(source: RouteSource, served: ServedObject) -> Iterator[DeclaredRoute]:
+    obj, ref = served.obj, ref_of(served.obj)
     for item in _items(source, obj):
         target = ServiceReference(str(item.get("namespace") or namespace_of(obj)), str(item.get("service", "")), item.get("port", 0))
         yield DeclaredRoute(

@@ -28,6 +28,7 @@ from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import ROUTES_IN, IngressWay
 from ..kit.chain.upstream_holders import with_ingress_holder
 from ..kit.ingresses import CLASS_ANNOTATION
+from ..kit.patches import object_of
 from .objects import GROUP, ID_ANNOTATION, TLS_CONTEXT, DeclaredMapping, Origin, declared_mappings
 
 FACTS = ChainFacts(
@@ -58,7 +59,7 @@ def redirect(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[R
     if request.gateway.tls:
         return PatchSet(refusal="TLS to the gateway is said by a Mapping (service: https://...), and an Ingress has no word for it")
     answer = IngressWay().redirect(snapshot, load_balancer, listed, request)
-    return with_ingress_holder(answer, snapshot, listed, request, (CLASS_ANNOTATION, ID_ANNOTATION))
+    return with_ingress_holder(answer, object_of(snapshot, listed[0]), listed, request, (CLASS_ANNOTATION, ID_ANNOTATION))
 
 
 def _mappings(mappings: list[DeclaredMapping], request: ChainRequest) -> PatchSet:

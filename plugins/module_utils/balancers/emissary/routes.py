@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 from ...core.findings import finding
 from ...core.model import Address, Backend, Finding, LoadBalancer, ObjectRef, Upstream
@@ -21,7 +22,7 @@ from ...kube.selectors import object_selector
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.own_routes import declared_reading
+from ..kit.objects import declared_reading, served_object
 from .objects import CONSUL_RESOLVER, ENDPOINT_RESOLVER, KINDS, Configuration, DeclaredMapping, declared_mappings, read_configuration
 
 _AFFINITY = frozenset({"ring_hash", "maglev"})
@@ -31,7 +32,7 @@ _SHADOW = "mirrored requests get a Host that ends in -shadow, whatever is set"
 def read_mappings(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """All routes of one instance."""
     declared = _declared(read_configuration(snapshot, load_balancer), declared_mappings(snapshot, load_balancer, only))
-    return declared_reading(snapshot, load_balancer, declared)
+    return declared_reading(partial(served_object, snapshot, load_balancer), declared)
 
 
 def _declared(configuration: Configuration, mappings: list[DeclaredMapping]) -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ...core.findings import finding
 from ...core.model import Address, Finding, LoadBalancer, ObjectRef, Scheme, Upstream
@@ -23,7 +24,7 @@ from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingress_routes import annotation_first
 from ..kit.ingresses import IngressEntry
-from ..kit.own_routes import declared_reading, own_routes
+from ..kit.objects import ServedObject, declared_reading, object_reader, served_object
 from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of
 from .settings import Settings
@@ -153,7 +154,7 @@ def read_virtual_servers(snapshot: Snapshot, load_balancer: LoadBalancer, only: 
     servers, parts = (
         [obj for obj in snapshot.all(kind) if serves_own(load_balancer, obj)] for kind in (VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE)
     )
-    return declared_reading(snapshot, load_balancer, (
+    return declared_reading(partial(served_object, snapshot, load_balancer), (
         (obj, route)
         for server in servers for obj in (server, *_parts_of(server, parts)) if only is None or ref_of(obj) in only
         for route in declared_by_server(obj, str(dig(server, "spec", "host", default="")))
@@ -201,8 +202,9 @@ def _path(text: str) -> tuple[str, str]:
     return (text[1:].strip(), "Exact") if text.startswith("=") else (text, "ImplementationSpecific")
 
 
-def declared_streams(load_balancer: LoadBalancer, obj: Obj) -> Iterator[DeclaredRoute | Finding]:
+def declared_streams(item: ServedObject) -> Iterator[DeclaredRoute | Finding]:
     """What a TransportServer declares."""
+    obj = item.obj
     protocol = dig(obj, "spec", "listener", "protocol")
     if protocol == "UDP":
         yield finding("MLB205", f"{ref_of(obj)} is UDP, which the mesh does not carry", ref_of(obj))
@@ -220,5 +222,5 @@ def declared_streams(load_balancer: LoadBalancer, obj: Obj) -> Iterator[Declared
 
 READERS = (
     ingress_reader(of_entry, serves_ingress), RouteReader(read_virtual_servers, (VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE)),
-    own_routes(TRANSPORT_SERVER, serves_own, declared_streams),
+    object_reader(TRANSPORT_SERVER, declared_streams, serves_own),
 )

@@ -26,6 +26,7 @@ from ..kit.cloud.health import by_pod_port, gateway_check, is_gateway, traffic_p
 from ..kit.cloud.platform import in_cloud, platform_chain
 from ..kit.cloud.signs import SHOWN, PlatformSigns, on_its_nodes
 from ..kit.gateway.routes import KINDS
+from ..kit.objects import services_of
 from ..kit.streams import fixed_route
 
 TITLE = "GKE standalone NEG"
@@ -92,7 +93,9 @@ def group_traces(snapshot: Snapshot) -> tuple[Trace, ...]:
 def read_groups(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """The groups: what a load balancer outside does with them is not to be seen, so each is a stream to pods."""
     return RouteReading(tuple(
-        fixed_route(snapshot, load_balancer, ref_of(item), f"neg:{port}", (namespace_of(item), name_of(item), int(port)), "tcp")
+        fixed_route(
+            load_balancer, ref_of(item), f"neg:{port}", (namespace_of(item), name_of(item), int(port)), "tcp", services_of(snapshot)
+        )
         for item, ports in _exposed(snapshot) if only is None or ref_of(item) in only for port in ports
     ))
 

@@ -19,7 +19,7 @@ from ..contract.facts import About, Facts
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading
-from ..kit.objects import BackendHandling, ServedObject, read_objects
+from ..kit.objects import BackendHandling, ServedObject, objects_of, read_objects, served_object
 
 VIRTUAL_SERVICE = "VirtualService.gateway.solo.io"
 UPSTREAM = "Upstream.gloo.solo.io"
@@ -38,11 +38,12 @@ Upstreams = Callable[[str, str], "Obj | None"]
 def read_virtual_services(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of VirtualServices, and which of them are delegated to other objects."""
     upstreams = partial(snapshot.get, UPSTREAM)
-    return read_objects(snapshot, load_balancer, VIRTUAL_SERVICE, only, lambda item: _read(item, upstreams))
+    objects = (served_object(snapshot, load_balancer, obj) for obj in objects_of(snapshot, VIRTUAL_SERVICE, only))
+    return read_objects(objects, lambda item: _read(item, upstreams))
 
 
 def _read(item: ServedObject, upstreams: Upstreams) -> Iterator[Route | Finding]:
-    yield from dict.fromkeys(_routes(item, upstreams))
+    yield from _routes(item, upstreams)
     if any(rule.get("delegateAction") for rule in dig(item.obj, "spec", "virtualHost", "routes", default=[])):
         yield finding("MLB208", "routes that it delegates to RouteTables are not read", ref_of(item.obj))
 

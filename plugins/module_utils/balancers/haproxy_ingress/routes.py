@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Scheme, Upstream
@@ -20,8 +21,7 @@ from ..kit.classes import ClassRule
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling
 from ..kit.ingresses import IngressEntry, entries, resource_findings
-from ..kit.objects import objects_of
-from ..kit.own_routes import declared_reading
+from ..kit.objects import declared_reading, objects_of, served_object
 from ..kit.patches import is_older
 from ..kit.readers import gateway_reader
 from ..kit.settings import settings_of
@@ -56,7 +56,8 @@ class AskedEntry:
 
 def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of its Ingresses and of its default backend, which share backends."""
-    return declared_reading(snapshot, load_balancer, declared_paths(load_balancer, read_paths(snapshot, load_balancer, only)))
+    declared = declared_paths(load_balancer, read_paths(snapshot, load_balancer, only))
+    return declared_reading(partial(served_object, snapshot, load_balancer), declared)
 
 
 def read_paths(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> AskedEntry:

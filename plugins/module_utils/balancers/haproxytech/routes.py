@@ -15,7 +15,7 @@ from ..kit.classes import ClassRule
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import IngressEntry, ingress_ref
-from ..kit.own_routes import own_routes
+from ..kit.objects import ServedObject, object_reader
 from ..kit.readers import always, gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from ..kit.streams import declared_stream, default_backend_reader, tcp_services_reader
@@ -65,12 +65,12 @@ def _scheme(load_balancer: LoadBalancer, ingress: Obj, service: Obj) -> Scheme:
     return "tcp" if keys.value("send-proxy-protocol", service, ingress) else "http"
 
 
-def declared_tcp(load_balancer: LoadBalancer, obj: Obj) -> Iterator[DeclaredRoute]:
+def declared_tcp(item: ServedObject) -> Iterator[DeclaredRoute]:
     """What an object of kind TCP declares."""
-    for item in dig(obj, "spec", default=[]):
-        for service in [*([item["service"]] if item.get("service") else []), *(item.get("services") or [])]:
-            target = ServiceReference(namespace_of(obj), str(service.get("name")), int(service.get("port") or 0))
-            yield declared_stream(f"tcp:{item.get('name')}", target)
+    for part in dig(item.obj, "spec", default=[]):
+        for service in [*([part["service"]] if part.get("service") else []), *(part.get("services") or [])]:
+            target = ServiceReference(namespace_of(item.obj), str(service.get("name")), int(service.get("port") or 0))
+            yield declared_stream(f"tcp:{part.get('name')}", target)
 
 
 def gateway_controllers(load_balancer: LoadBalancer) -> set[str]:
@@ -81,7 +81,7 @@ def gateway_controllers(load_balancer: LoadBalancer) -> set[str]:
 READERS = (
     ingress_reader(of_entry, serves, remarks=remarks),
     tcp_services_reader(lambda load_balancer: settings_of(load_balancer, Settings).tcp_services),
-    *(own_routes(f"TCP.ingress.{version}.haproxy.org", serves_tcp, declared_tcp) for version in ("v1", "v3")),
+    *(object_reader(f"TCP.ingress.{version}.haproxy.org", declared_tcp, serves_tcp) for version in ("v1", "v3")),
     default_backend_reader(lambda load_balancer: settings_of(load_balancer, Settings).default_backend),
     gateway_reader(gateway_controllers, always(BackendHandling(why_not_settable=_WHY_NOT)), without=_HTTP_ROUTES),
 )

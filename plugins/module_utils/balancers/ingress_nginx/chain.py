@@ -23,6 +23,7 @@ from ..kit.annotations import AnnotationKeys
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_FACTS, INGRESS_OPTIONS, IngressWay
 from ..kit.chain.upstream_holders import with_ingress_holder
+from ..kit.patches import object_of
 from ..kit.settings import settings_of
 from .settings import USUAL_KEYS, Settings
 
@@ -59,7 +60,8 @@ def redirect(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[R
     """Redirect the routes of one Ingress."""
     listed, settings = list(routes), settings_of(load_balancer, Settings)
     way = IngressWay("also" if settings.external_names else "never", partial(chain_annotations, settings.keys))
-    return with_ingress_holder(way.redirect(snapshot, load_balancer, listed, request), snapshot, listed, request)
+    answer = way.redirect(snapshot, load_balancer, listed, request)
+    return with_ingress_holder(answer, object_of(snapshot, listed[0]) if listed else {}, listed, request)
 
 
 def server_name(request: ChainRequest) -> ServerName:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Scheme, Upstream
@@ -22,8 +23,7 @@ from ..kit.annotations import go_bool
 from ..kit.classes import ClassRule
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.ingresses import IngressEntry, entries, ingress_ref, resource_findings
-from ..kit.objects import objects_of
-from ..kit.own_routes import declared_reading
+from ..kit.objects import declared_reading, objects_of, served_object
 from ..kit.settings import settings_of
 from ..kit.streams import default_backend_reader, tcp_services_reader
 from .settings import Settings
@@ -64,7 +64,7 @@ def serves(load_balancer: LoadBalancer, obj: Obj) -> bool:
 def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of its Ingresses, which decide about each other."""
     ours = [item for item in objects_of(snapshot, kinds.INGRESS, only) if serves(load_balancer, item)]
-    return declared_reading(snapshot, load_balancer, declared_together(settings_of(load_balancer, Settings), ours))
+    return declared_reading(partial(served_object, snapshot, load_balancer), declared_together(settings_of(load_balancer, Settings), ours))
 
 
 def declared_together(settings: Settings, ingresses: Iterable[Obj]) -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from ...core.marks import IGNORE, STRATEGY
-from ...core.model import Address, Backend, Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
+from ...core.model import Address, Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, kind_key, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
-from .declared import DeclaredRoute, ServiceLookup, ServiceReference, as_route, backend_of
+from .declared import DeclaredRoute, ServiceLookup, ServiceReference, as_route
 
 BackendReference = tuple[str, str, "int | str"]
 """Namespace, Service, and its port as it is written: a number or a name."""
@@ -60,15 +60,19 @@ class ServedObject:
     ) -> Route:
         """One route of the object; backends of one object share an upstream only where ``handling`` says so."""
         group = handling.group or "-".join(map(str, (self.obj["kind"], namespace_of(self.obj), name_of(self.obj), *reference)))
-        return as_route(self.load_balancer, ref_of(self.obj), DeclaredRoute(
+        return self.declared(DeclaredRoute(
             ServiceReference(*reference), host, path, path_type,
             Upstream(handling.address, handling.host or "", handling.scheme or "http"), group, handling.features, canary, rewrites_path,
             handling.why_not_settable,
-        ), self.service, ignored=is_ignored(self.obj), pinned=self.pinned)
+        ))
+
+    def declared(self, route: DeclaredRoute) -> Route:
+        """A route that the object declares."""
+        return as_route(self.load_balancer, ref_of(self.obj), route, self.service, ignored=is_ignored(self.obj), pinned=self.pinned)
 
 
-ReadObject = Callable[[ServedObject], Iterable["Route | Finding"]]
-"""The routes of one object, and findings about what of it was not read."""
+ReadObject = Callable[[ServedObject], Iterable["DeclaredRoute | Route | Finding"]]
+"""The routes of one object, made or only declared, and findings about what of it was not read."""
 
 
 def carries_all(load_balancer: LoadBalancer, obj: Obj) -> bool:
@@ -77,33 +81,33 @@ def carries_all(load_balancer: LoadBalancer, obj: Obj) -> bool:
 
 
 def object_reader(kind: str, read: ReadObject, carries: Carries = carries_all) -> RouteReader:
-    """A reader of all objects of a kind of a load balancer's own."""
+    """A reader of all objects of a kind that a load balancer carries, where each of them is read by itself."""
 
     def read_kind(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-        return read_objects(snapshot, load_balancer, kind, only, lambda item: read(item) if carries(load_balancer, item.obj) else ())
+        ours = (obj for obj in objects_of(snapshot, kind, only) if carries(load_balancer, obj))
+        return read_objects((served_object(snapshot, load_balancer, obj) for obj in ours), read)
 
-    return RouteReader(read_kind, (kind,))
+    return RouteReader(read_kind, () if kind in kinds.BASE else (kind,))
 
 
-def read_objects(
-    snapshot: Snapshot, load_balancer: LoadBalancer, kind: str, only: frozenset[ObjectRef] | None, read: ReadObject
-) -> RouteReading:
-    """What ``read`` gives for each object of a kind."""
-    return reading_of(
-        part for obj in objects_of(snapshot, kind, only) for part in read(served_object(snapshot, load_balancer, obj))
-    )
+def read_objects(items: Iterable[ServedObject], read: ReadObject) -> RouteReading:
+    """What is read of each of these objects, each part once."""
+    return reading_of(dict.fromkeys(
+        item.declared(part) if isinstance(part, DeclaredRoute) else part for item in items for part in read(item)
+    ))
+
+
+def declared_reading(served: Callable[[Obj], ServedObject], declared: Iterable[tuple[Obj, DeclaredRoute | Finding]]) -> RouteReading:
+    """What objects declare together, each part with its object, and once."""
+    return reading_of(dict.fromkeys(item if isinstance(item, Finding) else served(obj).declared(item) for obj, item in declared))
 
 
 def reading_of(parts: Iterable[Route | Finding]) -> RouteReading:
     """Routes and findings, each in their order."""
-    routes: list[Route] = []
-    findings: list[Finding] = []
-    for item in parts:
-        if isinstance(item, Route):
-            routes.append(item)
-        else:
-            findings.append(item)
-    return RouteReading(tuple(routes), tuple(findings))
+    listed = list(parts)
+    return RouteReading(
+        tuple(item for item in listed if isinstance(item, Route)), tuple(item for item in listed if isinstance(item, Finding))
+    )
 
 
 def objects_of(snapshot: Snapshot, kind: str, only: frozenset[ObjectRef] | None) -> Iterator[Obj]:
@@ -125,11 +129,6 @@ def served_object(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj) -> 
 def services_of(snapshot: Snapshot) -> ServiceLookup:
     """The cluster's Services."""
     return lambda namespace, name: snapshot.get(kinds.SERVICE, namespace, name) or {}
-
-
-def make_backend(snapshot: Snapshot, namespace: str, service: str, reference: int | str) -> Backend:
-    """The Service port that a reference (number or name) leads to; number 0 where there is no such port."""
-    return backend_of(snapshot.get(kinds.SERVICE, namespace, service), namespace, service, reference)
 
 
 def is_ignored(obj: Obj) -> bool:

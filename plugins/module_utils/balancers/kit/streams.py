@@ -13,7 +13,7 @@ from ...kube import kinds
 from ...kube.objects import Obj, dig, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
-from .declared import DeclaredRoute, ServiceReference, as_route
+from .declared import DeclaredRoute, ServiceLookup, ServiceReference, as_route
 from .objects import BackendReference, services_of
 
 NOT_SETTABLE = "this kind of route always goes to pod addresses"
@@ -26,7 +26,7 @@ def tcp_services_reader(config_map: Callable[[LoadBalancer], str]) -> RouteReade
         namespace, slash, name = config_map(load_balancer).partition("/")
         listed = snapshot.get(kinds.CONFIG_MAP, namespace, name) if slash else None
         asked = listed is not None and (only is None or ref_of(listed) in only)
-        return RouteReading(tuple(tcp_services(snapshot, load_balancer, listed) if asked else ()))
+        return RouteReading(tuple(tcp_services(load_balancer, listed, services_of(snapshot)) if asked else ()))
 
     return RouteReader(read)
 
@@ -41,7 +41,7 @@ def default_backend_reader(service: Callable[[LoadBalancer], str]) -> RouteReade
         if not ports or workload is None or (only is not None and workload not in only):
             return RouteReading()
         target = (namespace, name, int(ports[0].get("port", 0)))
-        return RouteReading((fixed_route(snapshot, load_balancer, workload, "default-backend", target, "http"),))
+        return RouteReading((fixed_route(load_balancer, workload, "default-backend", target, "http", services_of(snapshot)),))
 
     return RouteReader(read)
 
@@ -52,12 +52,12 @@ def declared_stream(path: str, target: ServiceReference, scheme: Scheme = "tcp")
     return DeclaredRoute(target, "", path, "Stream", Upstream("pod_ips", "", scheme), group, why_not_settable=NOT_SETTABLE)
 
 
-def tcp_services(snapshot: Snapshot, load_balancer: LoadBalancer, config_map: Obj | None) -> Iterator[Route]:
+def tcp_services(load_balancer: LoadBalancer, config_map: Obj | None, service: ServiceLookup) -> Iterator[Route]:
     """Routes of the ConfigMap that a controller was told to read TCP services from."""
     for port, text in sorted(dig(config_map, "data", default={}).items()):
         target = _reference(str(text))
         if target is not None:
-            yield fixed_route(snapshot, load_balancer, ref_of(config_map or {}), f"tcp:{port}", target, "tcp")
+            yield fixed_route(load_balancer, ref_of(config_map or {}), f"tcp:{port}", target, "tcp", service)
 
 
 def _reference(text: str) -> BackendReference | None:
@@ -70,7 +70,7 @@ def _reference(text: str) -> BackendReference | None:
 
 
 def fixed_route(
-    snapshot: Snapshot, load_balancer: LoadBalancer, ref: ObjectRef, path: str, target: BackendReference, scheme: Scheme
+    load_balancer: LoadBalancer, ref: ObjectRef, path: str, target: BackendReference, scheme: Scheme, service: ServiceLookup
 ) -> Route:
     """A route to pod addresses that has no switch."""
-    return as_route(load_balancer, ref, declared_stream(path, ServiceReference(*target), scheme), services_of(snapshot))
+    return as_route(load_balancer, ref, declared_stream(path, ServiceReference(*target), scheme), service)

@@ -13,7 +13,7 @@ from ..kit.classes import ClassRule
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import AttachPoint, BackendHandling
 from ..kit.ingresses import CLASS_ANNOTATION, IngressEntry
-from ..kit.own_routes import own_routes
+from ..kit.objects import ServedObject, object_reader
 from ..kit.readers import gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from .settings import PARAMETERS, Settings
@@ -52,12 +52,12 @@ def serves_tcp(load_balancer: LoadBalancer, obj: Obj) -> bool:
     return annotations_of(obj).get(CLASS_ANNOTATION) in load_balancer.classes
 
 
-def declared_tcp(load_balancer: LoadBalancer, obj: Obj) -> Iterator[DeclaredRoute]:
+def declared_tcp(item: ServedObject) -> Iterator[DeclaredRoute]:
     """What a TCPIngress declares."""
-    settings = settings_of(load_balancer, Settings)
-    for rule in dig(obj, "spec", "rules", default=[]):
+    settings = settings_of(item.load_balancer, Settings)
+    for rule in dig(item.obj, "spec", "rules", default=[]):
         target = rule.get("backend") or {}
-        backend = ServiceReference(namespace_of(obj), str(target.get("serviceName", "")), int(target.get("servicePort") or 0))
+        backend = ServiceReference(namespace_of(item.obj), str(target.get("serviceName", "")), int(target.get("servicePort") or 0))
         yield DeclaredRoute(
             backend, str(rule.get("host", "")), f"tcp:{rule.get('port', 0)}", "Stream",
             lambda service: Upstream("cluster_ip" if is_routed(settings, service) else "pod_ips", "", "tcp"),
@@ -90,5 +90,5 @@ def _scheme(service: Obj) -> Scheme | None:
 
 READERS = (
     ingress_reader(of_entry, serves, refine=with_path, kinds=(PARAMETERS,)), gateway_reader({GATEWAY_CONTROLLER}, of_point),
-    own_routes(TCP_INGRESS, serves_tcp, declared_tcp),
+    object_reader(TCP_INGRESS, declared_tcp, serves_tcp),
 )

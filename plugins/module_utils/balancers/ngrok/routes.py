@@ -11,18 +11,19 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ...core.findings import finding
-from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream, replace
+from ...core.model import Finding, LoadBalancer, ObjectRef, Scheme, Upstream, replace
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, ref_of
 from ...kube.services import find_port
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
+from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..kit.ingress_routes import read_ingresses
 from ..kit.ingresses import IngressEntry, class_of
-from ..kit.objects import BackendReference, is_ignored, pinned_strategy
+from ..kit.objects import ServedObject, object_reader, objects_of, read_objects, served_object
 from ..kit.settings import settings_of
-from ..kit.streams import fixed_route
+from ..kit.streams import declared_stream
 from .settings import Settings
 
 GATEWAY_CONTROLLER = "ngrok.com/gateway-controller"
@@ -66,40 +67,36 @@ def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozens
     )
 
 
-def read_services(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-    """Services of its load balancer class: the first port alone."""
-    routes = []
-    for service in snapshot.all(kinds.SERVICE):
-        ports, ref = dig(service, "spec", "ports", default=[]), ref_of(service)
-        own = dig(service, "spec", "type") == "LoadBalancer" and dig(service, "spec", "loadBalancerClass") == LOAD_BALANCER_CLASS
-        if own and ports and _watches(load_balancer, service) and (only is None or ref in only):
-            number = int(ports[0].get("port", 0))
-            routes.append(_stream(snapshot, load_balancer, service, (namespace_of(service), name_of(service), number), "tcp"))
-    return RouteReading(tuple(routes))
+def exposes(load_balancer: LoadBalancer, service: Obj) -> bool:
+    """Whether a Service is of its load balancer class."""
+    own = dig(service, "spec", "type") == "LoadBalancer" and dig(service, "spec", "loadBalancerClass") == LOAD_BALANCER_CLASS
+    return own and _watches(load_balancer, service)
+
+
+def declared_by_service(item: ServedObject) -> Iterator[DeclaredRoute]:
+    """Of a Service the first port alone."""
+    for port in dig(item.obj, "spec", "ports", default=[])[:1]:
+        yield _stream(ServiceReference(namespace_of(item.obj), name_of(item.obj), int(port.get("port", 0))), "tcp")
 
 
 def read_endpoints(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """AgentEndpoints that the operator did not make itself."""
-    found = [
-        item for obj in snapshot.all(AGENT_ENDPOINT)
-        if _watches(load_balancer, obj) and not OWNED & set(labels_of(obj)) and (only is None or ref_of(obj) in only)
-        for item in _endpoint(snapshot, load_balancer, obj)
-    ]
-    return RouteReading(
-        tuple(item for item in found if isinstance(item, Route)), tuple(item for item in found if isinstance(item, Finding))
-    )
+    ours = (obj for obj in objects_of(snapshot, AGENT_ENDPOINT, only) if _watches(load_balancer, obj) and not OWNED & set(labels_of(obj)))
+    namespaces = {name_of(item) for item in snapshot.all(kinds.NAMESPACE)}
+    return read_objects((served_object(snapshot, load_balancer, obj) for obj in ours), lambda item: _endpoint(item, namespaces))
 
 
-def _endpoint(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj) -> Iterator[Route | Finding]:
+def _endpoint(item: ServedObject, namespaces: set[str]) -> Iterator[DeclaredRoute | Finding]:
+    obj = item.obj
     text, public = str(dig(obj, "spec", "upstream", "url", default="")), str(dig(obj, "spec", "url", default=""))
     parts = _UPSTREAM.fullmatch(text)
     scheme, name, namespace, in_cluster, number = parts.groups() if parts else ("", "", "", None, None)
     # A name of two parts may be one of the internet, too.
-    if not (in_cluster or snapshot.get(kinds.SERVICE, namespace, name) or snapshot.get(kinds.NAMESPACE, "", namespace)):
+    if not (in_cluster or item.service(namespace, name) or namespace in namespaces):
         yield finding("MLB208", f"its upstream {text!r} is no Service of the cluster", ref_of(obj))
         return
     port = int(number) if number else 443 if scheme == "https" else 80
-    route = _stream(snapshot, load_balancer, obj, (namespace, name, port), _SCHEMES[(scheme or "http").upper()])
+    route = _stream(ServiceReference(namespace, name, port), _SCHEMES[(scheme or "http").upper()])
     if scheme not in ("tcp", "tls"):
         host = urlsplit(public if "://" in public else f"https://{public}").hostname or ""
         # An internal endpoint gets what others forward to it, with a Host that its own address does not tell.
@@ -107,13 +104,9 @@ def _endpoint(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj) -> Iter
     yield route
 
 
-def _stream(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, target: BackendReference, scheme: Scheme) -> Route:
+def _stream(target: ServiceReference, scheme: Scheme) -> DeclaredRoute:
     """A route to a Service's name, where nothing is to be set."""
-    route = fixed_route(snapshot, load_balancer, ref_of(obj), f"tcp:{target[2]}", target, scheme)
-    return replace(
-        route, upstream=Upstream("cluster_ip", "", scheme), settable=True, why_not_settable="",
-        ignored=is_ignored(obj), pinned_strategy=pinned_strategy(snapshot, obj),
-    )
+    return replace(declared_stream(f"tcp:{target.port}", target), upstream=Upstream("cluster_ip", "", scheme), why_not_settable="")
 
 
 def _watches(load_balancer: LoadBalancer, obj: Obj) -> bool:
@@ -133,6 +126,6 @@ def _scheme(service: Obj, reference: int | str) -> Scheme | None:
 
 
 READERS = (
-    RouteReader(read_ingress_routes), RouteReader(read_gateways, KINDS), RouteReader(read_services),
-    RouteReader(read_endpoints, (AGENT_ENDPOINT,)),
+    RouteReader(read_ingress_routes), RouteReader(read_gateways, KINDS),
+    object_reader(kinds.SERVICE, declared_by_service, exposes), RouteReader(read_endpoints, (AGENT_ENDPOINT,)),
 )

@@ -24,7 +24,7 @@ from ..contract.switches import PatchSet
 from ..kit.chain.answers import chain_side, usual_client_address
 from ..kit.chain.ingress import PORT_NAME, alias_bodies, alias_name, new_ingress, redirected, with_annotations
 from ..kit.chain.references import distinct_places
-from ..kit.patches import PatchBuilder, object_of
+from ..kit.patches import PatchBuilder, PatchTarget, targets_of
 from ..kit.settings import settings_of
 from .routes import FILTER, GROUPS, PROTOCOL
 from .settings import Settings
@@ -82,18 +82,19 @@ def redirect(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[R
         return PatchSet()
     if request.gateway.tls and not settings.insecure:
         return PatchSet(refusal=_INSECURE, findings=(finding("MLB617", _INSECURE, load_balancer.workload),))
-    obj, needs_filter = object_of(snapshot, listed[0]), adds_client(request) and not settings.adds_client
+    targets, needs_filter = targets_of(snapshot, listed), adds_client(request) and not settings.adds_client
     if listed[0].object.kind == "RouteGroup":
         everything = GROUPS.read(snapshot, load_balancer, frozenset({listed[0].object})).routes
-        answer = _group(obj, listed, everything, request, needs_filter=needs_filter)
+        answer = _group(targets[0].object, listed, everything, request, needs_filter=needs_filter)
     else:
-        answer = _ingress(redirected(snapshot, listed, request, "never"), obj, listed, request, needs_filter=needs_filter)
+        answer = _ingress(targets, request, needs_filter=needs_filter)
     return answer if settings.endpoint_slices else replace(answer, bodies=tuple(_as_endpoints(body) for body in answer.bodies))
 
 
-def _ingress(answer: PatchSet, ingress: Obj, routes: list[Route], request: ChainRequest, *, needs_filter: bool) -> PatchSet:
+def _ingress(targets: list[PatchTarget], request: ChainRequest, *, needs_filter: bool) -> PatchSet:
+    answer, ingress = redirected(targets, request, "never"), targets[0].object
     if request.gateway.tls and not answer.refusal:
-        answer = with_annotations(answer, ingress, routes, {PROTOCOL: "https"})
+        answer = with_annotations(answer, targets, {PROTOCOL: "https"})
     filters = annotations_of(ingress).get(FILTER, "")
     if answer.refusal or not needs_filter or _adds_last(filters):
         return answer

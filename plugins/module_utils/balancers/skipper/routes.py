@@ -15,7 +15,7 @@ from ...kube.services import find_port, target_port
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import CLASS_ANNOTATION, IngressEntry, class_of
-from ..kit.own_routes import own_routes
+from ..kit.objects import ServedObject, object_reader
 from ..kit.patches import mesh_name
 from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of
@@ -109,16 +109,17 @@ def _balanced(algorithm: str) -> tuple[str, ...]:
     return ("affinity",) if algorithm == "consistentHash" else ("balancing",) if algorithm else ()
 
 
-def declare_group(load_balancer: LoadBalancer, group: Obj) -> Iterator[DeclaredRoute]:
+def declare_group(item: ServedObject) -> Iterator[DeclaredRoute]:
     """What a RouteGroup declares: per rule its backends, else the default ones; without rules every path."""
-    backends = {str(item.get("name", "")): item for item in dig(group, "spec", "backends", default=[])}
+    group = item.obj
+    backends = {str(one.get("name", "")): one for one in dig(group, "spec", "backends", default=[])}
     default = dig(group, "spec", "defaultBackends", default=[])
     for rule in dig(group, "spec", "routes", default=[]) or [{}]:
         listed = rule.get("backends") or default
         for place, reference in enumerate(listed):
             backend = backends.get(str(reference.get("backendName", "")), {})
             if backend.get("type") == "service":
-                declared = _declared(settings_of(load_balancer, Settings), group, rule, backend)
+                declared = _declared(settings_of(item.load_balancer, Settings), group, rule, backend)
                 features = (*declared.features, *(("canary", "weights") if len(listed) > 1 else ()))
                 declared = replace(declared, features=features, canary=place > 0 or bool(rule.get("predicates")))
                 yield from (replace(declared, host=str(host)) for host in dig(group, "spec", "hosts", default=[]) or [""])
@@ -143,5 +144,5 @@ def _path(rule: Obj) -> tuple[str, str]:
     return str(rule.get("pathSubtree") or "/"), "Prefix"
 
 
-GROUPS = own_routes(ROUTE_GROUP, serves_group, declare_group)
+GROUPS = object_reader(ROUTE_GROUP, declare_group, serves_group)
 READERS = (ingress_reader(handle_entry, serves_ingress, refine=refine, remarks=remarks), GROUPS)

@@ -17,6 +17,7 @@ from ..contract.routes import RouteReader, RouteReading
 from ..kit.gateway.routes import BackendHandling
 from ..kit.ingress_routes import read_ingresses
 from ..kit.ingresses import IngressEntry, class_of
+from ..kit.objects import ServedObject, object_reader
 from ..kit.patches import object_of
 from ..kit.settings import settings_of
 from ..kit.streams import fixed_route
@@ -65,20 +66,22 @@ def _as_published(route: Route, ingress: Obj) -> Route:
     return replace(route, host=_published(ingress), path_type="Prefix")
 
 
-def read_services(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-    """Ports of exposed Services: routes where the proxy can have no sidecar anyway, else findings, as none would see them."""
-    settings = settings_of(load_balancer, Settings)
-    routes: list[Route] = []
-    findings: list[Finding] = []
-    for service in snapshot.all(kinds.SERVICE):
-        ref = ref_of(service)
-        if not _exposed(service) or not _is_for(settings, service) or (only is not None and ref not in only):
-            continue
-        if settings.role is Role.SERVICE and not load_balancer.sidecar.present:
-            routes += _streams(snapshot, load_balancer, service)
-        else:
-            findings.append(finding("MLB221", f"{load_balancer.label}: {FORWARDED}", ref))
-    return RouteReading(tuple(routes), tuple(findings))
+def read_service(item: ServedObject) -> Iterator[Route | Finding]:
+    """Ports of an exposed Service: routes where the proxy can have no sidecar anyway, else a finding, as none would see them."""
+    service, load_balancer, ref = item.obj, item.load_balancer, ref_of(item.obj)
+    if settings_of(load_balancer, Settings).role is not Role.SERVICE or load_balancer.sidecar.present:
+        yield finding("MLB221", f"{load_balancer.label}: {FORWARDED}", ref)
+        return
+    for port in dig(service, "spec", "ports", default=[]):
+        number = int(port.get("port", 0))
+        target = (namespace_of(service), name_of(service), number)
+        route = fixed_route(load_balancer, ref, f"tcp:{number}", target, "tcp", item.service)
+        yield replace(route, upstream=Upstream("cluster_ip", "", "tcp"), why_not_settable=FORWARDED)
+
+
+def exposes(load_balancer: LoadBalancer, service: Obj) -> bool:
+    """Whether a Service is exposed by this proxy."""
+    return _exposed(service) and _is_for(settings_of(load_balancer, Settings), service)
 
 
 def _exposed(service: Obj) -> bool:
@@ -93,12 +96,4 @@ def _is_for(settings: Settings, service: Obj) -> bool:
     return settings.role is Role.SERVICE and not group and (namespace_of(service), name_of(service)) == (settings.namespace, settings.name)
 
 
-def _streams(snapshot: Snapshot, load_balancer: LoadBalancer, service: Obj) -> Iterator[Route]:
-    for port in dig(service, "spec", "ports", default=[]):
-        number = int(port.get("port", 0))
-        target = (namespace_of(service), name_of(service), number)
-        route = fixed_route(snapshot, load_balancer, ref_of(service), f"tcp:{number}", target, "tcp")
-        yield replace(route, upstream=Upstream("cluster_ip", "", "tcp"), why_not_settable=FORWARDED)
-
-
-READERS = (RouteReader(read_ingress_routes, (PROXY_CLASS, PROXY_GROUP)), RouteReader(read_services))
+READERS = (RouteReader(read_ingress_routes, (PROXY_CLASS, PROXY_GROUP)), object_reader(kinds.SERVICE, read_service, exposes))

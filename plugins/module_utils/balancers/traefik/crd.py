@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef
@@ -19,8 +20,7 @@ from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReading
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.objects import objects_of
-from ..kit.own_routes import declared_reading
+from ..kit.objects import declared_reading, objects_of, served_object
 from ..kit.settings import settings_of
 from .backends import MIDDLEWARE, NamedObjects, Reached, declared, host_and_path, named_objects
 from .rules import REGEXP, Matched, RuleError, matched
@@ -61,7 +61,7 @@ class Leaf:
 def read_own_kinds(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """All routes of an instance's own kinds."""
     settings, named = settings_of(load_balancer, Settings), named_objects(snapshot)
-    return declared_reading(snapshot, load_balancer, (
+    return declared_reading(partial(served_object, snapshot, load_balancer), (
         (obj, part)
         for kind in (ROUTE, ROUTE_TCP) for obj in objects_of(snapshot, kind, only) if settings.crd.serves(obj)
         for number, rule in enumerate(dig(obj, "spec", "routes", default=[]))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef
@@ -22,8 +23,7 @@ from ..contract.routes import RouteReading
 from ..kit.annotations import go_bool
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.ingresses import IngressEntry, entries, resource_backends
-from ..kit.objects import objects_of
-from ..kit.own_routes import declared_reading
+from ..kit.objects import declared_reading, objects_of, served_object
 from ..kit.patches import is_older
 from ..kit.settings import settings_of
 from .backends import NamedObjects, Reached, declared, host_and_path, named_objects
@@ -60,7 +60,7 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
                 service = named.service(item.backend.namespace, item.backend.service)
                 yield from ((ingress, part) for part in declared(version, ingress, item, service))
 
-    return declared_reading(snapshot, load_balancer, parts())
+    return declared_reading(partial(served_object, snapshot, load_balancer), parts())
 
 
 def _places(ingress: Obj) -> Iterator[tuple[str, str, str]]:

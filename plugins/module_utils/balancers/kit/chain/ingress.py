@@ -16,17 +16,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ....core import marks
-from ....core.model import LoadBalancer, Route, replace
-from ....kube import kinds
+from ....core.model import LoadBalancer, ObjectRef, Route, replace
 from ....kube.objects import Obj, dig
 from ....kube.services import CLUSTER_DOMAIN
 from ....kube.snapshot import Snapshot
 from ...contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, GatewayTarget, LoadBalancerSide
 from ...contract.switches import FieldPatch, PatchSet
 from ..cloud.bodies import ingress
+from ..declared import backend_of
 from ..ingresses import entries
-from ..objects import make_backend
-from ..patches import PatchBuilder
+from ..patches import PatchBuilder, PatchTarget, targets_of
 
 Path = tuple["str | int", ...]
 Names = Literal["never", "also", "rather"]
@@ -94,46 +93,47 @@ def alias_bodies(namespace: str, request: ChainRequest, names: Names, notes: dic
 
 
 def redirected(
-    snapshot: Snapshot, routes: Iterable[Route], request: ChainRequest, names: Names, notes: dict[str, str] | None = None
+    targets: Iterable[PatchTarget], request: ChainRequest, names: Names, notes: dict[str, str] | None = None
 ) -> PatchSet:
     """The switch for Ingresses: per path one field, and the aliases that these name."""
     value = {"name": alias_name(request.gateway), "port": {"number": request.gateway.port}}
-    patches: dict[tuple[str, str, Path], FieldPatch] = {}
-    namespaces: set[str] = set()
-    for route in routes:
-        ref = route.object
-        found = snapshot.get(kinds.INGRESS, ref.namespace, ref.name) if ref.kind == "Ingress" else None
-        places = backend_paths(snapshot, found, route) if found else []
-        if found is None or not places:
+    patches: dict[tuple[ObjectRef, Path], FieldPatch] = {}
+    for target in targets:
+        route, places = target.route, backend_paths(target)
+        if not places:
             return PatchSet(refusal=f"{route.object} has no field that leads {route.host or '*'}{route.path} to a Service")
-        for place in places:
-            patches[(route.object.namespace, route.object.name, place)] = FieldPatch(found, place, value)
-        namespaces.add(route.object.namespace)
-    bodies = [body for namespace in sorted(namespaces) for body in alias_bodies(namespace, request, names, notes)]
+        patches.update({(route.object, place): FieldPatch(target.object, place, value) for place in places})
+    bodies = (
+        body for namespace in sorted({ref.namespace for ref, dummy in patches}) for body in alias_bodies(namespace, request, names, notes)
+    )
     return PatchSet(tuple(patches.values()), bodies=tuple(bodies))
 
 
-def backend_paths(snapshot: Snapshot, obj: Obj, route: Route) -> list[Path]:
+def backend_paths(target: PatchTarget) -> list[Path]:
     """Where an Ingress names the Service of a route."""
+    obj, route = target.object, target.route
+    if route.object.kind != "Ingress":
+        return []
     found: list[Path] = []
     for number, rule in enumerate(dig(obj, "spec", "rules", default=[])):
         for place, entry in enumerate(dig(rule, "http", "paths", default=[])):
             # Profiles read a path in the load balancer's own sense: without its mark of an expression, and with another type.
             path = str(entry.get("path") or "/")
             if str(rule.get("host", "")) == route.host and path in (route.path, f"/~{route.path}") and _names(
-                snapshot, entry.get("backend"), route
+                entry.get("backend"), target
             ):
                 found.append(("spec", "rules", number, "http", "paths", place, "backend", "service"))
-    if not found and route.path == "/" and _names(snapshot, dig(obj, "spec", "defaultBackend"), route):
+    if not found and route.path == "/" and _names(dig(obj, "spec", "defaultBackend"), target):
         found.append(("spec", "defaultBackend", "service"))
     return found
 
 
-def _names(snapshot: Snapshot, backend: Obj | None, route: Route) -> bool:
+def _names(backend: Obj | None, target: PatchTarget) -> bool:
     service = dig(backend, "service", default={})
     port = service.get("port") or {}
-    reference = port.get("number") or str(port.get("name") or 0)
-    return bool(service) and make_backend(snapshot, route.object.namespace, str(service.get("name", "")), reference) == route.backend
+    reference, name = port.get("number") or str(port.get("name") or 0), str(service.get("name", ""))
+    named, found = (target.route.object.namespace, name), target.route.backend
+    return bool(service) and named == (found.namespace, found.service) and backend_of(target.service, *named, reference) == found
 
 
 @dataclass(frozen=True)
@@ -158,19 +158,17 @@ class IngressWay:
 
     def redirect(self, snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest) -> PatchSet:
         """Redirect the routes of one Ingress."""
-        wanted = list(routes)
-        found = redirected(snapshot, wanted, request, self.follows_names, self.alias_annotations(request))
-        if found.refusal or not wanted:
-            return found
-        ref = wanted[0].object
-        return with_annotations(found, snapshot.get(kinds.INGRESS, ref.namespace, ref.name) or {}, wanted, self.tls_annotations(request))
+        targets = targets_of(snapshot, routes)
+        found = redirected(targets, request, self.follows_names, self.alias_annotations(request))
+        return found if found.refusal or not targets else with_annotations(found, targets, self.tls_annotations(request))
 
 
-def with_annotations(found: PatchSet, ingress_object: Obj, routes: list[Route], needed: dict[str, str]) -> PatchSet:
+def with_annotations(found: PatchSet, targets: list[PatchTarget], needed: dict[str, str]) -> PatchSet:
     """The switch, and annotations that hold for an Ingress as a whole: refused where some of its paths stay."""
     if not needed:
         return found
-    if len({(item.host, item.path) for item in routes}) < len({(item.host, item.path) for item in entries(ingress_object)}):
+    ingress_object = targets[0].object
+    if len({(item.route.host, item.route.path) for item in targets}) < len({(item.host, item.path) for item in entries(ingress_object)}):
         return PatchSet(refusal="TLS to the gateway is switched for an Ingress as a whole, and some of its paths stay with their backends")
     patches = PatchBuilder()
     for key, value in needed.items():

@@ -27,6 +27,7 @@ Find = Callable[[Obj], Iterator[tuple[Path, dict[str, Any]]]]
 """What in an object names a Service: where it stands, and the map that holds the name and the port."""
 
 References = Mapping[str, tuple[Find, str]]
+Places = set[tuple[object, ...]]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,13 @@ class ReferenceWay:
         if len(dig(obj, "spec", "parentRefs", default=[])) > 1:
             return PatchSet(refusal=f"{ref} is for several Gateways, and only one of them is to send to the gateway")
         places = list(find(obj))
-        redirected = self._redirected(snapshot, load_balancer, obj, dict.fromkeys(_rule_of(path) for path, dummy in places), wanted)
+
+        def read(*instead: Obj) -> Places:
+            view = snapshot.overlay(instead)
+            return distinct_places(route for reader in self.readers for route in reader.read(view, load_balancer, frozenset({ref})).routes)
+
+        rules = dict.fromkeys(_rule_of(path) for path, dummy in places)
+        redirected = _whole_rules(rules, distinct_places(wanted), read(), lambda rule: read(_alone(obj, rule)))
         if redirected is None:
             return PatchSet(refusal=f"a rule of {ref} is led to the gateway as a whole, and some of its routes stay with their backends")
         patches = []
@@ -68,25 +75,19 @@ class ReferenceWay:
         way = self.ingresses
         return PatchSet(tuple(patches), bodies=alias_bodies(ref.namespace, request, way.follows_names, way.alias_annotations(request)))
 
-    def _redirected(
-        self, snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj, rules: Iterable[Path], wanted: list[Route]
-    ) -> set[Path] | None:
-        """The rules of which all routes are wanted; ``None`` where of one only some are."""
-        own, asked = frozenset({wanted[0].object}), distinct_places(wanted)
 
-        def places(view: Snapshot) -> set[tuple[object, ...]]:
-            return distinct_places(route for reader in self.readers for route in reader.read(view, load_balancer, own).routes)
-
-        if asked == places(snapshot):
-            return set(rules)
-        made = {rule: places(snapshot.overlay([_alone(obj, rule)])) for rule in rules}
-        whole = {rule for rule, found in made.items() if found and found <= asked}
-        reached = {place for rule in whole for place in made[rule]}
-        in_part = any(rule not in whole and not found.isdisjoint(asked) for rule, found in made.items())
-        return None if in_part or reached != asked else whole
+def _whole_rules(rules: Iterable[Path], asked: Places, everything: Places, alone: Callable[[Path], Places]) -> set[Path] | None:
+    """The rules of which all places are asked for; ``None`` where of one only some are. ``alone`` gives the places of a single rule."""
+    if asked == everything:
+        return set(rules)
+    made = {rule: alone(rule) for rule in rules}
+    whole = {rule for rule, found in made.items() if found and found <= asked}
+    reached = {place for rule in whole for place in made[rule]}
+    in_part = any(rule not in whole and not found.isdisjoint(asked) for rule, found in made.items())
+    return None if in_part or reached != asked else whole
 
 
-def distinct_places(routes: Iterable[Route]) -> set[tuple[object, ...]]:
+def distinct_places(routes: Iterable[Route]) -> Places:
     """What tells routes of one object apart."""
     return {(item.host, item.path, item.path_type, item.backend, item.canary) for item in routes}
 

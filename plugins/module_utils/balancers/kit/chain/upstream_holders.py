@@ -14,9 +14,7 @@ from collections.abc import Iterable
 
 from ....core.marks import IGNORE
 from ....core.model import Route, replace
-from ....kube import kinds
 from ....kube.objects import Obj, annotations_of, dig, name_of, namespace_of
-from ....kube.snapshot import Snapshot
 from ...contract.chain import ChainRequest
 from ...contract.switches import PatchSet
 from ..ingresses import CLASS_ANNOTATION, entries
@@ -48,13 +46,11 @@ def holder_host(like: Obj, request: ChainRequest) -> str:
 
 
 def with_ingress_holder(
-    found: PatchSet, snapshot: Snapshot, routes: list[Route], request: ChainRequest, notes: tuple[str, ...] = (CLASS_ANNOTATION,)
+    found: PatchSet, ingress: Obj, routes: list[Route], request: ChainRequest, notes: tuple[str, ...] = (CLASS_ANNOTATION,)
 ) -> PatchSet:
     """The switch of an Ingress, and its holder."""
     if found.refusal or not routes:
         return found
-    ref = routes[0].object
-    ingress = snapshot.get(kinds.INGRESS, ref.namespace, ref.name) or {}
     services: list[Obj] = [{"name": alias_name(request.gateway), "port": {"number": request.gateway.port}}]
     for entry in entries(ingress):
         if any(route.backend.service == entry.service for route in routes):

@@ -26,6 +26,7 @@ from ..chain.answers import chain_side, usual_client_address
 from ..gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
 from ..ingress_routes import read_ingresses
 from ..ingresses import IngressEntry
+from ..objects import services_of
 from ..streams import fixed_route
 from .preflight import Preflight
 from .signs import PlatformSigns, on_its_nodes, owns_ingress, owns_service, traces
@@ -83,7 +84,7 @@ def platform_routes(signs: PlatformSigns, gateway_classes: tuple[str, ...] = (),
                     for port in dig(service, "spec", "ports", default=[]):
                         number = int(port.get("port", 0))
                         target = (namespace_of(service), name_of(service), number)
-                        yield fixed_route(snapshot, load_balancer, ref, f"tcp:{number}", target, scheme_of(service))
+                        yield fixed_route(load_balancer, ref, f"tcp:{number}", target, scheme_of(service), services_of(snapshot))
 
         plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
         modern = read_gateway_routes(snapshot, load_balancer, gateway_classes, of_point, only)

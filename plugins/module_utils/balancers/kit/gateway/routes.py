@@ -80,14 +80,15 @@ def read_gateway_routes(
     gateways = {key: item for key, item in gateways_of(snapshot, controllers).items() if serves(item)}
     shared = ("weights",) if per_backend_host else ("canary", "weights")
     grants, tls = partial(snapshot.lookup, REFERENCE_GRANT, by_namespace), partial(speaks_tls, snapshot)
-    parts: dict[Route | Finding, None] = {}
-    for kind in ROUTE_KINDS if gateways else ():
-        for obj in objects_of(snapshot, kind, only):
-            reader = _RuleReader(served_object(snapshot, load_balancer, obj), decide, shared, grants, tls)
-            labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace_of(obj)) or {})
-            for attachment in attachments(obj, labels, gateways):
-                parts.update(dict.fromkeys(reader.read(attachment)))
-    return reading_of(parts)
+
+    def parts(obj: Obj) -> Iterator[Route | Finding]:
+        reader = _RuleReader(served_object(snapshot, load_balancer, obj), decide, shared, grants, tls)
+        labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace_of(obj)) or {})
+        for attachment in attachments(obj, labels, gateways):
+            yield from reader.read(attachment)
+
+    routes = (obj for kind in (ROUTE_KINDS if gateways else ()) for obj in objects_of(snapshot, kind, only))
+    return reading_of(dict.fromkeys(part for obj in routes for part in parts(obj)))
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.declared import backend_of
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.policies import parameters_of
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.ingress_routes import of_classes
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.objects import (
     BackendHandling,
     ServedObject,
-    backend_of,
     is_watched,
     object_reader,
 )

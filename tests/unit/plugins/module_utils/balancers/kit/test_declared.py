@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.routes import RouteReading
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.declared import DeclaredRoute, ServiceReference
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.own_routes import own_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.objects import ServedObject, object_reader
 from ansible_collections.meshlb.istio.plugins.module_utils.core.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Backend, Finding, LoadBalancer, Upstream
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import namespace_of, ref_of
@@ -29,17 +29,17 @@ def by_annotation(found: Obj) -> Upstream:
     return Upstream("cluster_ip" if found.get("metadata", {}).get("annotations", {}).get("to") == "service" else "pod_ips")
 
 
-def declared(load_balancer: LoadBalancer, item: Obj) -> Iterator[DeclaredRoute | Finding]:
-    spec = item["spec"]
+def declared(served: ServedObject) -> Iterator[DeclaredRoute | Finding]:
+    item, spec = served.obj, served.obj["spec"]
     if spec.get("bad"):
-        yield finding("MLB208", f"{load_balancer.name} does not read it", ref_of(item))
+        yield finding("MLB208", f"{served.load_balancer.name} does not read it", ref_of(item))
     reference = ServiceReference(namespace_of(item), "shop", spec.get("port", 80))
     why = str(spec.get("why", ""))
     yield DeclaredRoute(reference, "a.example.com", upstream=by_annotation, features=["weights", "canary"], why_not_settable=why)
 
 
 def read(snapshot: Snapshot, *only: Obj) -> RouteReading:
-    reader = own_routes(KIND, lambda load_balancer, item: not item["spec"].get("foreign"), declared)
+    reader = object_reader(KIND, declared, lambda load_balancer, item: not item["spec"].get("foreign"))
     assert reader.kinds == (KIND,)
     return reader.read(snapshot, BALANCER, frozenset(map(ref_of, only)) if only else None)
 
