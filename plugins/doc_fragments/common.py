@@ -60,6 +60,26 @@ options:
     elements: str
 """
 
+    LOCK_NAMESPACE = r"""
+options:
+  lock_namespace:
+    description:
+      - The namespace of the Leases (C(coordination.k8s.io/v1)) by which runs that write at the same time know of each other.
+      - All runs on one cluster have to name the same. By default, Istio's root namespace.
+    type: str
+"""
+
+    LOCK_TIMEOUT = r"""
+options:
+  lock_timeout:
+    description:
+      - For how many seconds a run waits while another one is at work, before it fails without having written anything. V(0) is not at all.
+      - Only runs that have something to write wait. Two of them that are limited to different namespaces do not wait for each other.
+      - The Lease of a run that was killed expires 60 seconds after its last renewal.
+    type: int
+    default: 60
+"""
+
     CUSTOM_PROFILES = r"""
 options:
   custom_profiles:

@@ -26,6 +26,8 @@ extends_documentation_fragment:
   - meshlb.istio.common.output_dir
   - meshlb.istio.common.custom_profiles
   - meshlb.istio.common.workers
+  - meshlb.istio.common.lock_namespace
+  - meshlb.istio.common.lock_timeout
   - meshlb.istio.chain
 options:
   load_balancer:
@@ -288,6 +290,8 @@ def main() -> None:
         "output_dir",
         "custom_profiles",
         "workers",
+        "lock_namespace",
+        "lock_timeout",
         "state",
         load_balancer={"type": "dict", "options": load_balancer},
         platform={"type": "str"},

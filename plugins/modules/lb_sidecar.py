@@ -21,6 +21,8 @@ extends_documentation_fragment:
   - meshlb.istio.attributes.action_group
   - meshlb.istio.common
   - meshlb.istio.common.custom_profiles
+  - meshlb.istio.common.lock_namespace
+  - meshlb.istio.common.lock_timeout
 options:
   load_balancer:
     description: The load balancer, by what RV(meshlb.istio.lb_info#module:load_balancers) calls it.
@@ -187,6 +189,8 @@ def main() -> None:
     spec = argument_spec(
         "state",
         "custom_profiles",
+        "lock_namespace",
+        "lock_timeout",
         load_balancer={"type": "dict", "required": True, "options": {"namespace": name, "name": name}},
         inbound_capture={"type": "str", "choices": ["none", "all"], "default": "none"},
         wait={"type": "bool", "default": True},

@@ -24,6 +24,8 @@ extends_documentation_fragment:
   - meshlb.istio.common.namespaces
   - meshlb.istio.common.load_balancers
   - meshlb.istio.common.workers
+  - meshlb.istio.common.lock_namespace
+  - meshlb.istio.common.lock_timeout
   - meshlb.istio.common.custom_profiles
 options:
   label_selector:
@@ -211,6 +213,8 @@ def main() -> None:
         "namespaces",
         "load_balancers",
         "workers",
+        "lock_namespace",
+        "lock_timeout",
         "custom_profiles",
         "state",
         label_selector={"type": "str", "default": ""},

@@ -213,6 +213,16 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Nothing to do if the write succeeds.",
     ),
     FindingKind(
+        "MLB410", "warning", "Runs at the same time are not kept apart",
+        "The run may not use Leases, so it neither waits for other runs nor holds them up. A write still applies only to what was read.",
+        "Grant list, create, patch and delete on leases in the namespace of the message; docs/rbac.md has the rules.",
+    ),
+    FindingKind(
+        "MLB411", "info", "Waited for another run",
+        "Another run was at work on the same namespaces. When it had ended, this run read the cluster and planned anew.",
+        "Nothing to do.",
+    ),
+    FindingKind(
         "MLB501", "error", "Not proven",
         "The proxies' own configuration or counters contradict mutual TLS for this route.",
         "The evidence names the proxy, the listener and the cluster.",

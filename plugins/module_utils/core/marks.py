@@ -21,6 +21,11 @@ LOAD_BALANCERS = "meshlb.istio/load-balancers"
 ROUTES_IN = "meshlb.istio/routes-in"
 """The namespaces of the routes that a created object serves, which need not be its own."""
 
+RUN_MODULE = "meshlb.istio/module"
+"""On a run's Lease: the module that runs."""
+RUN_NAMESPACES = "meshlb.istio/namespaces"
+"""On a run's Lease: the namespaces that it is limited to, empty where it is not."""
+
 IGNORE = "meshlb.istio/ignore"
 """Set by users: leave the routes of this object alone."""
 STRATEGY = "meshlb.istio/strategy"

@@ -27,7 +27,8 @@ def read_cluster(api: Api, kinds: Iterable[str], config_map_namespaces: Namespac
     :class:`core.errors.Forbidden` where not one kind may be read.
     """
     asked = list(dict.fromkeys(kind for kind in kinds if kind not in NEVER_READ and kind != known.CONFIG_MAP))
-    groups = {kind.partition(".")[2] for kind in asked}
+    # Runs that write look for each other by their Leases later.
+    groups = {kind.partition(".")[2] for kind in (*asked, known.LEASE)}
     served = api.discover(groups)
     source = Source(live=True, server=api.server, available=frozenset(served))
     wanted = [kind for kind in asked if kind in served and "list" in served[kind].verbs]

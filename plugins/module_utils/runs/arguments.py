@@ -15,12 +15,15 @@ except ImportError:  # said by api_connection.connect
     AUTH_ARG_SPEC = {}
 
 WORKERS = 8
+LOCK_TIMEOUT = 60
 
 COMMON: dict[str, dict[str, Any]] = {
     "manifests": {"type": "list", "elements": "path"},
     "output_dir": {"type": "path"},
     "namespaces": {"type": "list", "elements": "str"},
     "load_balancers": {"type": "list", "elements": "str"},
+    "lock_namespace": {"type": "str"},
+    "lock_timeout": {"type": "int", "default": LOCK_TIMEOUT},
     "custom_profiles": {"type": "list", "elements": "dict"},
     "workers": {"type": "int", "default": WORKERS},
 }

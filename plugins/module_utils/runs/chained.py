@@ -12,6 +12,7 @@ from ..apply import chain as writes
 from ..balancers.contract.profile import Registry
 from ..balancers.kit.gateway.routes import KINDS
 from ..balancers.registry import REGISTRY
+from ..core.marks import CHAINED_GATEWAY
 from ..core.model import Change, ObjectRef, replace
 from ..detect.description import about_reading
 from ..detect.load_balancers import setting_namespaces
@@ -24,6 +25,7 @@ from .chained_plan import ChainedDecision, gateway_namespaces, not_there, planne
 from .options.chained import ChainedOptions
 from .results import Report, Result
 from .session import Session, deliver, demand, read_again, reading_kinds, start
+from .settled import settled
 from .waiting import SETTLE, Clock, accepted, pods_ready, service_there, wait_for_gateway
 
 
@@ -50,23 +52,27 @@ class ChainedResult(Report):
 
 def run_chained(options: ChainedOptions, clock: Clock | None = None) -> ChainedResult:
     """Chain a load balancer to a gateway, or take chains back; raises :class:`core.errors.MeshlbError` before anything is written."""
-    run = _Run(options, _read(options), clock or Clock())
-    live, registry = run.session.snapshot, run.session.registry
-    whole = options.absent and not remaining_hosts(live, registry, options)
-    first: list[Change] = []
-    decision = taken_back_chains(live, registry, options) if whole else planned_chain(live, registry, options)
-    if decision.plan is not None and run.is_to_make_first(decision.plan):
-        first = run.make_gateway(decision.plan, decision.changes)
-        decision = run.planned_again(decision.plan, first)
-    written = deliver(run.session, decision.changes, run.before(decision))
+    with settled(CHAINED_GATEWAY, lambda earlier: _read(options, earlier), lambda session: _decided(session, options)) as now:
+        run, decision = _Run(options, now.session, clock or Clock()), now.decision
+        first: list[Change] = []
+        if decision.plan is not None and run.is_to_make_first(decision.plan):
+            first = run.make_gateway(decision.plan, decision.changes)
+            decision = run.planned_again(decision.plan, first)
+        written = deliver(run.session, decision.changes, run.before(decision))
     return ChainedResult(
         changed=written.changed or bool(first), changes=[*first, *decision.changes], files=written.files,
-        findings=[*about_reading(run.session.snapshot), *decision.findings, *written.findings],
+        findings=[*about_reading(run.session.snapshot), *decision.findings, *now.findings, *written.findings],
         namespace=options.gateway.namespace, plan=decision.plan,
     )
 
 
-def _read(options: ChainedOptions) -> Session:
+def _decided(session: Session, options: ChainedOptions) -> ChainedDecision:
+    live, registry = session.snapshot, session.registry
+    whole = options.absent and not remaining_hosts(live, registry, options)
+    return taken_back_chains(live, registry, options) if whole else planned_chain(live, registry, options)
+
+
+def _read(options: ChainedOptions, earlier: Session | None) -> Session:
     wanted = [*reading_kinds(), *REGISTRY.chain_kinds(), *KINDS, ISTIO_GATEWAY]
     if not options.takes_all_back:
         # How old kinds are matters for what is to be written, not for what was.
@@ -76,7 +82,7 @@ def _read(options: ChainedOptions) -> Session:
     def namespaces(snapshot: Snapshot, registry: Registry) -> set[str]:
         return {*setting_namespaces(snapshot, registry), *gateway_namespaces(snapshot), *named}
 
-    session = start(options.common, dict.fromkeys(wanted), namespaces)
+    session = start(options.common, dict.fromkeys(wanted), namespaces, earlier)
     demand(session.snapshot)
     expected = not_there(session.snapshot, options.expected)
     return replace(session, snapshot=session.snapshot.overlay(expected)) if expected else session
@@ -92,9 +98,7 @@ class _Run:
 
     def is_to_make_first(self, plan: ChainPlan) -> bool:
         """Whether the plan needs an address that only the gateway itself brings, and may be written."""
-        common = self.options.common
-        may_write = self.session.api is not None and not common.check_mode and not common.output_dir
-        return may_write and any(item.code == "MLB619" for item in plan.findings)
+        return self.session.writes_to_cluster and any(item.code == "MLB619" for item in plan.findings)
 
     def make_gateway(self, plan: ChainPlan, changes: Sequence[Change]) -> list[Change]:
         """Make the gateway alone, and wait until it has an address."""

@@ -14,7 +14,7 @@ from ..apply.routing import is_owned, routing_changes
 from ..balancers.contract.profile import Registry
 from ..balancers.registry import REGISTRY
 from ..core.marks import SERVICE_ROUTING
-from ..core.model import Change, Finding, LoadBalancer, RoutePlan
+from ..core.model import Change, Finding, LoadBalancer, RoutePlan, replace
 from ..detect.description import about_reading
 from ..detect.inventory import known_backend
 from ..detect.load_balancers import detect, setting_namespaces
@@ -28,7 +28,8 @@ from ..plan.routing import PlanOptions, plan_routes
 from ..plan.strategies.base import namespaces_served
 from .options.routing import RoutingOptions
 from .results import Report, Result
-from .session import deliver, demand, ledger_of, reading_kinds, start, without
+from .session import Session, deliver, demand, ledger_of, reading_kinds, start, without
+from .settled import settled
 
 
 @dataclass(frozen=True)
@@ -73,17 +74,26 @@ class RoutingResult(Report):
 
 def run_routing(options: RoutingOptions) -> RoutingResult:
     """Plan and write (or take back); raises :class:`core.errors.MeshlbError` before anything is written."""
-    session = start(options.common, (*reading_kinds(), *REGISTRY.check_kinds()), setting_namespaces)
+
+    def read(earlier: Session | None) -> Session:
+        return start(options.common, (*reading_kinds(), *REGISTRY.check_kinds()), setting_namespaces, earlier)
+
+    with settled(SERVICE_ROUTING, read, lambda session: _decided(session, options), options.namespaces) as run:
+        decision = run.decision
+        written = deliver(run.session, decision.changes)
+    return RoutingResult(
+        changed=written.changed, changes=decision.changes, files=written.files, routes=decision.routes,
+        findings=[*decision.findings, *run.findings, *written.findings],
+    )
+
+
+def _decided(session: Session, options: RoutingOptions) -> RoutingDecision:
     live = session.snapshot
     demand(live)
     load_balancers, about = detect(live, session.registry)
     scene = RoutingScene(live, session.registry, load_balancers, choose_load_balancers(load_balancers, options.load_balancers), options)
     decision = taken_back(scene) if options.state == "absent" else planned(scene)
-    written = deliver(session, decision.changes)
-    return RoutingResult(
-        changed=written.changed, changes=decision.changes, files=written.files, routes=decision.routes,
-        findings=[*about_reading(live), *filter(scene.concerns, about), *decision.findings, *written.findings],
-    )
+    return replace(decision, findings=[*about_reading(live), *filter(scene.concerns, about), *decision.findings])
 
 
 def planned(scene: RoutingScene) -> RoutingDecision:

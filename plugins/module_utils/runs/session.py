@@ -23,6 +23,7 @@ from ..kube.cluster import read_cluster
 from ..kube.manifests import read_manifests
 from ..kube.objects import Obj, identity_of
 from ..kube.snapshot import Snapshot
+from .lock import Guarded, Lock
 from .options.common import CommonOptions
 from .results import Result
 
@@ -39,6 +40,12 @@ class Session:
     snapshot: Snapshot
     registry: Registry = REGISTRY
     api: Api | None = None
+    lock: Lock | None = None
+
+    @property
+    def writes_to_cluster(self) -> bool:
+        """Whether changes go to a cluster, and not to files, or nowhere."""
+        return self.api is not None and not self.options.check_mode and not self.options.output_dir
 
 
 @dataclass(frozen=True)
@@ -55,15 +62,15 @@ def reading_kinds() -> tuple[str, ...]:
     return (*kinds.BASE, *REGISTRY.route_kinds())
 
 
-def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces) -> Session:
+def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces, earlier: Session | None = None) -> Session:
     """Read the manifests or the cluster: objects of the ``wanted`` kinds, and of those that custom profiles read.
 
-    ``namespaces`` gives those whose ConfigMaps are read.
+    ``namespaces`` gives those whose ConfigMaps are read. An ``earlier`` session of the run lends its connection.
     """
     registry = preceded_by(options.profiles, REGISTRY)
     if options.manifests:
         return Session(options, read_manifests(options.manifests), registry)
-    api = open_api(options.connection, options.workers)
+    api = (earlier.api if earlier else None) or open_api(options.connection, options.workers)
     own = (kind for item in options.profiles for reader in item.routes for kind in reader.kinds)
     snapshot = read_cluster(
         api, dict.fromkeys([*wanted, *own]), lambda snapshot: namespaces(snapshot, registry), options.workers
@@ -125,7 +132,8 @@ def deliver(session: Session, changes: Sequence[Change], before: Callable[[int],
         return Delivery(changed, files=tuple(names))
     if session.api is None:
         return Delivery()
-    findings = writer.write(session.api, changes, options.workers, options.check_mode, before)
+    api: writer.Writes = Guarded(session.api, session.lock.demand) if session.lock else session.api
+    findings = writer.write(api, changes, options.workers, options.check_mode, before)
     return Delivery(bool(changes), tuple(findings))
 
 

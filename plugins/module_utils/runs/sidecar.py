@@ -14,11 +14,10 @@ from ..apply.book import load_balancers_of
 from ..apply.managers import manager_finding
 from ..balancers.contract.instances import SidecarTarget
 from ..balancers.contract.profile import Registry
-from ..balancers.registry import REGISTRY
 from ..core.errors import MeshlbError
 from ..core.findings import finding
 from ..core.marks import LB_SIDECAR
-from ..core.model import ABSENT, Change, Finding, LoadBalancer, ObjectRef
+from ..core.model import ABSENT, Change, Finding, LoadBalancer, ObjectRef, replace
 from ..core.values import change_sides
 from ..detect.load_balancers import detect, setting_namespaces
 from ..istio.injection import has_proxy
@@ -32,7 +31,8 @@ from ..kube.snapshot import Snapshot
 from ..plan.sidecar import Injection, desired_fields, injector_hooks, usable, workload_for
 from .options.sidecar import SidecarOptions
 from .results import Report, Result
-from .session import deliver, ledger_of, start, without
+from .session import Session, deliver, ledger_of, reading_kinds, start, without
+from .settled import settled
 from .waiting import Clock, Reads, wait_for, why_waiting
 
 TEMPLATE = "the labels and annotations of its pods"
@@ -83,22 +83,29 @@ class SidecarResult(Report):
 
 def run_sidecar(options: SidecarOptions, clock: Clock | None = None) -> SidecarResult:
     """Give a load balancer a sidecar, or take it back; raises :class:`MeshlbError`."""
-    session = start(options.common, (*kinds.BASE, *REGISTRY.route_kinds()), setting_namespaces)
+
+    def read(earlier: Session | None) -> Session:
+        return start(options.common, reading_kinds(), setting_namespaces, earlier)
+
+    with settled(LB_SIDECAR, read, lambda session: _decided(session, options)) as run:
+        decision, api = run.decision, run.session.api
+        ref = ref_of(decision.workload)
+        written = deliver(run.session, decision.changes)
+        rolls = kind_key(ref.api_version, ref.kind) in kinds.WORKLOADS
+        if options.wait and rolls and not options.common.check_mode and api is not None:
+            wait_for_rollout(api, ref, options.wait_timeout, options.state == "present", clock or Clock(), template=decision.template)
+    return SidecarResult(
+        changed=written.changed, changes=decision.changes, workload=ref,
+        findings=[*decision.findings, *run.findings, *written.findings, *_about_rollout(decision)],
+    )
+
+
+def _decided(session: Session, options: SidecarOptions) -> SidecarDecision:
     load_balancers, about = detect(session.snapshot, session.registry)
     scene = SidecarScene(session.snapshot, session.registry, load_balancers, options)
     decision = _absent(scene) if options.state == "absent" else _present(scene)
     ref = ref_of(decision.workload)
-    written = deliver(session, decision.changes)
-    rolls = kind_key(ref.api_version, ref.kind) in kinds.WORKLOADS
-    if options.wait and rolls and not options.common.check_mode and session.api is not None:
-        wait_for_rollout(
-            session.api, ref, options.wait_timeout, options.state == "present", clock or Clock(), template=decision.template
-        )
-    return SidecarResult(
-        changed=written.changed, changes=decision.changes, workload=ref, findings=[
-            *decision.findings, *(item for item in about if item.object == ref), *written.findings, *_about_rollout(decision),
-        ],
-    )
+    return replace(decision, findings=[*decision.findings, *(item for item in about if item.object == ref)])
 
 
 def _present(scene: SidecarScene) -> SidecarDecision:

@@ -60,6 +60,9 @@ class Requests(Protocol):
 
     server: str
 
+    @property
+    def server_time(self) -> float | None: ...
+
     def request(
         self, method: str, path: str, query: Iterable[tuple[str, str]] = (), body: bytes | None = None, **headers: str
     ) -> tuple[int, bytes]: ...
@@ -75,6 +78,11 @@ class Api:
     @property
     def server(self) -> str:
         return self._transport.server
+
+    @property
+    def server_time(self) -> float | None:
+        """The time by the server's clock, in seconds since 1970; ``None`` while it has not said."""
+        return self._transport.server_time
 
     def discover(self, groups: Iterable[str] | None = None) -> dict[str, ApiKind]:
         """What the API serves, by kind key: two requests, once.

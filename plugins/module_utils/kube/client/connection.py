@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -49,6 +51,7 @@ class HttpTransport:
         self.configuration = configuration
         self.server = str(configuration.host)
         self.impersonates = bool(headers)
+        self._told: tuple[float, float] | None = None
         self._pool = kubernetes.client.ApiClient(configuration).rest_client.pool_manager
         self._headers = [("User-Agent", AGENT)] + [
             (name, item) for name, value in headers.items() for item in ([value] if isinstance(value, str) else value)
@@ -77,7 +80,20 @@ class HttpTransport:
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise api_errors.unreachable(error, self.server) from error
+        self._note_time(answer.headers.get("Date", ""))
         return int(answer.status), answer.data
+
+    def _note_time(self, date: str) -> None:
+        try:
+            self._told = (parsedate_to_datetime(date).timestamp(), time.monotonic())
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return
+
+    @property
+    def server_time(self) -> float | None:
+        """The time by the server's clock, as its last answer had it; ``None`` where no answer had one."""
+        told = self._told
+        return told[0] + time.monotonic() - told[1] if told else None
 
     def _credentials(self) -> dict[str, str]:
         # Asked for anew each time: this is where the package renews a token that has expired.

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ...balancers.contract.profile import Profile
 from ...balancers.custom.profile import custom_profiles
 from ...core.errors import MeshlbError
-from ..arguments import WORKERS, connection_of
+from ..arguments import LOCK_TIMEOUT, WORKERS, connection_of
 
 MOST_WORKERS = 100
 State = Literal["present", "absent"]
@@ -20,12 +20,14 @@ State = Literal["present", "absent"]
 
 @dataclass(frozen=True)
 class CommonOptions:
-    """Where to read and where to write. ``connection`` is kubernetes.core's, and holds credentials."""
+    """Where to read and where to write. ``lock_timeout`` is in seconds.``connection`` is kubernetes.core's, and holds credentials."""
 
     connection: Mapping[str, Any] = field(default_factory=dict, repr=False)
     manifests: tuple[str, ...] = ()
     output_dir: str = ""
     workers: int = WORKERS
+    lock_namespace: str = ""
+    lock_timeout: float = LOCK_TIMEOUT
     profiles: tuple[Profile, ...] = ()
     check_mode: bool = False
     diff: bool = False
@@ -39,8 +41,17 @@ def common_options(params: Mapping[str, Any], check_mode: bool = False, diff: bo
     if not manifests and not 1 <= workers <= MOST_WORKERS:
         raise MeshlbError(f"workers is {workers}.", f"Choose a number from 1 to {MOST_WORKERS}.")
     return CommonOptions(
-        connection_of(params), manifests, str(params.get("output_dir") or ""), workers, profiles, bool(check_mode), bool(diff)
+        connection_of(params), manifests, str(params.get("output_dir") or ""), workers, str(params.get("lock_namespace") or ""),
+        _lock_timeout(params), profiles, bool(check_mode), bool(diff),
     )
+
+
+def _lock_timeout(params: Mapping[str, Any]) -> float:
+    found = params.get("lock_timeout")
+    seconds = LOCK_TIMEOUT if found is None else int(found)
+    if seconds < 0:
+        raise MeshlbError(f"lock_timeout is {seconds}.", "Give a number of seconds, 0 for none.")
+    return float(seconds)
 
 
 def texts(params: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply import writer
-from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError, NotFound
+from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import Forbidden, MeshlbError, NotFound
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ObjectRef
 from ansible_collections.meshlb.istio.plugins.module_utils.kube import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import ref_of
@@ -134,6 +134,15 @@ def test_the_clock_says_how_often_is_asked() -> None:
     assert time.naps == [0.5, 0.5]
 
 
+class NoLeases:
+    """A client that may not use Leases."""
+
+    server_time = None
+
+    def list(self, key: str, namespace: str = "") -> Iterable[Obj]:
+        raise Forbidden(f"Not allowed to list {key} in {namespace}.")
+
+
 class Writing:
     """A run whose session is a snapshot, and whose writes are noted with the naps between them."""
 
@@ -147,7 +156,7 @@ class Writing:
         monkeypatch.setattr(chained_run, "pods_ready", lambda api, namespace, service: "")
 
     def start(self, given: CommonOptions, *rest: Any) -> Session:
-        return Session(given, self.snapshot, api=object())  # type: ignore[arg-type]
+        return Session(given, self.snapshot, api=NoLeases())  # type: ignore[arg-type]
 
     def note(self, change: Any) -> None:
         self.log.append(f"{change.phase} {change.action} {change.object.kind}")

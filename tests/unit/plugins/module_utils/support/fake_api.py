@@ -31,6 +31,7 @@ KINDS: list[Kind] = [
     ("Odd", "x.example/v2", "odds", True),
     ("Odd", "x.example/v1", "odds", True),
     ("Older", "x.example/v1", "olders", True),
+    ("Lease", "coordination.k8s.io/v1", "leases", True),
 ]
 
 
