@@ -187,8 +187,16 @@ def _patch(api: Writes, change: Change, dry_run: bool) -> None:
             newer = str(dig(live, "metadata", "resourceVersion", default=""))
             if newer == version or attempt == ATTEMPTS:
                 raise
+            if _is_made(change, live):
+                return
             _still_as_read(change, live)
             version = newer
+
+
+def _is_made(change: Change, live: Obj) -> bool:
+    """Whether somebody else made the same change in between, as an equal run does."""
+    found = ((value_at(live, item.path), item.after) for item in change.fields)
+    return all(now is after or (now is not ABSENT and after is not ABSENT and now == after) for now, after in found)
 
 
 def _still_as_read(change: Change, live: Obj) -> None:

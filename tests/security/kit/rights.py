@@ -169,7 +169,7 @@ def no_verbs(t, verbs, named):
 
 # Two runs at once -------------------------------------------------------------------------------------------------------
 
-WORK = r"/(services|destinationrules|serviceentries|virtualservices|ingresses)(/|\?|$)"
+WORK = r"/(deployments|gateways|services|destinationrules|serviceentries|virtualservices|ingresses)(/|\?|$)"
 
 
 TOKENS = {"one": "token-one", "two": "token-two"}
@@ -201,9 +201,11 @@ class Meeting:
         return {name: process.wait() for name, process in started.items()}
 
 
-def together(t, objects, first, second, module="service_routing"):
+def together(t, objects, first, second, module="service_routing", prepare=None):
     """Two runs whose writes overlap. Gives ({name: run}, {name: writes}, server)."""
     server, meeting = t.server(objects), Meeting()
+    if prepare:
+        prepare(server)
     for method in ("POST", "PATCH", "PUT", "DELETE"):
         server.fault(method, WORK, meeting, -1, dry=False)
     asked = {"one": first, "two": second}
@@ -215,25 +217,45 @@ def together(t, objects, first, second, module="service_routing"):
     return runs, {name: [item for item in wrote if token in item.token] for name, token in TOKENS.items()}, server
 
 
-def consistent(t, objects, first, second):
+def no_leases(server):
+    """Take the right to use Leases away."""
+    said = 'leases.coordination.k8s.io is forbidden: User "checks" cannot use resource "leases"'
+    server.fault("*", "/leases", fakeapi.refusal(403, said, "Forbidden"), -1)
+
+
+def consistent(t, objects, first, second, module="service_routing", prepare=None, back=None):
     """Demand of two runs at once that they do not both end ok and leave neither's plan; and of equal ones that none fails halfway."""
-    runs, wrote, server = together(t, objects, first, second)
+    runs, wrote, server = together(t, objects, first, second, module, prepare)
     if first == second:
         for name, run in runs.items():
             demand(run.ok or not wrote[name], f"run {name} failed after {len(wrote[name])} of its writes: {short(run.message, 120)}")
     settled = []
     for name, args in (("one", first), ("two", second)):
         if runs[name].ok:
-            again = t.live("service_routing", server, check_mode=True, **args)
+            again = t.live(module, server, check_mode=True, **args)
             footing(again.ok, f"looking again: {again.say()}")
             settled.append(not again.changes)
     demand(any(run.ok for run in runs.values()) or any(wrote.values()), f"neither run did anything: {runs['one'].say()}")
     demand(len(settled) < 2 or any(settled), "both runs ended ok, and what is there is neither's plan")
     demand(first != second or not settled or all(settled), "the run that ended ok did not leave its plan")
-    back = t.live("service_routing", server, state="absent")
-    demand(back.ok, f"rollback afterwards: {back.say()}")
+    end = t.live(module, server, state="absent", **(back or {}))
+    demand(end.ok, f"rollback afterwards: {end.say()}")
     left = fakeapi.changed(t.server(objects).state(), server.state())
     demand(not left, f"rollback afterwards leaves: {listed(left)}")
+
+
+def holding(t, server, module="service_routing", **args):
+    """Start a run whose writes are slow, and wait until it holds its Lease. Gives (process, the Lease's holder)."""
+    for method in ("POST", "PATCH", "PUT", "DELETE"):
+        server.fault(method, WORK, fakeapi.wait(1.5), -1, dry=False)
+    process = t.start(module, server, **args)
+    until = time.monotonic() + 30
+    while time.monotonic() < until and process.poll() is None:
+        held = [item for item in server.objects() if item["kind"] == "Lease"]
+        if held and server.writes():
+            return process, str(held[0]["spec"]["holderIdentity"])
+        time.sleep(0.02)
+    raise Unusable("the run was over before it held a Lease")
 
 
 # Tables and namespaces --------------------------------------------------------------------------------------------------
