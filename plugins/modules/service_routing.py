@@ -45,7 +45,9 @@ options:
         V(certs_only) has the load balancer speak mutual TLS itself with the mesh's certificate, where it can verify the backend's;
         its pods must be set up for that (certificates written to a volume, no outbound traffic captured).
       - V(auto) takes for each route the one that keeps most of what is in use, and says why.
-      - The annotation C(meshlb.istio/strategy) on a route's object, or else on its namespace, wins over this option.
+      - >-
+        The annotation C(meshlb.istio/strategy) on a route's object, or else on its namespace, wins over this option, where
+        O(pinnable_strategies) allows it.
       - A route whose object is annotated C(meshlb.istio/ignore) with the value V(true) is left alone.
     type: str
     choices: [auto, service_vip, host_entry, headless_twin, host_alias, host_rewrite, certs_only]
@@ -62,6 +64,16 @@ options:
     description: Whether V(auto) has to keep the Host that the application sees. A strategy that is pinned is not affected.
     type: bool
     default: true
+  pinnable_strategies:
+    description:
+      - The strategies that the annotation C(meshlb.istio/strategy) may pin. A pin of another one is a finding, and the route is planned
+        as if it had none.
+      - Whoever may edit a route may annotate it, so by default only strategies may be pinned that make no object outside of the
+        namespace of the route's object.
+      - The pin V(auto) is always allowed. Where O(strategy) is not V(auto), it chooses among these strategies.
+    type: list
+    elements: str
+    choices: [service_vip, host_entry, headless_twin, host_alias, host_rewrite, certs_only]
   state:
     description: V(present) carries the plan out, V(absent) takes back everything that this module ever wrote for these load balancers.
     type: str
@@ -221,6 +233,7 @@ def main() -> None:
         strategy={"type": "str", "choices": [AUTO, *NAMES], "default": AUTO},
         strict_exemption={"type": "bool", "default": False},
         preserve_host={"type": "bool", "default": True},
+        pinnable_strategies={"type": "list", "elements": "str", "choices": list(NAMES)},
     )
     module = AnsibleModule(**module_kwargs(spec))
 

@@ -178,6 +178,31 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Lead clients through a route that a process of the load balancer carries, or accept plaintext on the backend's port.",
     ),
     FindingKind(
+        "MLB222", "error", "The host is not the route's to claim",
+        "Its host names or covers something of the mesh's own, or a load balancer dials it for somebody else, so no object is made for it.",
+        "Give the route a public host of its own, or use a strategy that needs none.",
+    ),
+    FindingKind(
+        "MLB223", "error", "Left out, as it would make a route worse",
+        "A part of the plan would take a route's mutual TLS, its backend or its answers away, so it is not written and what is there stays.",
+        "Correct the object that is named as the cause, or allow exactly this with allow_regressions.",
+    ),
+    FindingKind(
+        "MLB224", "info", "Objects in another namespace than the route's",
+        "What the plan makes for a route is in the namespace of its load balancer or of its backend, not in its own.",
+        "Set namespaces to limit where objects are made, or choose a strategy that makes none there.",
+    ),
+    FindingKind(
+        "MLB225", "error", "Objects would be outside of namespaces",
+        "A strategy would write in a namespace that the option namespaces does not name, so it was not used for this route.",
+        "Add that namespace, or leave the route to whoever runs the collection there.",
+    ),
+    FindingKind(
+        "MLB226", "warning", "The pinned strategy is not allowed",
+        "Annotations may pin only the strategies that pinnable_strategies names, so the route is planned as if it had no pin.",
+        "Add the strategy to pinnable_strategies, or remove the annotation.",
+    ),
+    FindingKind(
         "MLB301", "error", "A sidecar cannot be injected",
         "Injection is not possible for this workload.",
         "The message says why; chained mode needs no sidecar.",

@@ -16,6 +16,7 @@ from ..istio.endpoints import Endpoint, PodView, endpoints, view_of
 from ..istio.gateways import leads_to_gateway
 from ..istio.hosts import virtual_hosts
 from ..istio.mesh import interception_defaults, read_mesh
+from ..istio.names import Taken
 from ..istio.network import seen_address, undoes_service_routing
 from ..istio.outcome import Outlook
 from ..istio.transport import rule_tls
@@ -24,6 +25,7 @@ from ..kube.objects import Obj, dig, ref_of
 from ..kube.pods import workload_pods
 from ..kube.services import find_port, fqdn, is_external_name
 from ..kube.snapshot import Snapshot
+from .claims import HostClaims
 
 Key = tuple[str, str]
 """A load balancer's namespace and name."""
@@ -54,7 +56,8 @@ class RouteFacts:
     ``seen_address`` is what the load balancer's sidecar sees of the address that is dialled. ``without_mutual_tls`` says why an endpoint
     cannot take mutual TLS, empty where all can. ``visible``: the sidecar is told of the Service. ``rule`` is the DestinationRule that holds
     for the Service, and ``rule_mode`` its TLS mode for the port. ``has_mesh_policy``: the Service has policies in the mesh that only
-    hold for requests that the mesh routes. ``claimed_by`` is the object that already represents the route's host in the mesh.
+    hold for requests that the mesh routes. ``claimed_by`` is the object that already represents the route's host in the mesh, and
+    ``taken`` says why no object may be made for that host at all.
     """
 
     backend: KnownBackend = field(default_factory=KnownBackend)
@@ -65,6 +68,7 @@ class RouteFacts:
     rule_mode: str = ""
     has_mesh_policy: bool = False
     claimed_by: ObjectRef | None = None
+    taken: Taken | None = None
 
 
 @dataclass(frozen=True)
@@ -106,13 +110,14 @@ def known_backend(snapshot: Snapshot, route: Route) -> KnownBackend:
     return KnownBackend(service, port, behind, leads_to_gateway(snapshot, route.backend.namespace, route.backend.service))
 
 
-def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route) -> RouteFacts:
+def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, claims: HostClaims) -> RouteFacts:
     """What a snapshot says of one route of a load balancer."""
     backend, outlook = known_backend(snapshot, route), Outlook(snapshot, load_balancer)
     claimed = outlook.hosts.claims_host(route.host) if route.host else None
     claimed_by, address = ref_of(claimed) if claimed else None, seen_address(snapshot, route.upstream.address)
+    taken = claims.taken(route)
     if backend.service is None:
-        return RouteFacts(backend, address, claimed_by=claimed_by)
+        return RouteFacts(backend, address, claimed_by=claimed_by, taken=taken)
     host = fqdn(backend.service)
     rule = outlook.transport.destination_rule(host, route.backend.namespace)
     policy = (rule or {}).get("spec", {})
@@ -121,7 +126,7 @@ def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route) -
     return RouteFacts(
         backend, address, next((text for text in reasons if text), ""), outlook.visibility.sees(backend.service, [host]),
         ref_of(rule) if rule else None, str(rule_tls(rule, route.backend.port).get("mode") or ""),
-        by_rule or bool(snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, host)), claimed_by,
+        by_rule or bool(snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, host)), claimed_by, taken,
     )
 
 

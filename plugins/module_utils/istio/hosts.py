@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ..kube import kinds
 from ..kube.objects import Obj, dig, name_of, namespace_of
 from ..kube.services import by_cluster_ip, find_port, fqdn, is_headless
+from .names import plain_host, wildcards_over
 from .protocols import declared_protocol, is_http, port_protocol
 from .visibility import Visibility, host_matches, oldest, short_name
 
@@ -150,6 +151,7 @@ class HostTable:
 
     def claims_host(self, host: str) -> Obj | None:
         """A VirtualService or ServiceEntry that already stands for a public host in the viewer's mesh, ours left out."""
+        host = plain_host(host)
         wanted = [item for item in _patterns(host) if item == host or host_matches(item, host)]
         for pattern in wanted:
             if pattern == "*":
@@ -161,6 +163,10 @@ class HostTable:
             for item in oldest(found):
                 if self.visibility.sees(item, [pattern]):
                     return item
+        # An object for a wildcard would hold for what is registered below it as well.
+        for item in oldest(self.snapshot.lookup(kinds.SERVICE_ENTRY, wildcards_over, host)) if host.startswith("*.") else ():
+            if self.visibility.sees(item, list(entry_hosts(item))):
+                return item
         return None
 
     def service_by_host(self, host: str) -> Obj | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.interception import Interception
 from ..kube import kinds
-from ..kube.objects import Obj, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
+from ..kube.objects import Obj, argument, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
 from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
 from .interception import mesh_defaults
@@ -85,6 +85,13 @@ def _settings(snapshot: Snapshot, name: str, key: str) -> Obj:
             return _parse(dig(found, "data", key, default=""))
     found = snapshot.get(kinds.CONFIG_MAP, DEFAULT_ROOT_NAMESPACE, name)
     return _parse(dig(found, "data", key, default="")) if found else {}
+
+
+def cluster_domains(snapshot: Snapshot) -> tuple[str, ...]:
+    """The cluster's DNS domains as istiod and its injector were told them; empty where nothing is said."""
+    found = [argument(item, "domain") for istiod in _istiods(snapshot) for item in containers_of(pod_template(istiod))]
+    found.append(str(dig(_settings(snapshot, "istio-sidecar-injector", "values"), "global", "proxy", "clusterDomain", default="")))
+    return tuple(dict.fromkeys(item.lower().strip(".") for item in found if item))
 
 
 def root_namespace(snapshot: Snapshot) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.model import LoadBalancer, Outcome, Route, replace
+from ..core.model import LoadBalancer, Outcome, Route, Verdict, replace
 from ..istio.endpoints import Endpoint, endpoints
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of
@@ -209,7 +209,9 @@ class Outlook:
         if (namespace_of(reached), name_of(reached)) == own:
             return outcome
         other = f"{namespace_of(reached)}/{name_of(reached)}"
-        return replace(outcome, misrouted_to=other, why=f"the Host leads to Service {other} instead: {outcome.why}")
+        # Whatever the other Service takes, this route's requests do not reach their own backend.
+        verdict: Verdict = "unknown" if outcome.verdict == "mutual_tls" else outcome.verdict
+        return replace(outcome, verdict=verdict, misrouted_to=other, why=f"the Host leads to Service {other} instead: {outcome.why}")
 
     def _to_service(self, request: Request, service: Obj, number: int) -> Outcome:
         port = find_port(service, number)

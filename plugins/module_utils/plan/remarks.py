@@ -45,15 +45,21 @@ def about_route(context: Context, route: Route, standing: Outcome) -> Iterator[F
     if known.is_external:
         yield finding("MLB208", f"{where}: {standing.why}", route.object, cause=ref_of(service), details=details)
         return
-    if standing.misrouted_to:
-        reached = ObjectRef("v1", "Service", *standing.misrouted_to.split("/", 1))
-        yield finding("MLB204", f"{where}: {standing.why}", route.object, cause=reached, details=details)
+    yield from about_misrouting(route, standing)
     if needs_host(route, standing) and not context.inventory.service_routing_undone:
         yield finding(
             "MLB219", f"{where}: it goes to the Service's address already, but port {backend.port} is declared as {backend.protocol}: "
             f"{standing.why}", route.object, cause=ref_of(service), details=details,
         )
     yield from _about_backend(context, route, where)
+
+
+def about_misrouting(route: Route, outcome: Outcome) -> Iterator[Finding]:
+    """That a route's requests reach another Service."""
+    if outcome.misrouted_to:
+        where = f"{route.host or '*'}{route.path} -> {route.backend.namespace}/{route.backend.service}:{route.backend.port}"
+        reached = ObjectRef("v1", "Service", *outcome.misrouted_to.split("/", 1))
+        yield finding("MLB204", f"{where}: {outcome.why}", route.object, cause=reached, details=route_details(route))
 
 
 def needs_host(route: Route, standing: Outcome) -> bool:

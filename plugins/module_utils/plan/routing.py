@@ -5,22 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..balancers.contract.profile import Registry
 from ..core.findings import finding, route_details
 from ..core.model import Finding, LoadBalancer, Outcome, Route, RoutePlan, replace
+from ..detect.claims import HostClaims
 from ..detect.inventory import Inventory, route_facts, take_inventory
 from ..istio.outcome import predict
 from ..kube import kinds
 from ..kube.objects import Identity, Obj, identity_of, ref_of
 from ..kube.snapshot import Snapshot
 from .choice import choose, lost_features, outcome_with
-from .remarks import about_load_balancer, about_route, plannable
+from .pins import Wishes
+from .remarks import about_load_balancer, about_misrouting, about_route, plannable
 from .strategies.base import Context, Proposal, Strategy
-from .strategies.table import AUTO, BY_NAME, STRATEGIES
+from .strategies.table import AUTO, BY_NAME
 from .trial import Outcomes, SnapshotCluster, raw_ports, route_identity, served
 from .units import units
 
@@ -33,8 +35,7 @@ class PlanOptions:
     routes are. All others are planned around: what is made for one load balancer must not break another in its namespace.
     """
 
-    strategy: str = AUTO
-    preserve_host: bool = True
+    wishes: Wishes = Wishes()
     selected: Callable[[Route], bool] = field(default=lambda route: True)
     chosen: Callable[[tuple[str, str]], bool] = field(default=lambda key: True)
 
@@ -64,7 +65,8 @@ def plan_routes(
     base = _without_own(now, live, original, registry)
     # A route that was not selected is planned around, like one that asks to be ignored.
     routes = tuple(route if options.concerns(route) else replace(route, ignored=True) for route in base.routes)
-    facts = {route: route_facts(original, base.load_balancers[route.load_balancer], route) for route in routes}
+    claims = HostClaims(original, routes)
+    facts = {route: route_facts(original, base.load_balancers[route.load_balancer], route, claims) for route in routes}
     base = replace(base, routes=routes, facts=facts)
     cluster, current = (SnapshotCluster(view, registry, base.load_balancers) for view in (original, live))
     context = Context(base, registry, (), cluster, current, raw_ports(original, base))
@@ -81,9 +83,17 @@ def plan_routes(
         if proposal.size:
             proposals.append((proposal, tuple(sorted({route.load_balancer_name for route in unit if outcomes.get(route)}))))
     shown = sorted((item for item in plans if options.concerns(item.route)), key=lambda item: item.route.sort_key)
+    findings += _misrouted(shown, findings)
     about = [remark for item in load_balancers if options.chosen(item.key) for remark in about_load_balancer(registry, item)]
     reasoned = tuple((_reasoned(proposal, shown), owners) for proposal, owners in proposals)
     return RoutingPlan(tuple(shown), reasoned, tuple([*about, *findings]))
+
+
+def _misrouted(plans: Sequence[RoutePlan], said: Sequence[Finding]) -> list[Finding]:
+    """Routes that reach another Service now, or will, and of which that was not said yet."""
+    known = {(item.object, item.cause) for item in said if item.code == "MLB204"}
+    found = [remark for item in plans for outcome in (item.before, item.after) for remark in about_misrouting(item.route, outcome)]
+    return [item for item in found if (item.object, item.cause) not in known]
 
 
 def _without_own(now: Inventory, live: Snapshot, original: Snapshot, registry: Registry) -> Inventory:
@@ -127,7 +137,8 @@ def _plan_unit(
     findings = [remark for route in context.routes if options.concerns(route) for remark in about_route(context, route, standing[route])]
     if not needy:
         return {}, [_unchanged(route, standing) for route in context.routes], Proposal(), findings
-    choice = choose(context, needy, standing, lambda route: _allowed(route, options), is_owned)
+    choice = choose(context, needy, standing, options.wishes.allowed, is_owned)
+    findings += [remark for route in needy if options.concerns(route) for remark in _about_claims(context, route, options.wishes)]
     plans, findings = [], [*findings, *choice.conflicts]
     for route in context.routes:
         strategy = choice.assigned.get(route)
@@ -145,23 +156,21 @@ def _unchanged(route: Route, outcomes: Outcomes) -> RoutePlan:
     return RoutePlan(route, Outcome("unknown", ""), outcomes[route], "none")
 
 
-def pin_of(route: Route, options: PlanOptions) -> str:
-    """The strategy that holds for a route: its own (or its namespace's) annotation before the run's option."""
-    return route.pinned_strategy or options.strategy
-
-
-def _allowed(route: Route, options: PlanOptions) -> tuple[Strategy, ...]:
-    pinned = pin_of(route, options)
-    if pinned == AUTO:
-        return tuple(item for item in STRATEGIES if item.keeps_host or not options.preserve_host)
-    return (BY_NAME[pinned],) if pinned in BY_NAME else ()
+def _about_claims(context: Context, route: Route, wishes: Wishes) -> Iterator[Finding]:
+    """What a route asks for and does not get: a host that is not its own, a strategy that may not be pinned."""
+    taken = context.facts(route).taken
+    if taken and any(item.stands_for_hosts for item in wishes.allowed(route)):
+        yield finding("MLB222", f"{taken.why}; no object is made for that host", route.object, cause=taken.owner)
+    remark = wishes.remark(route)
+    if remark:
+        yield remark
 
 
 def _about_choice(
     context: Context, route: Route, strategy: Strategy | None, reason: str, options: PlanOptions
 ) -> list[Finding]:
     where = f"{route.host or '*'}{route.path} -> {route.backend.service}:{route.backend.port}"
-    pinned = pin_of(route, options)
+    pinned = options.wishes.effective(route)
     details = route_details(route, strategy=strategy.name if strategy else pinned)
     if strategy is None:
         if pinned != AUTO and pinned not in BY_NAME:

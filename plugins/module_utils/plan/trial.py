@@ -39,7 +39,8 @@ def worse(before: Outcome, after: Outcome) -> bool:
     """Whether a route lost something: mutual TLS, its backend, or an answer at all."""
     if served(before) and not served(after):
         return True
-    return bool(after.misrouted_to and not before.misrouted_to) or (before.verdict == "plaintext" and after.verdict == "refused")
+    answered = before.verdict in ("plaintext", "mixed")
+    return bool(after.misrouted_to and not before.misrouted_to) or (answered and after.verdict == "refused")
 
 
 def raw_ports(snapshot: Snapshot, inventory: Inventory) -> frozenset[tuple[str, int]]:

@@ -24,6 +24,7 @@ from ..istio.outcome import predict
 from ..kube.objects import Obj
 from ..kube.snapshot import Snapshot
 from ..plan.exemption import about_outside, with_exemptions
+from ..plan.pins import Wishes
 from ..plan.routing import PlanOptions, plan_routes
 from ..plan.strategies.base import namespaces_served
 from .options.routing import RoutingOptions
@@ -101,7 +102,8 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     live, registry, chosen, options = scene.live, scene.registry, scene.chosen, scene.options
     keys = {item.key for item in chosen}
     selected = route_filter(live, options.namespaces, options.label_selector)
-    asked = PlanOptions(options.strategy, options.preserve_host, selected, lambda key: key in keys)
+    wishes = Wishes(options.strategy, options.preserve_host, options.pinnable_strategies)
+    asked = PlanOptions(wishes, selected, lambda key: key in keys)
     original = without(live, SERVICE_ROUTING, lambda obj: not scene.covers(obj))
     plan = plan_routes(live, original, registry, scene.load_balancers, asked, is_owned)
     if options.strict_exemption:

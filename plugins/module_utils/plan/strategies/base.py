@@ -10,7 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ...balancers.contract.profile import Registry
 from ...balancers.contract.switches import FieldPatch, PatchSet, RouteSwitch
@@ -86,8 +86,15 @@ class Context:
         return self.facts(route).backend.endpoints
 
 
+Place = Literal["nowhere", "backend", "load_balancer"]
+"""Where a strategy makes objects, beside a route's own namespace."""
+
+
 class Strategy(ABC):
-    """One way to mutual TLS. ``loses`` names the features of a route that stop working; ``gain`` is the short reason for it."""
+    """One way to mutual TLS. ``loses`` names the features of a route that stop working; ``gain`` is the short reason for it.
+
+    ``stands_for_hosts``: it makes objects that hold for every request with a route's host.
+    """
 
     name: str = ""
     gain: str = ""
@@ -95,6 +102,14 @@ class Strategy(ABC):
     keeps_host: bool = True
     loses: frozenset[str] = frozenset()
     touches_load_balancer: bool = False
+    stands_for_hosts: bool = False
+    makes_objects_in: Place = "nowhere"
+
+    def stays_with(self, route: Route) -> bool:
+        """Whether it makes objects in the namespace of the route's object alone."""
+        if self.makes_objects_in == "backend":
+            return route.backend.namespace == route.object.namespace
+        return self.makes_objects_in == "nowhere"
 
     @abstractmethod
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:

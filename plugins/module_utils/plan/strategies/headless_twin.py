@@ -28,6 +28,7 @@ class HeadlessTwin(Strategy):
     gain = "the load balancer is left untouched and keeps its own balancing, and any host and any protocol is served"
     cost = "one listener per pod in the load balancer's sidecar, and the Service's own mesh policies do not apply"
     loses = frozenset({MESH_POLICY, EITHER_ADDRESS})
+    makes_objects_in = "backend"
 
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         refusals: dict[Route, str] = {}

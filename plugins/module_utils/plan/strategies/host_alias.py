@@ -11,7 +11,7 @@ from ...core.model import Route
 from ...istio.protocols import is_http
 from ...kube.objects import Obj
 from .base import Context, Creation, Proposal, Strategy, joined, metadata_for, object_name, switched
-from .host_entry import NETWORKING, breaks_raw_ports, in_the_mesh, service_entry
+from .host_entry import NETWORKING, breaks_raw_ports, host_is_taken, in_the_mesh, service_entry
 from .service_routing import BALANCING
 
 
@@ -23,6 +23,8 @@ class HostAlias(Strategy):
     cost = "the mesh, not the load balancer, chooses the backend for this host"
     loses = BALANCING | {"canary"}
     touches_load_balancer = True
+    stands_for_hosts = True
+    makes_objects_in = "load_balancer"
 
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         wanted = list(targets)
@@ -42,6 +44,9 @@ class HostAlias(Strategy):
 def _refusal(context: Context, routes: list[Route], host: str) -> str:
     if not host:
         return "a route without a host cannot be told apart by its host"
+    taken = host_is_taken(context, routes)
+    if taken:
+        return taken
     missing = next((item for item in routes if not _exists(context, item)), None)
     if missing is not None:
         return f"host {host} also leads to {missing.backend.namespace}/{missing.backend.service}, which does not exist or lacks that port"

@@ -22,6 +22,8 @@ class HostEntry(Strategy):
     gain = "the load balancer is left untouched and keeps its own balancing, and the Host is kept"
     cost = "the Service's own DestinationRule and VirtualService do not apply to this traffic"
     loses = frozenset({MESH_POLICY})
+    stands_for_hosts = True
+    makes_objects_in = "load_balancer"
 
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         wanted = list(targets)
@@ -45,6 +47,9 @@ class HostEntry(Strategy):
             return "a route without a host has nothing that the mesh could match"
         if not routes:
             return "only plain HTTP carries a Host that the sidecar can read"
+        taken = host_is_taken(context, routes)
+        if taken:
+            return taken
         for route in routes:
             outside = context.facts(route).without_mutual_tls
             if outside:
@@ -53,6 +58,12 @@ class HostEntry(Strategy):
         if claimed_by:
             return f"{claimed_by} already stands for {host}"
         return breaks_raw_ports(context, routes[0].load_balancer[0], _ports(context, routes))
+
+
+def host_is_taken(context: Context, routes: Iterable[Route]) -> str:
+    """Why no object may stand for the host of these routes; empty where it is one of theirs to claim."""
+    found = [context.facts(route).taken for route in routes]
+    return next((item.why for item in found if item), "") if all(found) else ""
 
 
 def breaks_raw_ports(context: Context, namespace: str, ports: Iterable[int]) -> str:

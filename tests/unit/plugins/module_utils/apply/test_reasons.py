@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
 from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.pins import Wishes
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import PlanOptions
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
@@ -119,6 +120,6 @@ CASES: dict[str, tuple[Snapshot, str, dict[str, str]]] = {
 @pytest.mark.parametrize(("snapshot", "strategy", "expected"), CASES.values(), ids=CASES)
 def test_the_reason_fits_the_object(snapshot: Snapshot, strategy: str, expected: dict[str, str]) -> None:
     balancers, base = detect(snapshot)[0], without(snapshot, SERVICE_ROUTING)
-    plan = with_exemptions(base, plan_routes(snapshot, base, balancers, PlanOptions(strategy), is_owned), balancers)
+    plan = with_exemptions(base, plan_routes(snapshot, base, balancers, PlanOptions(Wishes(strategy)), is_owned), balancers)
     changes = routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, {item.label for item in balancers}, lambda obj: True)[0]
     assert {f"{item.action} {item.object.kind}": item.why for item in changes} == expected

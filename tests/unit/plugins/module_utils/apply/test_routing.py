@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
 from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.pins import Wishes
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import PlanOptions
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
@@ -148,7 +149,7 @@ INNER = [
 def scoped(snapshot: Snapshot, strategy: str, label: str) -> Snapshot:
     """A run for one load balancer alone."""
     balancers = [item for item in detect(snapshot)[0] if item.label == label]
-    plan = plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), balancers, PlanOptions(strategy), is_owned)
+    plan = plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), balancers, PlanOptions(Wishes(strategy)), is_owned)
     return snapshot.after(routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, {label}, lambda obj: True)[0])
 
 

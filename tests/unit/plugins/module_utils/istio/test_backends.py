@@ -207,5 +207,5 @@ def test_two_services_and_the_host_of_the_other_is_misrouted() -> None:
         virtual_service(PUBLIC, http=[to(FQDN)]),
     ]  # fmt: skip
     found = outcome(cluster(*objects), path="/cart")
-    assert (found.verdict, found.misrouted_to) == ("mutual_tls", "apps/shop") and "leads to Service apps/shop" in found.why
+    assert (found.verdict, found.misrouted_to) == ("unknown", "apps/shop") and "leads to Service apps/shop" in found.why
     assert not outcome(cluster(*objects), path="/").misrouted_to

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import NAMES
 
 from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
@@ -119,7 +120,7 @@ PINS: dict[str, tuple[list[Obj], str, str]] = {
 
 @pytest.mark.parametrize(("objects", "strategy", "chosen"), PINS.values(), ids=PINS)
 def test_pins_and_their_precedence(objects: list[Obj], strategy: str, chosen: str) -> None:
-    assert planned(*objects, strategy=strategy).strategies == {"shop": chosen}
+    assert planned(*objects, strategy=strategy, pinnable=NAMES).strategies == {"shop": chosen}
 
 
 def test_an_unknown_word_is_said_with_those_that_are_known() -> None:
@@ -138,7 +139,7 @@ def test_a_pin_that_does_not_work_says_why() -> None:
 def test_different_pins_of_one_upstream_each_get_their_own() -> None:
     one = annotated(ingress("one", path(backend("shop")), host="one.example.com"), strategy="host_entry")
     two = annotated(ingress("two", path(backend("shop")), host="two.example.com"), strategy="host_alias")
-    done = planned(*shop()[:2], one, two)
+    done = planned(*shop()[:2], one, two, pinnable=NAMES)
     assert done.strategies == {"one": "host_entry", "two": "host_alias"} and done.verdicts == {"mutual_tls"}
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import 
 from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding, Route, RoutePlan
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.pins import Wishes
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import PlanOptions, RoutingPlan
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
@@ -64,10 +65,11 @@ class Run:
 
 
 def run(
-    snapshot: Snapshot, strategy: str = "auto", *, preserve_host: bool = True, selected: Callable[[Route], bool] = lambda route: True
+    snapshot: Snapshot, strategy: str = "auto", *, preserve_host: bool = True, pinnable: Collection[str] | None = None,
+    selected: Callable[[Route], bool] = lambda route: True,
 ) -> Run:
     balancers = detect(snapshot)[0]
-    options = PlanOptions(strategy, preserve_host, selected)
+    options = PlanOptions(Wishes(strategy, preserve_host, pinnable), selected)
     plan = plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), balancers, options, is_owned)
     changes, findings = routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, {item.label for item in balancers}, lambda obj: True)
     return Run(plan, changes, findings, snapshot.after(changes))

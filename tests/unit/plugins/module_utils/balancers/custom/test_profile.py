@@ -20,6 +20,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import Me
 from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.pins import Wishes
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import PlanOptions, plan_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
@@ -69,7 +70,7 @@ def test_without_the_profile_it_is_unknown() -> None:
 
 def planned(snapshot: Snapshot, strategy: str) -> Any:
     found, dummy = detect(snapshot, OWN)
-    return found, plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), OWN, found, PlanOptions(strategy=strategy), is_owned)
+    return found, plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), OWN, found, PlanOptions(Wishes(strategy)), is_owned)
 
 
 @pytest.mark.parametrize("strategy", ["service_vip", "host_rewrite", "host_entry", "headless_twin"])
