@@ -69,11 +69,12 @@ options:
       - The strategies that the annotation C(meshlb.istio/strategy) may pin. A pin of another one is a finding, and the route is planned
         as if it had none.
       - Whoever may edit a route may annotate it, so by default only strategies may be pinned that make no object outside of the
-        namespace of the route's object.
+        namespace of the route's object. For the same reason, V(headless_twin) may only be pinned where the backend is in that namespace.
       - The pin V(auto) is always allowed. Where O(strategy) is not V(auto), it chooses among these strategies.
     type: list
     elements: str
     choices: [service_vip, host_entry, headless_twin, host_alias, host_rewrite, certs_only]
+    default: [service_vip, headless_twin, host_rewrite, certs_only]
   state:
     description: V(present) carries the plan out, V(absent) takes back everything that this module ever wrote for these load balancers.
     type: str
@@ -211,6 +212,7 @@ files:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.pins import PINNABLE
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table import AUTO, NAMES
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.routing import routing_options
@@ -233,7 +235,7 @@ def main() -> None:
         strategy={"type": "str", "choices": [AUTO, *NAMES], "default": AUTO},
         strict_exemption={"type": "bool", "default": False},
         preserve_host={"type": "bool", "default": True},
-        pinnable_strategies={"type": "list", "elements": "str", "choices": list(NAMES)},
+        pinnable_strategies={"type": "list", "elements": "str", "choices": list(NAMES), "default": list(PINNABLE)},
     )
     module = AnsibleModule(**module_kwargs(spec))
 

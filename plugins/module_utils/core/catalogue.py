@@ -183,23 +183,8 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Give the route a public host of its own, or use a strategy that needs none.",
     ),
     FindingKind(
-        "MLB223", "error", "Left out, as it would make a route worse",
-        "A part of the plan would take a route's mutual TLS, its backend or its answers away, so it is not written and what is there stays.",
-        "Correct the object that is named as the cause, or allow exactly this with allow_regressions.",
-    ),
-    FindingKind(
-        "MLB224", "info", "Objects in another namespace than the route's",
-        "What the plan makes for a route is in the namespace of its load balancer or of its backend, not in its own.",
-        "Set namespaces to limit where objects are made, or choose a strategy that makes none there.",
-    ),
-    FindingKind(
-        "MLB225", "error", "Objects would be outside of namespaces",
-        "A strategy would write in a namespace that the option namespaces does not name, so it was not used for this route.",
-        "Add that namespace, or leave the route to whoever runs the collection there.",
-    ),
-    FindingKind(
         "MLB226", "warning", "The pinned strategy is not allowed",
-        "Annotations may pin only the strategies that pinnable_strategies names, so the route is planned as if it had no pin.",
+        "Annotations may pin only what pinnable_strategies allows, so the route is planned as if it had no pin.",
         "Add the strategy to pinnable_strategies, or remove the annotation.",
     ),
     FindingKind(

@@ -18,14 +18,17 @@ from ..core.model import Finding, Route
 from .strategies.base import Strategy
 from .strategies.table import AUTO, BY_NAME, STRATEGIES
 
+PINNABLE = tuple(item.name for item in STRATEGIES if item.makes_objects_in != "load_balancer")
+"""What annotations may pin unless the operator says otherwise. A twin is beside its backend, so it must be the route's own namespace's."""
+
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is asked of a run: a strategy, or ``auto``; ``pinnable`` are those that annotations may pin (``None``: the default)."""
+    """What is asked of a run: a strategy, or ``auto``; ``pinnable`` are those that annotations may pin."""
 
     strategy: str = AUTO
     preserve_host: bool = True
-    pinnable: Collection[str] | None = None
+    pinnable: Collection[str] = PINNABLE
 
     def effective(self, route: Route) -> str:
         """The word that holds for a route: its pin (or its namespace's) where that is allowed, else the run's."""
@@ -39,7 +42,7 @@ class Wishes:
             return (BY_NAME[word],) if word in BY_NAME else ()
         found = (item for item in STRATEGIES if item.keeps_host or not self.preserve_host)
         # Where the run has one strategy, a pin of auto chooses another one, so it may choose no more than a pin may.
-        return tuple(item for item in found if self.strategy == AUTO or item.name == self.strategy or self._may_pin(item, route))
+        return tuple(item for item in found if self.strategy in (AUTO, item.name) or self._may_pin(item, route))
 
     def remark(self, route: Route) -> Finding | None:
         """That a route's pin is not allowed, if it is not."""
@@ -52,4 +55,4 @@ class Wishes:
         return finding("MLB226", message, route.object, details=route_details(route, strategy=pin, allowed=allowed))
 
     def _may_pin(self, strategy: Strategy, route: Route) -> bool:
-        return strategy.stays_with(route) if self.pinnable is None else strategy.name in self.pinnable
+        return strategy.name in self.pinnable and (strategy.makes_objects_in != "backend" or strategy.stays_with(route))

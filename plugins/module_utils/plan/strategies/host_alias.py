@@ -11,7 +11,7 @@ from ...core.model import Route
 from ...istio.protocols import is_http
 from ...kube.objects import Obj
 from .base import Context, Creation, Proposal, Strategy, joined, metadata_for, object_name, switched
-from .host_entry import NETWORKING, breaks_raw_ports, host_is_taken, in_the_mesh, service_entry
+from .host_entry import NETWORKING, breaks_raw_ports, in_the_mesh, service_entry, why_taken
 from .service_routing import BALANCING
 
 
@@ -44,7 +44,7 @@ class HostAlias(Strategy):
 def _refusal(context: Context, routes: list[Route], host: str) -> str:
     if not host:
         return "a route without a host cannot be told apart by its host"
-    taken = host_is_taken(context, routes)
+    taken = why_taken(context, routes)
     if taken:
         return taken
     missing = next((item for item in routes if not _exists(context, item)), None)
@@ -59,9 +59,6 @@ def _refusal(context: Context, routes: list[Route], host: str) -> str:
         return f"host {host} has several backends and a path that is a regular expression of the load balancer's own kind"
     if len(backends) > 1 and any(route.rewrites_path for route in routes):
         return f"the load balancer rewrites paths of host {host} before the mesh sees them, and it has several backends"
-    claimed_by = context.facts(routes[0]).claimed_by
-    if claimed_by:
-        return f"{claimed_by} already stands for {host}"
     return breaks_raw_ports(context, routes[0].load_balancer[0], _other_ports(routes))
 
 

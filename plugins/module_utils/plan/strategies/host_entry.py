@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ...core.model import Route
 from ...kube.objects import Obj
@@ -47,23 +47,23 @@ class HostEntry(Strategy):
             return "a route without a host has nothing that the mesh could match"
         if not routes:
             return "only plain HTTP carries a Host that the sidecar can read"
-        taken = host_is_taken(context, routes)
+        taken = why_taken(context, routes)
         if taken:
             return taken
         for route in routes:
             outside = context.facts(route).without_mutual_tls
             if outside:
                 return f"{outside}, and one TLS setting holds for all backends of {host}"
-        claimed_by = context.facts(routes[0]).claimed_by
-        if claimed_by:
-            return f"{claimed_by} already stands for {host}"
         return breaks_raw_ports(context, routes[0].load_balancer[0], _ports(context, routes))
 
 
-def host_is_taken(context: Context, routes: Iterable[Route]) -> str:
-    """Why no object may stand for the host of these routes; empty where it is one of theirs to claim."""
-    found = [context.facts(route).taken for route in routes]
-    return next((item.why for item in found if item), "") if all(found) else ""
+def why_taken(context: Context, routes: Sequence[Route]) -> str:
+    """Why no object may stand for the host of these routes; empty where it is free, and one of them may claim it."""
+    facts = [context.facts(route) for route in routes]
+    taken = [item.taken.why for item in facts if item.taken]
+    if len(taken) == len(facts):
+        return taken[0]
+    return f"{facts[0].claimed_by} already stands for {routes[0].host}" if facts[0].claimed_by else ""
 
 
 def breaks_raw_ports(context: Context, namespace: str, ports: Iterable[int]) -> str:

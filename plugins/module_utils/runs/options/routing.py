@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...kube.selectors import text_selector
+from ...plan.pins import PINNABLE
 from ...plan.strategies.table import AUTO
 from .common import CommonOptions, State, common_options, texts
 
 
 @dataclass(frozen=True)
 class RoutingOptions:
-    """An empty ``load_balancers``, ``namespaces`` or ``label_selector`` limits nothing.
-
-    ``pinnable_strategies`` is ``None`` for those that make no object outside of a route's own namespace.
-    """
+    """An empty ``load_balancers``, ``namespaces`` or ``label_selector`` limits nothing."""
 
     common: CommonOptions = CommonOptions()
     load_balancers: tuple[str, ...] = ()
@@ -29,7 +27,7 @@ class RoutingOptions:
     preserve_host: bool = True
     strict_exemption: bool = False
     state: State = "present"
-    pinnable_strategies: tuple[str, ...] | None = None
+    pinnable_strategies: tuple[str, ...] = PINNABLE
 
 
 def routing_options(params: Mapping[str, Any], check_mode: bool = False, diff: bool = False) -> RoutingOptions:
@@ -40,5 +38,5 @@ def routing_options(params: Mapping[str, Any], check_mode: bool = False, diff: b
     return RoutingOptions(
         common, texts(params, "load_balancers"), texts(params, "namespaces"), label_selector, params["strategy"],
         bool(params["preserve_host"]), bool(params["strict_exemption"]), params["state"],
-        None if params.get("pinnable_strategies") is None else texts(params, "pinnable_strategies"),
+        texts(params, "pinnable_strategies"),
     )

@@ -12,21 +12,26 @@ from tests.unit.plugins.module_utils.support.cluster import Obj, cluster, config
 
 MESH = [
     service("web", where="victim"), service("db", where="victim", ip="None"),
-    workload("istiod", where="istio-system", containers=[container("discovery", image="istio/pilot:1.29.0", args=["--domain", "K8S.corp"])]),
+    workload("istiod", where="istio-system", containers=[container("discovery", image="istio/pilot:1.29", args=["--domain", "K8S.corp"])]),
     config_map("istio", where="istio-system", mesh="trustDomain: example.org"),
 ]  # fmt: skip
 
-THE_MESHS_OWN = [
+SHORT = ["web.victim", "WEB.victim", "web.victim.svc", "web.victim.svc.", "web", "web:8080", "gone", "*.victim", "*.victim.svc", "*.svc"]
+FULL = [
     "web.victim.svc.cluster.local", "WEB.Victim.svc.Cluster.Local", "web.victim.svc.cluster.local.", "web.victim.svc.cluster.local:80",
-    "gone.nowhere.svc.cluster.local", "cluster.local", "svc.cluster.local", "anything.cluster.local", "*.cluster.local", "*.local", "*.local.",
-    "*.svc.cluster.local", "*.SVC.cluster.local", "*.victim.svc.cluster.local", "web.victim", "WEB.victim", "web.victim.svc", "web.victim.svc.",
-    "*.victim", "*.victim.svc", "*.svc", "svc", "web", "web:8080", "gone", "x.web.victim.svc.cluster.local", "db-0.db.victim", "*.db.victim",
-    "web.victim.svc.k8s.corp", "*.k8s.corp", "k8s.corp", "*.corp", "web.victim.svc.example.org", "*.svc.example.org",
-    "web.victim.svc.unknown.domain", "*.victim.svc.unknown.domain", "10.96.0.1", "fd00::1", "*", "*web.example.com", "a.*.example.com", "a b.example.com",
+    "gone.nowhere.svc.cluster.local", "cluster.local", "svc.cluster.local", "anything.cluster.local", "x.web.victim.svc.cluster.local",
 ]  # fmt: skip
+WIDE = ["*.cluster.local", "*.local", "*.local.", "*.svc.cluster.local", "*.SVC.cluster.local", "*.victim.svc.cluster.local"]
+PODS = ["db-0.db.victim", "*.db.victim"]
+OTHER_DOMAINS = [
+    "web.victim.svc.k8s.corp", "*.k8s.corp", "k8s.corp", "*.corp", "web.victim.svc.example.org", "*.svc.example.org",
+    "web.victim.svc.unknown.domain", "*.victim.svc.unknown.domain",
+]  # fmt: skip
+NO_HOSTS = ["10.96.0.1", "fd00::1", "*", "*web.example.com", "a.*.example.com", "a b.example.com"]
 PUBLIC_ONES = [
-    "shop.example.com", "*.example.com", "SHOP.example.com.", "example.org", "shop.example.org", "*.example.org", "localhost.example", "a.local.example.com",
-    "other.victim", "victim.web", "db-0.web.victim", "svc.example.com", "*.svc.example.com", "web.victim.example.com", "notcluster.local.example.com",
+    "shop.example.com", "*.example.com", "SHOP.example.com.", "example.org", "shop.example.org", "*.example.org", "localhost.example",
+    "a.local.example.com", "other.victim", "victim.web", "db-0.web.victim", "svc.example.com", "*.svc.example.com",
+    "web.victim.example.com", "notcluster.local.example.com",
 ]  # fmt: skip
 
 
@@ -34,7 +39,7 @@ def reading(*more: Obj) -> list[Obj]:
     return [*MESH, *more]
 
 
-@pytest.mark.parametrize("host", THE_MESHS_OWN)
+@pytest.mark.parametrize("host", [*SHORT, *FULL, *WIDE, *PODS, *OTHER_DOMAINS, *NO_HOSTS])
 def test_a_name_of_the_mesh_is_taken(host: str) -> None:
     found = belongs_to_the_mesh(cluster(*reading()), host)
     assert found is not None and host in found.why

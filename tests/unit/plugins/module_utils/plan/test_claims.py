@@ -91,7 +91,8 @@ def test_a_twin_in_another_namespace_may_not_be_pinned() -> None:
     ref = ObjectRef("acme.example/v1", "EdgeRoute", "tenant", "mine")
     far = Route(("edge", "lb"), ref, "z.example.com", "/", Backend("victim", "web", 80), pinned_strategy="headless_twin")
     assert Wishes("service_vip").effective(far) == "service_vip" and Wishes("service_vip").remark(far) is not None
-    assert Wishes("service_vip", pinnable=["headless_twin"]).effective(far) == "headless_twin"
+    near = Route(("edge", "lb"), ref, "z.example.com", "/", Backend("tenant", "web", 80), pinned_strategy="headless_twin")
+    assert Wishes("service_vip").effective(near) == "headless_twin"
 
 
 def test_a_pin_of_auto_chooses_no_more_than_a_pin_may() -> None:

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import replace
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.options import GatewayOptions
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.pins import PINNABLE
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.measuring import Load
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import ProveOptions as Proving
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec
@@ -37,6 +38,7 @@ NOTHING = dict.fromkeys(argument_spec("manifests", "output_dir", "namespaces", "
 INFO: Params = {**NOTHING, "workers": 8}
 ROUTING: Params = {
     **INFO, "state": "present", "label_selector": "", "strategy": "auto", "strict_exemption": False, "preserve_host": True,
+    "pinnable_strategies": list(PINNABLE),
 }
 SIDECAR: Params = {
     **NOTHING, "state": "present", "load_balancer": {"namespace": "edge", "name": "lb"}, "inbound_capture": "none", "wait": True,

@@ -14,7 +14,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import 
 from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding, Route, RoutePlan
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.pins import Wishes
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.pins import PINNABLE, Wishes
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import PlanOptions, RoutingPlan
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
@@ -65,7 +65,7 @@ class Run:
 
 
 def run(
-    snapshot: Snapshot, strategy: str = "auto", *, preserve_host: bool = True, pinnable: Collection[str] | None = None,
+    snapshot: Snapshot, strategy: str = "auto", *, preserve_host: bool = True, pinnable: Collection[str] = PINNABLE,
     selected: Callable[[Route], bool] = lambda route: True,
 ) -> Run:
     balancers = detect(snapshot)[0]
