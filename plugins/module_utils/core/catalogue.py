@@ -50,7 +50,7 @@ CATALOGUE: tuple[FindingKind, ...] = (
     FindingKind(
         "MLB105", "warning", "Kind could not be read",
         "The credentials may not list a kind that the reading needs, so conclusions that depend on it are 'unknown'.",
-        "Grant list on that kind; docs/rbac.md has the exact rules per playbook.",
+        "Bind the ClusterRole that the remedy names: docs/rbac.md.",
     ),
     FindingKind(
         "MLB106", "info", "Class without a workload",
@@ -71,6 +71,11 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "MLB109", "warning", "Several load balancers share a namespace and a class",
         "Two workloads of one vendor serve the same class, so each Ingress is served twice.",
         "Give each of them its own class if that is not intended.",
+    ),
+    FindingKind(
+        "MLB110", "warning", "Kind is no longer served",
+        "A kind that earlier runs wrote for, or that comes with Istio, is not served. Conclusions that depend on it are 'unknown'.",
+        "Run again when the API server serves it. If it was removed for good, take it out of the annotation meshlb.istio/route-kinds.",
     ),
     FindingKind(
         "MLB201", "error", "No strategy serves this route",

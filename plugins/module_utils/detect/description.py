@@ -9,10 +9,13 @@ from collections.abc import Iterator
 
 from ..core.findings import finding
 from ..core.model import Finding
+from ..kube.rights import hint_for
 from ..kube.snapshot import Snapshot
 
 
 def about_reading(snapshot: Snapshot) -> Iterator[Finding]:
-    """Kinds that could not be read: whatever depends on them is not known."""
+    """Kinds that could not be read, or are not served: whatever depends on them is not known."""
     for kind, sentence in sorted(snapshot.source.denied.items()):
-        yield finding("MLB105", f"{kind}: {sentence}", details={"kind": kind})
+        yield finding("MLB105", f"{kind}: {sentence}", remedy=hint_for(kind), details={"kind": kind})
+    for kind, sentence in sorted(snapshot.source.gone.items()):
+        yield finding("MLB110", f"{kind}: {sentence}", details={"kind": kind})

@@ -26,8 +26,9 @@ Indexer = Callable[[Obj], Iterable[Any]]
 class Source:
     """Where the objects come from. ``live`` is false for a folder of manifests.
 
-    ``available`` holds the kind keys that the API serves (empty for manifests: every kind counts as available), and
-    ``denied`` those that may not be read, with the API's sentence.
+    ``available`` holds the kind keys that the API serves (empty for manifests: every kind counts as available). ``denied`` are
+    those that may not be read, and ``gone`` those that should be served and are not, each with a sentence. ``closed`` are the
+    namespaces whose ConfigMaps may not be read.
     """
 
     live: bool = True
@@ -35,6 +36,13 @@ class Source:
     version: str = ""
     available: frozenset[str] = frozenset()
     denied: dict[str, str] = field(default_factory=dict)
+    gone: dict[str, str] = field(default_factory=dict)
+    closed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def unknown(self) -> dict[str, str]:
+        """Kinds of which nobody knows whether there are any objects, each with a sentence."""
+        return {**self.gone, **self.denied}
 
 
 class Snapshot:
@@ -98,8 +106,8 @@ class Snapshot:
         return not self.source.live or kind in self.source.available
 
     def readable(self, kind: str) -> bool:
-        """Whether objects of this kind could be read; an absent kind is readable (there are none)."""
-        return kind not in self.source.denied
+        """Whether objects of this kind could be read; an absent kind that nobody misses is readable (there are none)."""
+        return kind not in self.source.denied and kind not in self.source.gone
 
     def overlay(self, put: Iterable[Obj] = (), gone: Iterable[tuple[str, str, str]] = ()) -> Snapshot:
         """A view with some objects put in place (by kind, namespace, name) and others gone (kind key, namespace, name)."""

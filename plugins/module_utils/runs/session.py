@@ -22,13 +22,14 @@ from ..kube.client.api import Api, open_api
 from ..kube.cluster import read_cluster
 from ..kube.manifests import read_manifests
 from ..kube.objects import Obj, identity_of
+from ..kube.rights import hint_for
 from ..kube.snapshot import Snapshot
 from .lock import Guarded, Lock
 from .options.common import CommonOptions
 from .results import Result
 
 Namespaces = Callable[[Snapshot, Registry], Iterable[str]]
-ESSENTIAL = (kinds.SERVICE, kinds.POD, kinds.INGRESS, kinds.INGRESS_CLASS, kinds.NAMESPACE)
+ESSENTIAL = (kinds.SERVICE, kinds.POD, kinds.INGRESS, kinds.INGRESS_CLASS, kinds.NAMESPACE, *kinds.WORKLOADS)
 """Without these no plan can be right, so a run that may not read them stops; all others become findings."""
 
 
@@ -107,7 +108,7 @@ def demand(snapshot: Snapshot) -> None:
         sentences = " ".join(denied.values())
         raise MeshlbError(
             f"{', '.join(denied)} cannot be read, and no plan is right without. {sentences}",
-            "Grant get and list on them; docs/rbac.md has the exact rules per playbook.", details={"denied": dict(denied)},
+            hint_for(next(iter(denied))), details={"denied": dict(denied)},
         )
 
 

@@ -10,48 +10,31 @@ one of ``errors``, with a sentence.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import quote
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from ...core.errors import ApiError, Gone, NotFound
 from ...core.model import ObjectRef
 from ..objects import Obj, kind_key, ref_of
+from . import answers
 from . import connection as api_connection
 from . import errors as api_errors
 from . import exec as api_exec
+from .answers import ApiKind, NoAnswer
 
 PAGE = 500
 FIELD_MANAGER = "meshlb.istio"
 _FORMS = ("apidiscovery.k8s.io;v=v2", "apidiscovery.k8s.io;v=v2beta1")
 AGGREGATED = ",".join([*(f"application/json;g={form};as=APIGroupDiscoveryList" for form in _FORMS), "application/json"])
 _RESTARTS = 3
+MOST_EMPTY_PAGES = 100
+"""More than these are no list that will end."""
+T = TypeVar("T")
 # Inside the client, "list" is a method.
 Objects = list[Obj]
 Operations = list[dict[str, Any]]
 Words = list[str]
-
-
-@dataclass(frozen=True)
-class ApiKind:
-    """Where the API serves a kind: ``api_version`` is the server's preferred one that has it."""
-
-    key: str
-    kind: str
-    api_version: str
-    plural: str
-    namespaced: bool
-    verbs: frozenset[str] = frozenset()
-
-    def path(self, api_version: str = "", namespace: str = "", name: str = "") -> str:
-        """The URL path of the collection, or of one object in it."""
-        version = api_version or self.api_version
-        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-        middle = f"/namespaces/{quote(namespace)}" if namespace and self.namespaced else ""
-        return f"{root}{middle}/{self.plural}" + (f"/{quote(name, safe=':')}" if name else "")
-
-
 Kinds = list[ApiKind]
 
 
@@ -96,24 +79,30 @@ class Api:
         return self._kinds
 
     def _discover_core(self) -> Kinds:
-        answer = self._json("GET", "/api", "discover the core API", Accept=AGGREGATED)
-        if answer.get("kind") == "APIGroupDiscoveryList":
-            return aggregated_kinds(answer)
-        return plain_kinds(self._json("GET", "/api/v1", "discover the core API"))
+        action = "discover the core API"
+        answer = self._json("GET", "/api", action, Accept=AGGREGATED)
+        if answer.get("kind") == answers.GROUPS_AND_KINDS:
+            return self._believed(action, lambda: answers.aggregated_kinds(answer))
+        return self._plain_kinds("/api/v1", action)
 
     def _discover_groups(self, groups: set[str] | None) -> Kinds:
-        answer = self._json("GET", "/apis", "discover the API groups", Accept=AGGREGATED)
-        if answer.get("kind") == "APIGroupDiscoveryList":
-            return aggregated_kinds(answer)
-        found = []
-        for group in answer.get("groups") or []:
-            if groups is not None and group["name"] not in groups:
-                continue
-            preferred = group.get("preferredVersion", {}).get("groupVersion")
-            versions = sorted((item["groupVersion"] for item in group["versions"]), key=lambda item: item != preferred)
-            for version in versions:
-                found += plain_kinds(self._json("GET", f"/apis/{version}", f"discover {version}"))
-        return found
+        action = "discover the API groups"
+        answer = self._json("GET", "/apis", action, Accept=AGGREGATED)
+        if answer.get("kind") == answers.GROUPS_AND_KINDS:
+            return self._believed(action, lambda: answers.aggregated_kinds(answer))
+        versions = self._believed(action, lambda: answers.versions_of_groups(answer, groups))
+        return [kind for version in versions for kind in self._plain_kinds(f"/apis/{version}", f"discover {version}")]
+
+    def _plain_kinds(self, path: str, action: str) -> Kinds:
+        answer = self._json("GET", path, action)
+        return self._believed(action, lambda: answers.plain_kinds(answer))
+
+    def _believed(self, action: str, read: Callable[[], T]) -> T:
+        """What is read out of an answer. Raises :class:`core.errors.ApiError` where it is something else than was asked for."""
+        try:
+            return read()
+        except NoAnswer as error:
+            raise _no_api(self.server, action, f"it answers with {error}") from error
 
     def kind(self, key: str) -> ApiKind:
         """Where a kind is served. Raises :class:`core.errors.NotFound` where it is not."""
@@ -138,21 +127,26 @@ class Api:
 
     def _pages(self, kind: ApiKind, namespace: str, action: str, limit: int) -> Objects:
         found: Objects = []
-        token = ""
+        token, seen = "", {""}
         while True:
             query = [("limit", str(limit))] if limit else []
             query += [("continue", token)] if token else []
-            answer = self._json("GET", kind.path(namespace=namespace), action, query=query)
-            version = str(answer.get("apiVersion") or kind.api_version)
-            found += [_complete(item, version, kind.kind) for item in answer.get("items") or []]
-            token = str((answer.get("metadata") or {}).get("continue") or "")
+            answer = self._json("GET", kind.path(namespace=namespace), action, query=query, kind=kind.key)
+            items, token = self._believed(action, partial(answers.page_of, answer, kind))
+            found += items
             if not token:
                 return found
+            first = str(items[0]["metadata"].get("uid") or "") if items else ""
+            if token in seen or (first and first in seen) or len(seen) > len(found) + MOST_EMPTY_PAGES:
+                raise _no_api(self.server, action, "its list gives the same page again, or never ends")
+            seen |= {token, first}
 
     def get(self, ref: ObjectRef) -> Obj:
         """One object as it is now. Raises :class:`core.errors.NotFound`."""
         answer = self._json("GET", self._path(ref), f"read {ref}", ref=ref)
-        return _complete(answer, ref.api_version, ref.kind)
+        if not isinstance(answer.get("metadata"), dict):
+            raise _no_api(self.server, f"read {ref}", f"it answers with {answers.described(answer)} without metadata")
+        return answers.complete(answer, ref.api_version, ref.kind)
 
     def create(self, body: Obj, dry_run: bool = False) -> Obj:
         """Create an object. Raises :class:`core.errors.Conflict` where its name is taken."""
@@ -199,59 +193,31 @@ class Api:
         query: Iterable[tuple[str, str]] = (),
         content: Any = None,
         ref: ObjectRef | None = None,
+        kind: str = "",
         **headers: str,
     ) -> Obj:
         body = None if content is None else json.dumps(content).encode()
         headers = {"Accept": "application/json", **({"Content_Type": "application/json"} if body else {}), **headers}
         status, data = self._transport.request(method, path, query, body, **headers)
         if status >= 400:
-            raise api_errors.refusal(status, data.decode("utf-8", "replace"), action, self.server, ref)
+            raise api_errors.refusal(status, data.decode("utf-8", "replace"), action, self.server, ref, kind)
         try:
             answer = json.loads(data)
-        except ValueError as error:
-            hint = "Is there a login page or a proxy at this address?"
-            raise ApiError(f"{self.server} does not answer as a Kubernetes API server ({action}).", hint, ref) from error
-        return dict(answer)
+        except (ValueError, RecursionError) as error:
+            raise _no_api(self.server, action, "its answer is no JSON", ref) from error
+        if not isinstance(answer, dict):
+            raise _no_api(self.server, action, f"it answers with {answers.described(answer)}", ref)
+        return answer
+
+
+def _no_api(server: str, action: str, why: str, ref: ObjectRef | None = None) -> ApiError:
+    hint = "Is there a login page or a proxy at this address?"
+    return ApiError(f"{server} does not answer as a Kubernetes API server ({action}): {why}.", hint, ref)
 
 
 def open_api(params: Mapping[str, Any], workers: int = 8) -> Api:
     """A client from a module's parameters; see :func:`kube.client.connection.connect`."""
     return Api(api_connection.connect(params, workers))
-
-
-def aggregated_kinds(answer: Obj) -> list[ApiKind]:
-    """The kinds of an APIGroupDiscoveryList, in the server's order of preference."""
-    found = []
-    for group in answer.get("items") or []:
-        name = str(group.get("metadata", {}).get("name") or "")
-        for version in group.get("versions") or []:
-            api_version = f"{name}/{version['version']}" if name else version["version"]
-            for resource in version.get("resources") or []:
-                kind = str((resource.get("responseKind") or {}).get("kind") or "")
-                namespaced = resource.get("scope") == "Namespaced"
-                if kind:
-                    found.append(_kind(kind, api_version, resource["resource"], namespaced, resource.get("verbs")))
-    return found
-
-
-def plain_kinds(answer: Obj) -> list[ApiKind]:
-    """The kinds of an APIResourceList."""
-    version = str(answer.get("groupVersion") or "")
-    return [
-        _kind(item["kind"], version, item["name"], bool(item.get("namespaced")), item.get("verbs"))
-        for item in answer.get("resources") or []
-        if "/" not in item["name"]
-    ]
-
-
-def _kind(kind: str, api_version: str, plural: str, namespaced: bool, verbs: Any) -> ApiKind:
-    return ApiKind(kind_key(api_version, kind), kind, api_version, plural, namespaced, frozenset(verbs or ()))
-
-
-def _complete(item: Obj, api_version: str, kind: str) -> Obj:
-    """Items of a list do not say what they are; who manages which field is long, and read by nobody here."""
-    metadata = {key: value for key, value in (item.get("metadata") or {}).items() if key != "managedFields"}
-    return {**item, "apiVersion": item.get("apiVersion") or api_version, "kind": item.get("kind") or kind, "metadata": metadata}
 
 
 def _write_query(dry_run: bool) -> list[tuple[str, str]]:

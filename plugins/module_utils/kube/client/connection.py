@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 
 from ...core.errors import MeshlbError, MissingLibrary
 from . import errors as api_errors
+from .patience import REQUEST_TIMEOUT, Patience
 
 try:
     # The two are private there, but the public door creates a dynamic client, and that one asks for every API group.
@@ -39,18 +40,21 @@ except ImportError as import_error:  # said by connect
     WHY_NOT = str(import_error)
 
 KUBERNETES_FLOOR = (28, 1)
-TIMEOUTS = {"connect": 10.0, "read": 90.0}
+CONNECT_TIMEOUT, SHORTEST = 10.0, 1.0
 AGENT = "meshlb.istio"
 
 
 class HttpTransport:
     """Requests to one API server over a bounded pool of connections. Threads may share it."""
 
-    def __init__(self, configuration: Any, headers: Mapping[str, Any], workers: int) -> None:
+    def __init__(
+        self, configuration: Any, headers: Mapping[str, Any], workers: int, request_timeout: float = REQUEST_TIMEOUT
+    ) -> None:
         configuration.connection_pool_maxsize = max(1, workers)
         self.configuration = configuration
         self.server = str(configuration.host)
         self.impersonates = bool(headers)
+        self.request_timeout = request_timeout
         self._told: tuple[float, float] | None = None
         self._pool = kubernetes.client.ApiClient(configuration).rest_client.pool_manager
         self._headers = [("User-Agent", AGENT)] + [
@@ -62,26 +66,36 @@ class HttpTransport:
     ) -> tuple[int, bytes]:
         """Send one request; gives status and body. Header names are written with underscores.
 
-        Raises :class:`core.errors.ApiUnreachable` when there is no answer. What is only read is tried again; a server that
-        asks for patience (429, 503 with Retry-After) is given it.
+        Raises :class:`core.errors.ApiUnreachable` when there is no answer. What is only read is tried again where the server fails,
+        and a server that asks for patience (429, 503 with Retry-After) is given it, all within ``request_timeout`` seconds.
         """
         pairs = list(query)
         url = f"{self.server}{path}{'?' if pairs else ''}{urlencode(pairs)}"
         fields = urllib3.HTTPHeaderDict(self._headers)
         fields.update({name.replace("_", "-"): value for name, value in headers.items()})
-        fields.update(self._credentials())
-        retries = urllib3.Retry(
-            total=6, connect=1, read=2 if method == "GET" else 0, redirect=0, status=4, other=0, backoff_factor=0.2,
-            allowed_methods=None, raise_on_status=False,
+        patience = Patience(self.request_timeout, method == "GET")
+        while True:
+            fields.update(self._credentials())
+            try:
+                answer = self._send(method, url, body, fields, max(patience.left, SHORTEST))
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                pause = patience.after_failure(before_it_was_sent=_not_sent(error)) if _may_pass(error) else None
+                if pause is None:
+                    raise api_errors.unreachable(error, self.server) from error
+            else:
+                self._note_time(answer.headers.get("Date", ""))
+                pause = patience.after(answer.status, answer.headers.get("Retry-After", ""))
+                if pause is None:
+                    return int(answer.status), answer.data
+            time.sleep(pause)
+
+    def _send(self, method: str, url: str, body: bytes | None, fields: Any, timeout: float) -> Any:
+        """One attempt. A redirect is an error: nothing is told to another server."""
+        limits = urllib3.Timeout(connect=min(CONNECT_TIMEOUT, timeout), read=timeout)
+        none_left = urllib3.Retry(
+            connect=0, read=0, redirect=0, status=0, other=0, allowed_methods=None, raise_on_status=False, respect_retry_after_header=False
         )
-        try:
-            answer = self._pool.request(
-                method, url, body=body, headers=fields, timeout=urllib3.Timeout(**TIMEOUTS), retries=retries
-            )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise api_errors.unreachable(error, self.server) from error
-        self._note_time(answer.headers.get("Date", ""))
-        return int(answer.status), answer.data
+        return self._pool.request(method, url, body=body, headers=fields, timeout=limits, retries=none_left)
 
     def _note_time(self, date: str) -> None:
         try:
@@ -103,6 +117,22 @@ class HttpTransport:
         return {"Authorization": found} if found else {}
 
 
+def _cause(error: BaseException) -> BaseException:
+    found = getattr(error, "reason", None)
+    return found if isinstance(found, BaseException) else error
+
+
+def _not_sent(error: BaseException) -> bool:
+    """Whether the connection failed before the request was sent."""
+    return isinstance(_cause(error), (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.NewConnectionError))
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether another attempt may help; TLS, names of proxies and addresses do not mend themselves."""
+    passing = (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)
+    return _not_sent(error) or isinstance(_cause(error), passing)
+
+
 def connect(params: Mapping[str, Any], workers: int = 8) -> HttpTransport:
     """Open a transport from a module's parameters (kubernetes.core's connection options, and its environment variables).
 
@@ -114,7 +144,8 @@ def connect(params: Mapping[str, Any], workers: int = 8) -> HttpTransport:
         auth = _create_auth_spec(None, **params)
         configuration = _create_configuration(auth)
         _require_files(configuration)
-        return HttpTransport(configuration, _create_headers(None, **params), workers)
+        timeout = float(params.get("request_timeout") or REQUEST_TIMEOUT)
+        return HttpTransport(configuration, _create_headers(None, **params), workers, timeout)
     except MeshlbError:
         raise
     except Exception as error:  # whatever a kubeconfig, its plugins or the named files make of themselves

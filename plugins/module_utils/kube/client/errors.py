@@ -11,6 +11,8 @@ from typing import Any
 
 from ...core.errors import ApiError, ApiUnreachable, Conflict, DryRunUnsupported, Forbidden, Gone, NotFound, Rejected, Unauthorized
 from ...core.model import ObjectRef
+from ..objects import kind_key
+from ..rights import hint_for
 
 _DENIED = re.compile(r'admission webhook "([^"]+)" denied the request(?: without explanation)?:?\s*(.*)', re.DOTALL)
 _NO_DRY_RUN = re.compile(r'admission webhook "([^"]+)" does not support dry run')
@@ -20,11 +22,10 @@ _CONNECTION_NOISE = re.compile(r"^.*?Failed to (?:establish a new connection|res
 _LONGEST = 2000
 
 RENEW = "Log in again, or renew the token or the client certificate that the connection options or the kubeconfig name."
-GRANT = "Grant it to this user; docs/rbac.md has the rules that each playbook needs."
 
 
-def refusal(status: int, text: str, action: str, server: str, ref: ObjectRef | None = None) -> ApiError:
-    """The error for an answer of status 4xx or 5xx. ``action`` says what was tried: ``list Ingress``."""
+def refusal(status: int, text: str, action: str, server: str, ref: ObjectRef | None = None, kind: str = "") -> ApiError:
+    """The error for an answer of status 4xx or 5xx. ``action`` says what was tried: ``list Ingress``; ``kind`` is what was to be listed."""
     said = _sentence(_message(text))
     details = {"status": status, "server": server, "action": action, "answer": said}
     webhook = _webhook(said, action, ref, details)
@@ -34,7 +35,8 @@ def refusal(status: int, text: str, action: str, server: str, ref: ObjectRef | N
     if status == 401:
         return Unauthorized(f"{where}: the credentials were refused or have expired ({action}).", RENEW, ref, details)
     if status == 403:
-        return Forbidden(f"Not allowed to {action}: {said}", GRANT, ref, details)
+        hint = hint_for(kind_key(ref.api_version, ref.kind), one=True) if ref else hint_for(kind)
+        return Forbidden(f"Not allowed to {action}: {said}", hint, ref, details)
     known = {404: NotFound, 409: Conflict, 410: Gone, 422: Rejected}.get(status)
     if known is not None:
         return known(f"Could not {action}: {said}", "", ref, details)
