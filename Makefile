@@ -5,7 +5,7 @@ SHELL := /bin/bash
 STAGES := deps lint sanity unit build molecule
 RUN := bash tests/tools/run-stages
 
-.PHONY: help test $(STAGES) vendors clouds chained format docs new-load-balancer structure measured changelog lock demo clean
+.PHONY: help test $(STAGES) vendors clouds chained chaos format docs new-load-balancer structure measured changelog lock demo clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/p' Makefile | expand -t 22
@@ -39,6 +39,9 @@ clouds: deps  ## stand-ins for the load balancers of clouds, chained to an Istio
 
 chained: deps  ## the load balancers of the lab chained to an Istio gateway, in both APIs, under load and over TLS
 	@bash tests/scenarios.sh chained
+
+chaos: deps  ## a tenant's attacks, runs that are killed, an API server that restarts or refuses, on the lab
+	@bash tests/scenarios.sh chaos
 
 format: deps  ## mends what the Python linter can mend itself
 	@. tests/tools/env.sh && ruff check --fix .

@@ -7,8 +7,8 @@
 # "matrix_NAME" (the matrix of a load balancer that the lab builds on request), "vendors": scenario and matrix of every one of
 # those and "schemas" (load balancers that cannot run, by their own schemas), "clouds": stand-ins for load balancers of clouds,
 # before Istio's gateway, "clouds_few": three of them, and every object for a cloud by the vendors' own schemas, and "chained":
-# load balancers of the lab before it.
-# Without any: the scenarios of ingress-nginx, one of another load balancer, the integration tests, and clouds_few.
+# load balancers of the lab before it, "chaos": attacks and accidents, "chaos_few": one of each kind.
+# Without any: the scenarios of ingress-nginx, one of another load balancer, the integration tests, chaos_few and clouds_few.
 #
 #   MESHLB_CHAINED_PAGE=docs/chained.md  "chained" writes that page of what became of requests
 #   MESHLB_KUBECONFIG  use that cluster instead of the lab; nothing is started or removed
@@ -113,6 +113,15 @@ chained() {
     fi
 }
 
+# chaos HOW: attacks by a tenant, runs that are killed, an API server that restarts or says 429. HOW: 1 for all, few for one of each.
+chaos() {
+    if step "lab with ingress-nginx" "$logs/lab-chaos" python lab/lab up --name "$MESHLB_LAB_NAME" --with ingress-nginx; then
+        MESHLB_CHAOS=$1 integration tests/integration/chaos
+    else
+        failed=$((failed + 1))
+    fi
+}
+
 # schemas: load balancers that cannot run, by their CustomResourceDefinitions.
 schemas() {
     if step "lab with gateway-api" "$logs/lab-schemas" python lab/lab up --name "$MESHLB_LAB_NAME" --with gateway-api; then
@@ -126,7 +135,7 @@ number() { grep -oE "[0-9]+ $1" <<<"$2" | grep -oE '^[0-9]+' || echo 0; }
 
 names=("$@")
 if [ ${#names[@]} -eq 0 ]; then
-    names=(standalone_nginx_permissive standalone_nginx_strict lb_vendor_nginx manifests_output chained_nginx integration vendor_haproxy_ingress clouds_few)
+    names=(standalone_nginx_permissive standalone_nginx_strict lb_vendor_nginx manifests_output chained_nginx integration chaos_few vendor_haproxy_ingress clouds_few)
 fi
 if [ "${names[*]}" = vendors ]; then
     names=()
@@ -153,6 +162,8 @@ for name in "${names[@]}"; do
         clouds) clouds 1 ;;
         # Of each form one: a proxy that ends clients' TLS, PROXY protocol, and packets that keep their address.
         clouds_few) clouds gke_ingress-https,aws_nlb-proxy,azure_lb ;;
+        chaos) chaos 1 ;;
+        chaos_few) chaos few ;;
         schemas) schemas ;;
         chained) chained ;;
         matrix_*) matrix "${name#matrix_}" ;;

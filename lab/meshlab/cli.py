@@ -43,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
     kinds.add_argument("--built", action="store_true", help="get nothing: only those that are there")
     kinds.add_argument("--json", action="store_true", help="for programs")
     kinds.add_argument("--keep-caches", action="store_true", help="keep Go's module and build caches")
+    restart = sub.add_parser("restart", parents=[common], help="restart a component, as after a crash")
+    restart.add_argument("component", metavar="COMPONENT")
     logs = sub.add_parser("logs", parents=[common], help="print the log of a component")
     logs.add_argument("component", metavar="COMPONENT")
     logs.add_argument("-n", "--lines", type=int, default=0, help="only the last so many lines")
@@ -76,6 +78,8 @@ def dispatch(options: argparse.Namespace) -> int:
         return commands.images(options.name, options.json)
     if options.command == "kinds":
         return commands.kinds(options.built, options.json, options.keep_caches)
+    if options.command == "restart":
+        return commands.restart(options.name, options.component)
     return commands.logs(options.name, options.component, options.lines)
 
 

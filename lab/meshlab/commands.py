@@ -172,10 +172,22 @@ def kinds(built: bool, as_json: bool, keep_caches: bool) -> int:
     return 0
 
 
-def logs(name: str, component: str, lines: int) -> int:
-    """Print a component's log."""
+def known(component: str) -> str:
+    """The name of a component; an error that lists them where there is none of that name."""
     if component not in components.NAMES:
         raise UsageError(f"unknown component {component!r}; known are: {', '.join(components.NAMES)}")
+    return component
+
+
+def restart(name: str, component: str) -> int:
+    """Restart one component of the cluster."""
+    lifecycle.restart(recorded(name), known(component))
+    return 0
+
+
+def logs(name: str, component: str, lines: int) -> int:
+    """Print a component's log."""
+    known(component)
     path = lifecycle.log_path(recorded(name), component)
     if not path.exists():
         raise LabError(f"{component} has not written anything yet")

@@ -19,6 +19,7 @@ from meshlab.cluster import components, record
         (["status", "--name", "Bad_"], "cluster name 'Bad_'"),
         (["logs", "nonsense"], "known are: containerd, etcd"),
         (["logs"], "COMPONENT"),
+        (["restart", "nonsense"], "known are: containerd, etcd"),
     ],
 )
 def test_usage_errors_are_one_line_and_code_2(

@@ -185,6 +185,13 @@ def ensure_running(cluster: Cluster, name: str, ready: Callable[[], bool] | None
     return started
 
 
+def restart(cluster: Cluster, name: str) -> None:
+    """Kill a component, as a crash would, start it again, and wait until it serves."""
+    ready = {"etcd": lambda: etcd_answers(cluster), "apiserver": lambda: kubectl.ready(cluster)}
+    processes.stop(cluster.state / "run", name, patience=0)
+    ensure_running(cluster, name, ready.get(name))
+
+
 def wait(cluster: Cluster, name: str, what: str, ready: Callable[[], bool], seconds: float) -> None:
     """Wait for readiness; a component that ended meanwhile is an error at once, with its last words."""
     limit = time.monotonic() + seconds
