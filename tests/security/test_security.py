@@ -9,7 +9,6 @@ the first test starts all that were selected, and each test waits for its own.
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 import sys
@@ -20,14 +19,13 @@ from typing import Any
 
 import pytest
 
-from tests.security.kit.core import CHECKS, Check, Tools
+from tests.security.kit.core import CHECKS, Check, Tools, load_checks
 from tests.security.kit.product import Product
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
-for file in sorted((HERE / "checks").glob("*.py")):
-    importlib.import_module(f"tests.security.checks.{file.stem}")
+load_checks()
 
 KNOWN_FAULTS = frozenset((HERE / "known_faults.txt").read_text().split())
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 from pathlib import Path
@@ -42,6 +43,12 @@ def check(name, right, patient=False):
         return body
 
     return register
+
+
+def load_checks():
+    """Import every check, which registers it."""
+    for file in sorted((Path(__file__).parents[1] / "checks").glob("*.py")):
+        importlib.import_module(f"tests.security.checks.{file.stem}")
 
 
 def demand(condition, seen):
