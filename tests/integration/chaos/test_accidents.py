@@ -99,19 +99,19 @@ def undo(cluster: Cluster, before: Record) -> None:
 
 def killed(kubeconfig: Path, at: int, state: str) -> None:
     """A run that is killed at one of its writes: as it arrives, or after the API server has carried it out."""
-    late, process, there = at % 2 == 0, None, threading.Event()
+    late, there = at % 2 == 0, threading.Event()
+    started: list[subprocess.Popen[str]] = []
 
     def hook(number: int, done: bool) -> None:
         if number == at and done == late:
             there.wait(30)
-            assert process is not None
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait(30)
+            os.kill(started[0].pid, signal.SIGKILL)
+            started[0].wait(30)
 
     with Front(kubeconfig, hook) as front:
-        process = start(front, state)
+        started.append(start(front, state))
         there.set()
-        assert result(process) == {}, "the run ended before that write"
+        assert result(started[0]) == {}, "the run ended before that write"
 
 
 def forget_lease(cluster: Cluster) -> None:
