@@ -21,7 +21,7 @@ description:
   - Where both methods contradict each other the verdict is V(mixed). What cannot be told is V(unknown), and a finding says
     why.
   - Compares each verdict with what M(meshlb.istio.service_routing) predicts, and reports where they differ.
-  - Changes nothing. The sidecars are asked by running C(pilot-agent request GET) in their containers.
+  - Changes nothing. The sidecars are asked at the admin port that they open on their pod's loopback address, as O(ask_via) says.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshlb.istio.attributes.info
@@ -66,13 +66,33 @@ options:
       - Without O(entrypoint), for how many seconds to watch the counters while existing traffic flows, from 0 (not at all) to 3600.
     type: float
     default: 0
+  ask_via:
+    description:
+      - How to ask the sidecars.
+      - V(portforward) forwards port 15000 of their pods, which takes C(pods/portforward). It gives access to what listens on
+        the pod's loopback address, but to no files, shells or keys.
+      - V(exec) runs C(pilot-agent request GET) in the container C(istio-proxy), which takes C(pods/exec), and thereby the right
+        to run anything in any container of these pods.
+      - V(auto) forwards the port, and runs the command where that is not allowed or fails.
+    type: str
+    choices: [auto, portforward, exec]
+    default: auto
+  ask_timeout:
+    description:
+      - For how many seconds to wait for one answer of a sidecar as a whole, from 1 to 3600. The short answers of backends'
+        sidecars get 15 seconds at most.
+      - An answer that takes longer makes its routes V(unknown), and no further sidecar of that namespace is asked.
+    type: float
+    default: 30
 seealso:
   - module: meshlb.istio.service_routing
   - module: meshlb.istio.lb_info
 notes:
-  - Needs get and create on C(pods/exec) in the namespaces of the load balancers (before Kubernetes 1.35, get is enough).
-    Where they are missing in a backend's namespace, whether plaintext is refused there is taken from the
-    PeerAuthentication policies instead, and the evidence says so.
+  - Needs get and create on C(pods/portforward), or on C(pods/exec), in the namespaces of the load balancers (before
+    Kubernetes 1.35, get is enough). Where they are missing in a backend's namespace, whether plaintext is refused there is
+    taken from the PeerAuthentication policies instead, and the evidence says so.
+  - What sidecars answer comes from containers that whoever may edit their pods controls. It is evidence about those pods'
+    own routes, and no answer of one pod changes the verdict of another's routes.
 """
 
 EXAMPLES = r"""
@@ -214,6 +234,8 @@ def main() -> None:
         entrypoint={"type": "str"},
         requests={"type": "int", "default": 3},
         window={"type": "float", "default": 0},
+        ask_via={"type": "str", "choices": ["auto", "portforward", "exec"], "default": "auto"},
+        ask_timeout={"type": "float", "default": 30},
     )
     module = AnsibleModule(**module_kwargs(spec))
 

@@ -118,4 +118,5 @@ def test_no_rule_is_for_secrets_or_for_everything() -> None:
         for rule in role["rules"]:
             assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]], f"{name} has a wildcard"
             assert "secrets" not in rule["resources"], f"{name} reads Secrets"
-        assert json.dumps(role["rules"]).count("pods/exec") == (name == "meshlb-prove")
+        assert json.dumps(role["rules"]).count("pods/portforward") == (name == "meshlb-prove")
+        assert "pods/exec" not in json.dumps(role["rules"]), f"{name} may run commands"

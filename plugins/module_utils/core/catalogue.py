@@ -245,12 +245,17 @@ CATALOGUE: tuple[FindingKind, ...] = (
     FindingKind(
         "MLB502", "warning", "No proof possible",
         "The proxy could not be asked, or no request was seen, so nothing is proven either way.",
-        "The message says why: no sidecar, no permission to exec, or no traffic.",
+        "The message says why: no sidecar, no permission to ask it, or no traffic.",
     ),
     FindingKind(
         "MLB503", "warning", "Prediction and measurement differ",
         "The proxies do something else than the plan's model says.",
         "Please report it with the evidence; trust the measurement.",
+    ),
+    FindingKind(
+        "MLB504", "warning", "A sidecar does not answer as one",
+        "What answers in this pod is too long, too slow, or of another shape than Envoy's answers, so the pod's routes are unknown.",
+        "See what runs in the container istio-proxy of this pod; if it is only slow, raise ask_timeout.",
     ),
     FindingKind(
         "MLB601", "error", "Redirect without end",

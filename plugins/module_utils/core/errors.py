@@ -50,6 +50,10 @@ class ManifestError(MeshlbError):
     """A file of manifests cannot be understood; the message names file, document and line."""
 
 
+class OutOfBounds(MeshlbError):
+    """An answer did not end within its bounds of time and bytes; nothing of it is used."""
+
+
 class WriteError(MeshlbError):
     """A write failed; ``details`` holds ``done``, ``failed`` and ``not_tried``."""
 

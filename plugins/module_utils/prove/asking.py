@@ -6,49 +6,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-from ..core.errors import Forbidden, MeshlbError
+from ..core.errors import Forbidden, MeshlbError, OutOfBounds
 from ..core.parallel import attempt_all
 from ..istio.endpoints import PodView
-from ..istio.injection import PROXY_CONTAINER
+from ..kube.client.channels import MEBIBYTE, Bounds
 from ..kube.objects import Obj, dig
 from .counters import Certificate, Reading, parse_certs, parse_clusters
-from .proxy import Proxy, parse_config_dump
+from .proxy import Proxy, ProxyDataError, guarded, parse_config_dump, parse_inbound
 from .servers import Readings
+from .ways import Way
 
 CONFIGURATION = "config_dump?include_eds"
 INBOUND = "config_dump?resource=dynamic_listeners&name_regex=virtualInbound"
 COUNTERS = "clusters?format=json"
 CERTIFICATES = "certs"
 
+TIMEOUT, SHORT_TIMEOUT = 30.0, 15.0
+LONG, SHORT = 256 * MEBIBYTE, 8 * MEBIBYTE
+"""The configuration of a large mesh has 100 MB; one listener, and a certificate, have some kilobytes."""
+ODD = (ProxyDataError, OutOfBounds)
+"""Errors of a sidecar that answers, but not as one does."""
+
 Key = tuple[str, str]
 T = TypeVar("T")
 
 
-class Executor(Protocol):
-    """What runs a command in a container (:meth:`kube.client.api.Api.exec`)."""
-
-    def __call__(self, namespace: str, pod: str, container: str, command: list[str], timeout: float) -> str: ...
-
-
 @dataclass(frozen=True)
 class Asker:
-    """``execute`` reaches the containers; at most ``workers`` questions are open at a time."""
+    """``ask`` reaches the sidecars; at most ``workers`` questions are open at a time, each for ``timeout`` seconds at most.
 
-    execute: Executor
+    Containers answer what they like for as long as they like, so no namespace is asked on once a sidecar there went past
+    its bounds: the time that it takes is paid once, not for each of its pods.
+    """
+
+    ask: Way
     workers: int = 8
-    timeout: float = 60.0
+    timeout: float = TIMEOUT
+    given_up: dict[str, Key] = field(default_factory=dict)
 
     def configurations(self, pods: Iterable[Key]) -> dict[Key, Proxy | MeshlbError]:
-        return self._all(pods, CONFIGURATION, parse_config_dump)
+        return self._all(pods, CONFIGURATION, LONG, parse_config_dump)
 
     def certificates(self, pods: Iterable[Key]) -> dict[Key, Certificate | MeshlbError]:
-        return self._all(pods, CERTIFICATES, parse_certs)
+        return self._all(pods, CERTIFICATES, SHORT, parse_certs)
 
     def counters(self, pods: Iterable[Key]) -> dict[Key, Reading | MeshlbError]:
-        return self._all(pods, COUNTERS, parse_clusters)
+        return self._all(pods, COUNTERS, LONG, parse_clusters)
 
     def backends(self, pods: Iterable[PodView]) -> Readings:
         """Inbound listeners of backends: one pod per workload is asked, and none after a namespace has refused once."""
@@ -56,22 +62,37 @@ class Asker:
         asked = sorted(set(representatives.values()))
         first = dict(reversed(asked))
         opening = sorted(first.items())
-        answers = self._all(opening, INBOUND, parse_config_dump)
+        answers = self._inbound(opening)
         closed = {key[0]: answer for key, answer in answers.items() if isinstance(answer, Forbidden)}
         rest = [key for key in asked if key not in answers]
-        answers.update(self._all([key for key in rest if key[0] not in closed], INBOUND, parse_config_dump))
+        answers.update(self._inbound([key for key in rest if key[0] not in closed]))
         answers.update({key: closed[key[0]] for key in rest if key[0] in closed})
+        failed = {key: answer for key, answer in answers.items() if isinstance(answer, MeshlbError)}
         return Readings(
             {key: answer for key, answer in answers.items() if isinstance(answer, Proxy)},
             representatives,
-            {key: f"its sidecar could not be asked: {answer}" for key, answer in answers.items() if isinstance(answer, MeshlbError)},
+            {key: f"its sidecar could not be asked: {answer}" for key, answer in failed.items()},
+            {key: str(answer) for key, answer in failed.items() if isinstance(answer, ODD)},
         )
 
-    def _all(self, pods: Iterable[Key], question: str, parse: Callable[[str], T]) -> dict[Key, T | MeshlbError]:
-        command = ["pilot-agent", "request", "GET", question]
+    def _inbound(self, pods: Iterable[Key]) -> dict[Key, Proxy | MeshlbError]:
+        return self._all(pods, INBOUND, SHORT, parse_inbound)
+
+    def _all(self, pods: Iterable[Key], question: str, size: int, parse: Callable[[str], T]) -> dict[Key, T | MeshlbError]:
+        # What is short comes at once, or not at all.
+        bounds = Bounds(self.timeout if size > SHORT else min(self.timeout, SHORT_TIMEOUT), size)
 
         def ask(pod: Key) -> T:
-            return parse(self.execute(pod[0], pod[1], PROXY_CONTAINER, command, self.timeout))
+            if pod[0] in self.given_up:
+                slow = "/".join(self.given_up[pod[0]])
+                raise MeshlbError(f"It was not asked, as {slow} did not end its answer in time.", "If it is only slow, raise ask_timeout.")
+            try:
+                answer = self.ask(pod[0], pod[1], question, bounds)
+            except OutOfBounds:
+                self.given_up.setdefault(pod[0], pod)
+                raise
+            with guarded("The proxy's answer"):
+                return parse(answer)
 
         return dict(attempt_all(ask, pods, self.workers))
 

@@ -32,6 +32,11 @@ class Backends:
         self._trust_domain = trust_domain
         self._known: dict[tuple[str, int], tuple[ServerSide, ...]] = {}
 
+    @property
+    def odd(self) -> dict[tuple[str, str], str]:
+        """What is wrong with the answers of sidecars that answer as no sidecar does, as far as they were looked at."""
+        return self._readings.odd
+
     def __call__(self, ip: str, port: int) -> tuple[ServerSide, ...]:
         """One for a pod's address, those of its pods for a Service's, none for an address that nobody has."""
         if (ip, port) not in self._known:

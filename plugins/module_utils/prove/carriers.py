@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..core.errors import MeshlbError
 from ..core.model import Proof, Verdict
 from ..istio.endpoints import PodView
-from .asking import Asker, Key
+from .asking import ODD, Asker, Key
 from .configuration import Evaluation, evaluate, judge_plain, others, proofs
 from .counters import Certificate
-from .proxy import EnvoyEndpoint, Proxy
+from .proxy import EnvoyEndpoint, Proxy, ProxyDataError, clipped, guarded
 from .servers import ServerLookup
 from .trace import Dialed
 
@@ -39,7 +39,13 @@ class Carrier:
         if self.proxy is None:
             return direct(dialed, servers, "the pod has no sidecar")
         taken, why = self.pod.interception.takes_outbound(dialed.ip, dialed.port)
-        return evaluate(self.proxy, dialed, servers) if taken else direct(dialed, servers, f"the sidecar does not see it ({why})")
+        if not taken:
+            return direct(dialed, servers, f"the sidecar does not see it ({why})")
+        try:
+            with guarded(f"The configuration of the {self.source}"):
+                return evaluate(self.proxy, dialed, servers)
+        except ProxyDataError as error:
+            return Evaluation(dialed, "unknown", str(error), odd=True)
 
 
 def direct(dialed: Dialed, servers: ServerLookup, why: str) -> Evaluation:
@@ -54,12 +60,16 @@ def direct(dialed: Dialed, servers: ServerLookup, why: str) -> Evaluation:
 
 @dataclass(frozen=True)
 class Group:
-    """All pods of one load balancer. ``failures`` are of sidecars that could not be asked; ``why`` says why there is no pod."""
+    """All pods of one load balancer. ``failures`` are of sidecars that could not be asked; ``why`` says why there is no pod.
+
+    ``odd`` holds what is wrong with the answers of those that answer, but not as sidecars do.
+    """
 
     carriers: tuple[Carrier, ...] = ()
     certificates: Mapping[Key, Certificate] | None = None
     failures: tuple[str, ...] = ()
     why: str = ""
+    odd: Mapping[Key, str] = field(default_factory=dict)
 
     @property
     def sidecars(self) -> tuple[Key, ...]:
@@ -76,7 +86,7 @@ class Group:
             found += proofs(evaluations[same[0].key], same[0].source + more)
             certificate = (self.certificates or {}).get(same[0].key)
             if certificate is not None:
-                fact = f"presents {certificate.identity}, valid until {certificate.expires}"
+                fact = f"presents {clipped(certificate.identity)}, valid until {clipped(certificate.expires)}"
                 found.append(Proof("configuration", same[0].source + more, fact))
         found += [Proof("configuration", "run", failure) for failure in self.failures]
         return list(dict.fromkeys(found))
@@ -90,6 +100,11 @@ class Carriers:
 
     def of(self, load_balancer: tuple[str, str]) -> Group:
         return self._groups.get(load_balancer, Group(why="the load balancer is not among those that were found"))
+
+    @property
+    def odd(self) -> dict[Key, str]:
+        """What is wrong with the answers of sidecars that answer as no sidecar does."""
+        return {key: problem for group in self._groups.values() for key, problem in group.odd.items()}
 
     @property
     def proxies(self) -> dict[Key, Proxy]:
@@ -110,10 +125,13 @@ def _group(
     if not pods:
         return Group(why="no running pod of the load balancer is known, so there is no sidecar to ask")
     carriers, failures = [], []
+    odd: dict[Key, str] = {}
     for pod in sorted(pods, key=lambda item: item.name):
         answer = configurations.get((pod.namespace, pod.name)) if pod.sidecar else None
         if isinstance(answer, MeshlbError):
             failures.append(f"the sidecar of {pod.namespace}/{pod.name} could not be asked: {answer}")
+            if isinstance(answer, ODD):
+                odd[(pod.namespace, pod.name)] = str(answer)
         else:
             carriers.append(Carrier(pod, answer))
-    return Group(tuple(carriers), certificates, tuple(failures))
+    return Group(tuple(carriers), certificates, tuple(failures), odd=odd)

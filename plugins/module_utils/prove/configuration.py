@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.model import Proof, Verdict
-from .proxy import EnvoyCluster, EnvoyEndpoint, Proxy
+from .proxy import EnvoyCluster, EnvoyEndpoint, Proxy, clipped
 from .servers import ServerLookup, ServerSide
 from .trace import BLACK_HOLE, Dialed, RequestCarrier, trace
 from .transport import PLAIN, SeenTransport, transport_of
 
 ORIGINAL_DESTINATION = "ORIGINAL_DST"
+MOST_WORDS = 4000
 WITH_ENDPOINTS = ("EDS", "STATIC", "STRICT_DNS", "LOGICAL_DNS")
 
 
@@ -35,12 +36,16 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What happens to one dialled request. ``how`` is the way it takes; ``judgements`` one per endpoint it may meet."""
+    """What happens to one dialled request. ``how`` is the way it takes; ``judgements`` one per endpoint it may meet.
+
+    ``odd``: the sidecar's configuration cannot be read, and ``how`` says why.
+    """
 
     dialed: Dialed
     verdict: Verdict
     how: str
     judgements: tuple[Judgement, ...] = ()
+    odd: bool = False
 
     @property
     def clusters(self) -> tuple[str, ...]:
@@ -71,7 +76,7 @@ def evaluate(proxy: Proxy, dialed: Dialed, servers: ServerLookup) -> Evaluation:
     way = trace(proxy, dialed)
     if way.ended:
         verdict: Verdict = "refused" if way.ended == "refused" else "unknown"
-        return Evaluation(dialed, verdict, ": ".join(part for part in (way.steps, way.why) if part))
+        return Evaluation(dialed, verdict, clipped(": ".join(part for part in (way.steps, way.why) if part), MOST_WORDS))
     judgements: list[Judgement] = []
     parts = []
     for carrier in way.carriers:
@@ -82,7 +87,8 @@ def evaluate(proxy: Proxy, dialed: Dialed, servers: ServerLookup) -> Evaluation:
     if way.why:
         verdicts.append("refused")
         parts.append(way.why)
-    return Evaluation(dialed, combine(verdicts), f"{way.steps}, {'; '.join(parts)}", tuple(judgements))
+    how = clipped(f"{way.steps}, {'; '.join(parts)}", MOST_WORDS)
+    return Evaluation(dialed, combine(verdicts), how, tuple(judgements))
 
 
 def judge_cluster(proxy: Proxy, name: str, dialed: Dialed, servers: ServerLookup) -> list[Judgement]:
@@ -124,6 +130,8 @@ def judge_plain(there: EnvoyEndpoint, servers: ServerLookup) -> Judgement:
 
 
 def _met(transport: SeenTransport, side: ServerSide) -> tuple[Verdict, str]:
+    if side.odd:
+        return "unknown", side.reason
     if transport.kind == "plaintext":
         # Where nothing is known of the other side, what is certain is that the sidecar sends plaintext.
         return ("refused", "plaintext is refused there") if side.plaintext is False else ("plaintext", "")

@@ -15,7 +15,7 @@ from ..core.parallel import attempt_all
 from .asking import Asker, Key
 from .counters import Reading
 from .proxy import Proxy
-from .sending import Entrypoint, send
+from .sending import Entrypoint, send, why_no_host
 from .servers import ServerLookup
 from .targets import asked_host, asked_path
 from .traffic import Answers, Measurement, Move, Own, batches, judge_moves, measure, moves_between
@@ -115,7 +115,8 @@ def why_not_sent(route: Route) -> str:
         return "a TCP route takes no HTTP request"
     if asked_path(route) is None:
         return f"the path is a pattern ({route.path}), so no request is known to meet it"
-    return ""
+    why = why_no_host(asked_host(route))
+    return f"{why}, so no request can be sent" if why else ""
 
 
 def _addresses(jobs: list[Job], probe: list[int]) -> frozenset[str]:

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..core.findings import finding, request_details
-from ..core.model import Address, Finding, Outcome, Proof, Route, Verdict
+from ..core.model import Address, Finding, ObjectRef, Outcome, Proof, Route, Verdict
 from ..detect.inventory import KnownBackend
 from ..istio.endpoints import PodView
 from .asking import Asker
@@ -94,10 +94,23 @@ def prove(subject: Subject, addresses: AddressLookup, asker: Asker, options: Pro
     if TRAFFIC in options.methods:
         _by_traffic(cases, carriers, servers, asker, options)
     proven = [_conclude(case, options) for case in cases]
-    findings: list[Finding] = []
+    findings = _odd_sidecars(cases, carriers, servers)
     for number, case in enumerate(cases):
         findings += _findings(case, proven[number], subject.predicted[case.route])
     return proven, findings
+
+
+def _odd_sidecars(cases: Iterable[RouteCase], carriers: Carriers, servers: Backends) -> list[Finding]:
+    """One finding for each pod whose sidecar answers as none does. Its routes are unknown, and no others."""
+    odd = {**servers.odd, **carriers.odd}
+    for case in cases:
+        for pod, found in case.evaluations.items():
+            problem = next((item.how for item in found if item.odd), "")
+            odd.update({pod: problem} if problem else {})
+    return [
+        finding("MLB504", f"The sidecar of {namespace}/{name}: {problem}", ObjectRef("v1", "Pod", namespace, name))
+        for (namespace, name), problem in sorted(odd.items())
+    ]
 
 
 def _by_configuration(case: RouteCase, carriers: Carriers, servers: Backends) -> None:

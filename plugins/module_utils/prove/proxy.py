@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ..core.errors import MeshlbError
@@ -21,12 +22,33 @@ HTTP_MANAGER = "HttpConnectionManager"
 TCP_PROXY = "TcpProxy"
 T = TypeVar("T")
 
+MOST_VALUES, MOST_VALUES_OF_A_LISTENER = 5_000_000, 200_000
 INBOUND_PORT = 15006
 OUTBOUND_PORT = 15001
 
 
 class ProxyDataError(MeshlbError):
     """What the proxy answered is not what its admin interface is known to answer."""
+
+
+@contextmanager
+def guarded(what: str) -> Iterator[None]:
+    """Read what a proxy answered: it comes from a container, which may answer anything, of any shape.
+
+    Raises :class:`ProxyDataError` for whatever goes wrong in the block.
+    """
+    try:
+        yield
+    except MeshlbError:
+        raise
+    except Exception as error:  # any reading of a value of another type
+        said = clipped(" ".join(str(error).split()))
+        raise ProxyDataError(f"{what} is not of the shape that Envoy's have ({type(error).__name__}: {said}).") from error
+
+
+def clipped(text: str, most: int = 200) -> str:
+    """A part of a sentence, no longer than it can be read."""
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 @dataclass(frozen=True)
@@ -136,6 +158,18 @@ class Proxy:
         """The listener that receives everything that is captured on its way in."""
         return self.listener("virtualInbound") or self.listener_at("0.0.0.0", INBOUND_PORT)
 
+    def keep_inbound(self) -> None:
+        """Read the inbound listener, and forget everything else."""
+        listener = self.inbound
+        for held in (self._listeners, self._addresses, self._routes, self._clusters, self._assignments, self._memo):
+            held.clear()
+        if listener is not None:
+            self._listeners["virtualInbound"] = {}
+            default = listener.default_chain
+            self._memo[("listener", "virtualInbound")] = replace(
+                listener, chains=tuple(_bare(item) for item in listener.chains), default_chain=_bare(default) if default else None
+            )
+
     def route_config(self, name: str) -> Obj | None:
         return self._routes.get(name)
 
@@ -175,6 +209,16 @@ def parse_config_dump(text: str | bytes | Obj) -> Proxy:
     return Proxy(_flatten(configs))
 
 
+def parse_inbound(text: str) -> Proxy:
+    """Read the answer of a backend, of which nothing but the inbound listener is used, and that listener at once.
+
+    Raises :class:`ProxyDataError`, also for what holds more than a listener can.
+    """
+    proxy = parse_config_dump(load_json(text, MOST_VALUES_OF_A_LISTENER))
+    proxy.keep_inbound()
+    return proxy
+
+
 def _flatten(configs: list[Any]) -> Iterator[Obj]:
     """Sections as they are; single resources (from a request for one ``resource``) as sections of one entry."""
     names = {"DynamicListener": "dynamic_listeners", "DynamicCluster": "dynamic_active_clusters",
@@ -185,16 +229,19 @@ def _flatten(configs: list[Any]) -> Iterator[Obj]:
             yield {section: [item]} if section else item
 
 
-def load_json(text: str | bytes) -> Obj:
+def load_json(text: str | bytes, most: int = MOST_VALUES) -> Obj:
     """Read the JSON object in an answer; log lines that the agent writes before it are skipped.
 
-    Raises :class:`ProxyDataError`, with the beginning of the answer, when there is no object in it.
+    Raises :class:`ProxyDataError`, with the beginning of the answer, when there is no object in it, or about more than ``most``
+    values: they take far more memory than the text.
     """
     whole = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     start = 0 if whole.startswith("{") else whole.find("\n{") + 1
+    if sum(whole.count(sign) for sign in "[{,") > most:
+        raise ProxyDataError(f"The proxy's answer has more than {most} values.")
     try:
-        data = json.loads(whole[start:])
-    except ValueError as error:
+        data = json.loads(whole[start:] if start else whole)
+    except (ValueError, RecursionError) as error:
         shown = " ".join(whole[:200].split()) or "(empty)"
         raise ProxyDataError(f"The proxy's answer is not JSON ({error}): {shown}") from error
     if not isinstance(data, dict):
@@ -257,6 +304,10 @@ def _chain(raw: Obj) -> FilterChain:
         filters=tuple((type_of(config), config) for config in filters),
         transport_socket=dict(raw.get("transport_socket") or {}),
     )
+
+
+def _bare(chain: FilterChain) -> FilterChain:
+    return replace(chain, filters=())
 
 
 def _endpoints(assignment: Obj) -> Iterator[EnvoyEndpoint]:

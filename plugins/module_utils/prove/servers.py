@@ -15,14 +15,17 @@ from typing import Any
 
 from ..istio.endpoints import PodView
 from .listeners import HTTP_PROTOCOLS, ISTIO_PROTOCOLS, RAW, TLS, Connection, find_chain
-from .proxy import INBOUND_PORT, Proxy
+from .proxy import INBOUND_PORT, Proxy, ProxyDataError, clipped, guarded
 
 ModeOf = Callable[[dict[str, Any], int], str]
 
 
 @dataclass(frozen=True)
 class ServerSide:
-    """What one backend address accepts; ``None`` where that is not known. ``source`` names who said so."""
+    """What one backend address accepts; ``None`` where that is not known. ``source`` names who said so.
+
+    ``odd``: its sidecar answers, but not as a sidecar does, so nothing that is expected of it is certain.
+    """
 
     name: str
     plaintext: bool | None = None
@@ -30,6 +33,7 @@ class ServerSide:
     identity: str = ""
     source: str = ""
     reason: str = ""
+    odd: bool = False
 
     @property
     def fact(self) -> str:
@@ -53,7 +57,7 @@ def from_sidecar(proxy: Proxy, pod: PodView, port: int, identity: str = "") -> S
     plain = find_chain(listener, Connection(pod.ip, port, RAW, HTTP_PROTOCOLS[:1]))
     chain = find_chain(listener, Connection(pod.ip, port, TLS, ISTIO_PROTOCOLS))
     mutual = chain is not None and chain.terminates_tls
-    how = f"filter chain {plain.name or 'unnamed'} takes it" if plain else "only its TLS filter chains match"
+    how = f"filter chain {clipped(plain.name) or 'unnamed'} takes it" if plain else "only its TLS filter chains match"
     return ServerSide(
         name=f"{pod.namespace}/{pod.name}:{port}",
         plaintext=plain is not None,
@@ -87,17 +91,25 @@ def without_sidecar(pod: PodView, port: int, reason: str) -> ServerSide:
     )
 
 
+def odd_sidecar(pod: PodView, port: int, asked: tuple[str, str], problem: str) -> ServerSide:
+    """A backend whose sidecar (or that of the pod asked in its place) gives answers that no sidecar gives."""
+    who = f"{asked[0]}/{asked[1]}"
+    reason = f"the sidecar of {who} does not answer as a sidecar does: {problem}"
+    return ServerSide(f"{pod.namespace}/{pod.name}:{port}", source=f"sidecar of {who}", reason=reason, odd=True)
+
+
 @dataclass(frozen=True)
 class Readings:
     """Dumps of backend sidecars by (namespace, pod).
 
     ``representatives`` names the pod of the same workload that was asked in another's place; ``missing`` holds why one
-    could not be asked.
+    could not be asked, ``odd`` what is wrong with the answer of one that answered.
     """
 
     proxies: dict[tuple[str, str], Proxy] = field(default_factory=dict)
     representatives: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     missing: dict[tuple[str, str], str] = field(default_factory=dict)
+    odd: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def asked(self, pod: PodView) -> tuple[str, str]:
         own = (pod.namespace, pod.name)
@@ -111,8 +123,14 @@ def server_side(pod: PodView, port: int, readings: Readings, mode_of: ModeOf, id
     if not pod.captures(port):
         return without_sidecar(pod, port, f"its sidecar does not capture port {port}")
     asked = readings.asked(pod)
-    proxy = readings.proxies.get(asked)
-    found = from_sidecar(proxy, pod, port, identity) if proxy else None
+    found = None
+    try:
+        with guarded("Its inbound listener"):
+            found = from_sidecar(readings.proxies[asked], pod, port, identity) if asked in readings.proxies else None
+    except ProxyDataError as error:
+        readings.odd[asked] = str(error)
+    if asked in readings.odd:
+        return odd_sidecar(pod, port, asked, readings.odd[asked])
     if found is None:
         reason = readings.missing.get(asked, "its sidecar was not asked")
         return from_policy(pod, port, mode_of(pod.pod, port), reason, identity)

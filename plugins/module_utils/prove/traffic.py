@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..core.model import Proof, Verdict
 from .configuration import ORIGINAL_DESTINATION, Judgement, combine, judge_endpoint
 from .counters import Reading
-from .proxy import EnvoyEndpoint, Proxy, split_address
+from .proxy import EnvoyEndpoint, Proxy, ProxyDataError, guarded, split_address
 from .servers import ServerLookup
 
 PASSTHROUGH = "PassthroughCluster"
@@ -119,7 +119,15 @@ def judge_moves(
     moves: Iterable[Move], proxies: Mapping[tuple[str, str], Proxy], servers: ServerLookup
 ) -> list[tuple[Move, Judgement | None]]:
     """Put beside each move what its pod's configuration says of that cluster and endpoint; ``None`` if it says nothing."""
-    return [(move, _judge(move, proxies.get(move.pod), servers)) for move in moves]
+    return [(move, _guarded(move, proxies.get(move.pod), servers)) for move in moves]
+
+
+def _guarded(move: Move, proxy: Proxy | None, servers: ServerLookup) -> Judgement | None:
+    try:
+        with guarded(f"The configuration of the sidecar of {'/'.join(move.pod)}"):
+            return _judge(move, proxy, servers)
+    except ProxyDataError:
+        return None
 
 
 def _judge(move: Move, proxy: Proxy | None, servers: ServerLookup) -> Judgement | None:

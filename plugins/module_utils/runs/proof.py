@@ -22,6 +22,7 @@ from ..istio.outcome import predict
 from ..kube.snapshot import Snapshot
 from ..prove.asking import Asker
 from ..prove.prove import Proven, ProveOptions, Subject, prove
+from ..prove.ways import Ways
 from .options.proof import ProofOptions
 from .results import Result, findings_result
 from .session import demand, reading_kinds, start
@@ -52,7 +53,8 @@ def run_proof(options: ProofOptions) -> ProofResult:
     routes = choose_routes(everything, options.namespaces, options.routes)
     one_load_balancer(routes, options.proving)
     subject = subject_of(snapshot, chosen, routes)
-    proven, findings = prove(subject, Addresses(snapshot), Asker(api.exec, options.common.workers), options.proving)
+    asker = Asker(Ways(api, options.via), options.common.workers, options.ask_timeout)
+    proven, findings = prove(subject, Addresses(snapshot), asker, options.proving)
     return ProofResult(proven, [*about_reading(snapshot), *about_routes, *findings])
 
 

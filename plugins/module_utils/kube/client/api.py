@@ -21,13 +21,16 @@ from . import answers
 from . import connection as api_connection
 from . import errors as api_errors
 from . import exec as api_exec
+from . import portforward as api_portforward
 from .answers import ApiKind, NoAnswer
+from .channels import Bounds
 
 PAGE = 500
 FIELD_MANAGER = "meshlb.istio"
 _FORMS = ("apidiscovery.k8s.io;v=v2", "apidiscovery.k8s.io;v=v2beta1")
 AGGREGATED = ",".join([*(f"application/json;g={form};as=APIGroupDiscoveryList" for form in _FORMS), "application/json"])
 _RESTARTS = 3
+BOUNDS = Bounds()
 MOST_EMPTY_PAGES = 100
 """More than these are no list that will end."""
 T = TypeVar("T")
@@ -177,9 +180,13 @@ class Api:
             options["dryRun"] = ["All"]
         self._json("DELETE", self._path(ref), f"delete {ref}", content=options, ref=ref)
 
-    def exec(self, namespace: str, pod: str, container: str, command: Words, timeout: float = 30.0) -> str:
+    def exec(self, namespace: str, pod: str, container: str, command: Words, bounds: Bounds = BOUNDS) -> str:
         """Run a command in a container and give what it printed; see :func:`kube.client.exec.run`."""
-        return api_exec.run(self._transport, namespace, pod, container, command, timeout)
+        return api_exec.run(self._transport, namespace, pod, container, command, bounds)
+
+    def get_from_pod(self, namespace: str, pod: str, port: int, path: str, bounds: Bounds = BOUNDS) -> str:
+        """The answer to a GET request at a port inside a pod; see :func:`kube.client.portforward.get`."""
+        return api_portforward.get(self._transport, namespace, pod, port, path, bounds)
 
     def _path(self, ref: ObjectRef) -> str:
         kind = self.kind(kind_key(ref.api_version, ref.kind))

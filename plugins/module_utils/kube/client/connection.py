@@ -75,7 +75,7 @@ class HttpTransport:
         fields.update({name.replace("_", "-"): value for name, value in headers.items()})
         patience = Patience(self.request_timeout, method == "GET")
         while True:
-            fields.update(self._credentials())
+            fields.update(self.credentials())
             try:
                 answer = self._send(method, url, body, fields, max(patience.left, SHORTEST))
             except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -109,7 +109,8 @@ class HttpTransport:
         told = self._told
         return told[0] + time.monotonic() - told[1] if told else None
 
-    def _credentials(self) -> dict[str, str]:
+    def credentials(self) -> dict[str, str]:
+        """The header that says who asks, if there is one."""
         # Asked for anew each time: this is where the package renews a token that has expired.
         found = self.configuration.auth_settings().get("BearerToken", {}).get("value")
         if not found and self.configuration.username:

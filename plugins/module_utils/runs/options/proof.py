@@ -10,24 +10,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.errors import MeshlbError
+from ...prove.asking import TIMEOUT
 from ...prove.measuring import Load
 from ...prove.prove import TRAFFIC, ProveOptions
 from ...prove.sending import parse_entrypoint
+from ...prove.ways import Via
 from .common import CommonOptions, common_options, texts
 
 MOST_REQUESTS = 1000
 LONGEST_WINDOW = 3600
+SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 1, 3600
 
 
 @dataclass(frozen=True)
 class ProofOptions:
-    """``routes`` are words (a host, or a host and a path); an empty list limits nothing. ``proving`` says how."""
+    """``routes`` are words (a host, or a host and a path); an empty list limits nothing. ``proving`` says how.
+
+    Sidecars are asked ``via`` one way, each question for ``ask_timeout`` seconds at most.
+    """
 
     common: CommonOptions = CommonOptions()
     load_balancers: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
     proving: ProveOptions = ProveOptions()
+    via: Via = "auto"
+    ask_timeout: float = TIMEOUT
 
 
 def proof_options(params: Mapping[str, Any], check_mode: bool = False, diff: bool = False) -> ProofOptions:
@@ -35,8 +43,13 @@ def proof_options(params: Mapping[str, Any], check_mode: bool = False, diff: boo
     proving = _proving(
         tuple(params["methods"]), int(params["requests"]), float(params["window"]), params.get("entrypoint") or "", check_mode
     )
+    ask_timeout = float(params["ask_timeout"])
+    if not SHORTEST_TIMEOUT <= ask_timeout <= LONGEST_TIMEOUT:
+        hint = f"Choose a number of seconds from {SHORTEST_TIMEOUT} to {LONGEST_TIMEOUT}."
+        raise MeshlbError(f"ask_timeout is {ask_timeout:g}.", hint)
     common = common_options(params, check_mode, diff)
-    return ProofOptions(common, texts(params, "load_balancers"), texts(params, "namespaces"), texts(params, "routes"), proving)
+    load_balancers, namespaces, routes = (texts(params, name) for name in ("load_balancers", "namespaces", "routes"))
+    return ProofOptions(common, load_balancers, namespaces, routes, proving, params["ask_via"], ask_timeout)
 
 
 def _proving(methods: tuple[str, ...], requests: int, window: float, address: str, check_mode: bool) -> ProveOptions:

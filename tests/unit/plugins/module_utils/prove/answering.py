@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Outcome
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.channels import Bounds
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import Proven, ProveOptions
 
@@ -41,7 +42,7 @@ def inbound_dump() -> str:
 
 
 class Sidecars:
-    """Answers as ``pilot-agent request GET`` does; ``counted`` is what the first load balancer pod's counters hold."""
+    """Answers as Envoy's admin interface does; ``counted`` is what the first load balancer pod's counters hold."""
 
     def __init__(self) -> None:
         self.asked: Counter[tuple[str, str]] = Counter()
@@ -53,9 +54,8 @@ class Sidecars:
         for name, value in counts.items():
             row[name] = row.get(name, 0) + value
 
-    def __call__(self, namespace: str, pod: str, container: str, command: list[str], timeout: float) -> str:
-        assert (container, command[:3]) == ("istio-proxy", ["pilot-agent", "request", "GET"])
-        question = command[3].partition("?")[0]
+    def __call__(self, namespace: str, pod: str, asked: str, bounds: Bounds) -> str:
+        question = asked.partition("?")[0]
         self.asked[(f"{namespace}/{pod}", question)] += 1
         for key in ((namespace, ""), (namespace, pod), (namespace, question)):
             if key in self.refuses:

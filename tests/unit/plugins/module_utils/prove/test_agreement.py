@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.outcome import predict
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.channels import Bounds
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.asking import Asker
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.prove import ProveOptions
@@ -121,8 +122,8 @@ def client_dump() -> str:
     return json.dumps(envoy.dump(listeners, clusters, [], [envoy.assignment(ADDRESSED, envoy.endpoint(POD, 8080))]))
 
 
-def answer(namespace: str, _pod: str, _container: str, command: list[str], _timeout: float) -> str:
-    if command[3] == "certs":
+def answer(namespace: str, _pod: str, question: str, _bounds: Bounds) -> str:
+    if question == "certs":
         return json.dumps({"certificates": []})
     return inbound_dump() if namespace == APPS else client_dump()
 

@@ -44,7 +44,10 @@ SIDECAR: Params = {
     **NOTHING, "state": "present", "load_balancer": {"namespace": "edge", "name": "lb"}, "inbound_capture": "none", "wait": True,
     "wait_timeout": 300,
 }
-PROOF: Params = {**INFO, "routes": None, "methods": ["configuration", "traffic"], "entrypoint": None, "requests": 3, "window": 0.0}
+PROOF: Params = {
+    **INFO, "routes": None, "methods": ["configuration", "traffic"], "entrypoint": None, "requests": 3, "window": 0.0, "ask_via": "auto",
+    "ask_timeout": 30,
+}
 CHAINED: Params = {
     **INFO, "state": "present", "load_balancer": None, "platform": None, "hosts": None, "https_redirect": False, "route_backend": "auto",
     "platform_options": None, "wait": True, "wait_timeout": 300, "drain": 10, "expected_objects": None,

@@ -18,7 +18,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.runs.proof import cho
 
 from tests.unit.plugins.module_utils.prove.small_cluster import route
 
-DEFAULTS: dict[str, Any] = {"methods": ["configuration", "traffic"], "requests": 3, "window": 0}
+DEFAULTS: dict[str, Any] = {"methods": ["configuration", "traffic"], "requests": 3, "window": 0, "ask_via": "auto", "ask_timeout": 30}
 ROUTES = [route("shop.example.com"), route("shop.example.com", "/cart"), route("", "/")]
 
 
@@ -41,12 +41,22 @@ def test_traffic_needs_an_entrypoint_or_a_window() -> None:
     assert proving(DEFAULTS, check_mode=False).why_no_load.startswith("neither an entrypoint")
 
 
+def test_how_sidecars_are_asked_is_chosen() -> None:
+    assert (proof_options(DEFAULTS).via, proof_options(DEFAULTS).ask_timeout) == ("auto", 30)
+    found = proof_options({**DEFAULTS, "ask_via": "exec", "ask_timeout": 90})
+    assert (found.via, found.ask_timeout) == ("exec", 90)
+
+
 def test_configuration_alone_measures_nothing() -> None:
     assert proving({**DEFAULTS, "methods": ["configuration"], "window": 5}, check_mode=False) == ProveOptions(("configuration",))
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"methods": []}, {"requests": 0}, {"requests": 1001}, {"window": -1}, {"window": 3601}, {"entrypoint": "here"}]
+    "wrong",
+    [
+        {"methods": []}, {"requests": 0}, {"requests": 1001}, {"window": -1}, {"window": 3601}, {"entrypoint": "here"},
+        {"ask_timeout": 0.5}, {"ask_timeout": 3601},
+    ],
 )
 def test_what_cannot_be_meant_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(MeshlbError):

@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import ApiError, ApiUnreachable, Forbidden, MeshlbError, NotFound
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client import exec as api_exec
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.channels import Bounds
 
-from tests.unit.plugins.module_utils.support.fake_api import FakeApi, serving
+from tests.unit.plugins.module_utils.support.fake_pods import Conversation, FakePods, refused, serving
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeApi]:
-    with serving(FakeApi()) as running:
+def fake() -> Iterator[FakePods]:
+    with serving(FakePods()) as running:
         yield running
 
 
@@ -28,92 +28,102 @@ def fake() -> Iterator[FakeApi]:
         ('{"status": "Failure", "details": {"causes": [{"reason": "ExitCode", "message": "3"}]}}', "it ended with exit code 3"),
         ('{"status": "Failure", "message": "no such container"}', "no such container"),
         ("", "the connection ended before the command did"),
+        ("[" * 100_000, "the connection ended before the command did"),
+        ("null", "it ended with a status that is none"),
+        ("5", "it ended with a status that is none"),
+        ('{"status": "Failure", "details": 7}', "it failed"),
+        ('{"status": "Failure", "details": {"causes": 7}}', "it failed"),
+        ('{"status": "Failure", "details": {"causes": [null, 3]}, "reason": "Odd"}', "Odd"),
     ],
 )
 def test_a_commands_end_is_understood(text: str, expected: str) -> None:
     assert api_exec.failure(text) == expected
 
 
-class Stream:
-    """A finished (or endless) command's websocket."""
-
-    def __init__(self, *channels: str, open_for_ever: bool = False) -> None:
-        self.channels, self.endless, self.closed = channels, open_for_ever, False
-
-    def run_forever(self, timeout: float) -> None:
-        pass
-
-    def is_open(self) -> bool:
-        return self.endless
-
-    def read_channel(self, number: int) -> bytes:
-        return self.channels[number - 1].encode()
-
-    def close(self) -> None:
-        self.closed = True
-
-
 DONE = '{"status": "Success"}'
 EXIT = '{"status": "Failure", "details": {"causes": [{"reason": "ExitCode", "message": "3"}]}}'
 
 
-def run_with(monkeypatch: pytest.MonkeyPatch, fake: FakeApi, answer: Any) -> str:
-    def stream(*args: Any, **options: Any) -> Any:
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+def run(fake: FakePods, *channels: str, close: bool = True) -> str:
+    """Run a command whose container says this on channels 1, 2 and 3."""
 
-    monkeypatch.setattr(api_exec.kubernetes.stream, "stream", stream)
-    return fake.api().exec("web", "p", "c", ["ask", "it"], timeout=2)
+    def speak(conversation: Conversation) -> None:
+        for number, text in enumerate(channels, start=1):
+            conversation.say(number, text.encode())
+        if close:
+            conversation.close()
+        else:
+            conversation.heard()
+
+    fake.speak = speak
+    return fake.api().exec("web", "p", "c", ["ask", "it"], Bounds(2))
 
 
-def test_a_command_gives_what_it_printed(fake: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = Stream("prinzipiell über\n", "a warning", DONE)
-    assert run_with(monkeypatch, fake, stream) == "prinzipiell über\n"
-    assert stream.closed
+def test_a_command_gives_what_it_printed(fake: FakePods) -> None:
+    assert run(fake, "prinzipiell über\n", "a warning", DONE) == "prinzipiell über\n"
+    asked = fake.asked[0]
+    assert asked.path == "/api/v1/namespaces/web/pods/p/exec"
+    assert asked.query == {"container": ["c"], "command": ["ask", "it"], "stdout": ["true"], "stderr": ["true"]}
+    assert (asked.headers["authorization"], asked.headers["sec-websocket-protocol"]) == ("Bearer token", "v4.channel.k8s.io")
+
+
+def test_a_character_may_be_cut_in_two_by_frames(fake: FakePods) -> None:
+    def speak(conversation: Conversation) -> None:
+        for piece in ("ü".encode()[:1], "ü".encode()[1:]):
+            conversation.say(1, piece)
+        conversation.frame(b"", 9)
+        conversation.say(3, DONE.encode())
+        conversation.close()
+
+    fake.speak = speak
+    assert fake.api().exec("web", "p", "c", ["x"]) == "ü"
 
 
 @pytest.mark.parametrize(
-    ("stream", "expected"),
+    ("channels", "expected"),
     [
-        (Stream("", "bad option", EXIT), r'container c of Pod web/p: \["ask", "it"\]: it ended with exit code 3: bad option\.'),
-        (Stream("only this", "", EXIT), "exit code 3: only this"),
-        (Stream("", "", DONE, open_for_ever=True), "it was not done within 2 seconds"),
-        (Stream("half", "", ""), "the connection ended before the command did"),
+        (("", "bad option", EXIT), r'container c of Pod web/p: \["ask", "it"\]: it ended with exit code 3: bad option\.'),
+        (("only this", "", EXIT), "exit code 3: only this"),
+        (("half", "", ""), "the connection ended before the command did"),
     ],
 )
-def test_a_command_that_fails_is_an_error(fake: FakeApi, monkeypatch: pytest.MonkeyPatch, stream: Stream, expected: str) -> None:
+def test_a_command_that_fails_is_an_error(fake: FakePods, channels: tuple[str, ...], expected: str) -> None:
     with pytest.raises(MeshlbError, match=expected):
-        run_with(monkeypatch, fake, stream)
-    assert stream.closed
+        run(fake, *channels)
 
 
-def test_a_connection_that_breaks_off_is_said(fake: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = Stream("", "", "")
-    monkeypatch.setattr(stream, "run_forever", lambda timeout: 1 // 0)
+def test_a_command_that_does_not_end_is_an_error(fake: FakePods) -> None:
+    with pytest.raises(MeshlbError, match="it was not done within 2 seconds"):
+        run(fake, "", "", DONE, close=False)
+
+
+def test_a_connection_that_breaks_off_is_said(fake: FakePods) -> None:
+    fake.speak = lambda conversation: None
     with pytest.raises(MeshlbError, match="the connection broke off"):
-        run_with(monkeypatch, fake, stream)
-    assert stream.closed
-
-
-HANDSHAKE = "Handshake status {} -+-+- {{'date': 'now', 'x-kubernetes-uid': 'a-b'}} -+-+- b'{}'"
+        fake.api().exec("web", "p", "c", ["x"])
 
 
 @pytest.mark.parametrize(
-    ("reason", "kind", "expected"),
+    ("refusal", "kind", "expected"),
     [
         (
-            HANDSHAKE.format("403 Forbidden", '{"kind":"Status","message":"pods \\"p\\" is forbidden: User \\"jane\\" cannot create"}\\n'),
+            refused(403, 'pods "p" is forbidden: User "jane" cannot create'),
             Forbidden, 'Not allowed to run a command in container c of Pod web/p: pods "p" is forbidden: User "jane" cannot create.',
         ),
-        (HANDSHAKE.format("404 Not Found", '{"message":"pods not found"}'), NotFound, "pods not found"),
-        ("Connection refused", ApiUnreachable, "Connection refused"),
+        (refused(404, "pods not found"), NotFound, "pods not found"),
     ],
 )
 def test_a_command_that_cannot_start_is_an_error(
-    fake: FakeApi, monkeypatch: pytest.MonkeyPatch, reason: str, kind: type[ApiError], expected: str
+    fake: FakePods, refusal: tuple[int, str], kind: type[ApiError], expected: str
 ) -> None:
-    error = api_exec.kubernetes.client.ApiException(status=0, reason=reason)
+    fake.refusal = refusal
     with pytest.raises(kind) as caught:
-        run_with(monkeypatch, fake, error)
+        run(fake)
     assert expected in caught.value.message
+
+
+def test_a_server_that_is_gone_is_an_error() -> None:
+    with serving(FakePods()) as running:
+        api = running.api()
+    with pytest.raises(ApiUnreachable, match="Connection refused"):
+        api.exec("web", "p", "c", ["x"])

@@ -1,0 +1,53 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An end for a conversation, however slowly the other side goes on: a socket's own timeout begins anew with each byte."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from typing import Any
+
+
+class Deadline:
+    """A block that is left ``seconds`` after it was entered, at the latest, if all it waits for are sockets that it watches.
+
+    At the end the connections are shut down, so that whoever reads from one meets its end. ``passed`` says that this is why.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.passed = False
+        self._watched: list[Any] = []
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    def watch(self, watched: Any) -> None:
+        """End this socket too; or what ``watched.sock`` is by then, for a connection that makes its socket later."""
+        with self._lock:
+            self._watched.append(watched)
+        if self.passed:
+            self._end()
+
+    def __enter__(self) -> Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._timer.cancel()
+
+    def _end(self) -> None:
+        self.passed = True
+        with self._lock:
+            for item in self._watched:
+                _shut_down(item if isinstance(item, socket.socket) else getattr(item, "sock", None))
+
+
+def _shut_down(found: Any) -> None:
+    if isinstance(found, socket.socket):
+        with suppress(OSError):  # closed already, or not yet connected
+            # Not the method of a TLS socket, which would turn it into a plain one under its reader's hands.
+            socket.socket.shutdown(found, socket.SHUT_RDWR)
