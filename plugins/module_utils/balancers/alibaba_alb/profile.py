@@ -15,10 +15,11 @@ from __future__ import annotations
 from ..alibaba.shared import BACKEND_TYPE, NODES, TARGETS
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, HealthChecker, LoadBalancerSide, ServiceNeeds
 from ..contract.recognition import Recogniser
+from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import ingress
 from ..kit.cloud.health import LOCAL, check_by_hand, gateway_check, pod_port
 from ..kit.cloud.options import class_for, is_word, listen_ports, prefixed
-from ..kit.cloud.platform import in_cloud, platform, platform_chain, platform_routes, scheme_by_annotation
+from ..kit.cloud.platform import in_cloud, platform, platform_routes, scheme_by_annotation
 from ..kit.cloud.signs import PlatformSigns
 
 PREFIX = "alb.ingress.kubernetes.io"
@@ -111,7 +112,7 @@ def _check(target: CheckTarget, request: ChainRequest) -> tuple[HealthCheck, dic
 
 
 PROFILE = platform(
-    in_cloud("alibaba_alb", TITLE), SIGNS, platform_chain(TITLE, FACTS, front, reasons=_reasons, ends_tls=ends_tls), HealthChecker(check),
+    in_cloud("alibaba_alb", TITLE), SIGNS, chain_side(TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls), HealthChecker(check),
     recogniser=Recogniser(classes=("ingress.k8s.alibabacloud/alb",)),
     routes=platform_routes(SIGNS, scheme_of=scheme_by_annotation(f"{PREFIX}/backend-protocol", "https")),
 )

@@ -25,9 +25,10 @@ from ..contract.chain import (
     HealthChecker,
     LoadBalancerSide,
 )
+from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.health import LOCAL, gateway_check, on_service, pod_port, with_proxy_header
 from ..kit.cloud.options import has_option, is_word, prefixed, word
-from ..kit.cloud.platform import address_by_listener, in_cloud, plain_port_for_https, platform, platform_chain
+from ..kit.cloud.platform import address_by_listener, in_cloud, plain_port_for_https, platform
 from ..kit.cloud.signs import PlatformSigns
 
 PREFIX = "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-"
@@ -128,5 +129,5 @@ def _protocols(request: ChainRequest) -> str:
     return f"{first}:{request.gateway.port},{second}:80"
 
 
-CHAIN = platform_chain(TITLE, FACTS, front, reasons=_reasons, client_address=client_address, ends_tls=ends_tls)
+CHAIN = chain_side(TITLE, FACTS, unless(_reasons, front), client_address=client_address, ends_tls=ends_tls)
 PROFILE = platform(in_cloud("alibaba_clb", TITLE, "alibaba_nlb"), SIGNS, CHAIN, HealthChecker(check))

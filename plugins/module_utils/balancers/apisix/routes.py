@@ -19,10 +19,9 @@ from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
+from ..kit.classes import takes_annotated
 from ..kit.declared import DeclaredRoute, backend_of
-from ..kit.gateway.routes import BackendHandling
-from ..kit.ingress_routes import annotation_first
-from ..kit.objects import declared_reading, objects_of, served_object
+from ..kit.objects import BackendHandling, declared_reading, objects_of, served_object
 from ..kit.patches import mesh_name
 from ..kit.readers import always, gateway_reader, ingress_reader
 from ..kit.settings import settings_of
@@ -97,7 +96,7 @@ def plugin_host(rule: Obj) -> str:
 
 def serves(load_balancer: LoadBalancer, obj: Obj) -> bool:
     """By class, or without one where its class is the default."""
-    return annotation_first(load_balancer.classes, without_class=settings_of(load_balancer, Settings).default_class)(obj)
+    return takes_annotated(load_balancer.classes, obj, without_class=settings_of(load_balancer, Settings).default_class)
 
 
 def serves_own(load_balancer: LoadBalancer, obj: Obj) -> bool:

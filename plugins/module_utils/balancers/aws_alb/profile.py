@@ -13,10 +13,11 @@ from ...kube.objects import Obj
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import ProofLevel
 from ..contract.recognition import Recogniser
+from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import gateway_with_routes, https_listener, ingress, resource
 from ..kit.cloud.health import NO_SERVICE_PORT, gateway_check, on_service
 from ..kit.cloud.options import class_for, given, has_option, listen_ports, prefixed
-from ..kit.cloud.platform import in_cloud, platform, platform_chain, platform_routes, scheme_by_annotation
+from ..kit.cloud.platform import in_cloud, platform, platform_routes, scheme_by_annotation
 from ..kit.cloud.signs import PlatformSigns
 
 PREFIX = "alb.ingress.kubernetes.io"
@@ -128,7 +129,7 @@ def _target_group(target: CheckTarget, request: ChainRequest) -> Obj:
 
 
 PROFILE = platform(
-    in_cloud("aws_alb", TITLE), SIGNS, platform_chain(TITLE, FACTS, front, reasons=_reasons, ends_tls=ends_tls),
+    in_cloud("aws_alb", TITLE), SIGNS, chain_side(TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls),
     HealthChecker(check, (TARGET_GROUP,)), recogniser=RECOGNISER,
     routes=platform_routes(SIGNS, RECOGNISER.gateway_classes, scheme_by_annotation(f"{PREFIX}/backend-protocol", "HTTPS")),
 )

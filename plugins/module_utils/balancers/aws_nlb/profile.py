@@ -19,10 +19,10 @@ from ...core.model import Finding
 from ...kube.objects import Obj, dig, ref_of
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, HealthChecker, LoadBalancerSide
 from ..contract.recognition import Recogniser
-from ..kit.chain.answers import usual_client_address
+from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.cloud.health import LOCAL, NO_SERVICE_PORT, gateway_check, on_service, pod_port, with_proxy_header
 from ..kit.cloud.options import has_option, is_word, prefixed, word
-from ..kit.cloud.platform import in_cloud, platform, platform_chain
+from ..kit.cloud.platform import in_cloud, platform
 from ..kit.cloud.preflight import on_gateway_service
 from ..kit.cloud.signs import PlatformSigns
 
@@ -129,8 +129,8 @@ def _by_annotation(request: ChainRequest) -> bool:
     return request.gateway.annotation(f"{PREFIX}-type") in ("external", "nlb-ip")
 
 
-CHAIN = platform_chain(
-    TITLE, FACTS, front, reasons=_reasons, preflight=on_gateway_service(what_is_wrong), client_address=client_address, ends_tls=ends_tls
+CHAIN = chain_side(
+    TITLE, FACTS, unless(_reasons, front), preflight=on_gateway_service(what_is_wrong), client_address=client_address, ends_tls=ends_tls
 )
 PROFILE = platform(
     in_cloud("aws_nlb", TITLE), SIGNS, CHAIN, HealthChecker(check), recogniser=Recogniser(gateway_classes=("gateway.k8s.aws/nlb",))

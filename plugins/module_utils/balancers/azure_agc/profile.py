@@ -16,10 +16,11 @@ from ...kube.objects import Obj
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
 from ..contract.instances import InstanceReader
 from ..contract.recognition import Recogniser
+from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import gateway_with_routes, https_listener, reference, resource
 from ..kit.cloud.health import by_pod_port, gateway_check
 from ..kit.cloud.options import certificate_missing, class_for, given, has_option, prefixed
-from ..kit.cloud.platform import in_cloud, platform, platform_chain, platform_routes
+from ..kit.cloud.platform import in_cloud, platform, platform_routes
 from ..kit.cloud.preflight import joined_preflights, kind_is_served
 from ..kit.cloud.signs import PlatformSigns
 from .extension import extension_preflight, notices, with_own_mutual_tls
@@ -125,7 +126,7 @@ def _policy(kind: str, name: str, namespace: str, service: str, default: Obj) ->
 
 
 PREFLIGHT = joined_preflights(kind_is_served(HEALTH_CHECK, "is the ALB controller installed?"), extension_preflight)
-CHAIN = platform_chain(TITLE, FACTS, front, reasons=_reasons, preflight=PREFLIGHT, ends_tls=ends_tls)
+CHAIN = chain_side(TITLE, FACTS, unless(_reasons, front), preflight=PREFLIGHT, ends_tls=ends_tls)
 PROFILE = platform(
     in_cloud("azure_agc", TITLE, "agc"), SIGNS, CHAIN, HealthChecker(check, (HEALTH_CHECK,)),
     recogniser=Recogniser(classes=(CONTROLLER,), gateway_classes=(CONTROLLER,)), instance=InstanceReader(notices=notices),

@@ -22,11 +22,10 @@ from ..contract.chain import (
     ServiceNeeds,
 )
 from ..contract.facts import ProofLevel
-from ..kit.chain.answers import usual_client_address
+from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.cloud.bodies import ingress, resource
 from ..kit.cloud.health import NO_POD_PORT, by_pod_port, check_by_hand, pod_port
 from ..kit.cloud.options import certificate_missing, class_for, has_option, is_word, prefixed, taken
-from ..kit.cloud.platform import platform_chain
 from ..kit.cloud.signs import PlatformSigns, on_its_nodes, owns_ingress
 
 PREFIX = "appgw.ingress.kubernetes.io"
@@ -155,6 +154,6 @@ def _rewrite(request: ChainRequest) -> Obj:
     return resource(f"{group}/v1beta1", kind, request.name, request.gateway.namespace, {"rewriteRules": [rule]})
 
 
-CHAIN = platform_chain(
-    TITLE, FACTS, front, reasons=_reasons, preflight=preflight, client_address=client_address, ends_tls=ends_tls
+CHAIN = chain_side(
+    TITLE, FACTS, unless(_reasons, front), preflight=preflight, client_address=client_address, ends_tls=ends_tls
 )

@@ -27,10 +27,10 @@ from ..contract.chain import (
     HealthChecker,
     LoadBalancerSide,
 )
-from ..kit.chain.answers import usual_client_address
+from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.cloud.health import LOCAL, gateway_check, on_service, traffic_port
 from ..kit.cloud.options import prefixed, word
-from ..kit.cloud.platform import in_cloud, platform, platform_chain
+from ..kit.cloud.platform import in_cloud, platform
 from ..kit.cloud.preflight import on_gateway_service
 from ..kit.cloud.signs import PlatformSigns
 
@@ -109,5 +109,5 @@ def what_is_wrong(service: Obj, request: ChainRequest) -> Iterator[Finding]:
         yield finding("MLB609", "allocateLoadBalancerNodePorts is false, and probes go to node ports", ref_of(service))
 
 
-CHAIN = platform_chain(TITLE, FACTS, front, reasons=_reasons, preflight=on_gateway_service(what_is_wrong))
+CHAIN = chain_side(TITLE, FACTS, unless(_reasons, front), preflight=on_gateway_service(what_is_wrong))
 PROFILE = platform(in_cloud("azure_lb", TITLE), SIGNS, CHAIN, HealthChecker(check))

@@ -8,23 +8,22 @@ Source: internal/caddy/ingress/reverseproxy.go, internal/k8s/ingress.go (classes
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...core.findings import finding
-from ...core.model import Finding, LoadBalancer, ObjectRef, replace
+from ...core.model import Finding, LoadBalancer
 from ...kube.objects import Obj, annotations_of, argument, ref_of
-from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader, Neighbours
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
-from ..contract.routes import RouteReader, RouteReading
 from ..contract.switches import Switches
-from ..kit.classes import classes_in_settings
-from ..kit.ingress_routes import annotation_first, read_ingresses
+from ..kit.classes import classes_in_settings, takes_annotated
 from ..kit.ingresses import IngressEntry, entries, entry_group
 from ..kit.objects import BackendHandling, is_watched
 from ..kit.patches import nothing_to_set
+from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of
 
 FACTS = Facts(
@@ -55,30 +54,27 @@ def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     )
 
 
-def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-    """Routes of its Ingresses, and which of them name a port in a way that it cannot dial."""
+def serves(load_balancer: LoadBalancer, ingress: Obj) -> bool:
+    """Ingresses of its classes in the namespace that it watches."""
     settings = settings_of(load_balancer, Settings)
-    by_class = annotation_first(load_balancer.classes, without_class=not settings.class_required)
-    named_ports: list[Finding] = []
-
-    def served(ingress: Obj) -> bool:
-        is_served = is_watched(settings.namespaces, ingress) and by_class(ingress)
-        named = sorted({f"{item.service}:{item.reference}" for item in entries(ingress) if isinstance(item.reference, str)})
-        if is_served and named:
-            why = f"it dials port 0 for a port by name ({', '.join(named)}): write its number"
-            named_ports.append(finding("MLB206", why, ref_of(ingress)))
-        return is_served
-
-    reading = read_ingresses(snapshot, load_balancer, _handling, only, served)
-    return replace(reading, findings=(*reading.findings, *named_ports))
+    by_class = takes_annotated(load_balancer.classes, ingress, without_class=not settings.class_required)
+    return is_watched(settings.namespaces, ingress) and by_class
 
 
-def _handling(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
+def remarks(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> Iterator[Finding]:
+    """Which ports are named in a way that it cannot dial."""
+    named = sorted({f"{item.service}:{item.reference}" for item in entries(ingress) if isinstance(item.reference, str)})
+    if named:
+        yield finding("MLB206", f"it dials port 0 for a port by name ({', '.join(named)}): write its number", ref_of(ingress))
+
+
+def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
+    """Always the Service, by TLS where an annotation says so."""
     tls = annotations_of(ingress).get("caddy.ingress.kubernetes.io/backend-protocol", "").lower() == "https"
     return BackendHandling("cluster_ip", group=entry_group(ingress, entry), scheme="tls" if tls else "http")
 
 
 PROFILE = Profile(
     About("caddy", "Caddy", facts=FACTS), Recogniser(SIGNS), InstanceReader(read_settings, classes=classes_in_settings(Settings)),
-    (RouteReader(read_ingress_routes),), Switches(to_service=nothing_to_set),
+    (ingress_reader(of_entry, serves, remarks=remarks),), Switches(to_service=nothing_to_set),
 )

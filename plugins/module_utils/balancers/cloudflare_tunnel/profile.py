@@ -23,9 +23,10 @@ from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, HealthChecker, LoadBalancerSide, ServerName
 from ..contract.facts import About
 from ..contract.recognition import Recogniser, Signs
+from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import metadata
 from ..kit.cloud.options import given, is_word
-from ..kit.cloud.platform import platform, platform_chain
+from ..kit.cloud.platform import platform
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.recognition import by_signs
 
@@ -121,6 +122,6 @@ def _target(request: ChainRequest) -> Obj:
 
 PROFILE = platform(
     About("cloudflare_tunnel", TITLE, placement="external", outside=OUTSIDE), PlatformSigns(),
-    platform_chain(TITLE, FACTS, front, reasons=_reasons, preflight=preflight, server_name=server_name), HealthChecker(check),
+    chain_side(TITLE, FACTS, unless(_reasons, front), preflight=preflight, server_name=server_name), HealthChecker(check),
     recogniser=Recogniser(controller=SIGNS),
 )

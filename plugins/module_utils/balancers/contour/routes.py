@@ -17,9 +17,8 @@ from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import class_of
-from ..kit.objects import declared_reading, served_object
+from ..kit.objects import BackendHandling, declared_reading, served_object
 from ..kit.readers import always, gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from .settings import Settings

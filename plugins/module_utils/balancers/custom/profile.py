@@ -23,9 +23,8 @@ from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader
 from ..contract.switches import PatchSet, Switches
-from ..kit.classes import classes_where, controller_of
+from ..kit.classes import classes_where, controller_of, takes_class
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.ingress_routes import of_classes
 from ..kit.ingresses import entries
 from ..kit.objects import ServedObject, object_reader
 from ..kit.patches import PatchBuilder, PatchTarget, on_targets
@@ -66,7 +65,7 @@ def _reader(source: RouteSource) -> RouteReader:
 def _serves(source: RouteSource, load_balancer: LoadBalancer, obj: Obj) -> bool:
     if source.select is not None:
         return bool(source.select.search(obj))
-    return source.kind != kinds.INGRESS or of_classes(load_balancer)(obj)
+    return source.kind != kinds.INGRESS or takes_class(load_balancer, obj)
 
 
 def _declared(source: RouteSource, served: ServedObject) -> Iterator[DeclaredRoute]:

@@ -26,9 +26,10 @@ from ..contract.chain import (
     HealthChecker,
     LoadBalancerSide,
 )
+from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.health import LOCAL, gateway_check, on_service, with_proxy_header
 from ..kit.cloud.options import has_option, is_word, prefixed, word
-from ..kit.cloud.platform import address_by_listener, in_cloud, plain_port_for_https, platform, platform_chain
+from ..kit.cloud.platform import address_by_listener, in_cloud, plain_port_for_https, platform
 from ..kit.cloud.signs import PlatformSigns
 
 PREFIX = "service.beta.kubernetes.io/do-loadbalancer-"
@@ -115,5 +116,5 @@ def front(request: ChainRequest) -> LoadBalancerSide:
     return with_proxy_header(side) if proxy and side.check.kind == "http" else side
 
 
-CHAIN = platform_chain(TITLE, FACTS, front, reasons=_reasons, client_address=client_address, ends_tls=ends_tls)
+CHAIN = chain_side(TITLE, FACTS, unless(_reasons, front), client_address=client_address, ends_tls=ends_tls)
 PROFILE = platform(in_cloud("digitalocean_lb", TITLE), SIGNS, CHAIN, HealthChecker(check))

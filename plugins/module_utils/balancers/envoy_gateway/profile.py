@@ -22,8 +22,8 @@ from ..contract.instances import InstanceReader, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.switches import PatchSet, Switches
+from ..kit.gateway.attachment import GATEWAY, gateways_of
 from ..kit.gateway.hosts import URL_REWRITE
-from ..kit.gateway.routes import GATEWAY, gateways_of
 from ..kit.patches import PatchBuilder, object_of
 from ..kit.recognition import by_companion
 from ..kit.settings import settings_of

@@ -110,11 +110,16 @@ def envoy_proxy_of(snapshot: Snapshot, gateway: Obj) -> Obj | None:
     return of_class if merges and dig(of_class, "spec", "routingType") else of_gateway
 
 
+def carries(load_balancer: LoadBalancer, gateway: Obj) -> bool:
+    """Whether a workload is made for a Gateway."""
+    return settings_of(load_balancer, Settings).carries(gateway)
+
+
 def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of the Gateway API; what one object decides for several routes is planned as one."""
     settings, order = settings_of(load_balancer, Settings), precedence(snapshot, load_balancer)
 
-    def of_point(point: AttachPoint) -> BackendHandling:
+    def of_point(load_balancer: LoadBalancer, point: AttachPoint) -> BackendHandling:
         where = (point.route, point.gateway, point.rule)
         holder, routed = order.deciding(*where)
         return BackendHandling(
@@ -123,7 +128,7 @@ def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozens
             scheme="tls" if point.policy_tls else None,
         )
 
-    return read_gateway_routes(snapshot, load_balancer, {settings.controller}, of_point, only, settings.carries)
+    return read_gateway_routes(snapshot, load_balancer, only, {settings.controller}, of_point, carries)
 
 
 def _features(policy: Obj | None) -> Iterator[str]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ...kube.objects import Obj
 from ..contract.chain import (
     Capability,
@@ -20,10 +22,10 @@ from ..contract.chain import (
     ServiceNeeds,
 )
 from ..contract.facts import ProofLevel
-from ..kit.chain.answers import chain_side, usual_client_address
+from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.cloud.bodies import metadata
 from ..kit.cloud.health import pod_port
-from ..kit.cloud.options import given, word
+from ..kit.cloud.options import given, has_option, word
 
 VIRTUAL_SERVER = "VirtualServer.cis.f5.com"
 FACTS = ChainFacts(
@@ -62,9 +64,6 @@ def _client_address(request: ChainRequest) -> ClientAddress:
 
 def front(request: ChainRequest) -> LoadBalancerSide:
     """A virtual server whose pool is the gateway, with a profile for TLS and a policy where they are needed."""
-    refusal = _refusal(request, _client_address(request).mode)
-    if refusal:
-        return LoadBalancerSide(refusal=refusal)
     check, monitor = _monitor(request, HealthCheck(port=pod_port(request.gateway.status_port)))
     pool: Obj = {"path": "/", "service": request.gateway.service, "servicePort": request.gateway.port, "monitors": [monitor]}
     termination = _termination(request)
@@ -100,21 +99,20 @@ def _termination(request: ChainRequest) -> str:
     return "passthrough" if request.gateway.tls else ""
 
 
-def _refusal(request: ChainRequest, mode: str) -> str:
-    termination = _termination(request)
+def _reasons(request: ChainRequest) -> Iterator[str]:
+    termination, mode = _termination(request), _client_address(request).mode
     if not (request.option("address") or request.option("ipam_label")):
-        return "a virtual server needs an address: give platform_options.address or ipam_label"
+        yield "a virtual server needs an address: give platform_options.address or ipam_label"
     if termination == "reencrypt" and not request.option("server_ssl"):
-        return "TLS to the gateway needs a server profile: give platform_options.server_ssl"
+        yield "TLS to the gateway needs a server profile: give platform_options.server_ssl"
     if request.https_redirect and termination not in ("edge", "reencrypt"):
-        return "https_redirect needs TLS at BIG-IP: give platform_options.client_ssl"
+        yield "https_redirect needs TLS at BIG-IP: give platform_options.client_ssl"
     if mode == "x_forwarded_for" and not request.option("http_profile"):
-        return "without platform_options.http_profile nothing is inserted, so what the client wrote into X-Forwarded-For would be taken"
+        yield "without platform_options.http_profile nothing is inserted, so what the client wrote into X-Forwarded-For would be taken"
     if mode == "x_forwarded_for" and termination == "passthrough":
-        return "with passthrough BIG-IP reads no HTTP, so it writes no X-Forwarded-For"
+        yield "with passthrough BIG-IP reads no HTTP, so it writes no X-Forwarded-For"
     if mode in ("proxy_protocol", "source_address"):
-        return "connections come from BIG-IP's address, and no PROXY header to a pool is known: use client_address.mode x_forwarded_for"
-    return ""
+        yield "connections come from BIG-IP's address, and no PROXY header to a pool is known: use client_address.mode x_forwarded_for"
 
 
 def _monitor(request: ChainRequest, check: HealthCheck) -> tuple[HealthCheck, Obj]:
@@ -143,7 +141,7 @@ def _body(request: ChainRequest, kind: str, spec: Obj) -> Obj:
 
 
 CHAIN = chain_side(
-    "F5 BIG-IP (CIS)", FACTS, front, client_address=_client_address, ends_tls=lambda request: bool(request.option("client_ssl")),
+    "F5 BIG-IP (CIS)", FACTS, unless(_reasons, front), client_address=_client_address, ends_tls=has_option("client_ssl"),
     server_name=_server_name,
 )
 HEALTH = HealthChecker(_check)

@@ -20,11 +20,10 @@ from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namesp
 from ...kube.selectors import object_selector
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
+from ..kit.classes import takes_annotated
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.gateway.routes import BackendHandling
-from ..kit.ingress_routes import annotation_first
 from ..kit.ingresses import IngressEntry
-from ..kit.objects import ServedObject, declared_reading, object_reader, served_object
+from ..kit.objects import BackendHandling, ServedObject, declared_reading, object_reader, served_object
 from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of
 from .settings import Settings
@@ -74,7 +73,7 @@ def serves_ingress(load_balancer: LoadBalancer, ingress: Obj) -> bool:
     """An Ingress must name its class."""
     settings = settings_of(load_balancer, Settings)
     names = {settings.class_name} if load_balancer.classes else ()
-    return settings.scope.covers(namespace_of(ingress)) and annotation_first(names)(ingress)
+    return settings.scope.covers(namespace_of(ingress)) and takes_annotated(names, ingress)
 
 
 def serves_own(load_balancer: LoadBalancer, obj: Obj) -> bool:

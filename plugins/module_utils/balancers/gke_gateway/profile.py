@@ -15,10 +15,11 @@ from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, 
 from ..contract.facts import ProofLevel
 from ..contract.recognition import Recogniser
 from ..gke import shared as gke
+from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import gateway_with_routes, https_listener, reference, resource
 from ..kit.cloud.health import by_pod_port, gateway_check
 from ..kit.cloud.options import certificate_missing, class_for, given, has_option, prefixed
-from ..kit.cloud.platform import in_cloud, platform, platform_chain
+from ..kit.cloud.platform import in_cloud, platform
 from ..kit.cloud.preflight import kind_is_served
 from ..kit.cloud.signs import PlatformSigns
 
@@ -104,8 +105,8 @@ def _policy(kind: str, name: str, namespace: str, default: Obj, target: Obj) -> 
     return resource(f"{GROUP}/v1", kind, name, namespace, {"default": default, "targetRef": target})
 
 
-CHAIN = platform_chain(
-    TITLE, FACTS, front, reasons=_reasons, ends_tls=ends_tls,
+CHAIN = chain_side(
+    TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls,
     preflight=kind_is_served(HEALTH_CHECK, "is the Gateway API enabled on this GKE cluster?"),
 )
 PROFILE = platform(

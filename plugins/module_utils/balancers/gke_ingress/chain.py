@@ -13,10 +13,10 @@ from ...kube.objects import Obj, annotations_of, ref_of
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import ProofLevel
 from ..gke import shared as gke
+from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import ingress, resource
 from ..kit.cloud.health import gateway_check
 from ..kit.cloud.options import certificate_missing, given, is_word, prefixed, word
-from ..kit.cloud.platform import platform_chain
 from ..kit.cloud.preflight import joined_preflights, kind_is_served, on_gateway_service
 from ..kit.ingresses import CLASS_ANNOTATION
 from .health import BACKEND_CONFIG, check, check_of_named_config, json_object, named_config
@@ -122,7 +122,7 @@ def what_is_wrong(service: Obj, request: ChainRequest) -> Iterator[Finding]:
         yield finding("MLB609", text, ref_of(service))
 
 
-CHAIN = platform_chain(
-    TITLE, FACTS, front, reasons=_reasons, ends_tls=ends_tls,
+CHAIN = chain_side(
+    TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls,
     preflight=joined_preflights(kind_is_served(BACKEND_CONFIG, "is this GKE?"), check_of_named_config, on_gateway_service(what_is_wrong)),
 )

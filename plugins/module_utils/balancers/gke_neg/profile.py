@@ -22,8 +22,9 @@ from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Trace
 from ..contract.routes import RouteReader, RouteReading
 from ..gke import shared as gke
+from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.health import by_pod_port, gateway_check, is_gateway, traffic_port
-from ..kit.cloud.platform import in_cloud, platform_chain
+from ..kit.cloud.platform import in_cloud
 from ..kit.cloud.signs import SHOWN, PlatformSigns, on_its_nodes
 from ..kit.gateway.routes import KINDS
 from ..kit.objects import services_of
@@ -125,5 +126,5 @@ def _ports(text: str) -> list[str]:
 
 PROFILE = Profile(
     in_cloud("gke_neg", TITLE, "gke_standalone_neg"), Recogniser(traces=group_traces), routes=(RouteReader(read_groups, KINDS),),
-    chain=platform_chain(TITLE, FACTS, front, reasons=_reasons), health=HealthChecker(check),
+    chain=chain_side(TITLE, FACTS, unless(_reasons, front)), health=HealthChecker(check),
 )

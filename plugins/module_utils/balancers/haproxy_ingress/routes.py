@@ -19,9 +19,9 @@ from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import GO_TRUE
 from ..kit.classes import ClassRule
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling
+from ..kit.gateway.routes import KINDS, AttachPoint
 from ..kit.ingresses import IngressEntry, entries, resource_findings
-from ..kit.objects import declared_reading, objects_of, served_object
+from ..kit.objects import BackendHandling, declared_reading, objects_of, served_object
 from ..kit.patches import is_older
 from ..kit.readers import gateway_reader
 from ..kit.settings import settings_of

@@ -13,9 +13,8 @@ from ...kube.objects import Obj, annotations_of, dig, namespace_of
 from ..kit.annotations import GO_TRUE
 from ..kit.classes import ClassRule
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import IngressEntry, ingress_ref
-from ..kit.objects import ServedObject, object_reader
+from ..kit.objects import BackendHandling, ServedObject, object_reader
 from ..kit.readers import always, gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from ..kit.streams import declared_stream, default_backend_reader, tcp_services_reader

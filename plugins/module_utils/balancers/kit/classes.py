@@ -58,6 +58,16 @@ def controller_of(ingress_class: Obj) -> str:
     return str(dig(ingress_class, "spec", "controller", default=""))
 
 
+def takes_class(load_balancer: LoadBalancer, obj: Obj, *, without_class: bool = False) -> bool:
+    """The usual rule: the class by name, else by annotation, is one of the load balancer's; ``without_class``: so are those without any."""
+    return ClassRule(frozenset(load_balancer.classes), without_class=without_class).takes(obj)
+
+
+def takes_annotated(classes: Iterable[str], obj: Obj, *, without_class: bool = False) -> bool:
+    """The rule of controllers that look at the annotation before the field, and at names alone."""
+    return ClassRule(frozenset(classes), None, without_class, ClassSource.ANNOTATION_FIRST, empty_is_none=True).takes(obj)
+
+
 ClassesOf = Callable[[LoadBalancer, Iterable[Obj]], "tuple[str, ...]"]
 """Names of the classes that an instance serves, from the cluster's IngressClasses."""
 

@@ -5,22 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from typing import Any
 
+from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route, replace
-from ...kube.objects import Obj
+from ...kube import kinds as known
+from ...kube.objects import Obj, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
-from .gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
-from .ingress_routes import read_ingresses
-from .ingresses import IngressEntry
-from .objects import Carries, carries_all
-from .patches import object_of
+from .classes import takes_class
+from .gateway.routes import KINDS, HandlePoint, read_gateway_routes
+from .ingresses import IngressEntry, entries, resource_findings
+from .objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, reading_of, served_object
 
 HandleEntry = Callable[[LoadBalancer, Obj, IngressEntry, Obj], BackendHandling]
 """How a load balancer reaches the backend of an Ingress's entry; last is the entry's Service, empty where there is none."""
-HandlePoint = Callable[[LoadBalancer, AttachPoint], BackendHandling]
 Refine = Callable[[LoadBalancer, Obj, Route], Route]
 """A route of an Ingress as the load balancer understands it."""
 Remarks = Callable[[LoadBalancer, Obj, IngressEntry, Obj], Iterable[Finding]]
@@ -36,24 +37,38 @@ def always(handling: BackendHandling) -> Callable[..., BackendHandling]:
 
 
 def ingress_reader(
-    handle: HandleEntry, serves: Carries, *, refine: Refine | None = None, remarks: Remarks | None = None, kinds: tuple[str, ...] = ()
+    handle: HandleEntry, serves: Carries = takes_class, *, refine: Refine | None = None, remarks: Remarks | None = None,
+    kinds: tuple[str, ...] = (),
 ) -> RouteReader:
     """Routes of the Ingresses that a load balancer serves. ``remarks`` are findings about single entries."""
+    return RouteReader(partial(read_ingresses, handle=handle, serves=serves, refine=refine, remarks=remarks), kinds)
 
-    def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-        findings: list[Finding] = []
 
-        def of_entry(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
-            findings.extend(remarks(load_balancer, ingress, entry, service) if remarks else ())
-            return handle(load_balancer, ingress, entry, service)
+def read_ingresses(
+    snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None, handle: HandleEntry,
+    serves: Carries = takes_class, refine: Refine | None = None, remarks: Remarks | None = None,
+) -> RouteReading:
+    """See :func:`ingress_reader`; for a load balancer whose ``handle`` depends on more of the cluster."""
+    ours = (obj for obj in objects_of(snapshot, known.INGRESS, only) if serves(load_balancer, obj))
+    return reading_of(
+        part for obj in ours for part in _of_ingress(served_object(snapshot, load_balancer, obj), handle, refine, remarks)
+    )
 
-        reading = read_ingresses(snapshot, load_balancer, of_entry, only, lambda ingress: serves(load_balancer, ingress))
-        routes = reading.routes
-        if refine:
-            routes = tuple(refine(load_balancer, object_of(snapshot, route), route) for route in routes)
-        return replace(reading, routes=routes, findings=(*reading.findings, *findings))
 
-    return RouteReader(read, kinds)
+def _of_ingress(item: ServedObject, handle: HandleEntry, refine: Refine | None, remarks: Remarks | None) -> Iterator[Route | Finding]:
+    ingress, namespace, load_balancer = item.obj, namespace_of(item.obj), item.load_balancer
+    for entry in entries(ingress):
+        about = (load_balancer, ingress, entry, item.service(namespace, entry.service))
+        yield from remarks(*about) if remarks else ()
+        handling = handle(*about)
+        if handling.dropped:
+            yield finding("MLB220", f"{entry.host}{entry.path}: {handling.dropped}", ref_of(ingress))
+            continue
+        handling = replace(handling, group=handling.group or f"{namespace}-{entry.service}-{entry.reference}")
+        reference = (namespace, entry.service, entry.reference)
+        route = item.route(reference, handling, host=entry.host, path=entry.path, path_type=entry.path_type)
+        yield refine(load_balancer, ingress, route) if refine else route
+    yield from resource_findings(ingress)
 
 
 def gateway_reader(
@@ -67,10 +82,8 @@ def gateway_reader(
 
     def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
         names = controllers(load_balancer) if callable(controllers) else controllers
-        reading = read_gateway_routes(
-            snapshot, load_balancer, names, lambda point: handle(load_balancer, point), only,
-            lambda gateway: serves(load_balancer, gateway), per_backend_host=bool(per_backend_host and per_backend_host(load_balancer)),
-        )
+        per_backend = bool(per_backend_host and per_backend_host(load_balancer))
+        reading = read_gateway_routes(snapshot, load_balancer, only, names, handle, serves, per_backend_host=per_backend)
         return replace(reading, routes=tuple(route for route in reading.routes if route.object.kind not in without))
 
     return RouteReader(read, KINDS)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from ...core.model import LoadBalancer, Route, Scheme, Upstream, replace
 from ...kube.objects import Obj, annotations_of, dig, namespace_of
-from ..kit.classes import ClassRule
+from ..kit.classes import takes_class
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.gateway.routes import AttachPoint, BackendHandling
+from ..kit.gateway.routes import AttachPoint
 from ..kit.ingresses import CLASS_ANNOTATION, IngressEntry
-from ..kit.objects import ServedObject, object_reader
+from ..kit.objects import BackendHandling, ServedObject, object_reader
 from ..kit.readers import gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from .settings import PARAMETERS, Settings
@@ -29,7 +29,7 @@ _TLS = frozenset({"https", "tls", "grpcs"})
 def serves(load_balancer: LoadBalancer, obj: Obj) -> bool:
     """Ingresses of its class, or without one where its class is the cluster's default."""
     default_class = settings_of(load_balancer, Settings).default_class
-    return ClassRule(frozenset(load_balancer.classes), without_class=default_class).takes(obj)
+    return takes_class(load_balancer, obj, without_class=default_class)
 
 
 def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:

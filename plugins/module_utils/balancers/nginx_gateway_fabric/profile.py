@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 
 from ...core.model import LoadBalancer, ObjectRef, Route
 from ...kube.objects import Obj, dig, name_of, namespace_of
@@ -23,9 +22,10 @@ from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading
 from ..contract.switches import PatchSet, Switches
+from ..kit.gateway.attachment import GATEWAY, gateways_of
 from ..kit.gateway.hosts import URL_REWRITE
 from ..kit.gateway.policies import parameters_of, policies_for
-from ..kit.gateway.routes import GATEWAY, KINDS, AttachPoint, gateways_of, read_gateway_routes
+from ..kit.gateway.routes import KINDS, AttachPoint, read_gateway_routes
 from ..kit.objects import BackendHandling
 from ..kit.patches import PatchBuilder, is_older
 from ..kit.recognition import by_companion, workload_labels
@@ -93,7 +93,7 @@ def carries(load_balancer: LoadBalancer, obj: Obj) -> bool:
 def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of the Gateway API."""
 
-    def of_point(point: AttachPoint) -> BackendHandling:
+    def of_point(load_balancer: LoadBalancer, point: AttachPoint) -> BackendHandling:
         if point.route["kind"] in ("TCPRoute", "TLSRoute"):
             return BackendHandling(why_not_settable="useClusterIP does not hold for TCP and TLS routes")
         policies = policies_for(snapshot, POLICY, _service(point.namespace, point.service))
@@ -102,7 +102,7 @@ def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozens
         features = ("balancing",) if dig(holder, "spec", "loadBalancingMethod") else ()
         return BackendHandling("cluster_ip" if routed else "pod_ips", group=group, features=features)
 
-    return read_gateway_routes(snapshot, load_balancer, CONTROLLERS, of_point, only, partial(carries, load_balancer))
+    return read_gateway_routes(snapshot, load_balancer, only, CONTROLLERS, of_point, carries)
 
 
 def set_use_cluster_ip(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:

@@ -18,10 +18,10 @@ from ...kube.services import find_port
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
-from ..kit.ingress_routes import read_ingresses
+from ..kit.gateway.routes import AttachPoint
 from ..kit.ingresses import IngressEntry, class_of
-from ..kit.objects import ServedObject, object_reader, objects_of, read_objects, served_object
+from ..kit.objects import BackendHandling, ServedObject, object_reader, objects_of, read_objects, served_object
+from ..kit.readers import gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from ..kit.streams import declared_stream
 from .settings import Settings
@@ -31,40 +31,29 @@ LOAD_BALANCER_CLASS = "ngrok"
 AGENT_ENDPOINT = "AgentEndpoint.ngrok.k8s.ngrok.com"
 PROTOCOLS = ("ngrok.com/app-protocols", "k8s.ngrok.com/app-protocols")
 OWNED = frozenset({"ngrok.com/controller-name", "k8s.ngrok.com/controller-name"})
-DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 _SCHEMES: dict[str, Scheme] = {"HTTP": "http", "HTTPS": "tls", "TCP": "tcp", "TLS": "tls"}
 _UPSTREAM = re.compile(r"(?:(https?|tcp|tls)://)?([a-z0-9-]+)\.([a-z0-9-]+)(\.svc(?:\.cluster\.local)?)?(?::(\d+))?(?:/.*)?")
 
 
-def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-    """Routes of Ingresses of its classes, and of those without one where a class of its own is the cluster's default."""
-    own = [snapshot.get(kinds.INGRESS_CLASS, "", name) for name in load_balancer.classes]
-    without_class = any(annotations_of(item or {}).get(DEFAULT_CLASS) == "true" for item in own)
-
-    def served(ingress: Obj) -> bool:
-        name = class_of(ingress)[0]
-        return _watches(load_balancer, ingress) and (name in load_balancer.classes if name else without_class)
-
-    def of_entry(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
-        dropped = "" if entry.host or entry.default else "the operator leaves out rules without a host"
-        return BackendHandling("cluster_ip", scheme=_scheme(service, entry.reference), dropped=dropped)
-
-    return read_ingresses(snapshot, load_balancer, of_entry, only, served)
+def serves(load_balancer: LoadBalancer, ingress: Obj) -> bool:
+    """Ingresses of its classes, and those without one where a class of its own is the cluster's default."""
+    name, default_class = class_of(ingress)[0], settings_of(load_balancer, Settings).default_class
+    return _watches(load_balancer, ingress) and (name in load_balancer.classes if name else default_class)
 
 
-def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-    """Routes of the Gateway API, but for what the operator does not translate."""
+def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
+    """How it reaches the backend of an Ingress."""
+    dropped = "" if entry.host or entry.default else "the operator leaves out rules without a host"
+    return BackendHandling("cluster_ip", scheme=_scheme(service, entry.reference), dropped=dropped)
 
-    def of_point(point: AttachPoint) -> BackendHandling:
-        kind = str(point.route.get("kind"))
-        dropped = "the operator serves no GRPCRoute" if kind == "GRPCRoute" else "the operator mirrors no requests" if point.mirror else ""
-        # ngrok's cloud applies the filters that set a Host, and what arrives is not known.
-        host = "$rewritten" if point.host else None
-        return BackendHandling("cluster_ip", host, scheme=_scheme(point.target, point.port), dropped=dropped)
 
-    return read_gateway_routes(
-        snapshot, load_balancer, {GATEWAY_CONTROLLER}, of_point, only, lambda gateway: _watches(load_balancer, gateway)
-    )
+def of_point(load_balancer: LoadBalancer, point: AttachPoint) -> BackendHandling:
+    """How it reaches the backend of a Gateway API route, and what of these the operator does not translate."""
+    kind = str(point.route.get("kind"))
+    dropped = "the operator serves no GRPCRoute" if kind == "GRPCRoute" else "the operator mirrors no requests" if point.mirror else ""
+    # ngrok's cloud applies the filters that set a Host, and what arrives is not known.
+    host = "$rewritten" if point.host else None
+    return BackendHandling("cluster_ip", host, scheme=_scheme(point.target, point.port), dropped=dropped)
 
 
 def exposes(load_balancer: LoadBalancer, service: Obj) -> bool:
@@ -126,6 +115,6 @@ def _scheme(service: Obj, reference: int | str) -> Scheme | None:
 
 
 READERS = (
-    RouteReader(read_ingress_routes), RouteReader(read_gateways, KINDS),
+    ingress_reader(of_entry, serves), gateway_reader({GATEWAY_CONTROLLER}, of_point, _watches),
     object_reader(kinds.SERVICE, declared_by_service, exposes), RouteReader(read_endpoints, (AGENT_ENDPOINT,)),
 )

@@ -16,10 +16,11 @@ from ..contract.chain import (
     LoadBalancerSide,
     ServiceNeeds,
 )
+from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import ingress
 from ..kit.cloud.health import LOCAL, check_by_hand, gateway_check, on_service, pod_port
 from ..kit.cloud.options import class_for, has_option, is_word, prefixed, word
-from ..kit.cloud.platform import address_by_listener, plain_port_for_https, platform_chain
+from ..kit.cloud.platform import address_by_listener, plain_port_for_https
 
 TITLE = "Oracle Cloud Load Balancer"
 PREFIX = "service.beta.kubernetes.io/oci-load-balancer-"
@@ -146,7 +147,7 @@ def _by_ingress(request: ChainRequest) -> LoadBalancerSide:
     return LoadBalancerSide(bodies=(body,), check=health, service=service)
 
 
-CHAIN = platform_chain(
-    TITLE, FACTS, front, reasons=_reasons, client_address=client_address, ends_tls=ends_tls,
+CHAIN = chain_side(
+    TITLE, FACTS, unless(_reasons, front), client_address=client_address, ends_tls=ends_tls,
     server_name=lambda request: "never" if from_ingress(request) or ends_tls(request) else "client",
 )

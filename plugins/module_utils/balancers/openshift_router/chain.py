@@ -9,7 +9,7 @@ pkg/router/template/plugin.go (a Route's targetPort is looked up by name or numb
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ...core.model import Finding, LoadBalancer, Route
 from ...kube.objects import Obj, dig, namespace_of, value_at
@@ -17,7 +17,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, ClientAddress, HealthCheck, LoadBalancerSide
 from ..contract.facts import ProofLevel
 from ..contract.switches import FieldPatch, PatchSet
-from ..kit.chain.answers import chain_side, usual_client_address
+from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.chain.ingress import PORT_NAME, alias_bodies, alias_name
 from ..kit.cloud.options import taken, word
 from ..kit.patches import object_of
@@ -48,11 +48,7 @@ def _client_address(request: ChainRequest) -> ClientAddress:
 
 def front(request: ChainRequest) -> LoadBalancerSide:
     """One Route per host, since a Route has one."""
-    termination, mode = _termination(request), _client_address(request).mode
-    refusal = _front_refusal(request, termination, mode)
-    if refusal:
-        return LoadBalancerSide(refusal=refusal)
-    steps: tuple[str, ...] = ()
+    termination, steps = _termination(request), tuple[str, ...]()
     if termination == "reencrypt" and not request.option("destination_ca"):
         steps = ("Without platform_options.destination_ca the router only takes a gateway's certificate of OpenShift's service CA.",)
     routes = tuple(_route(request, termination, number, host) for number, host in enumerate(request.hosts))
@@ -111,19 +107,19 @@ def _termination(request: ChainRequest) -> str:
     return word(request, "termination") or ("reencrypt" if request.gateway.tls else "edge")
 
 
-def _front_refusal(request: ChainRequest, termination: str, mode: str) -> str:
+def _reasons(request: ChainRequest) -> Iterator[str]:
+    termination, mode = _termination(request), _client_address(request).mode
     takes_tls = termination in ("reencrypt", "passthrough")
     if not request.hosts:
-        return "a Route serves one host: give hosts"
+        yield "a Route serves one host: give hosts"
     if takes_tls != request.gateway.tls:
-        return f"termination {termination} sends {'TLS' if takes_tls else 'plain HTTP'}, and the gateway's port is not for that"
+        yield f"termination {termination} sends {'TLS' if takes_tls else 'plain HTTP'}, and the gateway's port is not for that"
     if termination == "none" and request.https_redirect:
-        return "https_redirect needs TLS at the router: set platform_options.termination"
+        yield "https_redirect needs TLS at the router: set platform_options.termination"
     if mode in ("proxy_protocol", "source_address"):
-        return "the router sends no PROXY header, and its connections come from its own address: use client_address.mode x_forwarded_for"
+        yield "the router sends no PROXY header, and its connections come from its own address: use client_address.mode x_forwarded_for"
     if termination == "passthrough" and mode == "x_forwarded_for":
-        return "with passthrough the router writes no X-Forwarded-For, so whatever the client wrote there would be taken"
-    return ""
+        yield "with passthrough the router writes no X-Forwarded-For, so whatever the client wrote there would be taken"
 
 
 def _route(request: ChainRequest, termination: str, number: int, host: str) -> Obj:
@@ -148,7 +144,7 @@ def _route(request: ChainRequest, termination: str, number: int, host: str) -> O
 
 
 CHAIN = chain_side(
-    "OpenShift router", FACTS, front, redirect, preflight=preflight, client_address=_client_address,
+    "OpenShift router", FACTS, unless(_reasons, front), redirect, preflight=preflight, client_address=_client_address,
     ends_tls=lambda request: _termination(request) in ("edge", "reencrypt"),
     server_name=lambda request: "client" if _termination(request) == "passthrough" else "never",
 )

@@ -12,22 +12,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...core.model import LoadBalancer, ObjectRef, Scheme
+from ...core.model import LoadBalancer, Scheme
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, argument, namespace_of
-from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader, Neighbours
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
-from ..contract.routes import RouteReader, RouteReading, joined_readings
 from ..contract.switches import PatchSet, Switches
-from ..kit.classes import classes_in_settings, classes_of_controller, is_default_class
-from ..kit.gateway.routes import KINDS, AttachPoint, read_gateway_routes
-from ..kit.ingress_routes import of_classes, read_ingresses
+from ..kit.classes import classes_in_settings, classes_of_controller, is_default_class, takes_class
+from ..kit.gateway.routes import AttachPoint
 from ..kit.ingresses import IngressEntry, entry_group
 from ..kit.objects import BackendHandling, is_watched
 from ..kit.patches import PatchBuilder, PatchTarget, mesh_name, on_targets
+from ..kit.readers import gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 
 CONTROLLER = "pomerium.io/ingress-controller"
@@ -68,26 +66,25 @@ def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     )
 
 
-def read_ingresses_and_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-    """Routes of Ingresses and of the Gateway API."""
+def serves(load_balancer: LoadBalancer, ingress: Obj) -> bool:
+    """Ingresses of its classes in the namespaces that it watches."""
     settings = settings_of(load_balancer, Settings)
-    by_class = of_classes(load_balancer, without_class=settings.default_class)
-
-    def served(ingress: Obj) -> bool:
-        return is_watched(settings.namespaces, ingress) and by_class(ingress)
-
-    def of_entry(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
-        return _handling(ingress, entry, settings.prefix)
-
-    def of_point(point: AttachPoint) -> BackendHandling:
-        # Without a filter that says otherwise, the Host is the name in the upstream's address.
-        return BackendHandling("cluster_ip", point.host or mesh_name(point.namespace, point.service))
-
-    plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
-    return joined_readings(plain, read_gateway_routes(snapshot, load_balancer, {settings.gateway_controller}, of_point, only))
+    return is_watched(settings.namespaces, ingress) and takes_class(load_balancer, ingress, without_class=settings.default_class)
 
 
-def _handling(ingress: Obj, entry: IngressEntry, prefix: str) -> BackendHandling:
+def of_point(load_balancer: LoadBalancer, point: AttachPoint) -> BackendHandling:
+    """Always the Service; without a filter that says otherwise, the Host is the name in the upstream's address."""
+    return BackendHandling("cluster_ip", point.host or mesh_name(point.namespace, point.service))
+
+
+def gateway_controllers(load_balancer: LoadBalancer) -> set[str]:
+    """The controller of the GatewayClasses that it serves."""
+    return {settings_of(load_balancer, Settings).gateway_controller}
+
+
+def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
+    """How it reaches the backend of an Ingress, by the annotations below its prefix."""
+    prefix = settings_of(load_balancer, Settings).prefix
     annotations = {key.partition("/")[2]: value for key, value in annotations_of(ingress).items() if key.partition("/")[0] == prefix}
     routed = _is_true(annotations.get("service_proxy_upstream"))
     scheme: Scheme = "tls" if _is_true(annotations.get("secure_upstream")) else "http"
@@ -137,6 +134,7 @@ def check_host(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> Patch
 PROFILE = Profile(
     # The controller's name is an option, and the vendor's examples put a suffix to it.
     About("pomerium", "Pomerium", facts=FACTS), Recogniser(SIGNS, (f"{CONTROLLER}*",)),
-    InstanceReader(read_settings, classes=classes_in_settings(Settings)), (RouteReader(read_ingresses_and_gateways, KINDS),),
+    InstanceReader(read_settings, classes=classes_in_settings(Settings)),
+    (ingress_reader(of_entry, serves), gateway_reader(gateway_controllers, of_point)),
     Switches(to_service=on_targets(to_service), host=on_targets(check_host)),
 )

@@ -13,9 +13,8 @@ from ...core.model import Finding, LoadBalancer, Route, Upstream, replace
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ...kube.services import find_port, target_port
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.gateway.routes import BackendHandling
 from ..kit.ingresses import CLASS_ANNOTATION, IngressEntry, class_of
-from ..kit.objects import ServedObject, object_reader
+from ..kit.objects import BackendHandling, ServedObject, object_reader
 from ..kit.patches import mesh_name
 from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of

@@ -8,17 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...core.findings import finding
-from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Upstream, replace
+from ...core.model import Finding, LoadBalancer, Route, Upstream, replace
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ...kube.services import cluster_ips, find_port
-from ...kube.snapshot import Snapshot
-from ..contract.routes import RouteReader, RouteReading
-from ..kit.gateway.routes import BackendHandling
-from ..kit.ingress_routes import read_ingresses
 from ..kit.ingresses import IngressEntry, class_of
-from ..kit.objects import ServedObject, object_reader
-from ..kit.patches import object_of
+from ..kit.objects import BackendHandling, ServedObject, object_reader
+from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of
 from ..kit.streams import fixed_route
 from .settings import PROXY_CLASS, PROXY_GROUP, Role, Settings
@@ -28,24 +24,16 @@ LOAD_BALANCER_CLASS = "tailscale"
 FORWARDED = "the kernel of its pods forwards what is for a Service (DNAT), which no sidecar captures"
 
 
-def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-    """Routes of the Ingress that a proxy was made for, or of all those that are for its group."""
-    settings = settings_of(load_balancer, Settings)
+def serves(load_balancer: LoadBalancer, ingress: Obj) -> bool:
+    """The Ingress that a proxy was made for, or all those that are for its group."""
+    return class_of(ingress)[0] in load_balancer.classes and _is_for(settings_of(load_balancer, Settings), ingress, Role.INGRESS)
 
-    def served(ingress: Obj) -> bool:
-        group, own = annotations_of(ingress).get(GROUP_KEY, ""), (namespace_of(ingress), name_of(ingress))
-        if settings.role is Role.GROUP:
-            carried = group == settings.name
-        else:
-            carried = settings.role is Role.INGRESS and not group and own == (settings.namespace, settings.name)
-        return carried and class_of(ingress)[0] in load_balancer.classes
 
-    def of_entry(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
-        tls = (find_port(service, entry.reference) or {}).get("port") == 443 or entry.reference == "https"
-        return BackendHandling("cluster_ip", scheme="tls" if tls else "http", dropped=_why_dropped(settings, ingress, entry, service))
-
-    reading = read_ingresses(snapshot, load_balancer, of_entry, only, served)
-    return replace(reading, routes=tuple(_as_published(route, object_of(snapshot, route)) for route in reading.routes))
+def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
+    """How it reaches the backend of an Ingress."""
+    tls = (find_port(service, entry.reference) or {}).get("port") == 443 or entry.reference == "https"
+    dropped = _why_dropped(settings_of(load_balancer, Settings), ingress, entry, service)
+    return BackendHandling("cluster_ip", scheme="tls" if tls else "http", dropped=dropped)
 
 
 def _why_dropped(settings: Settings, ingress: Obj, entry: IngressEntry, service: Obj) -> str:
@@ -61,7 +49,7 @@ def _published(ingress: Obj) -> str:
     return str(dig(ingress, "status", "loadBalancer", "ingress", 0, "hostname", default=""))
 
 
-def _as_published(route: Route, ingress: Obj) -> Route:
+def as_published(_load_balancer: LoadBalancer, ingress: Obj, route: Route) -> Route:
     """With the Host that clients send, and with paths as a proxy matches them: all of them by whole elements."""
     return replace(route, host=_published(ingress), path_type="Prefix")
 
@@ -81,7 +69,7 @@ def read_service(item: ServedObject) -> Iterator[Route | Finding]:
 
 def exposes(load_balancer: LoadBalancer, service: Obj) -> bool:
     """Whether a Service is exposed by this proxy."""
-    return _exposed(service) and _is_for(settings_of(load_balancer, Settings), service)
+    return _exposed(service) and _is_for(settings_of(load_balancer, Settings), service, Role.SERVICE)
 
 
 def _exposed(service: Obj) -> bool:
@@ -89,11 +77,15 @@ def _exposed(service: Obj) -> bool:
     return bool(cluster_ips(service)) and (named or annotations_of(service).get(EXPOSE) == "true")
 
 
-def _is_for(settings: Settings, service: Obj) -> bool:
-    group = annotations_of(service).get(GROUP_KEY, "")
+def _is_for(settings: Settings, obj: Obj, role: Role) -> bool:
+    """Whether an object is the one that a proxy of this role was made for, or is for its group."""
+    group = annotations_of(obj).get(GROUP_KEY, "")
     if settings.role is Role.GROUP:
         return group == settings.name
-    return settings.role is Role.SERVICE and not group and (namespace_of(service), name_of(service)) == (settings.namespace, settings.name)
+    return settings.role is role and not group and (namespace_of(obj), name_of(obj)) == (settings.namespace, settings.name)
 
 
-READERS = (RouteReader(read_ingress_routes, (PROXY_CLASS, PROXY_GROUP)), object_reader(kinds.SERVICE, read_service, exposes))
+READERS = (
+    ingress_reader(of_entry, serves, refine=as_published, kinds=(PROXY_CLASS, PROXY_GROUP)),
+    object_reader(kinds.SERVICE, read_service, exposes),
+)

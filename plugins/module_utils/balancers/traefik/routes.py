@@ -12,7 +12,8 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import go_bool
 from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
-from ..kit.gateway.routes import AttachPoint, BackendHandling
+from ..kit.gateway.routes import AttachPoint
+from ..kit.objects import BackendHandling
 from ..kit.patches import is_older
 from ..kit.readers import gateway_reader
 from ..kit.settings import settings_of

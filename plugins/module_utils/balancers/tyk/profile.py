@@ -25,10 +25,10 @@ from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading
 from ..contract.switches import PatchSet, Switches
 from ..kit.classes import ingress_classes
-from ..kit.ingress_routes import read_ingresses
 from ..kit.ingresses import IngressEntry, entry_group
 from ..kit.objects import BackendHandling, ServedObject, object_reader
 from ..kit.patches import PatchBuilder, mesh_name, nothing_to_set, object_of
+from ..kit.readers import read_ingresses
 
 DEFINITION = "ApiDefinition.tyk.tyk.io"
 TEMPLATE = "tyk.io/template"
@@ -46,12 +46,12 @@ SIGNS = Signs(
 def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of Ingresses, as the operator makes ApiDefinitions of them."""
 
-    def of_entry(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
+    def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
         template = _template(ingress, partial(snapshot.get, DEFINITION))
         host = "" if keeps_host(template) else mesh_name(namespace_of(ingress), entry.service)
         return BackendHandling("cluster_ip", host, entry_group(ingress, entry))
 
-    return read_ingresses(snapshot, load_balancer, of_entry, only)
+    return read_ingresses(snapshot, load_balancer, only, of_entry)
 
 
 def check_definitions(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:

@@ -8,11 +8,9 @@ from __future__ import annotations
 from ...core.model import EITHER_ADDRESS
 from ..contract.facts import About
 from ..contract.profile import Profile
-from ..contract.routes import RouteReader
-from ..kit.ingress_routes import read_ingresses
 from ..kit.objects import BackendHandling
+from ..kit.readers import always, ingress_reader
 
 WHY_NOT = "nothing is known about this load balancer's settings"
 HANDLING = BackendHandling(features=(EITHER_ADDRESS,), why_not_settable=WHY_NOT)
-READER = RouteReader(lambda snapshot, load_balancer, only: read_ingresses(snapshot, load_balancer, lambda *backend: HANDLING, only))
-PROFILE = Profile(About("unknown", "unknown ingress controller"), routes=(READER,))
+PROFILE = Profile(About("unknown", "unknown ingress controller"), routes=(ingress_reader(always(HANDLING)),))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from ....core.model import Finding
@@ -14,18 +14,38 @@ from ...contract.chain import ChainFacts, ChainRedirect, ChainRequest, ChainSide
 from ...contract.facts import ProofLevel
 from ...contract.instances import none_at_all
 
+Front = Callable[[ChainRequest], LoadBalancerSide]
+
 
 def chain_side(
-    title: str, facts: ChainFacts, front: Callable[[ChainRequest], LoadBalancerSide], redirect: ChainRedirect | None = None, *,
-    preflight: Callable[[Snapshot, ChainRequest], tuple[Finding, ...]] | None = None,
+    title: str, facts: ChainFacts, front: Front, redirect: ChainRedirect | None = None, *,
+    preflight: Callable[[Snapshot, ChainRequest], tuple[Finding, ...]] = none_at_all,
     client_address: Callable[[ChainRequest], ClientAddress] | None = None, ends_tls: Callable[[ChainRequest], bool] | None = None,
     server_name: Callable[[ChainRequest], ServerName] | None = None,
 ) -> ChainSide:
-    """A side of a chain that answers as most load balancers do where nothing else is given."""
-    return ChainSide(
-        facts, front, redirect, preflight or none_at_all, client_address or partial(usual_client_address, title, facts),
-        ends_tls or (lambda request: facts.ends_tls == "always"), server_name or (lambda request: facts.server_name),
-    )
+    """A side of a chain that answers as most load balancers do where nothing else is given.
+
+    Where clients' TLS ends at the load balancer, their own server name goes no further.
+    """
+
+    def ends(request: ChainRequest) -> bool:
+        return ends_tls(request) if ends_tls else facts.ends_tls == "always"
+
+    def name(request: ChainRequest) -> ServerName:
+        return "never" if facts.server_name == "client" and ends(request) else facts.server_name
+
+    address = client_address or partial(usual_client_address, title, facts)
+    return ChainSide(facts, front, redirect, preflight, address, ends, server_name or name)
+
+
+def unless(reasons: Callable[[ChainRequest], Iterable[str]], front: Front) -> Front:
+    """A side that is refused for the first of the reasons that is not empty; else ``front`` is asked."""
+
+    def checked(request: ChainRequest) -> LoadBalancerSide:
+        refusal = next(filter(None, reasons(request)), "")
+        return LoadBalancerSide(refusal=refusal) if refusal else front(request)
+
+    return checked
 
 
 def unknown_chain(title: str) -> ChainSide:

@@ -10,25 +10,24 @@ checks share, ``preflight.py`` what they look for before a chain is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from ....core.model import LoadBalancer, ObjectRef, Route, Scheme, replace
 from ....kube import kinds
 from ....kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ....kube.snapshot import Snapshot
-from ...contract.chain import ChainFacts, ChainRequest, ChainSide, ClientAddress, HealthChecker, LoadBalancerSide, ServerName
+from ...contract.chain import ChainFacts, ChainRequest, ChainSide, ClientAddress, HealthChecker
 from ...contract.facts import About
 from ...contract.instances import InstanceReader
 from ...contract.profile import Profile
 from ...contract.recognition import Recogniser
 from ...contract.routes import RouteReader, RouteReading, joined_readings
-from ..chain.answers import chain_side, usual_client_address
-from ..gateway.routes import KINDS, AttachPoint, BackendHandling, read_gateway_routes
-from ..ingress_routes import read_ingresses
+from ..chain.answers import usual_client_address
+from ..gateway.routes import KINDS, read_gateway_routes
 from ..ingresses import IngressEntry
-from ..objects import services_of
+from ..objects import BackendHandling, services_of
+from ..readers import always, read_ingresses
 from ..streams import fixed_route
-from .preflight import Preflight
 from .signs import PlatformSigns, on_its_nodes, owns_ingress, owns_service, traces
 
 NOT_IN_THE_CLUSTER = "its traffic leaves from outside the cluster, where no sidecar can be: use chained mode (an Istio gateway behind it)"
@@ -68,13 +67,10 @@ def platform_routes(signs: PlatformSigns, gateway_classes: tuple[str, ...] = (),
     def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
         here = on_its_nodes(snapshot, signs)
 
-        def of_entry(ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
+        def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
             return BackendHandling(scheme=scheme_of(ingress), why_not_settable=WHY_NOT)
 
-        def of_point(point: AttachPoint) -> BackendHandling:
-            return BackendHandling(why_not_settable=WHY_NOT)
-
-        def served(ingress: Obj) -> bool:
+        def serves(load_balancer: LoadBalancer, ingress: Obj) -> bool:
             return owns_ingress(signs, here, ingress, load_balancer.classes)
 
         def of_services() -> Iterator[Route]:
@@ -86,38 +82,11 @@ def platform_routes(signs: PlatformSigns, gateway_classes: tuple[str, ...] = (),
                         target = (namespace_of(service), name_of(service), number)
                         yield fixed_route(load_balancer, ref, f"tcp:{number}", target, scheme_of(service), services_of(snapshot))
 
-        plain = read_ingresses(snapshot, load_balancer, of_entry, only, served)
-        modern = read_gateway_routes(snapshot, load_balancer, gateway_classes, of_point, only)
+        plain = read_ingresses(snapshot, load_balancer, only, of_entry, serves)
+        modern = read_gateway_routes(snapshot, load_balancer, only, gateway_classes, always(BackendHandling(why_not_settable=WHY_NOT)))
         return joined_readings(plain, modern, RouteReading(tuple(of_services())))
 
     return RouteReader(read, KINDS)
-
-
-def platform_chain(
-    title: str, facts: ChainFacts, front: Callable[[ChainRequest], LoadBalancerSide], *,
-    reasons: Callable[[ChainRequest], Iterable[str]] | None = None, preflight: Preflight | None = None,
-    client_address: Callable[[ChainRequest], ClientAddress] | None = None, ends_tls: OfRequest | None = None,
-    server_name: Callable[[ChainRequest], ServerName] | None = None,
-) -> ChainSide:
-    """A platform's side of a chain.
-
-    ``reasons`` say why there is no such chain: the first that is not empty is the whole answer, and ``front`` is not asked. Where
-    clients' TLS ends at the platform, their own server name goes no further.
-    """
-
-    def ends(request: ChainRequest) -> bool:
-        return ends_tls(request) if ends_tls else facts.ends_tls == "always"
-
-    def name(request: ChainRequest) -> ServerName:
-        return "never" if facts.server_name == "client" and ends(request) else facts.server_name
-
-    def checked(request: ChainRequest) -> LoadBalancerSide:
-        refusal = next((reason for reason in reasons(request) if reason), "") if reasons else ""
-        return LoadBalancerSide(refusal=refusal) if refusal else front(request)
-
-    return chain_side(
-        title, facts, checked, preflight=preflight, client_address=client_address, ends_tls=ends, server_name=server_name or name
-    )
 
 
 def address_by_listener(

@@ -20,7 +20,7 @@ from ....kube.objects import Obj, dig, labels_of, name_of, namespace_of, ref_of
 from ....kube.pods import by_namespace
 from ....kube.snapshot import Snapshot
 from ...contract.routes import RouteReading
-from ..objects import BackendHandling, ServedObject, objects_of, reading_of, served_object
+from ..objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, reading_of, served_object
 from .attachment import (
     GATEWAY,
     GATEWAY_CLASS,
@@ -64,25 +64,25 @@ class AttachPoint:
     policy_tls: bool = False
 
 
-Decide = Callable[[AttachPoint], BackendHandling]
+HandlePoint = Callable[[LoadBalancer, AttachPoint], BackendHandling]
 
 
 def read_gateway_routes(
-    snapshot: Snapshot, load_balancer: LoadBalancer, controllers: Collection[str], decide: Decide,
-    only: frozenset[ObjectRef] | None = None, serves: Callable[[Obj], bool] = lambda gateway: True, *, per_backend_host: bool = False,
+    snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None, controllers: Collection[str], handle: HandlePoint,
+    serves: Carries = carries_all, *, per_backend_host: bool = False,
 ) -> RouteReading:
     """Routes of all kinds on the Gateways whose class has one of these controller names.
 
-    ``decide`` says how the implementation reaches each backend; ``serves`` picks the Gateways that this load balancer's
+    ``handle`` says how the implementation reaches each backend; ``serves`` picks the Gateways that this load balancer's
     workload carries (some implementations make one workload per Gateway). ``per_backend_host``: each backend of a rule can
     be sent a Host of its own, so that a rewritten Host costs no canary.
     """
-    gateways = {key: item for key, item in gateways_of(snapshot, controllers).items() if serves(item)}
+    gateways = {key: item for key, item in gateways_of(snapshot, controllers).items() if serves(load_balancer, item)}
     shared = ("weights",) if per_backend_host else ("canary", "weights")
     grants, tls = partial(snapshot.lookup, REFERENCE_GRANT, by_namespace), partial(speaks_tls, snapshot)
 
     def parts(obj: Obj) -> Iterator[Route | Finding]:
-        reader = _RuleReader(served_object(snapshot, load_balancer, obj), decide, shared, grants, tls)
+        reader = _RuleReader(served_object(snapshot, load_balancer, obj), handle, shared, grants, tls)
         labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace_of(obj)) or {})
         for attachment in attachments(obj, labels, gateways):
             yield from reader.read(attachment)
@@ -102,7 +102,7 @@ class _RuleReader:
     """Reads the rules of one route. ``shared`` names what is in use where several backends share a rule's requests."""
 
     item: ServedObject
-    decide: Decide
+    handle: HandlePoint
     shared: tuple[str, ...]
     grants: Callable[[str], list[Obj]]
     speaks_tls: Callable[[str, str, int], bool]
@@ -144,7 +144,7 @@ class _RuleReader:
         )
 
     def _route(self, attachment: Attachment, point: AttachPoint, rule: Obj, host: str, match: _PathMatch) -> Route | Finding:
-        handling = self.decide(point)
+        handling = self.handle(self.item.load_balancer, point)
         if handling.dropped:
             return finding("MLB220", f"rule {point.rule + 1}: {handling.dropped}", ref_of(point.route))
         listed = rule.get("backendRefs") or []
@@ -206,14 +206,3 @@ def host_set_by(filters: list[Obj] | None) -> str:
                 found = str(header.get("value", ""))
     return found
 
-
-__all__ = [
-    "GATEWAY",
-    "GATEWAY_CLASS",
-    "KINDS",
-    "AttachPoint",
-    "BackendHandling",
-    "gateways_of",
-    "host_set_by",
-    "read_gateway_routes",
-]

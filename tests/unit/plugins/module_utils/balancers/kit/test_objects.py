@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.classes import takes_class
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.declared import backend_of
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.policies import parameters_of
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.ingress_routes import of_classes
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.objects import (
     BackendHandling,
     ServedObject,
@@ -76,8 +76,8 @@ def test_the_port_that_a_reference_names(reference: int | str, port: int, name: 
 def test_ingresses_without_a_class(class_name: str | None, annotation: str | None, served: bool) -> None:
     made = ingress("a", path(backend("shop")), class_name=class_name)
     item = noted(made, **({} if annotation is None else {"kubernetes.io/ingress.class": annotation}))
-    assert of_classes(BALANCER, without_class=True)(item) is served
-    assert of_classes(BALANCER)(item) is (served and "web" in (class_name, annotation))
+    assert takes_class(BALANCER, item, without_class=True) is served
+    assert takes_class(BALANCER, item) is (served and "web" in (class_name, annotation))
 
 
 def test_watched_namespaces() -> None:

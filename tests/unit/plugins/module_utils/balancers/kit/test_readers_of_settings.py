@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.routes import RouteReader
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import BackendHandling
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.objects import BackendHandling
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.readers import always, gateway_reader
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.settings import config_maps_of_flags, flag_value
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.streams import default_backend_reader, tcp_services_reader

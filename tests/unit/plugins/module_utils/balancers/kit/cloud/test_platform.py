@@ -14,12 +14,9 @@ from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.ch
     ClientAddress,
     LoadBalancerSide,
 )
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.chain.answers import chain_side, unless
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.cloud.options import has_option
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.cloud.platform import (
-    address_by_listener,
-    platform_chain,
-    scheme_by_annotation,
-)
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.cloud.platform import address_by_listener, scheme_by_annotation
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.cloud.preflight import (
     joined_preflights,
     kind_is_served,
@@ -48,12 +45,12 @@ def reasons(asked: ChainRequest) -> list[str]:
     ("wanted", "refusal"), [({"certificate": "x"}, ""), ({}, "no certificate"), ({"hosts": ()}, "no hosts")]
 )
 def test_the_first_reason_is_the_whole_answer(wanted: dict[str, Any], refusal: str) -> None:
-    answer = platform_chain("X", FACTS, front, reasons=reasons).front(request(**wanted))
+    answer = chain_side("X", FACTS, unless(reasons, front)).front(request(**wanted))
     assert answer == (LoadBalancerSide(refusal=refusal) if refusal else front(request()))
 
 
 def test_a_clients_own_name_goes_no_further_than_its_tls() -> None:
-    side = platform_chain("X", FACTS, front, ends_tls=certificate)
+    side = chain_side("X", FACTS, front, ends_tls=certificate)
     own = request(certificate="x")
     assert [(side.ends_tls(item), side.server_name(item)) for item in (request(), own)] == [(False, "client"), (True, "never")]
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import BackendHandling, read_gateway_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import read_gateway_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.objects import BackendHandling
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Finding, LoadBalancer, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
@@ -39,8 +40,10 @@ def clusters(*objects: Obj) -> Snapshot:
     return live(namespace(EDGE), namespace(APPS, team="a"), SHOP, OTHER, gateway_class(CONTROLLER), *objects)
 
 
-def read(snapshot: Snapshot, decide: Any = lambda place: BackendHandling(), **more: Any) -> tuple[list[Route], list[Finding]]:
-    found = read_gateway_routes(snapshot, BALANCER, {CONTROLLER}, decide, **more)
+def read(
+    snapshot: Snapshot, decide: Any = lambda place: BackendHandling(), only: Any = None, **more: Any
+) -> tuple[list[Route], list[Finding]]:
+    found = read_gateway_routes(snapshot, BALANCER, only, {CONTROLLER}, lambda balancer, place: decide(place), **more)
     return list(found.routes), list(found.findings)
 
 

@@ -11,7 +11,8 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import claim, release
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.switches import PatchSet
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.hosts import host_rewrites
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import AttachPoint, BackendHandling
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import AttachPoint
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.objects import BackendHandling
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.patches import targets_of
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ObjectRef, Upstream
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
@@ -93,7 +94,7 @@ def test_only_some_objects_and_only_some_gateways() -> None:
     assert [item.object.name for item in everything] == ["a", "b"]
     assert read(snapshot, only=frozenset([everything[1].object]))[0] == everything[1:]
     assert read(snapshot, only=frozenset([ObjectRef("v1", "Service", APPS, "a")]))[0] == []
-    assert read(snapshot, serves=lambda item: item["metadata"]["name"] == "x")[0] == everything[1:]
+    assert read(snapshot, serves=lambda balancer, item: item["metadata"]["name"] == "x")[0] == everything[1:]
 
 
 def test_rules_are_upstreams_of_their_own() -> None:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import AttachPoint, BackendHandling
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.routes import AttachPoint
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.objects import BackendHandling
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, listener, rewrite, route, rule, to_service
 from tests.unit.plugins.module_utils.balancers.kit.gateway.support import (
