@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from ..balancers.contract.instances import Neighbours
 from ..balancers.contract.profile import Profile, Registry
-from ..balancers.contract.recognition import Recognition
+from ..balancers.contract.recognition import CONFIDENCES, Recognition
 from ..balancers.kit.chain.answers import about_chaining
 from ..balancers.kit.recognition import recognition_of
 from ..balancers.kit.settings import neighbours_of
@@ -22,20 +22,17 @@ from ..istio.mesh import config_map_namespaces as mesh_namespaces
 from ..istio.mesh import interception_defaults
 from ..istio.network import about_network
 from ..istio.network import config_map_namespaces as network_namespaces
-from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template, ref_of
 from ..kube.pods import workload_pods
 from ..kube.snapshot import Snapshot
 from .classes import about_unknown, owner_of, unserved_classes, without_workload, workload_behind
 from .outside import outside
 
-_CONFIDENCE = {"possible": 0, "likely": 1, "certain": 2}
-
 
 def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], list[Finding]]:
     """Return the load balancers (sorted by namespace and name) and what is remarkable about them."""
     near = neighbours_of(snapshot)
-    found = [_load_balancer(snapshot, near, *match) for match in recognised(snapshot, registry)]
+    found = [_load_balancer(snapshot, near, *match) for match in recognised(near.workloads, registry)]
     found += list(outside(snapshot, near, registry, found))
     found += list(_unknown(snapshot, near, registry, found))
     found.sort(key=lambda item: item.key)
@@ -47,29 +44,26 @@ def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], 
     return found, findings
 
 
-def recognised(snapshot: Snapshot, registry: Registry) -> Iterator[tuple[Obj, Profile, Recognition]]:
+def recognised(workloads: Iterable[Obj], registry: Registry) -> Iterator[tuple[Obj, Profile, Recognition]]:
     """Workloads that are a known vendor's data plane."""
-    for kind in kinds.WORKLOADS:
-        for workload in snapshot.all(kind):
-            best: tuple[Profile, Recognition] | None = None
-            for profile in registry.profiles:
-                match = recognition_of(profile.recogniser, workload)
-                if match is not None and (best is None or _strength(match) > _strength(best[1])):
-                    best = (profile, match)
-            if best is not None:
-                yield (workload, *best)
+    for workload in workloads:
+        matches = ((profile, recognition_of(profile.recogniser, workload)) for profile in registry.profiles)
+        found = ((profile, match) for profile, match in matches if match is not None)
+        best = max(found, key=lambda pair: _strength(pair[1]), default=None)
+        if best is not None:
+            yield (workload, *best)
 
 
 def setting_namespaces(snapshot: Snapshot, registry: Registry) -> set[str]:
     """Namespaces whose ConfigMaps a reading needs: the mesh's, the network's, and those of the load balancers recognised."""
     wanted = {*mesh_namespaces(snapshot), *network_namespaces(snapshot)}
-    for workload, profile, match in recognised(snapshot, registry):
+    for workload, profile, match in recognised(neighbours_of(snapshot).workloads, registry):
         wanted.update(profile.instance.config_maps(workload, match.container))
     return wanted
 
 
 def _strength(match: Recognition) -> tuple[int, int]:
-    return (_CONFIDENCE[match.confidence], len(match.evidence))
+    return (CONFIDENCES.index(match.confidence), len(match.evidence))
 
 
 def _load_balancer(snapshot: Snapshot, near: Neighbours, workload: Obj, profile: Profile, match: Recognition) -> LoadBalancer:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from ..balancers.contract.instances import Neighbours
 from ..balancers.contract.profile import Profile, Registry
-from ..balancers.contract.recognition import Confidence, Recognition, Trace
+from ..balancers.contract.recognition import CONFIDENCES, Confidence, Recognition, Trace
 from ..balancers.kit.chain.answers import about_chaining
 from ..balancers.kit.classes import controller_of
 from ..balancers.kit.gateway.attachment import GATEWAY_CLASS
@@ -73,13 +73,12 @@ def _made(
         vendor=profile.about.id, title=profile.about.title,
         placement="external" if profile.about.placement == "in_cluster" else profile.about.placement,
         version=first[1].version if first else "", classes=tuple(names),
-        confidence=max([*sure, *(item.confidence for item in traces)], key=_RANK.index),
+        confidence=max([*sure, *(item.confidence for item in traces)], key=CONFIDENCES.index),
         evidence=tuple(dict.fromkeys(evidence)), modes=_modes(profile, more),
     )
 
 
 _STRICT = "a STRICT workload refuses it, unless strict_exemption of service_routing opens that workload's one port to everybody's plaintext"
-_RANK: list[Confidence] = ["possible", "likely", "certain"]
 
 
 def _modes(profile: Profile, more: str) -> tuple[tuple[str, Mode], ...]:

@@ -12,14 +12,14 @@ examples/contour/03-envoy.yaml, internal/provisioner.
 from __future__ import annotations
 
 from ...core.interception import EXCLUDE_OUTBOUND_PORTS
-from ...kube.objects import Obj, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
+from ...kube.objects import Obj, containers_of, dig, labels_of, name_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition, Signs
 from ..kit.classes import classes_in_settings
-from ..kit.recognition import by_signs, programs_of
+from ..kit.recognition import by_signs, programs_of, version_of
 from .chain import CHAIN
 from .routes import READERS
 from .settings import OWNER, Settings, read_settings
@@ -41,8 +41,8 @@ def recognise_workload(workload: Obj) -> Recognition | None:
         programs = programs_of(item)
         role = next((name for name in ("shutdown-manager", "bootstrap") if name in programs), "")
         if "contour" in programs and role:
-            version = image_name(str(item.get("image", "")))[1].lstrip("v")
-            return Recognition("certain", (f"container {item.get('name')} runs contour's {role}",), _envoy(template), version)
+            evidence = (f"container {item.get('name')} runs contour's {role}",)
+            return Recognition("certain", evidence, _envoy(template), version_of(item))
     return by_signs(SIGNS, workload)
 
 

@@ -16,7 +16,7 @@ from ...core.model import LoadBalancer, ObjectRef, Scheme, Upstream
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
-from ..kit.declared import DeclaredRoute, ServiceReference
+from ..kit.declared import DeclaredRoute, ServiceReference, host_among
 from ..kit.ingresses import class_of
 from ..kit.objects import BackendHandling, declared_reading, served_object
 from ..kit.readers import always, gateway_reader, ingress_reader
@@ -139,11 +139,8 @@ def _path(prefix: str, conditions: list[Obj]) -> tuple[str, str]:
 
 def _host(part: Obj) -> str:
     """The Host that a route or one of its services sends; one that is made of another header is not known beforehand."""
-    for header in dig(part, "requestHeadersPolicy", "set", default=[]):
-        if str(header.get("name", "")).lower() == "host":
-            value = str(header.get("value", ""))
-            return "$header" if value.startswith("%REQ(") else value
-    return ""
+    value = host_among(dig(part, "requestHeadersPolicy", "set", default=[])) or ""
+    return "$header" if value.startswith("%REQ(") else value
 
 
 def _features(rule: Obj) -> Iterator[str]:

@@ -14,6 +14,8 @@ from ...kube.snapshot import Snapshot
 from .instances import none_at_all
 
 Confidence = Literal["certain", "likely", "possible"]
+CONFIDENCES: tuple[Confidence, ...] = ("possible", "likely", "certain")
+"""From the weakest on."""
 
 
 @dataclass(frozen=True)

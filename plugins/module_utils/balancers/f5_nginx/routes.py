@@ -21,7 +21,7 @@ from ...kube.selectors import object_selector
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.classes import takes_annotated
-from ..kit.declared import DeclaredRoute, ServiceReference
+from ..kit.declared import DeclaredRoute, ServiceReference, host_among
 from ..kit.ingresses import IngressEntry
 from ..kit.objects import BackendHandling, ServedObject, declared_reading, object_reader, served_object
 from ..kit.readers import ingress_reader
@@ -138,14 +138,7 @@ def _step(
     name = str(action.get("pass") or dig(action, "proxy", "upstream", default=""))
     pool = pools.get(name)
     if pool is not None:
-        yield Step(where, action, path, name, pool, _host_of(action), features, shared)
-
-
-def _host_of(action: Obj) -> str | None:
-    for header in dig(action, "proxy", "requestHeaders", "set", default=[]):
-        if str(header.get("name", "")).lower() == "host":
-            return str(header.get("value", ""))
-    return None
+        yield Step(where, action, path, name, pool, host_among(dig(action, "proxy", "requestHeaders", "set", default=[])), features, shared)
 
 
 def read_virtual_servers(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:

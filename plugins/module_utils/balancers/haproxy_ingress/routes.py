@@ -18,7 +18,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import GO_TRUE
 from ..kit.classes import ClassRule
-from ..kit.declared import DeclaredRoute, ServiceReference
+from ..kit.declared import DeclaredRoute, ServiceReference, host_among
 from ..kit.gateway.routes import KINDS, AttachPoint
 from ..kit.ingresses import IngressEntry, entries, resource_findings
 from ..kit.objects import BackendHandling, declared_reading, objects_of, served_object
@@ -166,7 +166,7 @@ def _set_by_filters(point: AttachPoint) -> str:
     headers = (
         header for item in rule.get("filters") or [] for header in dig(item, "requestHeaderModifier", "set", default=[])
     )
-    return next((str(header.get("value", "")) for header in headers if str(header.get("name", "")).lower() == "host"), "")
+    return host_among(headers) or ""
 
 
 def gateway_controllers(load_balancer: LoadBalancer) -> set[str]:

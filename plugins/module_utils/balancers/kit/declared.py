@@ -47,6 +47,11 @@ class DeclaredRoute:
     why_not_settable: str = ""
 
 
+def host_among(headers: Iterable[Obj]) -> str | None:
+    """The Host among headers that are set, each a map of ``name`` and ``value``; ``None`` where it is not among them."""
+    return next((str(item.get("value", "")) for item in headers if str(item.get("name", "")).lower() == "host"), None)
+
+
 def as_route(
     load_balancer: LoadBalancer, ref: ObjectRef, declared: DeclaredRoute, service: ServiceLookup, *,
     ignored: bool = False, pinned: str = "",

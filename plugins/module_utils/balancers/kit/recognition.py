@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from ...kube.objects import Obj, containers_of, dig, image_name, labels_of, pod_template
-from ..contract.recognition import Confidence, Recogniser, Recognition, Signs
+from ..contract.recognition import CONFIDENCES, Confidence, Recogniser, Recognition, Signs
 
 
 def recognition_of(recogniser: Recogniser, workload: Obj) -> Recognition | None:
@@ -19,13 +19,9 @@ def recognition_of(recogniser: Recogniser, workload: Obj) -> Recognition | None:
 
 def by_signs(signs: Signs, workload: Obj) -> Recognition | None:
     """The strongest recognition among a workload's containers."""
-    best: Recognition | None = None
     template = pod_template(workload)
-    for container in containers_of(template):
-        found = recognise_container(signs, container, template)
-        if found is not None and (best is None or _RANK[found.confidence] > _RANK[best.confidence]):
-            best = found
-    return best
+    found = (recognise_container(signs, container, template) for container in containers_of(template))
+    return max(filter(None, found), key=lambda item: CONFIDENCES.index(item.confidence), default=None)
 
 
 def by_companion(signs: Signs, programs: frozenset[str], text: str, *, init: bool = False) -> Callable[[Obj], Recognition | None]:
@@ -39,8 +35,7 @@ def by_companion(signs: Signs, programs: frozenset[str], text: str, *, init: boo
         template = pod_template(workload)
         for item in dig(template, "spec", "initContainers", default=[]) if init else containers_of(template):
             if programs <= set(programs_of(item)):
-                version = image_name(str(item.get("image", "")))[1].lstrip("v")
-                return Recognition("certain", (described.format(item.get("name")),), containers_of(template)[0], version)
+                return Recognition("certain", (described.format(item.get("name")),), containers_of(template)[0], version_of(item))
         return by_signs(signs, workload)
 
     return recognised
@@ -58,7 +53,9 @@ def claims_class(controllers: Iterable[str], controller: str) -> bool:
     )
 
 
-_RANK = {"possible": 0, "likely": 1, "certain": 2}
+def version_of(container: Obj) -> str:
+    """The version that a container's image is tagged with."""
+    return image_name(str(container.get("image", "")))[1].lstrip("v")
 
 
 def programs_of(container: Obj) -> tuple[str, ...]:
@@ -82,28 +79,27 @@ def words_of(container: Obj) -> list[str]:
 
 def recognise_container(signs: Signs, container: Obj, template: Obj) -> Recognition | None:
     """Match one container against a vendor's signs."""
-    path, tag = image_name(str(container.get("image", "")))
+    path = image_name(str(container.get("image", "")))[0]
     image = next((item for item in signs.images if path == item or path.endswith(f"/{item}")), "")
     programs = programs_of(container)
-    evidence = [(f"container {container.get('name')} runs {item}", "certain") for item in signs.commands if item in programs][:1]
+    evidence: list[tuple[str, Confidence]] = [
+        (f"container {container.get('name')} runs {item}", "certain") for item in signs.commands if item in programs
+    ][:1]
     if image:
         evidence.append((f"image {path} ends in {image}", "certain"))
     evidence += _weaker_evidence(signs, container, template)
     if not evidence:
         return None
-    confidence: Confidence = max((_CONFIDENCES[word] for dummy, word in evidence), key=lambda item: _RANK[item])
-    return Recognition(confidence, tuple(text for text, dummy in evidence), container, tag.lstrip("v") if image else "")
+    confidence = max((word for dummy, word in evidence), key=CONFIDENCES.index)
+    return Recognition(confidence, tuple(text for text, dummy in evidence), container, version_of(container) if image else "")
 
 
-_CONFIDENCES: dict[str, Confidence] = {"certain": "certain", "likely": "likely", "possible": "possible"}
-
-
-def _weaker_evidence(signs: Signs, container: Obj, template: Obj) -> list[tuple[str, str]]:
+def _weaker_evidence(signs: Signs, container: Obj, template: Obj) -> list[tuple[str, Confidence]]:
     """Options, environment variables and labels: of each the first set that is there as a whole."""
     flags = {word.lstrip("-").partition("=")[0] for word in words_of(container) if word.startswith("-")}
     variables = {str(item.get("name", "")) for item in container.get("env") or []}
     labels = dict(template.get("metadata", {}).get("labels") or {})
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, Confidence]] = []
     for flag_set in [item for item in signs.flags if item <= flags][:1]:
         found.append(("arguments " + ", ".join(f"--{item}" for item in sorted(flag_set)), "likely"))
     for names in [item for item in signs.variables if item <= variables][:1]:

@@ -12,6 +12,7 @@ from ...kube import kinds
 from ...kube.objects import Obj, argument, containers_of, dig, image_name, name_of, namespace_of, pod_template
 from ..contract.instances import Neighbours
 from ..kit.classes import is_default_class
+from ..kit.recognition import version_of
 from ..kit.settings import variable
 
 PARAMETERS = "IngressClassParameters.configuration.konghq.com"
@@ -43,8 +44,7 @@ def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     name = argument(found, "ingress-class") or variable(found, "CONTROLLER_INGRESS_CLASS") or "kong"
     # The controller compares names; without a class object of that name its parameters are the defaults.
     own = near.named(kinds.INGRESS_CLASS, "", name) or {}
-    version = image_name(str(found.get("image", "")))[1].lstrip("v")
-    return Settings(name, version, _class_wide(near, own), is_default_class(own))
+    return Settings(name, version_of(found), _class_wide(near, own), is_default_class(own))
 
 
 def _class_wide(near: Neighbours, own: Obj) -> bool:

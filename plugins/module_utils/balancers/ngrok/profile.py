@@ -16,14 +16,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...core.model import LoadBalancer
-from ...kube.objects import Obj, containers_of, image_name, pod_template
+from ...kube.objects import Obj, containers_of, pod_template
 from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition
 from ..contract.switches import PatchSet, Switches
 from ..kit.classes import classes_of_controller
-from ..kit.recognition import programs_of
+from ..kit.recognition import programs_of, version_of
 from ..kit.settings import settings_of
 from .routes import GATEWAY_CONTROLLER, READERS
 from .settings import STOCK_CONTROLLERS, Settings, read_settings
@@ -40,8 +40,8 @@ def recognise(workload: Obj) -> Recognition | None:
     for container in containers_of(pod_template(workload)):
         variables = {item.get("name") for item in container.get("env") or []}
         if "agent-manager" in programs_of(container) and "NGROK_AUTHTOKEN" in variables:
-            version = image_name(str(container.get("image", "")))[1].lstrip("v")
-            return Recognition("certain", (f"container {container.get('name')} runs agent-manager for ngrok",), container, version)
+            evidence = (f"container {container.get('name')} runs agent-manager for ngrok",)
+            return Recognition("certain", evidence, container, version_of(container))
     return None
 
 

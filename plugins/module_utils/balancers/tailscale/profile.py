@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...core.model import LoadBalancer
-from ...kube.objects import Obj, containers_of, image_name, pod_template
+from ...kube.objects import Obj, containers_of, pod_template
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader, SidecarTarget
@@ -24,6 +24,7 @@ from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition
 from ..contract.switches import PatchSet, Switches
 from ..kit.classes import classes_of_controller
+from ..kit.recognition import version_of
 from ..kit.settings import neighbours_of, settings_of
 from .routes import FORWARDED, READERS
 from .settings import PROXY_CLASS, Role, Settings, read_settings, role_of
@@ -48,7 +49,7 @@ def recognise(workload: Obj) -> Recognition | None:
     if role is None:
         return None
     evidence = f"container {container.get('name')} is told to be {role.value} (TS_INTERNAL_APP)"
-    return Recognition("certain", (evidence,), container, image_name(str(container.get("image", "")))[1].lstrip("v"))
+    return Recognition("certain", (evidence,), container, version_of(container))
 
 
 def classes(load_balancer: LoadBalancer, found: Iterable[Obj]) -> tuple[str, ...]:
