@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..balancers.contract.chain import STATUS_PORT, ChainFacts, ChainRequest, CheckTarget, GatewayTarget, HealthCheck, LoadBalancerSide
+from ..balancers.contract.chain import STATUS_PORT, ChainRequest, CheckTarget, GatewayTarget, HealthCheck, LoadBalancerSide
+from ..balancers.contract.facts import ChainFacts
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.contract.switches import FieldPatch
 from ..core.findings import finding, value_conflict

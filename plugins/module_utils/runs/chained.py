@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..apply import chain as writes
 from ..balancers.contract.profile import Registry
-from ..balancers.kit.gateway.routes import KINDS
+from ..balancers.kit.gateway.attachment import KINDS
 from ..balancers.registry import REGISTRY
 from ..core.marks import CHAINED_GATEWAY
 from ..core.model import Change, ObjectRef, replace

@@ -11,8 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import Capability
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import ProofLevel
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import Capability, ProofLevel
 
 from tests.integration.clouds.scenarios import KINDS, SCENARIOS, UNTYPED, shown, validated
 from tests.tools.generate_docs import platforms

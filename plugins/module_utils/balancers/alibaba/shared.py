@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..contract.chain import ChainOption
+from ..contract.facts import ChainOption
 
 BACKEND_TYPE = "service.beta.kubernetes.io/backend-type"
 NODES = ("alicloud://", "cn-", "ap-", "us-", "eu-", "me-", "na-")

@@ -13,7 +13,8 @@ because counting from the right is right either way.
 from __future__ import annotations
 
 from ..alibaba.shared import BACKEND_TYPE, NODES, TARGETS
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, HealthChecker, LoadBalancerSide, ServiceNeeds
+from ..contract.chain import ChainRequest, CheckTarget, HealthCheck, HealthChecker, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import ChainFacts, ChainOption
 from ..contract.recognition import Recogniser
 from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import ingress

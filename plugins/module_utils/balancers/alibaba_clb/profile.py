@@ -14,17 +14,8 @@ and whether they begin with a PROXY header (so the gateway is made to understand
 from __future__ import annotations
 
 from ..alibaba.shared import BACKEND_TYPE, NODES, TARGETS
-from ..contract.chain import (
-    Capability,
-    ChainFacts,
-    ChainOption,
-    ChainRequest,
-    CheckTarget,
-    ClientAddress,
-    HealthCheck,
-    HealthChecker,
-    LoadBalancerSide,
-)
+from ..contract.chain import ChainRequest, CheckTarget, ClientAddress, HealthCheck, HealthChecker, LoadBalancerSide
+from ..contract.facts import Capability, ChainFacts, ChainOption
 from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.health import LOCAL, gateway_check, on_service, pod_port, with_proxy_header
 from ..kit.cloud.options import has_option, is_word, prefixed, word

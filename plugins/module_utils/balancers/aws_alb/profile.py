@@ -10,8 +10,8 @@ pkg/gateway/routeutils/backend_service.go (a check's port may be a port name of 
 from __future__ import annotations
 
 from ...kube.objects import Obj
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
-from ..contract.facts import ProofLevel
+from ..contract.chain import ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import ChainFacts, ChainOption, ProofLevel
 from ..contract.recognition import Recogniser
 from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import gateway_with_routes, https_listener, ingress, resource

@@ -17,7 +17,8 @@ from functools import partial
 from ...core.findings import finding
 from ...core.model import Finding
 from ...kube.objects import Obj, dig, ref_of
-from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, HealthChecker, LoadBalancerSide
+from ..contract.chain import ChainRequest, CheckTarget, HealthCheck, HealthChecker, LoadBalancerSide
+from ..contract.facts import Capability, ChainFacts, ChainOption
 from ..contract.recognition import Recogniser
 from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.cloud.health import LOCAL, NO_SERVICE_PORT, gateway_check, on_service, pod_port, with_proxy_header

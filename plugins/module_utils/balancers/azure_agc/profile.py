@@ -13,7 +13,8 @@ Migration-Utility 16f3beb, crds/v1. Its kinds' schemas are not public, so nothin
 from __future__ import annotations
 
 from ...kube.objects import Obj
-from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
+from ..contract.chain import ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import Capability, ChainFacts, ChainOption
 from ..contract.instances import InstanceReader
 from ..contract.recognition import Recogniser
 from ..kit.chain.answers import chain_side, unless

@@ -10,18 +10,8 @@ from ...core.model import Finding, replace
 from ...kube import kinds
 from ...kube.objects import Obj, dig
 from ...kube.snapshot import Snapshot
-from ..contract.chain import (
-    Capability,
-    ChainFacts,
-    ChainOption,
-    ChainRequest,
-    CheckTarget,
-    ClientAddress,
-    HealthCheck,
-    LoadBalancerSide,
-    ServiceNeeds,
-)
-from ..contract.facts import ProofLevel
+from ..contract.chain import ChainRequest, CheckTarget, ClientAddress, HealthCheck, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel
 from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.cloud.bodies import ingress, resource
 from ..kit.cloud.health import NO_POD_PORT, by_pod_port, check_by_hand, pod_port

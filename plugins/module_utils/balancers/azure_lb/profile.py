@@ -16,17 +16,8 @@ from functools import partial
 from ...core.findings import finding
 from ...core.model import Finding
 from ...kube.objects import Obj, dig, ref_of
-from ..contract.chain import (
-    STATUS_PORT,
-    STATUS_PORT_NAME,
-    Capability,
-    ChainFacts,
-    ChainOption,
-    ChainRequest,
-    CheckTarget,
-    HealthChecker,
-    LoadBalancerSide,
-)
+from ..contract.chain import STATUS_PORT, STATUS_PORT_NAME, ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide
+from ..contract.facts import Capability, ChainFacts, ChainOption
 from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.cloud.health import LOCAL, gateway_check, on_service, traffic_port
 from ..kit.cloud.options import prefixed, word

@@ -20,8 +20,8 @@ from ...kube import kinds
 from ...kube.objects import Obj, dig, namespace_of, pod_template, ref_of
 from ...kube.pods import workload_pods
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthCheck, HealthChecker, LoadBalancerSide, ServerName
-from ..contract.facts import About
+from ..contract.chain import ChainRequest, CheckTarget, HealthCheck, HealthChecker, LoadBalancerSide
+from ..contract.facts import About, ChainFacts, ChainOption, ServerName
 from ..contract.recognition import Recogniser, Signs
 from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import metadata

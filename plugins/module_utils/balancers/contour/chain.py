@@ -20,8 +20,8 @@ from typing import Any
 from ...core.model import LoadBalancer, Route, replace
 from ...kube.objects import Obj, dig
 from ...kube.snapshot import Snapshot
-from ..contract.chain import Capability, ChainFacts, ChainRequest
-from ..contract.facts import ProofLevel
+from ..contract.chain import ChainRequest
+from ..contract.facts import Capability, ChainFacts, ProofLevel
 from ..contract.switches import PatchSet
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_OPTIONS, IngressWay

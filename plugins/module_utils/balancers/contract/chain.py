@@ -16,7 +16,7 @@ from typing import Any, Literal
 from ...core.model import Finding, LoadBalancer, Route
 from ...kube.objects import Obj
 from ...kube.snapshot import Snapshot
-from .facts import ProofLevel
+from .facts import ChainFacts, ServerName
 from .switches import PatchSet
 
 STATUS_PORT = 15021
@@ -26,7 +26,6 @@ STATUS_PATH = "/healthz/ready"
 Api = Literal["istio", "gateway_api"]
 ClientMode = Literal["x_forwarded_for", "proxy_protocol", "source_address", "none"]
 CheckKind = Literal["http", "tcp", "node", "none"]
-ServerName = Literal["never", "client", "host", "settable"]
 ServiceType = Literal["ClusterIP", "NodePort", "LoadBalancer"]
 
 
@@ -159,59 +158,6 @@ class LoadBalancerSide:
     steps: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     refusal: str = ""
-
-
-@dataclass(frozen=True)
-class ChainOption:
-    """One key of ``platform_options``. With ``choices``, other values are refused."""
-
-    name: str
-    description: str
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Capability:
-    """Whether a load balancer can do something, and the words in which the documentation says so."""
-
-    possible: bool
-    text: str
-
-
-@dataclass(frozen=True)
-class ChainFacts:
-    """What is true of a load balancer in front of a gateway, as data: the plan decides on it, and the documentation's table shows it.
-
-    ``hops``: how many entries it adds to X-Forwarded-For itself. ``forwarded_for``: ``appended`` to what the client sent, ``replaced``,
-    ``with_ports`` (entries that Envoy cannot read, unless ``platform_options`` has a true ``forwarded_for_rewritten``), ``absent``.
-    ``server_name``: what it sends in TLS handshakes with the gateway:
-    ``never`` any, the ``client``'s own (it passes TLS through), the ``host`` of the request, or what is set (``settable``).
-    ``ends_tls``: whether clients' TLS ends at it: ``always`` as soon as it is used with TLS, ``optional``, ``never``.
-    ``redirects``: it answers HTTP with a redirect to HTTPS itself, so the gateway need not.
-    ``begins_with``: a path of type ImplementationSpecific takes every path that begins so, not only whole elements of it.
-    ``tls_to_gateway``, ``health``: how, in words, empty where it cannot. ``standalone``, ``standalone_mtls``: what holds without a
-    gateway. ``cannot``: what it cannot do here. ``options``: the keys of ``platform_options`` that it understands; all others are
-    refused. ``kinds``: kind keys that it may create on its own side. ``proof`` is :data:`Proof.NONE` where nothing is known of it.
-    """
-
-    hops: int = 1
-    forwarded_for: Literal["appended", "replaced", "with_ports", "absent"] = "appended"
-    proxy_protocol: bool = False
-    server_name: ServerName = "never"
-    ends_tls: Literal["always", "optional", "never"] = "always"
-    redirects: bool = False
-    begins_with: bool = False
-    tls_to_gateway: str = ""
-    health: str = "none: it sends to the gateway's ready pods"
-    objects: tuple[str, ...] = ("Ingress",)
-    service_type: str = "ClusterIP"
-    minimum: str = ""
-    standalone: Capability = Capability(True, "yes, where plaintext is accepted")
-    standalone_mtls: Capability = Capability(False, "no")
-    cannot: tuple[str, ...] = ()
-    options: tuple[ChainOption, ...] = ()
-    kinds: tuple[str, ...] = ()
-    proof: ProofLevel = ProofLevel.SOURCE
 
 
 ChainRedirect = Callable[[Snapshot, LoadBalancer, Iterable[Route], ChainRequest], PatchSet]

@@ -14,18 +14,8 @@ either way.
 from __future__ import annotations
 
 from ...core.model import replace
-from ..contract.chain import (
-    STATUS_PORT,
-    Capability,
-    ChainFacts,
-    ChainOption,
-    ChainRequest,
-    CheckTarget,
-    ClientAddress,
-    HealthCheck,
-    HealthChecker,
-    LoadBalancerSide,
-)
+from ..contract.chain import STATUS_PORT, ChainRequest, CheckTarget, ClientAddress, HealthCheck, HealthChecker, LoadBalancerSide
+from ..contract.facts import Capability, ChainFacts, ChainOption
 from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.health import LOCAL, gateway_check, on_service, with_proxy_header
 from ..kit.cloud.options import has_option, is_word, prefixed, word

@@ -21,8 +21,8 @@ from ...core.model import ABSENT, Finding, LoadBalancer, Route
 from ...kube.objects import Obj, name_of, ref_of
 from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
-from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide, ServerName
-from ..contract.facts import ProofLevel
+from ..contract.chain import ChainRequest, LoadBalancerSide
+from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel, ServerName
 from ..contract.switches import FieldPatch, PatchSet
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import ROUTES_IN, IngressWay

@@ -23,8 +23,8 @@ from ...core.model import Finding, LoadBalancer, Route, replace
 from ...kube import kinds
 from ...kube.objects import Obj, dig, labels_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide
-from ..contract.facts import ProofLevel
+from ..contract.chain import ChainRequest, LoadBalancerSide
+from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel
 from ..contract.switches import PatchSet
 from ..kit.chain.answers import chain_side, usual_client_address
 from ..kit.chain.ingress import ROUTES_IN, IngressWay, alias_bodies, alias_name

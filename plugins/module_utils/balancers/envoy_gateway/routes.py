@@ -17,9 +17,9 @@ from ...core.model import LoadBalancer, ObjectRef, replace
 from ...kube.objects import Obj, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
-from ..kit.gateway.attachment import GROUP
+from ..kit.gateway.attachment import GROUP, KINDS
 from ..kit.gateway.policies import parameters_of, policies_for
-from ..kit.gateway.routes import KINDS, AttachPoint, read_gateway_routes
+from ..kit.gateway.routes import AttachPoint, read_gateway_routes
 from ..kit.objects import BackendHandling
 from ..kit.patches import is_older
 from ..kit.settings import settings_of

@@ -8,20 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...kube.objects import Obj
-from ..contract.chain import (
-    Capability,
-    ChainFacts,
-    ChainOption,
-    ChainRequest,
-    CheckTarget,
-    ClientAddress,
-    HealthCheck,
-    HealthChecker,
-    LoadBalancerSide,
-    ServerName,
-    ServiceNeeds,
-)
-from ..contract.facts import ProofLevel
+from ..contract.chain import ChainRequest, CheckTarget, ClientAddress, HealthCheck, HealthChecker, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel, ServerName
 from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.cloud.bodies import metadata
 from ..kit.cloud.health import pod_port

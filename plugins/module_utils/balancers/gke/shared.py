@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..contract.chain import ChainOption, ChainRequest
+from ..contract.chain import ChainRequest
+from ..contract.facts import ChainOption
 from ..kit.cloud.options import word
 
 NODES = ("gce://",)

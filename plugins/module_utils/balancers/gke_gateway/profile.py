@@ -11,8 +11,8 @@ GoogleCloudPlatform/gke-gateway-api fc40d60, config/crd. That a port's appProtoc
 from __future__ import annotations
 
 from ...kube.objects import Obj
-from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
-from ..contract.facts import ProofLevel
+from ..contract.chain import ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel
 from ..contract.recognition import Recogniser
 from ..gke import shared as gke
 from ..kit.chain.answers import chain_side, unless

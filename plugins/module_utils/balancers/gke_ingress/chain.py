@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from ...core.findings import finding
 from ...core.model import Finding
 from ...kube.objects import Obj, annotations_of, ref_of
-from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide, ServiceNeeds
-from ..contract.facts import ProofLevel
+from ..contract.chain import ChainRequest, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel
 from ..gke import shared as gke
 from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import ingress, resource

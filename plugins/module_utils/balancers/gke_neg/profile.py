@@ -17,7 +17,8 @@ from ...core.model import LoadBalancer, ObjectRef
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
+from ..contract.chain import ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import Capability, ChainFacts, ChainOption
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Trace
 from ..contract.routes import RouteReader, RouteReading
@@ -26,7 +27,7 @@ from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.health import by_pod_port, gateway_check, is_gateway, traffic_port
 from ..kit.cloud.platform import in_cloud
 from ..kit.cloud.signs import SHOWN, PlatformSigns, on_its_nodes
-from ..kit.gateway.routes import KINDS
+from ..kit.gateway.attachment import KINDS
 from ..kit.objects import services_of
 from ..kit.streams import fixed_route
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from ...core.model import replace
-from ..contract.chain import ChainRequest, ServerName
-from ..contract.facts import ProofLevel
+from ..contract.chain import ChainRequest
+from ..contract.facts import ProofLevel, ServerName
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_FACTS, IngressWay
 from ..kit.chain.references import ReferenceWay

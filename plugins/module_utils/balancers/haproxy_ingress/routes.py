@@ -19,7 +19,8 @@ from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import GO_TRUE
 from ..kit.classes import ClassRule
 from ..kit.declared import DeclaredRoute, ServiceReference, host_among
-from ..kit.gateway.routes import KINDS, AttachPoint
+from ..kit.gateway.attachment import KINDS
+from ..kit.gateway.routes import AttachPoint
 from ..kit.ingresses import IngressEntry, entries, resource_findings
 from ..kit.objects import BackendHandling, declared_reading, objects_of, served_object
 from ..kit.patches import is_older

@@ -16,8 +16,8 @@ from functools import partial
 
 from ...core.model import LoadBalancer, Route, replace
 from ...kube.snapshot import Snapshot
-from ..contract.chain import ChainOption, ChainRequest, ServerName
-from ..contract.facts import ProofLevel
+from ..contract.chain import ChainRequest
+from ..contract.facts import ChainOption, ProofLevel, ServerName
 from ..contract.switches import PatchSet
 from ..kit.annotations import AnnotationKeys
 from ..kit.chain.answers import chain_side

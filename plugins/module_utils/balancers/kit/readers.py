@@ -16,7 +16,8 @@ from ...kube.objects import Obj, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from .classes import takes_class
-from .gateway.routes import KINDS, HandlePoint, read_gateway_routes
+from .gateway.attachment import KINDS
+from .gateway.routes import HandlePoint, read_gateway_routes
 from .ingresses import IngressEntry, entries, resource_findings
 from .objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, reading_of, served_object
 

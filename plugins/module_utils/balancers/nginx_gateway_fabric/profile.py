@@ -22,10 +22,10 @@ from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading
 from ..contract.switches import PatchSet, Switches
-from ..kit.gateway.attachment import GATEWAY, gateways_of
+from ..kit.gateway.attachment import GATEWAY, KINDS, gateways_of
 from ..kit.gateway.hosts import URL_REWRITE
 from ..kit.gateway.policies import parameters_of, policies_for
-from ..kit.gateway.routes import KINDS, AttachPoint, read_gateway_routes
+from ..kit.gateway.routes import AttachPoint, read_gateway_routes
 from ..kit.objects import BackendHandling
 from ..kit.patches import PatchBuilder, is_older
 from ..kit.recognition import by_companion, workload_labels

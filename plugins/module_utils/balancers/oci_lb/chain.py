@@ -5,17 +5,8 @@
 
 from __future__ import annotations
 
-from ..contract.chain import (
-    Capability,
-    ChainFacts,
-    ChainOption,
-    ChainRequest,
-    CheckTarget,
-    ClientAddress,
-    HealthCheck,
-    LoadBalancerSide,
-    ServiceNeeds,
-)
+from ..contract.chain import ChainRequest, CheckTarget, ClientAddress, HealthCheck, LoadBalancerSide, ServiceNeeds
+from ..contract.facts import Capability, ChainFacts, ChainOption
 from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import ingress
 from ..kit.cloud.health import LOCAL, check_by_hand, gateway_check, on_service, pod_port

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from ...core.model import Finding, LoadBalancer, Route
 from ...kube.objects import Obj, dig, namespace_of, value_at
 from ...kube.snapshot import Snapshot
-from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, ClientAddress, HealthCheck, LoadBalancerSide
-from ..contract.facts import ProofLevel
+from ..contract.chain import ChainRequest, ClientAddress, HealthCheck, LoadBalancerSide
+from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel
 from ..contract.switches import FieldPatch, PatchSet
 from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.chain.ingress import PORT_NAME, alias_bodies, alias_name

@@ -18,8 +18,8 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, Route, replace
 from ...kube.objects import Obj, annotations_of, dig, ref_of
 from ...kube.snapshot import Snapshot
-from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, LoadBalancerSide
-from ..contract.facts import ProofLevel
+from ..contract.chain import ChainRequest, LoadBalancerSide
+from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel
 from ..contract.switches import PatchSet
 from ..kit.chain.answers import chain_side, usual_client_address
 from ..kit.chain.ingress import PORT_NAME, alias_bodies, alias_name, new_ingress, redirected, with_annotations

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ..contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, ServerName
-from ..contract.facts import ProofLevel
+from ..contract.chain import ChainRequest
+from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel, ServerName
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_OPTIONS, IngressWay
 from ..kit.chain.references import ReferenceWay, in_routes

@@ -11,7 +11,7 @@ from ...kube.services import is_headless
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import go_bool
-from ..kit.gateway.routes import KINDS as GATEWAY_KINDS
+from ..kit.gateway.attachment import KINDS as GATEWAY_KINDS
 from ..kit.gateway.routes import AttachPoint
 from ..kit.objects import BackendHandling
 from ..kit.patches import is_older

@@ -10,8 +10,8 @@ from functools import partial
 
 from ....core.model import Finding
 from ....kube.snapshot import Snapshot
-from ...contract.chain import ChainFacts, ChainRedirect, ChainRequest, ChainSide, ClientAddress, LoadBalancerSide, ServerName
-from ...contract.facts import ProofLevel
+from ...contract.chain import ChainRedirect, ChainRequest, ChainSide, ClientAddress, LoadBalancerSide
+from ...contract.facts import ChainFacts, ProofLevel, ServerName
 from ...contract.instances import none_at_all
 
 Front = Callable[[ChainRequest], LoadBalancerSide]

@@ -20,7 +20,8 @@ from ....core.model import LoadBalancer, ObjectRef, Route, replace
 from ....kube.objects import Obj, dig
 from ....kube.services import CLUSTER_DOMAIN
 from ....kube.snapshot import Snapshot
-from ...contract.chain import Capability, ChainFacts, ChainOption, ChainRequest, GatewayTarget, LoadBalancerSide
+from ...contract.chain import ChainRequest, GatewayTarget, LoadBalancerSide
+from ...contract.facts import Capability, ChainFacts, ChainOption
 from ...contract.switches import FieldPatch, PatchSet
 from ..cloud.bodies import ingress
 from ..declared import backend_of

@@ -16,14 +16,15 @@ from ....core.model import LoadBalancer, ObjectRef, Route, Scheme, replace
 from ....kube import kinds
 from ....kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ....kube.snapshot import Snapshot
-from ...contract.chain import ChainFacts, ChainRequest, ChainSide, ClientAddress, HealthChecker
-from ...contract.facts import About
+from ...contract.chain import ChainRequest, ChainSide, ClientAddress, HealthChecker
+from ...contract.facts import About, ChainFacts
 from ...contract.instances import InstanceReader
 from ...contract.profile import Profile
 from ...contract.recognition import Recogniser
 from ...contract.routes import RouteReader, RouteReading, joined_readings
 from ..chain.answers import usual_client_address
-from ..gateway.routes import KINDS, read_gateway_routes
+from ..gateway.attachment import KINDS
+from ..gateway.routes import read_gateway_routes
 from ..ingresses import IngressEntry
 from ..objects import BackendHandling, services_of
 from ..readers import always, read_ingresses

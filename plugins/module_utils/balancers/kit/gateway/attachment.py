@@ -25,7 +25,10 @@ GRPC_ROUTE = f"GRPCRoute.{GROUP}"
 TCP_ROUTE = f"TCPRoute.{GROUP}"
 TLS_ROUTE = f"TLSRoute.{GROUP}"
 REFERENCE_GRANT = f"ReferenceGrant.{GROUP}"
+BACKEND_TLS_POLICY = f"BackendTLSPolicy.{GROUP}"
 ROUTE_KINDS = (HTTP_ROUTE, GRPC_ROUTE, TCP_ROUTE, TLS_ROUTE)
+KINDS = (GATEWAY_CLASS, GATEWAY, *ROUTE_KINDS, REFERENCE_GRANT, BACKEND_TLS_POLICY)
+"""What a profile that reads Gateway API routes names in its ``kinds``."""
 
 _DEFAULT_KINDS = {
     "HTTP": frozenset({"HTTPRoute", "GRPCRoute"}), "HTTPS": frozenset({"HTTPRoute", "GRPCRoute"}),

@@ -16,9 +16,7 @@ from ....kube.pods import by_namespace
 from ....kube.selectors import object_selector
 from ....kube.services import find_port
 from ....kube.snapshot import Snapshot
-from .attachment import GATEWAY_CLASS, GROUP
-
-BACKEND_TLS_POLICY = f"BackendTLSPolicy.{GROUP}"
+from .attachment import BACKEND_TLS_POLICY, GATEWAY_CLASS
 
 
 def policies_for(snapshot: Snapshot, kind: str, target: Obj, section: str | None = None) -> list[Obj]:

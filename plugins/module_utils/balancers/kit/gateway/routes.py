@@ -21,24 +21,8 @@ from ....kube.pods import by_namespace
 from ....kube.snapshot import Snapshot
 from ...contract.routes import RouteReading
 from ..objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, reading_of, served_object
-from .attachment import (
-    GATEWAY,
-    GATEWAY_CLASS,
-    GRPC_ROUTE,
-    HTTP_ROUTE,
-    REFERENCE_GRANT,
-    ROUTE_KINDS,
-    TCP_ROUTE,
-    TLS_ROUTE,
-    Attachment,
-    attachments,
-    gateways_of,
-    granted,
-)
-from .policies import BACKEND_TLS_POLICY, speaks_tls
-
-KINDS = (GATEWAY_CLASS, GATEWAY, HTTP_ROUTE, GRPC_ROUTE, TCP_ROUTE, TLS_ROUTE, REFERENCE_GRANT, BACKEND_TLS_POLICY)
-"""What a profile that reads Gateway API routes names in its ``kinds``."""
+from .attachment import REFERENCE_GRANT, ROUTE_KINDS, Attachment, attachments, gateways_of, granted
+from .policies import speaks_tls
 
 _PATH_TYPES = {"PathPrefix": "Prefix", "Exact": "Exact", "RegularExpression": "ImplementationSpecific"}
 

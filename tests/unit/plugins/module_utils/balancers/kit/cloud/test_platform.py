@@ -8,12 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import (
-    ChainFacts,
-    ChainRequest,
-    ClientAddress,
-    LoadBalancerSide,
-)
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import ChainRequest, ClientAddress, LoadBalancerSide
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import ChainFacts
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.chain.answers import chain_side, unless
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.cloud.options import has_option
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.cloud.platform import address_by_listener, scheme_by_annotation
