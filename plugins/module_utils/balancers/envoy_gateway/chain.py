@@ -17,11 +17,13 @@ would have every client of that Service speak TLS.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, Route, replace
 from ...kube import kinds
 from ...kube.objects import Obj, dig, labels_of, ref_of
+from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, LoadBalancerSide
 from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel
@@ -143,11 +145,11 @@ def redirect(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[R
     route = object_of(snapshot, asked[0])
     gateways = list(parents_of(route, gateways_of(snapshot, {settings_of(load_balancer, Settings).controller})))
     bodies = [*answer.bodies, *tls_bodies(asked[0].object.namespace, request)]
-    if any(dig(envoy_proxy_of(snapshot, gateway), "spec", "mergeBackends") is not None for gateway in gateways):
+    if any(dig(envoy_proxy_of(snapshot.get, gateway), "spec", "mergeBackends") is not None for gateway in gateways):
         bodies.append(_holder(route, request))
     # Where the client is left out of X-Forwarded-For, what a client forged would be believed.
     policies = [policy for gateway in gateways for section in _sections(gateway)
-                for policy in policies_for(snapshot, CLIENT_TRAFFIC_POLICY, gateway, section)]  # fmt: skip
+                for policy in policies_for(partial(snapshot.lookup, CLIENT_TRAFFIC_POLICY, by_namespace), gateway, section)]  # fmt: skip
     trusted = usual_client_address("Envoy Gateway", FACTS, request).trusted_hops
     return replace(answer, bodies=tuple(bodies), findings=tuple(_about_headers(policies)) if trusted else ())
 

@@ -56,7 +56,7 @@ def sidecar_target(snapshot: Snapshot, workload: Obj) -> SidecarTarget:
     gateways = snapshot.all(GATEWAY) if owners.gateway[1] or owners.class_name else []
     of_gateway = replace(owners, class_name="") if owners.gateway[1] else owners
     gateway = min(filter(of_gateway.carries, gateways), key=name_of, default=None)
-    proxy = envoy_proxy_of(snapshot, gateway) if gateway else None
+    proxy = envoy_proxy_of(snapshot.get, gateway) if gateway else None
     annotations, refusal = ((EXCLUDE_OUTBOUND_PORTS, CONTROL_PLANE_PORTS),), ""
     if proxy is None:
         refusal = f"its operator makes these pods anew, and no EnvoyProxy is attached: {REMEDY}"

@@ -15,10 +15,11 @@ from functools import partial
 
 from ...core.model import LoadBalancer, ObjectRef, replace
 from ...kube.objects import Obj, dig, name_of, namespace_of
+from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.gateway.attachment import GROUP, KINDS
-from ..kit.gateway.policies import parameters_of, policies_for
+from ..kit.gateway.policies import Named, parameters_of, policies_for
 from ..kit.gateway.routes import AttachPoint, read_gateway_routes
 from ..kit.objects import BackendHandling
 from ..kit.patches import is_older
@@ -81,8 +82,8 @@ class Precedence:
 
 def precedence(snapshot: Snapshot, load_balancer: LoadBalancer) -> Precedence:
     """Who decides in this cluster."""
-    policies = partial(policies_for, snapshot, BACKEND_TRAFFIC_POLICY)
-    return Precedence(policies, partial(envoy_proxy_of, snapshot), not is_older(load_balancer.version, 1, 7, 0))
+    policies = partial(policies_for, partial(snapshot.lookup, BACKEND_TRAFFIC_POLICY, by_namespace))
+    return Precedence(policies, partial(envoy_proxy_of, snapshot.get), not is_older(load_balancer.version, 1, 7, 0))
 
 
 def _section(route: Obj, gateway: Obj) -> str | None:
@@ -101,9 +102,9 @@ def parents_of(route: Obj, gateways: Mapping[tuple[str, str], Obj]) -> Iterator[
             yield gateway
 
 
-def envoy_proxy_of(snapshot: Snapshot, gateway: Obj) -> Obj | None:
+def envoy_proxy_of(named: Named, gateway: Obj) -> Obj | None:
     """The EnvoyProxy of a Gateway, else of its class; one that merges is laid over the class's."""
-    of_gateway, of_class = parameters_of(snapshot, ENVOY_PROXY, gateway)
+    of_gateway, of_class = parameters_of(named, ENVOY_PROXY, gateway)
     if of_gateway is None:
         return of_class
     merges = dig(of_gateway, "spec", "mergeType") and not dig(of_gateway, "spec", "routingType")

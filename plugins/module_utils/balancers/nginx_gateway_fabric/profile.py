@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from ...core.model import LoadBalancer, ObjectRef, Route
 from ...kube.objects import Obj, dig, name_of, namespace_of
+from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader, Neighbours, SidecarTarget
@@ -92,12 +94,13 @@ def carries(load_balancer: LoadBalancer, obj: Obj) -> bool:
 
 def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of the Gateway API."""
+    in_namespace = partial(snapshot.lookup, POLICY, by_namespace)
 
     def of_point(load_balancer: LoadBalancer, point: AttachPoint) -> BackendHandling:
         if point.route["kind"] in ("TCPRoute", "TLSRoute"):
             return BackendHandling(why_not_settable="useClusterIP does not hold for TCP and TLS routes")
-        policies = policies_for(snapshot, POLICY, _service(point.namespace, point.service))
-        holder, routed = _deciding(policies, parameters_of(snapshot, NGINX_PROXY, point.gateway))
+        policies = policies_for(in_namespace, _service(point.namespace, point.service))
+        holder, routed = _deciding(policies, parameters_of(snapshot.get, NGINX_PROXY, point.gateway))
         group = f"{holder['kind']}-{namespace_of(holder)}-{name_of(holder)}" if holder else ""
         features = ("balancing",) if dig(holder, "spec", "loadBalancingMethod") else ()
         return BackendHandling("cluster_ip" if routed else "pod_ips", group=group, features=features)
@@ -107,11 +110,11 @@ def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozens
 
 def set_use_cluster_ip(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
     """useClusterIP of whatever decides about each Service."""
-    patches = PatchBuilder()
+    patches, in_namespace = PatchBuilder(), partial(snapshot.lookup, POLICY, by_namespace)
     gateways = [item for key, item in sorted(gateways_of(snapshot, CONTROLLERS).items()) if carries(load_balancer, item)]
-    proxies = [parameters_of(snapshot, NGINX_PROXY, gateway) for gateway in gateways]
+    proxies = [parameters_of(snapshot.get, NGINX_PROXY, gateway) for gateway in gateways]
     for route in routes:
-        policies = policies_for(snapshot, POLICY, _service(route.backend.namespace, route.backend.service))
+        policies = policies_for(in_namespace, _service(route.backend.namespace, route.backend.service))
         for holder, routed in (_deciding(policies, pair) for pair in proxies):
             if routed:
                 continue

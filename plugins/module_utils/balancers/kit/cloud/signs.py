@@ -68,9 +68,7 @@ def owns_ingress(signs: PlatformSigns, here: bool | None, ingress: Obj, classes:
         return True
     if annotation and fits(annotation, signs.class_annotations):
         return here is not False
-    if _annotated(signs, here, ingress) or _finalized(ingress, signs) or _given_name(ingress, signs):
-        return here is not False and not name
-    return _unclassed(signs, here, ingress)
+    return _ingress_trace(signs, here, ingress) is not None
 
 
 def owns_service(signs: PlatformSigns, here: bool | None, service: Obj) -> bool:

@@ -8,20 +8,20 @@ Source: kubernetes-sigs/gateway-api apis/v1alpha2 (policy attachment) and apis/v
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from ....kube import kinds
 from ....kube.objects import Obj, created_at, dig, labels_of, name_of, namespace_of
-from ....kube.pods import by_namespace
 from ....kube.selectors import object_selector
 from ....kube.services import find_port
-from ....kube.snapshot import Snapshot
-from .attachment import BACKEND_TLS_POLICY, GATEWAY_CLASS
+from .attachment import GATEWAY_CLASS
+
+Named = Callable[[str, str, str], "Obj | None"]
+"""An object by kind key, namespace and name."""
 
 
-def policies_for(snapshot: Snapshot, kind: str, target: Obj, section: str | None = None) -> list[Obj]:
-    """Policies of a kind in the target's namespace that name it (with this section, or none), the oldest first."""
-    found = [item for item in snapshot.lookup(kind, by_namespace, namespace_of(target)) if _names(item, target, section)]
+def policies_for(policies: Callable[[str], list[Obj]], target: Obj, section: str | None = None) -> list[Obj]:
+    """Of the policies in the target's namespace those that name it (with this section, or none), the oldest first."""
+    found = [item for item in policies(namespace_of(target)) if _names(item, target, section)]
     return sorted(found, key=lambda item: (created_at(item), name_of(item)))
 
 
@@ -35,31 +35,27 @@ def _names(policy: Obj, target: Obj, section: str | None) -> bool:
     )
 
 
-def parameters_of(snapshot: Snapshot, kind: str, gateway: Obj) -> tuple[Obj | None, Obj | None]:
+def parameters_of(named: Named, kind: str, gateway: Obj) -> tuple[Obj | None, Obj | None]:
     """The objects of a kind that hold parameters of a Gateway, and of its class."""
-    gateway_class = snapshot.get(GATEWAY_CLASS, "", str(dig(gateway, "spec", "gatewayClassName", default="")))
+    gateway_class = named(GATEWAY_CLASS, "", str(dig(gateway, "spec", "gatewayClassName", default="")))
     of_gateway = dig(gateway, "spec", "infrastructure", "parametersRef", default={})
     of_class = dig(gateway_class, "spec", "parametersRef", default={})
-    named = ((of_gateway, namespace_of(gateway)), (of_class, str(of_class.get("namespace", ""))))
+    references = ((of_gateway, namespace_of(gateway)), (of_class, str(of_class.get("namespace", ""))))
     first, second = (
-        snapshot.get(kind, namespace, str(reference.get("name", ""))) if reference.get("kind") == kind.partition(".")[0] else None
-        for reference, namespace in named
+        named(kind, namespace, str(reference.get("name", ""))) if reference.get("kind") == kind.partition(".")[0] else None
+        for reference, namespace in references
     )
     return first, second
 
 
-def speaks_tls(snapshot: Snapshot, namespace: str, service: str, port: int) -> bool:
-    """Whether a BackendTLSPolicy has implementations of the Gateway API speak TLS to a Service port.
+def speaks_tls(policies: Iterable[Obj], name: str, service: Obj, port: int) -> bool:
+    """Whether one of these BackendTLSPolicies has implementations of the Gateway API speak TLS to a port of the Service of this name.
 
     A policy with a ``sectionName`` is for the port of that name, one without is for all ports.
     """
-    policies = snapshot.lookup(BACKEND_TLS_POLICY, by_service, (namespace, service))
-    if not policies:
-        return False
-    name = str((find_port(snapshot.get(kinds.SERVICE, namespace, service) or {}, port) or {}).get("name") or "")
-    return any(
-        target.get("name") == service and target.get("sectionName") in (None, "", name) for item in policies for target in _services(item)
-    )
+    port_name = str((find_port(service, port) or {}).get("name") or "")
+    targets = (target for item in policies for target in _services(item))
+    return any(target.get("name") == name and target.get("sectionName") in (None, "", port_name) for target in targets)
 
 
 def by_service(policy: Obj) -> Iterator[tuple[str, str]]:

@@ -21,8 +21,8 @@ from ....kube.pods import by_namespace
 from ....kube.snapshot import Snapshot
 from ...contract.routes import RouteReading
 from ..objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, reading_of, served_object
-from .attachment import REFERENCE_GRANT, ROUTE_KINDS, Attachment, attachments, gateways_of, granted
-from .policies import speaks_tls
+from .attachment import BACKEND_TLS_POLICY, REFERENCE_GRANT, ROUTE_KINDS, Attachment, attachments, gateways_of, granted
+from .policies import by_service, speaks_tls
 
 _PATH_TYPES = {"PathPrefix": "Prefix", "Exact": "Exact", "RegularExpression": "ImplementationSpecific"}
 
@@ -63,10 +63,10 @@ def read_gateway_routes(
     """
     gateways = {key: item for key, item in gateways_of(snapshot, controllers).items() if serves(load_balancer, item)}
     shared = ("weights",) if per_backend_host else ("canary", "weights")
-    grants, tls = partial(snapshot.lookup, REFERENCE_GRANT, by_namespace), partial(speaks_tls, snapshot)
+    grants, policies = partial(snapshot.lookup, REFERENCE_GRANT, by_namespace), partial(snapshot.lookup, BACKEND_TLS_POLICY, by_service)
 
     def parts(obj: Obj) -> Iterator[Route | Finding]:
-        reader = _RuleReader(served_object(snapshot, load_balancer, obj), handle, shared, grants, tls)
+        reader = _RuleReader(served_object(snapshot, load_balancer, obj), handle, shared, grants, policies)
         labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace_of(obj)) or {})
         for attachment in attachments(obj, labels, gateways):
             yield from reader.read(attachment)
@@ -89,7 +89,7 @@ class _RuleReader:
     handle: HandlePoint
     shared: tuple[str, ...]
     grants: Callable[[str], list[Obj]]
-    speaks_tls: Callable[[str, str, int], bool]
+    policies: Callable[[tuple[str, str]], list[Obj]]
 
     def read(self, attachment: Attachment) -> Iterator[Route | Finding]:
         kind = str(self.item.obj["kind"])
@@ -122,10 +122,9 @@ class _RuleReader:
         if not granted(route, namespace, name, self.grants):
             why = f"rule {number + 1} names Service {namespace}/{name}, and no ReferenceGrant there allows that"
             return finding("MLB218", why, ref_of(route), cause=ObjectRef("v1", "Service", namespace, name))
-        tls = self.speaks_tls(namespace, name, port)
-        return AttachPoint(
-            route, number, attachment.gateway, namespace, name, port, host, mirror, self.item.service(namespace, name), tls
-        )
+        service = self.item.service(namespace, name)
+        tls = speaks_tls(self.policies((namespace, name)), name, service, port)
+        return AttachPoint(route, number, attachment.gateway, namespace, name, port, host, mirror, service, tls)
 
     def _route(self, attachment: Attachment, point: AttachPoint, rule: Obj, host: str, match: _PathMatch) -> Route | Finding:
         handling = self.handle(self.item.load_balancer, point)

@@ -89,6 +89,6 @@ def test_parameters_of_a_gateway_and_of_its_class() -> None:
     of_class = gateway_class("c")
     of_class["spec"]["parametersRef"] = {"kind": "Thing", "namespace": "x", "name": "wide"}
     made = gateway(infrastructure={"parametersRef": {"kind": "Thing", "name": "narrow"}})
-    assert parameters_of(live(wide, narrow, of_class), KIND, made) == (narrow, wide)
-    assert parameters_of(live(wide, narrow), KIND, made) == (narrow, None)
-    assert parameters_of(live(wide, narrow, of_class), "Other.example.com", made) == (None, None)
+    assert parameters_of(live(wide, narrow, of_class).get, KIND, made) == (narrow, wide)
+    assert parameters_of(live(wide, narrow).get, KIND, made) == (narrow, None)
+    assert parameters_of(live(wide, narrow, of_class).get, "Other.example.com", made) == (None, None)
