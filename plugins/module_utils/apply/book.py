@@ -11,15 +11,18 @@ out where a field was removed, ``was`` where there was none. ``LOAD_BALANCERS`` 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import math
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import MeshlbError
-from ..core.marks import LOAD_BALANCERS, MANAGED_BY, PART, REPLACED
+from ..core.marks import CREATED_AS, LOAD_BALANCERS, MANAGED_BY, PART, PARTS, REPLACED
 from ..core.model import ABSENT
-from ..kube.fields import Path, covers, put, remove, resolve, subtract
-from ..kube.objects import Obj, annotations_of, labels_of, ref_of, value_at
+from ..core.writes import Part
+from ..kube.fields import NoContainer, Path, covers, put, remove, resolve, subtract
+from ..kube.objects import Obj, dig, kind_key, name_of, namespace_of, ref_of, value_at
 
 ANNOTATIONS: Path = ("metadata", "annotations")
 
@@ -37,43 +40,105 @@ class BookEntry:
         return {"part": self.part, **{key: value for key, value in values.items() if value is not ABSENT}}
 
 
-Book = dict[str, BookEntry]
+Entries = dict[str, BookEntry]
+"""Entries by JSON pointer."""
+
+MOST_BYTES, MOST_LEVELS = 262144, 60
+"""The API server takes no more annotations on an object than this; what is replaced is never nested as deeply."""
+
+
+@dataclass(frozen=True)
+class Book:
+    """An object's bookkeeping, as one part of the collection sees it.
+
+    ``mine`` are the entries that the part can have made. ``rest`` is everything else as it stands, by JSON pointer. ``strange`` are the
+    pointers of those in ``rest`` that no part can have made; nothing is done for their word.
+    """
+
+    mine: Entries
+    rest: Mapping[str, Any]
+    strange: tuple[str, ...] = ()
 
 
 class BookError(MeshlbError):
     """The annotation :data:`REPLACED` is not what this collection wrote."""
 
 
-def read_book(obj: Obj) -> Book:
-    """The entries of an object by JSON pointer, empty where there are none.
+def read_book(obj: Obj, part: Part) -> Book:
+    """The bookkeeping of an object, empty where there is none.
 
     Raises :class:`BookError` where somebody edited the annotation into something else.
     """
-    text = annotations_of(obj).get(REPLACED)
+    text = dig(obj, "metadata", "annotations", REPLACED)
     if text is None:
-        return {}
+        return Book({}, {})
     try:
-        found = json.loads(text)
-        return {str(key): _entry(item) for key, item in found.items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        found = parsed(text)
+        read = {key: _entry(key, item) for key, item in found.items()}
+    except ValueError as error:
         raise BookError(
             f"The annotation {REPLACED} of {ref_of(obj)} cannot be read, so what was there before is not known: {error}.",
             "Put the annotation's former value back, or remove it and restore the object by hand.",
             ref_of(obj),
         ) from error
-
-
-def _entry(item: dict[str, Any]) -> BookEntry:
-    return BookEntry(str(item["part"]), item.get("set", ABSENT), item.get("was", ABSENT))
-
-
-def write_book(obj: Obj, book: Book, load_balancers: Iterable[str]) -> Obj:
-    """A copy whose bookkeeping annotations say ``book``; with no entry left they are all gone."""
-    names = ",".join(sorted(set(load_balancers)))
-    values = {
-        REPLACED: compact({key: entry.to_json() for key, entry in book.items()}) if book else ABSENT,
-        LOAD_BALANCERS: names if book and names else ABSENT,
+    kind = kind_key(obj["apiVersion"], obj["kind"])
+    mine = {
+        key: entry for key, entry in read.items() if entry.part == part.name and part.may_restore(kind, key, entry.set, entry.was)
     }
+    rest = {key: item for key, item in found.items() if key not in mine}
+    strange = tuple(key for key in rest if _is_strange(read[key], part))
+    return Book(mine, rest, strange)
+
+
+def parsed(text: Any) -> dict[str, Any]:
+    """The JSON map in an annotation. Raises :class:`ValueError` for whatever else it may have been made into."""
+    if not isinstance(text, str):
+        raise ValueError("it is no text")
+    if len(text) > MOST_BYTES:
+        raise ValueError(f"it has {len(text)} characters, and {MOST_BYTES} are the most that an API server takes")
+    if _levels(text) > MOST_LEVELS:
+        raise ValueError(f"it is nested more than {MOST_LEVELS} levels deep")
+    found = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON map")
+    compact(found).encode()  # half of a surrogate pair is JSON, and is no text that could be written
+    return found
+
+
+def _levels(text: str) -> int:
+    deepest = level = 0
+    for found in _BRACKETS.finditer(text):
+        level += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found.group()[0], 0)
+        deepest = max(deepest, level)
+    return deepest
+
+
+# A text in quotes (or the rest, where they do not end), which may hold brackets, or a bracket. What is no JSON is found out later.
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+
+
+def _finite(word: str) -> float:
+    number = float(word)
+    if not math.isfinite(number):
+        raise ValueError(f"{word} is no number of JSON")
+    return number
+
+
+def _entry(key: str, item: Any) -> BookEntry:
+    if not isinstance(item, dict) or not isinstance(item.get("part"), str):
+        raise ValueError(f"entry {compact(key[:80])} names no part")
+    return BookEntry(item["part"], item.get("set", ABSENT), item.get("was", ABSENT))
+
+
+def _is_strange(entry: BookEntry, part: Part) -> bool:
+    return entry.part == part.name or entry.part not in PARTS
+
+
+def write_book(obj: Obj, mine: Entries, rest: Mapping[str, Any], load_balancers: Iterable[str]) -> Obj:
+    """A copy whose bookkeeping annotations hold ``mine`` besides ``rest``; with no entry left they are all gone."""
+    names = ",".join(sorted(set(load_balancers)))
+    book = {**rest, **{key: entry.to_json() for key, entry in mine.items()}}
+    values = {REPLACED: compact(book) if book else ABSENT, LOAD_BALANCERS: names if book and names else ABSENT}
     for key, value in values.items():
         path = (*ANNOTATIONS, key)
         obj = remove(obj, path) if value is ABSENT else put(obj, path, value)
@@ -87,20 +152,32 @@ def compact(value: Any) -> str:
 
 def load_balancers_of(obj: Obj) -> frozenset[str]:
     """For which load balancers (``namespace/name``) an object was created or changed."""
-    return frozenset(item for item in annotations_of(obj).get(LOAD_BALANCERS, "").split(",") if item)
+    return frozenset(item for item in str(dig(obj, "metadata", "annotations", LOAD_BALANCERS, default="")).split(",") if item)
 
 
 def is_created(obj: Obj, part: str = "") -> bool:
-    """Whether this collection (this part of it) created the object."""
-    if labels_of(obj).get(MANAGED_BY[0]) != MANAGED_BY[1]:
+    """Whether an object says that this collection (this part of it) created it, which whoever may edit it can have it say."""
+    if dig(obj, "metadata", "labels", MANAGED_BY[0]) != MANAGED_BY[1]:
         return False
-    return not part or annotations_of(obj).get(PART) == part
+    return not part or dig(obj, "metadata", "annotations", PART) == part
 
 
-def split(book: Book, part: str) -> tuple[Book, Book]:
-    """The entries of one part, and those of all others."""
-    mine = {key: entry for key, entry in book.items() if entry.part == part}
-    return mine, {key: entry for key, entry in book.items() if key not in mine}
+def is_own(obj: Obj, part: Part) -> bool:
+    """Whether a part created the object: it says so, is of a kind that the part creates, and has the name that the part gives.
+
+    A copy that somebody made of such an object under another name is not ours.
+    """
+    return is_created(obj, part.name) and not is_copy(obj) and part.would_name(kind_key(obj["apiVersion"], obj["kind"]), obj)
+
+
+def is_copy(obj: Obj) -> bool:
+    """Whether an object was made of one that was created under another name. Those of the first release do not tell."""
+    return bool(dig(obj, "metadata", "annotations", CREATED_AS, default=created_as(obj)) != created_as(obj))
+
+
+def created_as(obj: Obj) -> str:
+    """How an object's identity is noted on it when it is created."""
+    return f"{namespace_of(obj)}/{name_of(obj)}"
 
 
 def merge_names(obj: Obj, names: Iterable[str], scope: Iterable[str] | None, shared: bool) -> frozenset[str]:
@@ -133,10 +210,14 @@ def restored(obj: Obj, key: str, entry: BookEntry) -> tuple[Obj, bool]:
         return (remove(obj, path) if rest is ABSENT else put(obj, path, rest)), clean
     if not covers(live, entry.set):
         return obj, False
-    return (remove(obj, path) if entry.was is ABSENT else put(obj, path, entry.was)), True
+    try:
+        return (remove(obj, path) if entry.was is ABSENT else put(obj, path, entry.was)), True
+    except NoContainer:
+        # What held the field is no map any more.
+        return obj, False
 
 
-def before(obj: Obj, mine: Book) -> Obj:
+def before(obj: Obj, mine: Entries) -> Obj:
     """A copy in which everything of ``mine`` is taken back, defaults of the API server in maps that we made included."""
     for key, entry in reversed(mine.items()):
         whole = entry.was is ABSENT and is_intact(obj, key, entry)
@@ -150,11 +231,3 @@ def nested(path: Path, values: Mapping[Path, Any]) -> Any:
     for full, value in values.items():
         result = put(result, full[len(path) :], value)
     return result
-
-
-def parts_of(obj: Obj) -> Iterator[str]:
-    """The parts that created or changed an object."""
-    if is_created(obj):
-        yield annotations_of(obj).get(PART, "")
-    elif REPLACED in annotations_of(obj):
-        yield from {entry.part for entry in read_book(obj).values()}

@@ -55,7 +55,7 @@ def chain_changes(ledger: Ledger, plan: ChainPlan, chain: str) -> tuple[list[Cha
             wanted.add(identity(body))
             existing = ledger.existing(*identity(body))
             for step, when in _steps(existing, body, phase):
-                change, about = create(existing, step, CHAINED_GATEWAY, [chain], why, when, [chain])
+                change, about = create(existing, step, ledger.part, [chain], why, when, [chain])
                 existing = changed(existing, change) if change else existing
                 changes += [change] if change else []
                 findings += about
@@ -63,7 +63,7 @@ def chain_changes(ledger: Ledger, plan: ChainPlan, chain: str) -> tuple[list[Cha
         for key, fields in _by_object(patches).items():
             wanted.add(key)
             obj = ledger.existing(*key)
-            change = claim(obj, CHAINED_GATEWAY, fields, [chain], why, phase, [chain]) if obj is not None else None
+            change = claim(obj, ledger.part, fields, [chain], why, phase, [chain]) if obj is not None else None
             changes += [change] if change else []
     leftovers, about = take_back(
         ledger, lambda obj: identity(obj) in wanted, [chain], "the chain no longer needs it", LOAD_BALANCER

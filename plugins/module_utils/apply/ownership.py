@@ -9,16 +9,16 @@ balancers, ``scope`` says which of them this run decides about.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.errors import MeshlbError
 from ..core.findings import finding
-from ..core.marks import APPLIED, LOAD_BALANCERS, MANAGED_BY, PART
+from ..core.marks import APPLIED, CREATED_AS, LOAD_BALANCERS, MANAGED_BY, PART
 from ..core.model import ABSENT, Change, Finding
+from ..core.writes import Part
 from ..kube.fields import NoContainer, Path, difference, is_keyed_map, merge, pointer, put, remove, resolve
-from ..kube.objects import Obj, annotations_of, dig, labels_of, ref_of, value_at
+from ..kube.objects import Obj, annotations_of, dig, kind_key, labels_of, ref_of, value_at
 from . import book as books
 from .ledger import Ledger
 
@@ -27,7 +27,7 @@ Keep = Callable[[Obj], bool]
 
 def claim(
     obj: Obj,
-    part: str,
+    part: Part,
     desired: Mapping[Path, Any],
     load_balancers: Iterable[str],
     why: str,
@@ -39,9 +39,11 @@ def claim(
     Fields of the same part that are no longer desired get back what was there. The first value that was there is kept
     when what we set changes; where somebody else changed our field in between, theirs is the one that is kept. A field
     that has the desired value without us stays its owner's. Raises :class:`MeshlbError` where a path leads through a
-    value that is no map.
+    value that is no map, where the book cannot be read, and for a field that the part does not declare: it could not be given back.
     """
-    mine, others = books.split(books.read_book(obj), part)
+    _demand_declared(obj, part, desired)
+    book = books.read_book(obj, part)
+    mine = book.mine
     intact = {key: entry for key, entry in mine.items() if books.is_intact(obj, key, entry)}
     base = books.before(obj, mine)
     try:
@@ -54,12 +56,20 @@ def claim(
             target = _set(target, path, entry.set, intact.get(key))
     except NoContainer as error:
         raise _no_map(obj, error) from error
-    names = books.merge_names(obj, load_balancers, scope, shared=bool(others))
-    target = books.write_book(target, {**others, **{key: entry for key, (dummy, entry) in entries.items()}}, names)
+    names = books.merge_names(obj, load_balancers, scope, shared=bool(book.rest))
+    target = books.write_book(target, {key: entry for key, (dummy, entry) in entries.items()}, book.rest, names)
     return _patch(obj, target, why, phase)
 
 
-def _entries(base: Obj, part: str, desired: Mapping[Path, Any]) -> Iterator[tuple[Path, books.BookEntry]]:
+def _demand_declared(obj: Obj, part: Part, desired: Iterable[Path]) -> None:
+    kind = kind_key(obj["apiVersion"], obj["kind"])
+    undeclared = next((path for path in desired if not part.sets(kind, path)), None)
+    if undeclared is not None:
+        message = f"{part.name} does not declare that it sets {pointer(undeclared)} of a {kind}, so {ref_of(obj)} is left alone."
+        raise MeshlbError(message, "This is a fault of the collection: please report it.", ref_of(obj))
+
+
+def _entries(base: Obj, part: Part, desired: Mapping[Path, Any]) -> Iterator[tuple[Path, books.BookEntry]]:
     """What has to be entered in the book, by the path that is entered: the topmost that is not there yet."""
     grouped: dict[Path, dict[Path, Any]] = {}
     for path, value in desired.items():
@@ -67,7 +77,7 @@ def _entries(base: Obj, part: str, desired: Mapping[Path, Any]) -> Iterator[tupl
         if current is not value and (value is ABSENT or current is ABSENT or current != value):
             grouped.setdefault(path if value is ABSENT else _recorded(base, path), {})[path] = value
     for path, values in grouped.items():
-        yield path, books.BookEntry(part, books.nested(path, values), value_at(base, path))
+        yield path, books.BookEntry(part.name, books.nested(path, values), value_at(base, path))
 
 
 def _recorded(base: Obj, path: Path) -> Path:
@@ -99,24 +109,24 @@ def _patch(obj: Obj, target: Obj, why: str, phase: int) -> Change | None:
     return Change(ref_of(obj), "patch", why, fields, None, phase, version) if fields else None
 
 
-def release(obj: Obj, part: str, why: str = "", phase: int = 0) -> tuple[Change | None, list[Finding]]:
+def release(obj: Obj, part: Part, why: str = "", phase: int = 0) -> tuple[Change | None, list[Finding]]:
     """The patch that gives all fields of a part back what was there; nothing of ours stays on the object.
 
     A field that somebody changed since is left alone, with finding MLB401, and is ours no more.
     """
     try:
-        mine, others = books.split(books.read_book(obj), part)
+        book = books.read_book(obj, part)
     except books.BookError as error:
-        return None, [finding("MLB401", str(error), ref_of(obj))]
+        return None, [finding("MLB401", error.message, ref_of(obj))]
     target, findings = obj, []
-    for key, entry in reversed(mine.items()):
+    for key, entry in reversed(book.mine.items()):
         target, whole = books.restored(target, key, entry)
         if not whole:
             details = {"field": key, "found": value_at(obj, resolve(obj, key)), "set": entry.set, "was": entry.was}
             findings.append(finding("MLB401", _changed(obj, key, entry), ref_of(obj), details=details))
-    if mine:
-        target = books.write_book(target, others, books.load_balancers_of(obj))
-    return _patch(obj, target, why or f"gives back what {part} had replaced", phase), findings
+    if book.mine:
+        target = books.write_book(target, {}, book.rest, books.load_balancers_of(obj))
+    return _patch(obj, target, why or f"gives back what {part.name} had replaced", phase), findings
 
 
 def _changed(obj: Obj, key: str, entry: books.BookEntry) -> str:
@@ -130,7 +140,7 @@ def _changed(obj: Obj, key: str, entry: books.BookEntry) -> str:
 def create(
     existing: Obj | None,
     body: Obj,
-    part: str,
+    part: Part,
     load_balancers: Iterable[str],
     why: str,
     phase: int = 0,
@@ -141,32 +151,38 @@ def create(
     ``existing`` is the object of its kind, namespace and name. What the API server added to ours does not count as a
     difference. An object of that name that is not this part's is finding MLB402, and is not touched.
     """
+    if not part.would_name(kind_key(body["apiVersion"], body["kind"]), _owned_body(body, part, frozenset(load_balancers))):
+        message = f"{part.name} does not declare that it creates {ref_of(body)}, so it could not be taken back."
+        raise MeshlbError(message, "This is a fault of the collection: please report it.", ref_of(body))
     if existing is None:
         wanted = _owned_body(body, part, frozenset(load_balancers))
         return Change(ref_of(wanted), "create", why, (), wanted, phase), []
-    if not books.is_created(existing, part):
-        message = f"{ref_of(existing)} exists, and was not made by {part} of this collection; it is not touched."
-        return None, [finding("MLB402", message, ref_of(existing), details={"part": part})]
+    if not books.is_created(existing, part.name) or books.is_copy(existing):
+        message = f"{ref_of(existing)} exists, and was not made by {part.name} of this collection; it is not touched."
+        return None, [finding("MLB402", message, ref_of(existing), details={"part": part.name})]
     wanted = _owned_body(body, part, books.merge_names(existing, load_balancers, scope, shared=False))
     return _patch(existing, _brought_up(existing, wanted), why, phase), []
 
 
 def _brought_up(existing: Obj, wanted: Obj) -> Obj:
     try:
-        last = json.loads(annotations_of(existing).get(APPLIED, "{}"))
+        last = books.parsed(dig(existing, "metadata", "annotations", APPLIED, default="{}"))
     except ValueError:
         last = {}
     kept = {key: existing[key] for key in ("apiVersion", "kind")}
-    target: Obj = merge(existing, {**wanted, **kept}, {**last, **kept} if isinstance(last, dict) else kept)
+    # What somebody wrote into the annotation takes nothing out of the object's metadata.
+    last = {key: value for key, value in last.items() if key != "metadata"}
+    target: Obj = merge(existing, {**wanted, **kept}, {**last, **kept})
     return target
 
 
-def _owned_body(body: Obj, part: str, names: frozenset[str]) -> Obj:
+def _owned_body(body: Obj, part: Part, names: frozenset[str]) -> Obj:
     """``body`` with our label and annotations. What we write is kept as JSON, so that a later run can tell what it dropped."""
     content = {key: value for key, value in body.items() if key not in ("apiVersion", "kind", "metadata")}
     annotations = {
         **annotations_of(body),
-        PART: part,
+        PART: part.name,
+        CREATED_AS: books.created_as(body),
         LOAD_BALANCERS: ",".join(sorted(names)),
         APPLIED: books.compact(content),
     }
@@ -202,8 +218,8 @@ def take_back(
         if others:
             target = put(obj, (*books.ANNOTATIONS, LOAD_BALANCERS), ",".join(sorted(others)))
             change = _patch(obj, target, why or f"stays for {', '.join(sorted(others))}", phase)
-        elif books.is_created(obj, part):
-            change = delete(obj, why or f"was created by {part}", phase + 1)
+        elif books.is_own(obj, part):
+            change = delete(obj, why or f"was created by {part.name}", phase + 1)
         else:
             change, found = release(obj, part, why, phase)
             findings.extend(found)

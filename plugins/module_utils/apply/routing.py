@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from ..core.errors import MeshlbError
+from ..core.findings import finding
 from ..core.marks import SERVICE_ROUTING
 from ..core.model import Change, Finding
-from ..kube.objects import Obj, identity
+from ..core.writes import Part
+from ..kube.objects import Obj, identity, ref_of
 from ..plan.routing import RoutingPlan
 from ..plan.strategies.headless_twin import also_serving, is_shared
 from .book import is_created, load_balancers_of
@@ -33,13 +36,13 @@ def routing_changes(
     them and the plan no longer needs is taken back, as far as ``in_scope`` allows.
     """
     changes, findings, wanted = _created(ledger, plan, scope)
-    patches, patched = _patched(ledger, plan, scope)
+    patches, patched, refused = _patched(ledger, plan, scope)
     kept = wanted | patched
     leftovers, about_leftovers = take_back(
         ledger, lambda obj: identity(obj) in kept or not in_scope(obj), scope, "the plan no longer needs it", LEFT_OVER
     )
     everything = [*changes, *patches, *leftovers]
-    about = [*findings, *about_leftovers, *manager_findings(ledger.existing, everything, "what the plan sets")]
+    about = [*findings, *refused, *about_leftovers, *manager_findings(ledger.existing, everything, "what the plan sets")]
     return sorted(everything, key=lambda item: item.sort_key), about
 
 
@@ -50,7 +53,7 @@ def _created(ledger: Ledger, plan: RoutingPlan, scope: Collection[str]) -> tuple
             existing = ledger.existing(*identity(creation.body))
             wanted.add(identity(creation.body))
             body = _for_others_too(existing, creation.body, scope)
-            change, found = create(existing, body, SERVICE_ROUTING, names, creation.reason, MESH, scope)
+            change, found = create(existing, body, ledger.part, names, creation.reason, MESH, scope)
             changes += [change] if change else []
             findings += found
     return changes, findings, wanted
@@ -64,7 +67,7 @@ def _for_others_too(existing: Obj | None, body: Obj, scope: Collection[str]) -> 
     return also_serving(body, existing, {name.partition("/")[0] for name in others})
 
 
-def _patched(ledger: Ledger, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], set[Key]]:
+def _patched(ledger: Ledger, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], set[Key], list[Finding]]:
     desired: dict[Key, dict[tuple[str | int, ...], Any]] = {}
     for_whom: dict[Key, set[str]] = {}
     reasons: dict[Key, dict[str, None]] = {}
@@ -74,16 +77,21 @@ def _patched(ledger: Ledger, plan: RoutingPlan, scope: Collection[str]) -> tuple
             desired.setdefault(key, {})[patch.path] = patch.value
             for_whom.setdefault(key, set()).update(names)
             reasons.setdefault(key, {})[patch.reason] = None
-    changes = []
+    changes, findings = [], []
     for key, fields in sorted(desired.items()):
         obj = ledger.existing(*key)
         if obj is None:
             continue
-        change = claim(obj, SERVICE_ROUTING, fields, for_whom[key], "; ".join(reasons[key]), LOAD_BALANCER, scope)
+        try:
+            change = claim(obj, ledger.part, fields, for_whom[key], "; ".join(reasons[key]), LOAD_BALANCER, scope)
+        except MeshlbError as error:
+            # One object of somebody's keeps nobody else's from being written.
+            findings.append(finding("MLB406", error.message, ref_of(obj)))
+            continue
         changes += [change] if change else []
-    return changes, set(desired)
+    return changes, set(desired), findings
 
 
-def is_owned(obj: Obj | None) -> bool:
+def is_owned(part: Part, obj: Obj | None) -> bool:
     """Whether this part wrote anything on an object."""
-    return obj is not None and is_of(obj, SERVICE_ROUTING)
+    return obj is not None and is_of(obj, part)

@@ -228,6 +228,21 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Nothing to do if the write succeeds.",
     ),
     FindingKind(
+        "MLB404", "warning", "Not created by this collection, whatever it says",
+        "An object has this collection's marks, but a kind or a name that it gives nothing that it creates, so it is never deleted.",
+        "Remove the label and the annotations of this collection from it, or remove the object.",
+    ),
+    FindingKind(
+        "MLB405", "warning", "Bookkeeping that this collection did not make",
+        "An object's annotation meshlb.istio/replaced names fields that are never set, or values that cannot have been there.",
+        "Remove these entries. Fields that a custom profile had set are given back by a run that is given the profile.",
+    ),
+    FindingKind(
+        "MLB406", "error", "An object's fields could not be planned",
+        "A field that the plan needs cannot be set on this object, which is left alone; everything else is written.",
+        "Correct the object as the finding says, then run again.",
+    ),
+    FindingKind(
         "MLB410", "warning", "Runs at the same time are not kept apart",
         "The run may not use Leases, so it neither waits for other runs nor holds them up. A write still applies only to what was read.",
         "Grant list, create, patch and delete on leases in the namespace of the message; docs/rbac.md has the rules.",

@@ -8,10 +8,15 @@ They are in users' clusters: a name that changes orphans whatever was written un
 
 from __future__ import annotations
 
+OWN_PREFIX = "meshlb.istio/"
+"""What the names of our own annotations begin with."""
+
 MANAGED_BY = ("app.kubernetes.io/managed-by", "meshlb.istio")
 """The label of every object that this collection created."""
 PART = "meshlb.istio/part"
 """Which part created an object."""
+CREATED_AS = "meshlb.istio/created-as"
+"""The namespace and name under which an object was created: a copy that somebody makes of it has another one."""
 APPLIED = "meshlb.istio/applied"
 """What was last written of an object that was created."""
 REPLACED = "meshlb.istio/replaced"
@@ -34,3 +39,4 @@ STRATEGY = "meshlb.istio/strategy"
 SERVICE_ROUTING = "service_routing"
 LB_SIDECAR = "lb_sidecar"
 CHAINED_GATEWAY = "chained_gateway"
+PARTS = frozenset({SERVICE_ROUTING, LB_SIDECAR, CHAINED_GATEWAY})

@@ -8,6 +8,7 @@ Nothing here changes its arguments. Copies share what they did not touch.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..core.model import ABSENT, Change, FieldChange
@@ -17,6 +18,9 @@ Path = tuple["str | int", ...]
 
 KEYED_MAPS = (("metadata", "annotations"), ("metadata", "labels"))
 """Maps that many tools share: always changed key by key. The API never keeps an empty one."""
+
+
+_POSITION = re.compile(r"[0-9]{1,9}")
 
 
 class NoContainer(ValueError):
@@ -38,7 +42,7 @@ def resolve(obj: Any, text: str) -> Path:
     node = obj
     for part in text.split("/")[1:]:
         step: str | int = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(node, list) and part.isdigit():
+        if isinstance(node, list) and _POSITION.fullmatch(part):
             step = int(part)
         path.append(step)
         node = value_at(node, (step,))

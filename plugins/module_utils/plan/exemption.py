@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..balancers.contract.chain import STATUS_PORT, ChainRequest, CheckTarget, GatewayTarget, HealthCheck, LoadBalancerSide
 from ..balancers.contract.facts import ChainFacts
@@ -18,6 +19,7 @@ from ..balancers.contract.profile import Profile, Registry
 from ..balancers.contract.switches import FieldPatch
 from ..core.findings import finding, value_conflict
 from ..core.model import ABSENT, Finding, LoadBalancer, Outcome, Route, RoutePlan, replace
+from ..core.writes import Field, Write
 from ..detect.inventory import KnownBackend, known_backend
 from ..detect.outside import able_to_more
 from ..istio.authentication import PERMISSIVE, oldest_first
@@ -29,6 +31,33 @@ from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
 from .routing import RoutingPlan
 from .strategies.base import Creation, Proposal, metadata_for, object_name
+
+PREFIX, CHECK_PREFIX = "meshlb-exemption-", "meshlb-"
+
+
+def _is_mode(value: Any, was: Any) -> bool:
+    return isinstance(was, dict) and set(was) <= {"mode"} and was.get("mode") in (None, "UNSET", "DISABLE", "PERMISSIVE", "STRICT")
+
+
+WRITES = (Write(
+    kinds.PEER_AUTHENTICATION, (Field("/spec/portLevelMtls/*", _is_mode),),
+    lambda obj: str(dig(obj, "metadata", "name")).startswith(PREFIX), "exemption", "strict_exemption: plaintext on one port",
+),)  # fmt: skip
+"""What the exemption itself writes; see :func:`health_writes` for the checks beside it."""
+
+
+def health_writes(profile: Profile) -> tuple[Write, ...]:
+    """What a load balancer's check of an application writes: objects of its own, and annotations of the Service."""
+    if profile.health is None:
+        return ()
+
+    def named(obj: Mapping[str, Any]) -> bool:
+        return str(dig(obj, "metadata", "name")).startswith(CHECK_PREFIX)
+
+    why = "strict_exemption: the check of an application's pods"
+    service = (Write(kinds.SERVICE, profile.health.annotations, place="exemption", why=why),) if profile.health.annotations else ()
+    return (*(Write(kind, named=named, place="exemption", why=why) for kind in profile.health.kinds), *service)
+
 
 FRONTS = {"HTTPRoute": "gateway_api", "Ingress": "ingress", "Service": "service"}
 Backends = Mapping[Route, KnownBackend]
@@ -148,7 +177,7 @@ def _policy(policies: Iterable[Obj], backends: Backends, opening: Opening, reaso
         own = dig(item, "spec", "selector", "matchLabels", default={})
         if own and selects(own, {**selector, **_labels(backends, opening)}):
             return FieldPatch(item, ("spec", "portLevelMtls", str(opening.port)), {"mode": PERMISSIVE}, reason)
-    name = object_name(f"meshlb-exemption-{dig(opening.service, 'metadata', 'name')}-{opening.port}")
+    name = object_name(f"{PREFIX}{dig(opening.service, 'metadata', 'name')}-{opening.port}")
     body = {
         "apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication",
         "metadata": metadata_for(name, opening.namespace, [entry.route for entry in opening.plans]),
@@ -178,7 +207,7 @@ def _health(profile: Profile, opening: Opening) -> tuple[Proposal, list[Finding]
     # Who checks a Service's port by itself is told which one, and who is made of several kinds, of which.
     route = opening.plans[0].route
     asked = {"service_port": route.backend.port, "front": FRONTS.get(route.object.kind, "")}
-    request = ChainRequest(name=object_name(f"meshlb-{name}", 50), gateway=gateway, options=asked)
+    request = ChainRequest(name=object_name(f"{CHECK_PREFIX}{name}", 50), gateway=gateway, options=asked)
     answer = profile.health.check(target, request) if profile.health else LoadBalancerSide(check=target.check)
     if answer.refusal:
         return Proposal(), [finding("MLB613", f"health check of {opening.namespace}/{name}: {answer.refusal}", ref_of(opening.service))]

@@ -54,21 +54,22 @@ class RoutingPlan:
 
 def plan_routes(
     live: Snapshot, original: Snapshot, registry: Registry, load_balancers: Sequence[LoadBalancer], options: PlanOptions,
-    is_owned: Callable[[Any], bool],
+    is_owned: Callable[[Any], bool], locked: Callable[[Obj], str] = lambda obj: "",
 ) -> RoutingPlan:
     """Plan all routes of the load balancers.
 
     ``original`` is the snapshot without this collection's own changes: the plan starts from there, so that a second run
-    finds the same plan. ``is_owned`` tells whether an object (or ``None``) was made by this collection.
+    finds the same plan. ``is_owned`` tells whether an object (or ``None``) was made by this collection, ``locked`` why no field of an
+    object may be set (empty where it may).
     """
     now = take_inventory(live, registry, load_balancers)
     base = _without_own(now, live, original, registry)
     # A route that was not selected is planned around, like one that asks to be ignored.
-    routes = tuple(route if options.concerns(route) else replace(route, ignored=True) for route in base.routes)
+    routes = tuple(_unlocked(original, locked, route if options.concerns(route) else replace(route, ignored=True)) for route in base.routes)
     claims = HostClaims(original, routes)
     facts = {route: route_facts(original, base.load_balancers[route.load_balancer], route, claims) for route in routes}
     base = replace(base, routes=routes, facts=facts)
-    cluster, current = (SnapshotCluster(view, registry, base.load_balancers) for view in (original, live))
+    cluster, current = (SnapshotCluster(view, registry, base.load_balancers, locked) for view in (original, live))
     context = Context(base, registry, (), cluster, current, raw_ports(original, base))
     standing_now = {route_identity(route): route for route in now.routes}
     plans: list[RoutePlan] = []
@@ -94,6 +95,12 @@ def _misrouted(plans: Sequence[RoutePlan], said: Sequence[Finding]) -> list[Find
     known = {(item.object, item.cause) for item in said if item.code == "MLB204"}
     found = [remark for item in plans for outcome in (item.before, item.after) for remark in about_misrouting(item.route, outcome)]
     return [item for item in found if (item.object, item.cause) not in known]
+
+
+def _unlocked(original: Snapshot, locked: Callable[[Obj], str], route: Route) -> Route:
+    """The route, which cannot be set where nothing may be set on its object."""
+    why = locked(original.at(route.object) or {})
+    return replace(route, settable=False, why_not_settable=why) if why else route
 
 
 def _without_own(now: Inventory, live: Snapshot, original: Snapshot, registry: Registry) -> Inventory:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..balancers.contract.instances import SidecarTarget
+from ..balancers.kit.writes import pod_fields
 from ..core.errors import MeshlbError
 from ..core.interception import EXCLUDE_INBOUND_PORTS, INCLUDE_INBOUND_PORTS
 from ..core.model import ABSENT, LoadBalancer
+from ..core.writes import Write
 from ..istio.injection import INJECT, INJECTION, REVISION, TLS_MODE
 from ..kube import kinds
 from ..kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template
@@ -21,6 +23,10 @@ from ..kube.selectors import object_selector
 MODE = "standalone_mtls"
 CHAINED = "Chained mode (this load balancer in front of an Istio gateway) needs no sidecar."
 
+WRITES = tuple(
+    Write(kind, pod_fields("/spec/template/metadata"), place="load_balancer", why="the sidecar") for kind in kinds.WORKLOADS
+)
+"""What is set on the workload itself; profiles declare other objects from which an operator makes pods."""
 Desired = dict["tuple[str | int, ...]", Any]
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..balancers.contract.profile import Registry
@@ -61,16 +61,22 @@ def raw_ports(snapshot: Snapshot, inventory: Inventory) -> frozenset[tuple[str, 
 class SnapshotCluster:
     """The cluster that a plan asks, as one snapshot has it (:class:`plan.strategies.base.Cluster`)."""
 
-    def __init__(self, snapshot: Snapshot, registry: Registry, load_balancers: Mapping[tuple[str, str], LoadBalancer]) -> None:
+    def __init__(
+        self, snapshot: Snapshot, registry: Registry, load_balancers: Mapping[tuple[str, str], LoadBalancer],
+        locked: Callable[[Obj], str] = lambda obj: "",
+    ) -> None:
         self.snapshot = snapshot
         self.registry = registry
         self.load_balancers = load_balancers
+        self.locked = locked
 
     def existing(self, obj: Obj) -> Obj | None:
         return self.snapshot.get(*identity(obj))
 
     def ask(self, switch: RouteSwitch, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
-        return switch(self.snapshot, load_balancer, routes)
+        answer = switch(self.snapshot, load_balancer, routes)
+        refusal = next(filter(None, (self.locked(patch.object) for patch in answer.patches)), "")
+        return PatchSet(refusal=refusal) if refusal else answer
 
     def outcomes(self, routes: Iterable[Route], proposal: Proposal) -> Outcomes:
         asked = list(routes)

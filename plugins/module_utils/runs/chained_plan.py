@@ -28,6 +28,7 @@ from ..plan.chain.options import ChainPlanOptions
 from ..plan.chain.paths import PathRule, in_order
 from ..plan.chain.plan import ChainPlan, plan_chain
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
+from ..plan.writes import chained_gateway
 from .options.chained import AskedHost, AskedPath, ChainedOptions
 from .session import ledger_of
 
@@ -156,7 +157,7 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     meant = asked(live, registry, asked_for)
     profile, load_balancer, options, chain = meant.chosen.profile, meant.chosen.load_balancer, meant.options, meant.chain
     if asked_for.absent:
-        options = replace(options, without=options.only, only=_hosts_of(live, chain) - options.only)
+        options = replace(options, without=options.only, only=_hosts_of(live, registry, chain) - options.only)
     if not options.carry and not options.hosts:
         raise MeshlbError("hosts is empty, so nobody would be led to the gateway.", "Write from_load_balancer, or a list.")
     if options.carry and load_balancer is None:
@@ -164,7 +165,8 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
             f"hosts come from the load balancer's routes, and no {profile.about.title} was found here.",
             "Write the hosts with their paths and backends.",
         )
-    base = live.after(writes.chain_removal(ledger_of(live, CHAINED_GATEWAY), [chain])[0])
+    part = chained_gateway(registry)
+    base = live.after(writes.chain_removal(ledger_of(live, part), [chain])[0])
     routes = read_routes(base, registry, [load_balancer])[0] if load_balancer else []
     plan = plan_chain(live, base, profile, load_balancer, routes, options)
     if options.carry and not asked_for.absent and not plan.routes:
@@ -175,9 +177,9 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
         )
     _refuse(plan.refusals)
     _needs_certificate(plan, options)
-    changes, about = writes.chain_changes(ledger_of(base if asked_for.common.output_dir else live, CHAINED_GATEWAY), plan, chain)
+    changes, about = writes.chain_changes(ledger_of(base if asked_for.common.output_dir else live, part), plan, chain)
     _refuse(item for item in about if item.severity == "error")
-    return ChainedDecision(changes, [*plan.findings, *about], plan)
+    return ChainedDecision(changes, [*ledger_of(live, part).findings, *plan.findings, *about], plan)
 
 
 def _needs_certificate(plan: ChainPlan, options: ChainPlanOptions) -> None:
@@ -203,7 +205,9 @@ def _refuse(findings: Iterable[Finding]) -> None:
 
 def taken_back_chains(live: Snapshot, registry: Registry, options: ChainedOptions) -> ChainedDecision:
     """What takes chains back as a whole."""
-    return ChainedDecision(*writes.chain_removal(ledger_of(live, CHAINED_GATEWAY), chains_meant(live, registry, options)))
+    ledger = ledger_of(live, chained_gateway(registry))
+    changes, about = writes.chain_removal(ledger, chains_meant(live, registry, options))
+    return ChainedDecision(changes, [*ledger.findings, *about])
 
 
 def chains_meant(live: Snapshot, registry: Registry, options: ChainedOptions) -> Collection[str] | None:
@@ -214,19 +218,19 @@ def chains_meant(live: Snapshot, registry: Registry, options: ChainedOptions) ->
     if not label and options.platform:
         label = chosen_load_balancer(options, registry, detect(live, registry)[0]).label
     gateway = _gateway_label(options) if options.names_gateway else ""
-    return writes.chains_of(ledger_of(live, CHAINED_GATEWAY), label, gateway) if label or gateway else None
+    return writes.chains_of(ledger_of(live, chained_gateway(registry)), label, gateway) if label or gateway else None
 
 
 def remaining_hosts(live: Snapshot, registry: Registry, options: ChainedOptions) -> frozenset[str]:
     """With ``state: absent`` and names in ``hosts``: the chained hosts that are to stay."""
     only = options.hosts.only
-    return _hosts_of(live, asked(live, registry, options).chain) - only if only else frozenset()
+    return _hosts_of(live, registry, asked(live, registry, options).chain) - only if only else frozenset()
 
 
-def _hosts_of(live: Snapshot, chain: str) -> frozenset[str]:
+def _hosts_of(live: Snapshot, registry: Registry, chain: str) -> frozenset[str]:
     """Hosts that an earlier run leads to the gateway."""
     names: set[str] = set()
-    for obj in ledger_of(live, CHAINED_GATEWAY).written:
+    for obj in ledger_of(live, chained_gateway(registry)).written:
         if obj["kind"] in _ROUTED and chain in load_balancers_of(obj):
             listed = dig(obj, "spec", _ROUTED[obj["kind"]], default=[]) or [""]
             names.update("" if item == "*" else str(item) for item in listed)

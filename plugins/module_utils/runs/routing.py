@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from ..apply.ledger import locked
 from ..apply.ownership import take_back
 from ..apply.routing import is_owned, routing_changes
 from ..balancers.contract.profile import Registry
 from ..balancers.registry import REGISTRY
 from ..core.marks import SERVICE_ROUTING
 from ..core.model import Change, Finding, LoadBalancer, RoutePlan, replace
+from ..core.writes import Part
 from ..detect.description import about_reading
 from ..detect.inventory import known_backend
 from ..detect.load_balancers import detect, setting_namespaces
@@ -27,6 +29,7 @@ from ..plan.exemption import about_outside, with_exemptions
 from ..plan.pins import Wishes
 from ..plan.routing import PlanOptions, plan_routes
 from ..plan.strategies.base import namespaces_served
+from ..plan.writes import service_routing
 from .options.routing import RoutingOptions
 from .results import Report, Result
 from .session import Session, deliver, demand, ledger_of, reading_kinds, start, without
@@ -42,6 +45,11 @@ class RoutingScene:
     load_balancers: Sequence[LoadBalancer]
     chosen: Sequence[LoadBalancer]
     options: RoutingOptions
+
+    @property
+    def part(self) -> Part:
+        """What this run may write."""
+        return service_routing(self.registry)
 
     def covers(self, obj: Obj) -> bool:
         """Whether what an earlier run wrote is for the routes that this run decides about."""
@@ -104,16 +112,17 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     selected = route_filter(live, options.namespaces, options.label_selector)
     wishes = Wishes(options.strategy, options.preserve_host, options.pinnable_strategies)
     asked = PlanOptions(wishes, selected, lambda key: key in keys)
-    original = without(live, SERVICE_ROUTING, lambda obj: not scene.covers(obj))
-    plan = plan_routes(live, original, registry, scene.load_balancers, asked, is_owned)
+    original = without(live, scene.part, lambda obj: not scene.covers(obj))
+    owned, closed = partial(is_owned, scene.part), partial(locked, part=scene.part)
+    plan = plan_routes(live, original, registry, scene.load_balancers, asked, owned, closed)
     if options.strict_exemption:
         plan = with_exemptions(original, registry, plan, chosen)
     # Files hold the whole plan, also what is applied already: whoever drives the cluster from them prunes what they lack.
     base = original if options.common.output_dir else live
     removable = scene.covers if not options.label_selector else lambda obj: False
-    changes, about = routing_changes(ledger_of(base, SERVICE_ROUTING), plan, [item.label for item in chosen], removable)
+    changes, about = routing_changes(ledger_of(base, scene.part), plan, [item.label for item in chosen], removable)
     outside = about_outside(partial(known_backend, live), registry, plan, chosen)
-    return RoutingDecision(plan.routes, changes, [*plan.findings, *about, *outside])
+    return RoutingDecision(plan.routes, changes, [*ledger_of(live, scene.part).findings, *plan.findings, *about, *outside])
 
 
 def taken_back(scene: RoutingScene) -> RoutingDecision:
@@ -123,7 +132,7 @@ def taken_back(scene: RoutingScene) -> RoutingDecision:
     # With files, taking back means that they say nothing any more.
     nothing = bool(options.common.output_dir)
     changes, about = take_back(
-        ledger_of(live, SERVICE_ROUTING), lambda obj: nothing or not scene.covers(obj), names, "is taken back"
+        ledger_of(live, scene.part), lambda obj: nothing or not scene.covers(obj), names, "is taken back"
     )
     after = live.after(changes)
     selected = route_filter(live, options.namespaces, options.label_selector)
@@ -134,4 +143,4 @@ def taken_back(scene: RoutingScene) -> RoutingDecision:
         load_balancer = by_key[route.load_balancer]
         then = predict(after, load_balancer, restored.get(route.sort_key, route))
         plans.append(RoutePlan(route, predict(live, load_balancer, route), then, "none"))
-    return RoutingDecision(plans, changes, about)
+    return RoutingDecision(plans, changes, [*ledger_of(live, scene.part).findings, *about])

@@ -16,6 +16,7 @@ from ..balancers.registry import REGISTRY
 from ..core.errors import MeshlbError, NotFound
 from ..core.model import Change, Finding, ObjectRef, replace
 from ..core.parallel import attempt_all
+from ..core.writes import Part
 from ..istio.mesh import read_mesh
 from ..kube import kinds
 from ..kube.client.api import Api, open_api
@@ -112,12 +113,12 @@ def demand(snapshot: Snapshot) -> None:
         )
 
 
-def ledger_of(snapshot: Snapshot, part: str) -> Ledger:
+def ledger_of(snapshot: Snapshot, part: Part) -> Ledger:
     """All that a part wrote in a cluster."""
     return snapshot.cached(("ledger", part), lambda view: ledger(part, view.everything(), view.get), tuple(snapshot.kinds()))
 
 
-def without(snapshot: Snapshot, part: str, keep: Keep | None = None) -> Snapshot:
+def without(snapshot: Snapshot, part: Part, keep: Keep | None = None) -> Snapshot:
     """A view of the cluster as it would be without a part: what it created is gone, what it changed is restored."""
     return snapshot.after(take_back(ledger_of(snapshot, part), keep)[0])
 

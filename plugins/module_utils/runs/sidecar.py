@@ -19,6 +19,7 @@ from ..core.findings import finding
 from ..core.marks import LB_SIDECAR
 from ..core.model import ABSENT, Change, Finding, LoadBalancer, ObjectRef, replace
 from ..core.values import change_sides
+from ..core.writes import Part
 from ..detect.load_balancers import detect, setting_namespaces
 from ..istio.injection import has_proxy
 from ..istio.interception import interception_of
@@ -29,6 +30,7 @@ from ..kube.pods import workload_pods
 from ..kube.rollout import Rollout, is_ready, newest, rollout, rolls_by_itself
 from ..kube.snapshot import Snapshot
 from ..plan.sidecar import Injection, desired_fields, injector_hooks, usable, workload_for
+from ..plan.writes import lb_sidecar
 from .options.sidecar import SidecarOptions
 from .results import Report, Result
 from .session import Session, deliver, ledger_of, reading_kinds, start, without
@@ -50,6 +52,11 @@ class SidecarScene:
     registry: Registry
     load_balancers: Sequence[LoadBalancer]
     options: SidecarOptions
+
+    @property
+    def part(self) -> Part:
+        """What this run may write."""
+        return lb_sidecar(self.registry)
 
     @property
     def load_balancer(self) -> LoadBalancer | None:
@@ -105,7 +112,8 @@ def _decided(session: Session, options: SidecarOptions) -> SidecarDecision:
     scene = SidecarScene(session.snapshot, session.registry, load_balancers, options)
     decision = _absent(scene) if options.state == "absent" else _present(scene)
     ref = ref_of(decision.workload)
-    return replace(decision, findings=[*decision.findings, *(item for item in about if item.object == ref)])
+    said = ledger_of(scene.live, scene.part).findings
+    return replace(decision, findings=[*said, *decision.findings, *(item for item in about if item.object == ref)])
 
 
 def _present(scene: SidecarScene) -> SidecarDecision:
@@ -113,13 +121,13 @@ def _present(scene: SidecarScene) -> SidecarDecision:
     found = scene.load_balancer
     if found is None:
         raise _unknown(scene)
-    base = without(live, LB_SIDECAR)
+    base = without(live, scene.part)
     workload, before = workload_for(found, live.at(found.workload)), workload_for(found, base.at(found.workload))
     place = registry.get(found.vendor).instance.sidecar_target
     target = usable(found, place(live, workload))
     desired = desired_fields(injection_of(base, before), found, before, inbound_capture, usable(found, place(base, before)))
     why = f"gives {found.label} a sidecar that {'captures no' if inbound_capture == 'none' else 'also captures'} inbound traffic"
-    change = ownership.claim(target.object, LB_SIDECAR, desired, [found.label], why)
+    change = ownership.claim(target.object, scene.part, desired, [found.label], why)
     gaps = interception_of(pod_template(workload), interception_defaults(live)).outbound_gaps(target.annotations)
     findings = [finding("MLB304", f"{found.label} {gap}", ref_of(workload), details={"setting": gap}) for gap in gaps]
     template = _made_by_an_operator(target, desired) if target.object is not workload else {}
@@ -146,9 +154,9 @@ def _made_by_an_operator(target: SidecarTarget, desired: Mapping[tuple[str | int
 def _absent(scene: SidecarScene) -> SidecarDecision:
     # What this part wrote is found by its own book: the load balancer may not be recognisable any more.
     live, label = scene.live, scene.options.label
-    for obj in ledger_of(live, LB_SIDECAR).written:
+    for obj in ledger_of(live, scene.part).written:
         if label in load_balancers_of(obj):
-            change, findings = ownership.release(obj, LB_SIDECAR, f"takes the sidecar of {label} back")
+            change, findings = ownership.release(obj, scene.part, f"takes the sidecar of {label} back")
             named = _named(scene)
             template = _given_back(scene, named, change) if change and named is not None and named is not obj else {}
             return SidecarDecision(named or obj, change, [*findings, *_about_manager(obj)], template)

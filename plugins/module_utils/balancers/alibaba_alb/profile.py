@@ -12,6 +12,7 @@ because counting from the right is right either way.
 
 from __future__ import annotations
 
+from ...kube import kinds
 from ..alibaba.shared import BACKEND_TYPE, NODES, TARGETS
 from ..contract.chain import ChainRequest, CheckTarget, HealthCheck, HealthChecker, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import ChainFacts, ChainOption
@@ -22,6 +23,7 @@ from ..kit.cloud.health import LOCAL, check_by_hand, gateway_check, pod_port
 from ..kit.cloud.options import class_for, is_word, listen_ports, prefixed
 from ..kit.cloud.platform import in_cloud, platform, platform_routes, scheme_by_annotation
 from ..kit.cloud.signs import PlatformSigns
+from ..kit.writes import LOCAL_FIELD, declaring, gateway_service, made_for_chains
 
 PREFIX = "alb.ingress.kubernetes.io"
 TITLE = "Alibaba Cloud Application Load Balancer"
@@ -112,8 +114,10 @@ def _check(target: CheckTarget, request: ChainRequest) -> tuple[HealthCheck, dic
     return HealthCheck("http", port, path), prefixed(f"{PREFIX}/healthcheck-", annotations)
 
 
+WRITES = (*made_for_chains(kinds.INGRESS), *gateway_service(BACKEND_TYPE, fields=(LOCAL_FIELD,)))
 PROFILE = platform(
-    in_cloud("alibaba_alb", TITLE), SIGNS, chain_side(TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls), HealthChecker(check),
+    in_cloud("alibaba_alb", TITLE), SIGNS, declaring(chain_side(TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls), *WRITES),
+    HealthChecker(check),
     recogniser=Recogniser(classes=("ingress.k8s.alibabacloud/alb",)),
     routes=platform_routes(SIGNS, scheme_of=scheme_by_annotation(f"{PREFIX}/backend-protocol", "https")),
 )

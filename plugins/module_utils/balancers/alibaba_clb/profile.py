@@ -13,6 +13,7 @@ and whether they begin with a PROXY header (so the gateway is made to understand
 
 from __future__ import annotations
 
+from ...core.writes import annotation, none_before
 from ..alibaba.shared import BACKEND_TYPE, NODES, TARGETS
 from ..contract.chain import ChainRequest, CheckTarget, ClientAddress, HealthCheck, HealthChecker, LoadBalancerSide
 from ..contract.facts import Capability, ChainFacts, ChainOption
@@ -21,6 +22,7 @@ from ..kit.cloud.health import LOCAL, gateway_check, on_service, pod_port, with_
 from ..kit.cloud.options import has_option, is_word, prefixed, word
 from ..kit.cloud.platform import address_by_listener, in_cloud, plain_port_for_https, platform
 from ..kit.cloud.signs import PlatformSigns
+from ..kit.writes import CLASS_FIELD, LOCAL_FIELD, declaring, gateway_service
 
 PREFIX = "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-"
 OLD_PREFIX = "service.beta.kubernetes.io/alicloud-loadbalancer-"
@@ -120,5 +122,7 @@ def _protocols(request: ChainRequest) -> str:
     return f"{first}:{request.gateway.port},{second}:80"
 
 
-CHAIN = chain_side(TITLE, FACTS, unless(_reasons, front), client_address=client_address, ends_tls=ends_tls)
-PROFILE = platform(in_cloud("alibaba_clb", TITLE, "alibaba_nlb"), SIGNS, CHAIN, HealthChecker(check))
+CHECKS = tuple(annotation(key, none_before) for key in (f"{PREFIX}health-check-*", BACKEND_TYPE))
+WRITES = gateway_service(f"{PREFIX}*", BACKEND_TYPE, fields=(LOCAL_FIELD, CLASS_FIELD))
+CHAIN = declaring(chain_side(TITLE, FACTS, unless(_reasons, front), client_address=client_address, ends_tls=ends_tls), *WRITES)
+PROFILE = platform(in_cloud("alibaba_clb", TITLE, "alibaba_nlb"), SIGNS, CHAIN, HealthChecker(check, annotations=CHECKS))

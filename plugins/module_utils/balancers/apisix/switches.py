@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ...core.model import LoadBalancer, Route
+from ...core.writes import Field, Write, none_before
 from ...kube.objects import Obj, dig, namespace_of
 from ...kube.services import is_headless
 from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, Switches
 from ..kit.patches import PatchBuilder, PatchTarget, mesh_name, on_targets
-from .routes import PLUGIN_CONFIG, REWRITE, UPSTREAM, RuleBackend, backends_of, plugin_host, upstream_settings
+from .routes import PLUGIN_CONFIG, REWRITE, ROUTE, UPSTREAM, RuleBackend, backends_of, plugin_host, upstream_settings
 
 
 def to_service(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
@@ -86,10 +88,33 @@ def _rewrite(patches: PatchBuilder, obj: Obj, item: RuleBackend, shared: Obj, na
     elif own is None and any(plugin.get("name") == REWRITE for plugin in dig(shared, "spec", "plugins", default=[])):
         patches.refuse(f"rule {rule.get('name')} takes {REWRITE} from an ApisixPluginConfig, which one of its own would replace")
     else:
-        base: Obj = plugins.pop(own) if own is not None else {"name": REWRITE, "enable": True}
-        merged = {**base, "config": {**(base.get("config") or {}), "host": name}}
-        plugins.insert(len(plugins) if own is None else own, merged)
-        patches.write(obj, (*item.rule, "plugins"), plugins)
+        patches.write(obj, (*item.rule, "plugins"), _sending(plugins, name))
 
 
-SWITCHES = Switches(to_service=on_targets(to_service), host=host)
+def _sending(plugins: list[Obj], host: str) -> list[Obj]:
+    own = next((number for number, plugin in enumerate(plugins) if plugin.get("name") == REWRITE), len(plugins))
+    base: Obj = plugins[own] if own < len(plugins) else {"name": REWRITE, "enable": True}
+    return [*plugins[:own], {**base, "config": {**(base.get("config") or {}), "host": host}}, *plugins[own + 1 :]]
+
+
+def _not_sending(value: Any, was: Any) -> bool:
+    """What plugins may have been before: those that the Host was added to."""
+    if not (_are_plugins(value) and _are_plugins(was)):
+        return False
+    own: Obj = next((plugin for plugin in value if plugin.get("name") == REWRITE), {})
+    return bool(_sending(was, str(dig(own, "config", "host", default=""))) == value)
+
+
+def _are_plugins(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) and isinstance(item.get("config") or {}, dict) for item in value)
+
+
+WRITES = (
+    Write(ROUTE, (
+        Field("/spec/http/*/backends/*/resolveGranularity"), Field("/spec/stream/*/backend/resolveGranularity"),
+        Field("/spec/http/*/plugins", _not_sending),
+    ), why="Service routing, and the Host that is sent"),
+    Write(UPSTREAM, (Field("/spec/passHost", none_before), Field("/spec/portLevelSettings/*/passHost", none_before)),
+          why="the Host that is sent"),
+)  # fmt: skip
+SWITCHES = Switches(to_service=on_targets(to_service), host=host, writes=WRITES)

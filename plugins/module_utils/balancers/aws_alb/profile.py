@@ -9,6 +9,8 @@ pkg/gateway/routeutils/backend_service.go (a check's port may be a port name of 
 
 from __future__ import annotations
 
+from ...core.writes import annotation, none_before
+from ...kube import kinds
 from ...kube.objects import Obj
 from ..contract.chain import ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import ChainFacts, ChainOption, ProofLevel
@@ -19,6 +21,8 @@ from ..kit.cloud.health import NO_SERVICE_PORT, gateway_check, on_service
 from ..kit.cloud.options import class_for, given, has_option, listen_ports, prefixed
 from ..kit.cloud.platform import in_cloud, platform, platform_routes, scheme_by_annotation
 from ..kit.cloud.signs import PlatformSigns
+from ..kit.gateway.attachment import GATEWAY, HTTP_ROUTE
+from ..kit.writes import declaring, gateway_service, made_for_chains
 
 PREFIX = "alb.ingress.kubernetes.io"
 TITLE = "AWS Application Load Balancer"
@@ -128,8 +132,12 @@ def _target_group(target: CheckTarget, request: ChainRequest) -> Obj:
     return resource(VERSION, TARGET_GROUP.partition(".")[0], request.name, target.namespace, spec)
 
 
+CHECKS = tuple(annotation(f"{PREFIX}/{key}", none_before) for key in ("healthcheck-*", "success-codes"))
+WRITES = (
+    *made_for_chains(kinds.INGRESS, GATEWAY, HTTP_ROUTE, SETTINGS, TARGET_GROUP), *gateway_service(),
+)
 PROFILE = platform(
-    in_cloud("aws_alb", TITLE), SIGNS, chain_side(TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls),
-    HealthChecker(check, (TARGET_GROUP,)), recogniser=RECOGNISER,
+    in_cloud("aws_alb", TITLE), SIGNS, declaring(chain_side(TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls), *WRITES),
+    HealthChecker(check, (TARGET_GROUP,), CHECKS), recogniser=RECOGNISER,
     routes=platform_routes(SIGNS, RECOGNISER.gateway_classes, scheme_by_annotation(f"{PREFIX}/backend-protocol", "HTTPS")),
 )

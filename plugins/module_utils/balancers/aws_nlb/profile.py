@@ -16,6 +16,7 @@ from functools import partial
 
 from ...core.findings import finding
 from ...core.model import Finding
+from ...core.writes import annotation, none_before
 from ...kube.objects import Obj, dig, ref_of
 from ..contract.chain import ChainRequest, CheckTarget, HealthCheck, HealthChecker, LoadBalancerSide
 from ..contract.facts import Capability, ChainFacts, ChainOption
@@ -26,6 +27,7 @@ from ..kit.cloud.options import has_option, is_word, prefixed, word
 from ..kit.cloud.platform import in_cloud, platform
 from ..kit.cloud.preflight import on_gateway_service
 from ..kit.cloud.signs import PlatformSigns
+from ..kit.writes import CLASS_FIELD, LOCAL_FIELD, declaring, gateway_service
 
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer"
 TITLE = "AWS Network Load Balancer"
@@ -130,9 +132,16 @@ def _by_annotation(request: ChainRequest) -> bool:
     return request.gateway.annotation(f"{PREFIX}-type") in ("external", "nlb-ip")
 
 
-CHAIN = chain_side(
-    TITLE, FACTS, unless(_reasons, front), preflight=on_gateway_service(what_is_wrong), client_address=client_address, ends_tls=ends_tls
+CHECKS = (annotation(f"{PREFIX}-healthcheck-*", none_before),)
+WRITES = gateway_service(f"{PREFIX}-*", fields=(LOCAL_FIELD, CLASS_FIELD))
+CHAIN = declaring(
+    chain_side(
+        TITLE, FACTS, unless(_reasons, front), preflight=on_gateway_service(what_is_wrong), client_address=client_address,
+        ends_tls=ends_tls,
+    ),
+    *WRITES,
 )
 PROFILE = platform(
-    in_cloud("aws_nlb", TITLE), SIGNS, CHAIN, HealthChecker(check), recogniser=Recogniser(gateway_classes=("gateway.k8s.aws/nlb",))
+    in_cloud("aws_nlb", TITLE), SIGNS, CHAIN, HealthChecker(check, annotations=CHECKS),
+    recogniser=Recogniser(gateway_classes=("gateway.k8s.aws/nlb",))
 )

@@ -24,6 +24,8 @@ from ..kit.cloud.options import certificate_missing, class_for, given, has_optio
 from ..kit.cloud.platform import in_cloud, platform, platform_routes
 from ..kit.cloud.preflight import joined_preflights, kind_is_served
 from ..kit.cloud.signs import PlatformSigns
+from ..kit.gateway.attachment import GATEWAY, HTTP_ROUTE
+from ..kit.writes import declaring, made_for_chains
 from .extension import extension_preflight, notices, with_own_mutual_tls
 
 TITLE = "Azure Application Gateway for Containers"
@@ -127,7 +129,8 @@ def _policy(kind: str, name: str, namespace: str, service: str, default: Obj) ->
 
 
 PREFLIGHT = joined_preflights(kind_is_served(HEALTH_CHECK, "is the ALB controller installed?"), extension_preflight)
-CHAIN = chain_side(TITLE, FACTS, unless(_reasons, front), preflight=PREFLIGHT, ends_tls=ends_tls)
+WRITES = made_for_chains(GATEWAY, HTTP_ROUTE, HEALTH_CHECK, BACKEND_TLS)
+CHAIN = declaring(chain_side(TITLE, FACTS, unless(_reasons, front), preflight=PREFLIGHT, ends_tls=ends_tls), *WRITES)
 PROFILE = platform(
     in_cloud("azure_agc", TITLE, "agc"), SIGNS, CHAIN, HealthChecker(check, (HEALTH_CHECK,)),
     recogniser=Recogniser(classes=(CONTROLLER,), gateway_classes=(CONTROLLER,)), instance=InstanceReader(notices=notices),

@@ -17,6 +17,7 @@ from ..kit.cloud.bodies import ingress, resource
 from ..kit.cloud.health import NO_POD_PORT, by_pod_port, check_by_hand, pod_port
 from ..kit.cloud.options import certificate_missing, class_for, has_option, is_word, prefixed, taken
 from ..kit.cloud.signs import PlatformSigns, on_its_nodes, owns_ingress
+from ..kit.writes import declaring, made_for_chains
 
 PREFIX = "appgw.ingress.kubernetes.io"
 TITLE = "Azure Application Gateway (AGIC)"
@@ -144,6 +145,9 @@ def _rewrite(request: ChainRequest) -> Obj:
     return resource(f"{group}/v1beta1", kind, request.name, request.gateway.namespace, {"rewriteRules": [rule]})
 
 
-CHAIN = chain_side(
-    TITLE, FACTS, unless(_reasons, front), preflight=preflight, client_address=client_address, ends_tls=ends_tls
+CHAIN = declaring(
+    chain_side(
+        TITLE, FACTS, unless(_reasons, front), preflight=preflight, client_address=client_address, ends_tls=ends_tls,
+    ),
+    *made_for_chains(kinds.INGRESS, REWRITE),
 )

@@ -15,6 +15,7 @@ from functools import partial
 
 from ...core.findings import finding
 from ...core.model import Finding
+from ...core.writes import annotation, none_before
 from ...kube.objects import Obj, dig, ref_of
 from ..contract.chain import STATUS_PORT, STATUS_PORT_NAME, ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide
 from ..contract.facts import Capability, ChainFacts, ChainOption
@@ -24,6 +25,7 @@ from ..kit.cloud.options import prefixed, word
 from ..kit.cloud.platform import in_cloud, platform
 from ..kit.cloud.preflight import on_gateway_service
 from ..kit.cloud.signs import PlatformSigns
+from ..kit.writes import LOCAL_FIELD, declaring, gateway_service
 
 PREFIX = "service.beta.kubernetes.io"
 TITLE = "Azure Load Balancer"
@@ -100,5 +102,7 @@ def what_is_wrong(service: Obj, request: ChainRequest) -> Iterator[Finding]:
         yield finding("MLB609", "allocateLoadBalancerNodePorts is false, and probes go to node ports", ref_of(service))
 
 
-CHAIN = chain_side(TITLE, FACTS, unless(_reasons, front), preflight=on_gateway_service(what_is_wrong))
-PROFILE = platform(in_cloud("azure_lb", TITLE), SIGNS, CHAIN, HealthChecker(check))
+CHECKS = (annotation(f"{PREFIX}/port_*", none_before),)
+WRITES = gateway_service(f"{PREFIX}/azure-*", f"{PREFIX}/port_*", fields=(LOCAL_FIELD,))
+CHAIN = declaring(chain_side(TITLE, FACTS, unless(_reasons, front), preflight=on_gateway_service(what_is_wrong)), *WRITES)
+PROFILE = platform(in_cloud("azure_lb", TITLE), SIGNS, CHAIN, HealthChecker(check, annotations=CHECKS))

@@ -15,6 +15,7 @@ import json
 
 from ...core.findings import finding
 from ...core.model import Finding
+from ...core.writes import Write
 from ...istio.injection import sidecar_state
 from ...kube import kinds
 from ...kube.objects import Obj, dig, namespace_of, pod_template, ref_of
@@ -29,6 +30,7 @@ from ..kit.cloud.options import given, is_word
 from ..kit.cloud.platform import platform
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.recognition import by_signs
+from ..kit.writes import declaring, named_by_its_user, of_a_chain
 
 TITLE = "Cloudflare Tunnel"
 OUTSIDE = (
@@ -120,8 +122,12 @@ def _target(request: ChainRequest) -> Obj:
     return rule
 
 
+WRITES = (Write(
+    kinds.CONFIG_MAP, named=lambda obj: of_a_chain(obj) or named_by_its_user(obj), place="gateway", why="the tunnel's rules",
+),)
 PROFILE = platform(
     About("cloudflare_tunnel", TITLE, placement="external", outside=OUTSIDE), PlatformSigns(),
-    chain_side(TITLE, FACTS, unless(_reasons, front), preflight=preflight, server_name=server_name), HealthChecker(check),
+    declaring(chain_side(TITLE, FACTS, unless(_reasons, front), preflight=preflight, server_name=server_name), *WRITES),
+    HealthChecker(check),
     recogniser=Recogniser(controller=SIGNS),
 )

@@ -18,6 +18,7 @@ from copy import deepcopy
 from typing import Any
 
 from ...core.model import LoadBalancer, Route, replace
+from ...core.writes import Write
 from ...kube.objects import Obj, dig
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest
@@ -29,7 +30,8 @@ from ..kit.chain.references import ReferenceWay, in_backend_refs, in_routes
 from ..kit.chain.upstream_holders import holder, holder_host, http_route_spec, with_ingress_holder
 from ..kit.ingresses import CLASS_ANNOTATION
 from ..kit.patches import object_of
-from .routes import OWN_CLASS, READERS
+from ..kit.writes import SERVICES_OF_ROUTES, declaring, http_routes, of_a_chain, redirects
+from .routes import HTTP_PROXY, OWN_CLASS, READERS
 
 FACTS = ChainFacts(
     hops=1, forwarded_for="appended", server_name="never", ends_tls="always", begins_with=True,
@@ -97,4 +99,7 @@ def _http_route(obj: Obj, both: tuple[Obj, Obj], request: ChainRequest) -> Obj:
     return http_route_spec(obj, request, [("", unique[start : start + _MOST]) for start in range(0, len(unique), _MOST)])
 
 
-CHAIN = chain_side("Contour", FACTS, INGRESSES.front, redirect)
+WRITES = redirects(
+    http_routes(with_objects=True), Write(HTTP_PROXY, SERVICES_OF_ROUTES, of_a_chain, why="leads requests to the gateway"),
+)
+CHAIN = declaring(chain_side("Contour", FACTS, INGRESSES.front, redirect), *WRITES)

@@ -15,7 +15,7 @@ from ...core.interception import EXCLUDE_OUTBOUND_PORTS
 from ...kube.objects import Obj, containers_of, dig, labels_of, name_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
-from ..contract.instances import InstanceReader, SidecarTarget
+from ..contract.instances import InstanceReader, SidecarPlace, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition, Signs
 from ..kit.classes import classes_in_settings
@@ -64,5 +64,5 @@ def sidecar_target(snapshot: Snapshot, workload: Obj) -> SidecarTarget:
 
 PROFILE = Profile(
     About("contour", "Contour", facts=FACTS), Recogniser(SIGNS, workload=recognise_workload),
-    InstanceReader(read_settings, classes=classes_in_settings(Settings), sidecar_target=sidecar_target), READERS, chain=CHAIN,
+    InstanceReader(read_settings, classes=classes_in_settings(Settings), sidecar_target=SidecarPlace(sidecar_target)), READERS, chain=CHAIN,
 )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ...core.model import Finding, LoadBalancer, Route
+from ...core.writes import Field
 from ...kube.objects import Obj
 from ...kube.snapshot import Snapshot
 from .facts import ChainFacts, ServerName
@@ -191,8 +192,9 @@ class HealthChecker:
     """What makes a load balancer check a Service's pods as asked: the gateway's in chained mode, an application's in standalone mode.
 
     ``check`` gives objects, annotations of the Service, or the reason why it cannot. ``kinds`` are kind keys that it may create, also
-    for an application: standalone mode has to find them again.
+    for an application: standalone mode has to find them again. ``annotations`` are those that it may set on a Service.
     """
 
     check: Callable[[CheckTarget, ChainRequest], LoadBalancerSide]
     kinds: tuple[str, ...] = ()
+    annotations: tuple[Field, ...] = ()

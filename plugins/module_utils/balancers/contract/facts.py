@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
+from ...core.writes import Write
+
 Placement = Literal["in_cluster", "node", "cloud", "external"]
 ServerName = Literal["never", "client", "host", "settable"]
 
@@ -91,6 +93,7 @@ class ChainFacts:
     ``tls_to_gateway``, ``health``: how, in words, empty where it cannot. ``standalone``, ``standalone_mtls``: what holds without a
     gateway. ``cannot``: what it cannot do here. ``options``: the keys of ``platform_options`` that it understands; all others are
     refused. ``kinds``: kind keys that it may create on its own side. ``proof`` is :data:`Proof.NONE` where nothing is known of it.
+    ``writes`` declares all that is set and made on its side, and what it needs of the gateway's Service.
     """
 
     hops: int = 1
@@ -111,3 +114,4 @@ class ChainFacts:
     options: tuple[ChainOption, ...] = ()
     kinds: tuple[str, ...] = ()
     proof: ProofLevel = ProofLevel.SOURCE
+    writes: tuple[Write, ...] = ()

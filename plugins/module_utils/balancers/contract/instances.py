@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.model import Finding, LoadBalancer
+from ...core.writes import Write
 from ...kube.objects import Obj, namespace_of
 from ...kube.snapshot import Snapshot
 
@@ -66,6 +67,17 @@ def _workload_itself(snapshot: Snapshot, workload: Obj) -> SidecarTarget:
 
 
 @dataclass(frozen=True)
+class SidecarPlace:
+    """Where an instance's pods get labels and annotations, and the declaration of these fields where that is not the workload itself."""
+
+    find: Callable[[Snapshot, Obj], SidecarTarget] = _workload_itself
+    writes: tuple[Write, ...] = ()
+
+    def __call__(self, snapshot: Snapshot, workload: Obj) -> SidecarTarget:
+        return self.find(snapshot, workload)
+
+
+@dataclass(frozen=True)
 class InstanceReader:
     """What can be said of one instance.
 
@@ -81,6 +93,6 @@ class InstanceReader:
     config_maps: Callable[[Obj, Obj], Iterable[str]] = none_at_all
     classes: Callable[[LoadBalancer, Iterable[Obj]], tuple[str, ...]] = none_at_all
     notices: Callable[[Snapshot, LoadBalancer], tuple[Finding, ...]] = none_at_all
-    sidecar_target: Callable[[Snapshot, Obj], SidecarTarget] = _workload_itself
+    sidecar_target: SidecarPlace = SidecarPlace()
     blockers: Callable[[Obj], tuple[str, ...]] = none_at_all
     shares_classes: bool = False

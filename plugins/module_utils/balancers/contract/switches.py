@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.model import Finding, LoadBalancer, Route
+from ...core.writes import Write
 from ...kube.objects import Obj
 from ...kube.snapshot import Snapshot
 
@@ -42,9 +43,10 @@ class Switches:
     """What can be set for routes; ``None`` where there is no such setting.
 
     ``to_service`` sends these routes to the Service's address, ``host`` sends the Service's name as Host, ``certificates`` has the load
-    balancer speak mutual TLS itself, with the mesh's certificate, and verify the backend's.
+    balancer speak mutual TLS itself, with the mesh's certificate, and verify the backend's. ``writes`` declares all that they set and make.
     """
 
     to_service: RouteSwitch | None = None
     host: RouteSwitch | None = None
     certificates: RouteSwitch | None = None
+    writes: tuple[Write, ...] = ()

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from ...core.errors import MeshlbError, MissingLibrary
+from ...core.writes import Field, none_before
 
 _FIELDS = {"id", "title", "class_controllers", "recognise", "forbids_injection", "routes"}
 _RECOGNISE = {"images", "commands", "flags", "labels"}
@@ -32,6 +33,10 @@ class Setting:
     on: SettingHolder
     path: tuple[str | int, ...]
     value: Any
+
+    def declared(self) -> Field:
+        """The field as a declaration. Raises :class:`ValueError` where it is part of an object's identity."""
+        return Field("".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in self.path), none_before)
 
 
 @dataclass(frozen=True)
@@ -115,8 +120,19 @@ def _settings(data: Mapping[str, Any], key: str, where: str) -> tuple[Setting, .
             raise MeshlbError(f"{place}.on is {on!r}.", "It has to be 'route' or 'service'.")
         if not isinstance(path, Sequence) or isinstance(path, str) or not path or "value" not in item:
             raise MeshlbError(f"{place} needs a path (a list of keys) and a value; it has {dict(item)!r}.")
-        made.append(Setting(SettingHolder(on), tuple(path), item["value"]))
+        made.append(_declarable(Setting(SettingHolder(on), tuple(path), item["value"]), place))
     return tuple(made)
+
+
+def _declarable(setting: Setting, place: str) -> Setting:
+    try:
+        setting.declared()
+    except ValueError as error:
+        raise MeshlbError(
+            f"{place}.path is {list(setting.path)!r}, which is part of an object's identity, or its owner's.",
+            "Of metadata, only one label or annotation can be set, and none of this collection's own.",
+        ) from error
+    return setting
 
 
 def _expression(data: Mapping[str, Any], key: str, where: str) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from ...core.errors import MeshlbError
 from ...core.model import LoadBalancer, Route, Upstream
 from ...core.values import ABSENT
+from ...core.writes import Write
 from ...kube import kinds
 from ...kube.objects import Obj, kind_key, namespace_of, ref_of, value_at
 from ..contract.facts import About
@@ -54,8 +55,16 @@ def custom_profile(data: ProfileData) -> Profile:
         Switches(
             on_targets(partial(_switched, routing, f"{data.title} has no setting for Service routing")),
             on_targets(partial(_switched, host, f"{data.title} has no setting that rewrites the Host")),
+            writes=tuple(_writes(data)),
         ),
     )
+
+
+def _writes(data: ProfileData) -> Iterator[Write]:
+    for source in data.sources:
+        for setting in (*source.service_routing, *source.host):
+            kind = kinds.SERVICE if setting.on is SettingHolder.SERVICE else source.kind
+            yield Write(kind, (setting.declared(),), why=f"a setting of {data.title}")
 
 
 def _reader(source: RouteSource) -> RouteReader:

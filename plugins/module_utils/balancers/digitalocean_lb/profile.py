@@ -14,6 +14,7 @@ either way.
 from __future__ import annotations
 
 from ...core.model import replace
+from ...core.writes import annotation, none_before
 from ..contract.chain import STATUS_PORT, ChainRequest, CheckTarget, ClientAddress, HealthCheck, HealthChecker, LoadBalancerSide
 from ..contract.facts import Capability, ChainFacts, ChainOption
 from ..kit.chain.answers import chain_side, unless
@@ -21,6 +22,7 @@ from ..kit.cloud.health import LOCAL, gateway_check, on_service, with_proxy_head
 from ..kit.cloud.options import has_option, is_word, prefixed, word
 from ..kit.cloud.platform import address_by_listener, in_cloud, plain_port_for_https, platform
 from ..kit.cloud.signs import PlatformSigns
+from ..kit.writes import LOCAL_FIELD, declaring, gateway_service
 
 PREFIX = "service.beta.kubernetes.io/do-loadbalancer-"
 TITLE = "DigitalOcean Load Balancer"
@@ -106,5 +108,7 @@ def front(request: ChainRequest) -> LoadBalancerSide:
     return with_proxy_header(side) if proxy and side.check.kind == "http" else side
 
 
-CHAIN = chain_side(TITLE, FACTS, unless(_reasons, front), client_address=client_address, ends_tls=ends_tls)
-PROFILE = platform(in_cloud("digitalocean_lb", TITLE), SIGNS, CHAIN, HealthChecker(check))
+CHECKS = tuple(annotation(f"{PREFIX}{key}", none_before) for key in ("override-health-check", "healthcheck-*"))
+WRITES = gateway_service(f"{PREFIX}*", "kubernetes.digitalocean.com/load-balancer-id", fields=(LOCAL_FIELD,))
+CHAIN = declaring(chain_side(TITLE, FACTS, unless(_reasons, front), client_address=client_address, ends_tls=ends_tls), *WRITES)
+PROFILE = platform(in_cloud("digitalocean_lb", TITLE), SIGNS, CHAIN, HealthChecker(check, annotations=CHECKS))

@@ -13,12 +13,14 @@ Emissary tells its Envoy that an upstream is gone before it tells that no route 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ...core.findings import finding
 from ...core.marks import IGNORE
 from ...core.model import ABSENT, Finding, LoadBalancer, Route
-from ...kube.objects import Obj, name_of, ref_of
+from ...core.writes import Field, Write, none_before
+from ...kube.objects import Obj, dig, name_of, ref_of
 from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, LoadBalancerSide
@@ -29,6 +31,7 @@ from ..kit.chain.ingress import ROUTES_IN, IngressWay
 from ..kit.chain.upstream_holders import with_ingress_holder
 from ..kit.ingresses import CLASS_ANNOTATION
 from ..kit.patches import object_of
+from ..kit.writes import declaring, of_a_chain, redirects
 from .objects import GROUP, ID_ANNOTATION, TLS_CONTEXT, DeclaredMapping, Origin, declared_mappings
 
 FACTS = ChainFacts(
@@ -136,4 +139,12 @@ def server_name(request: ChainRequest) -> ServerName:
     return "settable" if request.option("tls_context") else "never"
 
 
-CHAIN = chain_side("Emissary-ingress", FACTS, front, redirect, preflight=preflight, server_name=server_name)
+def _is_holder(obj: Mapping[str, Any]) -> bool:
+    return str(dig(obj, "metadata", "name", default="")).endswith(("-keeps-before", "-keeps-after"))
+
+
+WRITES = redirects(Write(
+    f"Mapping.{GROUP}", (Field("/spec/service"), Field("/spec/tls", none_before)),
+    lambda obj: of_a_chain(obj) or _is_holder(obj), why="leads requests to the gateway",
+))  # fmt: skip
+CHAIN = declaring(chain_side("Emissary-ingress", FACTS, front, redirect, preflight=preflight, server_name=server_name), *WRITES)

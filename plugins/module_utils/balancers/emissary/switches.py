@@ -10,12 +10,23 @@ from typing import Any
 
 from ...core.interception import INCLUDE_OUTBOUND_RANGES
 from ...core.model import LoadBalancer, Route, replace
+from ...core.writes import Field, Write, none_before
 from ...kube.objects import Obj, dig
 from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, RouteSwitch, Switches
 from ..kit.patches import PatchBuilder
 from ..kit.settings import settings_of
-from .objects import ISTIO_SECRET, SERVICE_RESOLVER, Configuration, DeclaredMapping, Origin, declared_mappings, read_configuration
+from .objects import (
+    GROUP,
+    ISTIO_SECRET,
+    SERVICE_RESOLVER,
+    TLS_CONTEXT,
+    Configuration,
+    DeclaredMapping,
+    Origin,
+    declared_mappings,
+    read_configuration,
+)
 from .settings import DEFAULT_ID, Settings
 
 _FORWARDED = "x-forwarded-host"
@@ -138,4 +149,12 @@ def _context(load_balancer: LoadBalancer) -> Obj:
     return {"apiVersion": "getambassador.io/v3alpha1", "kind": "TLSContext", "metadata": metadata, "spec": spec}
 
 
-SWITCHES = Switches(of_mappings(set_resolver), of_mappings(set_host), of_mappings(set_context, _missing, _context))
+_OF_MAPPINGS = (
+    Field("/spec/resolver"), Field("/spec/host_rewrite"), Field("/spec/tls"), Field("/spec/add_request_headers/*", none_before),
+)
+WRITES = (
+    *(Write(f"{kind}.{GROUP}", _OF_MAPPINGS, why="Service routing, the Host that is sent, and the mesh's certificate")
+      for kind in ("Mapping", "TCPMapping")),
+    Write(TLS_CONTEXT, named=lambda obj: dig(obj, "metadata", "name") == _CONTEXT, why="the mesh's certificate, for certs_only"),
+)  # fmt: skip
+SWITCHES = Switches(of_mappings(set_resolver), of_mappings(set_host), of_mappings(set_context, _missing, _context), WRITES)

@@ -33,10 +33,11 @@ from ..kit.chain.ingress import ROUTES_IN, IngressWay, alias_bodies, alias_name
 from ..kit.chain.references import ReferenceWay, in_backend_refs
 from ..kit.chain.upstream_holders import holder, http_route_spec
 from ..kit.cloud.bodies import GATEWAY_API, metadata
-from ..kit.gateway.attachment import GATEWAY, attachments, gateways_of
+from ..kit.gateway.attachment import BACKEND_TLS_POLICY, GATEWAY, attachments, gateways_of
 from ..kit.gateway.policies import policies_for
 from ..kit.patches import object_of
 from ..kit.settings import settings_of
+from ..kit.writes import declaring, http_routes, made_for_chains, redirects
 from .routes import READERS, envoy_proxy_of, parents_of
 from .settings import Settings
 
@@ -177,4 +178,5 @@ def _about_headers(policies: Iterable[Obj]) -> Iterable[Finding]:
 
 
 WAY = ReferenceWay(READERS, IngressWay(follows_names="never"))
-CHAIN = chain_side("Envoy Gateway", FACTS, front, redirect, preflight=preflight)
+WRITES = redirects(http_routes(with_objects=True), *made_for_chains(BACKEND_TLS_POLICY))
+CHAIN = declaring(chain_side("Envoy Gateway", FACTS, front, redirect, preflight=preflight), *WRITES)

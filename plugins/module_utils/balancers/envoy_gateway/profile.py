@@ -15,20 +15,22 @@ from collections.abc import Iterable
 
 from ...core.interception import EXCLUDE_OUTBOUND_PORTS
 from ...core.model import LoadBalancer, Route, replace
+from ...core.writes import Field, Write, none_before
 from ...kube.objects import Obj, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
-from ..contract.instances import InstanceReader, SidecarTarget
+from ..contract.instances import InstanceReader, SidecarPlace, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.switches import PatchSet, Switches
 from ..kit.gateway.attachment import GATEWAY, gateways_of
-from ..kit.gateway.hosts import URL_REWRITE
+from ..kit.gateway.hosts import REWRITES, URL_REWRITE
 from ..kit.patches import PatchBuilder, object_of
 from ..kit.recognition import by_companion
 from ..kit.settings import settings_of
+from ..kit.writes import pod_fields
 from .chain import CHAIN
-from .routes import READERS, envoy_proxy_of, parents_of, precedence
+from .routes import BACKEND_TRAFFIC_POLICY, ENVOY_PROXY, READERS, envoy_proxy_of, parents_of, precedence
 from .settings import Settings, owners_of, read_settings
 
 FACTS = Facts(
@@ -86,9 +88,19 @@ def set_routing_type(snapshot: Snapshot, load_balancer: LoadBalancer, routes: It
     return patches.switch()
 
 
+WRITES = (
+    *(Write(kind, (Field("/spec/routingType", none_before),), why="Service routing") for kind in (BACKEND_TRAFFIC_POLICY, ENVOY_PROXY)),
+    REWRITES,
+)
+HOLDERS = tuple(
+    Write(ENVOY_PROXY, pod_fields(f"/spec/provider/kubernetes/{key}/pod"), why="the sidecar")
+    for key in ("envoyDaemonSet", "envoyDeployment")
+)
 PROFILE = Profile(
     About("envoy_gateway", "Envoy Gateway", facts=FACTS),
     Recogniser(SIGNS, workload=by_companion(SIGNS, SHUTDOWN_MANAGER, "envoy-gateway's shutdown-manager")),
-    InstanceReader(read_settings, lambda workload, container: {namespace_of(workload)}, sidecar_target=sidecar_target),
-    READERS, Switches(to_service=set_routing_type, host=URL_REWRITE), CHAIN,
+    InstanceReader(
+        read_settings, lambda workload, container: {namespace_of(workload)}, sidecar_target=SidecarPlace(sidecar_target, HOLDERS),
+    ),
+    READERS, Switches(to_service=set_routing_type, host=URL_REWRITE, writes=WRITES), CHAIN,
 )

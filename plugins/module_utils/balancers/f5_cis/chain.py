@@ -14,6 +14,7 @@ from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.cloud.bodies import metadata
 from ..kit.cloud.health import pod_port
 from ..kit.cloud.options import given, has_option, word
+from ..kit.writes import declaring, gateway_service, made_for_chains
 
 VIRTUAL_SERVER = "VirtualServer.cis.f5.com"
 FACTS = ChainFacts(
@@ -128,8 +129,11 @@ def _body(request: ChainRequest, kind: str, spec: Obj) -> Obj:
     return {"apiVersion": "cis.f5.com/v1", "kind": kind, "metadata": labelled, "spec": spec}
 
 
-CHAIN = chain_side(
-    "F5 BIG-IP (CIS)", FACTS, unless(_reasons, front), client_address=_client_address, ends_tls=has_option("client_ssl"),
-    server_name=_server_name,
+CHAIN = declaring(
+    chain_side(
+        "F5 BIG-IP (CIS)", FACTS, unless(_reasons, front), client_address=_client_address, ends_tls=has_option("client_ssl"),
+        server_name=_server_name,
+    ),
+    *made_for_chains(*FACTS.kinds), *gateway_service(),
 )
 HEALTH = HealthChecker(_check)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...core.model import LoadBalancer, Route, replace
+from ...core.writes import Field, Write
 from ...kube.objects import ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest
@@ -16,7 +17,8 @@ from ..contract.switches import FieldPatch, PatchSet
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_FACTS, IngressWay, alias_name
 from ..kit.chain.references import ReferenceWay, in_upstreams
-from .routes import READERS
+from ..kit.writes import declaring, http_routes, redirects
+from .routes import READERS, VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE
 
 TITLE = "NGINX Ingress Controller (F5)"
 FACTS = replace(
@@ -46,4 +48,9 @@ def redirect(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[R
     return replace(answer, patches=(*answer.patches, *encrypted))
 
 
-CHAIN = chain_side(TITLE, FACTS, INGRESSES.front, redirect)
+_UPSTREAMS = (Field("/spec/upstreams/*/service"), Field("/spec/upstreams/*/port"), Field("/spec/upstreams/*/tls/enable"))
+WRITES = redirects(
+    http_routes(), *(Write(kind, _UPSTREAMS, why="leads requests to the gateway") for kind in (VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE)),
+    annotations=("nginx.org/ssl-services",),
+)
+CHAIN = declaring(chain_side(TITLE, FACTS, INGRESSES.front, redirect), *WRITES)

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...core.model import LoadBalancer
+from ...core.writes import Field, Write, annotation, none_before
+from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of
 from ..contract.switches import PatchSet, Switches
 from ..kit.declared import ServiceReference
 from ..kit.patches import PatchBuilder, PatchTarget, by_object, is_older, mesh_name, on_targets
-from .routes import USE_CLUSTER_IP, Step, steps, upstreams_of
+from .routes import USE_CLUSTER_IP, VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE, Step, steps, upstreams_of
 
 _SINCE = (3, 5, 0)
 _NO_HOST = "of an Ingress it always sends the client's Host; a VirtualServer can send another"
@@ -68,11 +72,37 @@ def _send_host(patches: PatchBuilder, obj: Obj, step: Step) -> None:
         if step.host != name:
             patches.conflict(obj, f"the action for {step.path} sends Host {step.host!r}, the plan needs {name!r}")
         return
-    proxy = dict(step.action.get("proxy") or {"upstream": step.action.get("pass")})
+    patches.write(obj, step.where, _sending(step.action, name))
+
+
+def _sending(action: Obj, host: str) -> Obj:
+    proxy = dict(action.get("proxy") or {"upstream": action.get("pass")})
     headers = dict(proxy.get("requestHeaders") or {})
-    headers["set"] = [*(headers.get("set") or []), {"name": "Host", "value": name}]
-    rest = {key: value for key, value in step.action.items() if key not in ("pass", "proxy")}
-    patches.write(obj, step.where, {**rest, "proxy": {**proxy, "requestHeaders": headers}})
+    headers["set"] = [*(headers.get("set") or []), {"name": "Host", "value": host}]
+    rest = {key: value for key, value in action.items() if key not in ("pass", "proxy")}
+    return {**rest, "proxy": {**proxy, "requestHeaders": headers}}
 
 
-SWITCHES = Switches(to_service=on_targets(to_service), host=on_targets(send_hosts))
+def _not_sending(value: Any, was: Any) -> bool:
+    """What an action may have been before: one that the Host was added to."""
+    added = dig(value, "proxy", "requestHeaders", "set", default=[])
+    if not isinstance(was, dict) or not isinstance(added, list) or not isinstance(was.get("proxy") or {}, dict):
+        return False
+    headers = dig(was, "proxy", "requestHeaders", default={})
+    if not isinstance(headers, dict) or not isinstance(headers.get("set") or [], list):
+        return False
+    return bool(_sending(was, str(dig(added, -1, "value", default=""))) == value)
+
+
+_BRANCHES = ("action", "splits/*/action", "matches/*/action", "matches/*/splits/*/action")
+_ROUTES = {VIRTUAL_SERVER: "routes", VIRTUAL_SERVER_ROUTE: "subroutes"}
+WRITES = (
+    Write(kinds.INGRESS, (annotation(USE_CLUSTER_IP, none_before),), why="Service routing"),
+    *(
+        Write(kind, (
+            Field("/spec/upstreams/*/use-cluster-ip", none_before),
+            *(Field(f"/spec/{key}/*/{branch}", _not_sending) for branch in _BRANCHES),
+        ), why="Service routing, and the Host that is sent") for kind, key in _ROUTES.items()
+    ),
+)  # fmt: skip
+SWITCHES = Switches(to_service=on_targets(to_service), host=on_targets(send_hosts), writes=WRITES)

@@ -22,6 +22,8 @@ from ..kit.cloud.options import certificate_missing, class_for, given, has_optio
 from ..kit.cloud.platform import in_cloud, platform
 from ..kit.cloud.preflight import kind_is_served
 from ..kit.cloud.signs import PlatformSigns
+from ..kit.gateway.attachment import GATEWAY, HTTP_ROUTE
+from ..kit.writes import declaring, gateway_service, made_for_chains
 
 TITLE = "GKE Gateway"
 GROUP = "networking.gke.io"
@@ -105,9 +107,13 @@ def _policy(kind: str, name: str, namespace: str, default: Obj, target: Obj) -> 
     return resource(f"{GROUP}/v1", kind, name, namespace, {"default": default, "targetRef": target})
 
 
-CHAIN = chain_side(
-    TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls,
-    preflight=kind_is_served(HEALTH_CHECK, "is the Gateway API enabled on this GKE cluster?"),
+WRITES = (*made_for_chains(GATEWAY, HTTP_ROUTE, HEALTH_CHECK, BACKEND_POLICY, GATEWAY_POLICY), *gateway_service())
+CHAIN = declaring(
+    chain_side(
+        TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls,
+        preflight=kind_is_served(HEALTH_CHECK, "is the Gateway API enabled on this GKE cluster?"),
+    ),
+    *WRITES,
 )
 PROFILE = platform(
     in_cloud("gke_gateway", TITLE), SIGNS, CHAIN, HealthChecker(check, (HEALTH_CHECK,)),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ...core.findings import finding
 from ...core.model import Finding
+from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, ref_of
 from ..contract.chain import ChainRequest, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel
@@ -19,7 +20,8 @@ from ..kit.cloud.health import gateway_check
 from ..kit.cloud.options import certificate_missing, given, is_word, prefixed, word
 from ..kit.cloud.preflight import joined_preflights, kind_is_served, on_gateway_service
 from ..kit.ingresses import CLASS_ANNOTATION
-from .health import BACKEND_CONFIG, check, check_of_named_config, json_object, named_config
+from ..kit.writes import declaring, gateway_service, made_for_chains
+from .health import BACKEND_CONFIG, CONFIGURED, check, check_of_named_config, json_object, named_config
 
 TITLE = "GKE Ingress"
 FRONTEND_CONFIG = "FrontendConfig.networking.gke.io"
@@ -122,7 +124,16 @@ def what_is_wrong(service: Obj, request: ChainRequest) -> Iterator[Finding]:
         yield finding("MLB609", text, ref_of(service))
 
 
-CHAIN = chain_side(
-    TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls,
-    preflight=joined_preflights(kind_is_served(BACKEND_CONFIG, "is this GKE?"), check_of_named_config, on_gateway_service(what_is_wrong)),
+WRITES = (
+    *made_for_chains(kinds.INGRESS, BACKEND_CONFIG, FRONTEND_CONFIG, MANAGED_CERTIFICATE),
+    *gateway_service(gke.NEG, CONFIGURED, APP_PROTOCOLS),
+)
+CHAIN = declaring(
+    chain_side(
+        TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls,
+        preflight=joined_preflights(
+            kind_is_served(BACKEND_CONFIG, "is this GKE?"), check_of_named_config, on_gateway_service(what_is_wrong)
+        ),
+    ),
+    *WRITES,
 )

@@ -11,12 +11,14 @@ GoogleCloudPlatform/gke-networking-recipes cce1618, ingress/single-cluster/ingre
 
 from __future__ import annotations
 
+from ...core.writes import annotation, none_before
 from ..contract.chain import HealthChecker
 from ..gke import shared as gke
+from ..gke.shared import NEG
 from ..kit.cloud.platform import in_cloud, platform
 from ..kit.cloud.signs import PlatformSigns
 from .chain import CHAIN, FRONTEND_CONFIG, GLOBAL, INTERNAL, REGIONAL, TITLE
-from .health import BACKEND_CONFIG, check
+from .health import BACKEND_CONFIG, CONFIGURED, check
 
 STATUS = ("backends", "url-map", "forwarding-rule", "https-forwarding-rule", "target-proxy", "https-target-proxy", "ssl-cert", "static-ip")
 """What GKE writes back on an Ingress that it serves, as annotations ``ingress.kubernetes.io/…``."""
@@ -30,4 +32,5 @@ SIGNS = PlatformSigns(
     ),
     finalizers=("networking.gke.io/ingress-finalizer*",), kinds=(BACKEND_CONFIG, FRONTEND_CONFIG),
 )
-PROFILE = platform(in_cloud("gke_ingress", TITLE), SIGNS, CHAIN, HealthChecker(check, (BACKEND_CONFIG,)))
+CHECKS = tuple(annotation(key, none_before) for key in (NEG, CONFIGURED))
+PROFILE = platform(in_cloud("gke_ingress", TITLE), SIGNS, CHAIN, HealthChecker(check, (BACKEND_CONFIG,), CHECKS))

@@ -30,6 +30,7 @@ from ..kit.cloud.signs import SHOWN, PlatformSigns, on_its_nodes
 from ..kit.gateway.attachment import KINDS
 from ..kit.objects import services_of
 from ..kit.streams import fixed_route
+from ..kit.writes import declaring, gateway_service
 
 TITLE = "GKE standalone NEG"
 NO_SERVICE_PORT = "which port of the Service the group is for is not known"
@@ -127,5 +128,5 @@ def _ports(text: str) -> list[str]:
 
 PROFILE = Profile(
     in_cloud("gke_neg", TITLE, "gke_standalone_neg"), Recogniser(traces=group_traces), routes=(RouteReader(read_groups, KINDS),),
-    chain=chain_side(TITLE, FACTS, unless(_reasons, front)), health=HealthChecker(check),
+    chain=declaring(chain_side(TITLE, FACTS, unless(_reasons, front)), *gateway_service(gke.NEG)), health=HealthChecker(check),
 )

@@ -11,6 +11,7 @@ from ..contract.facts import ProofLevel, ServerName
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_FACTS, IngressWay
 from ..kit.chain.references import ReferenceWay
+from ..kit.writes import declaring, http_routes, redirects
 from .routes import READERS
 
 FACTS = replace(
@@ -36,4 +37,5 @@ def server_name(request: ChainRequest) -> ServerName:
 
 # Up to 0.14 it reads Endpoints unless told otherwise, and looks names up when it writes its configuration.
 WAY = IngressWay("rather", tls_annotations)
-CHAIN = chain_side("HAProxy Ingress", FACTS, WAY.front, ReferenceWay(READERS, WAY).redirect, server_name=server_name)
+WRITES = redirects(http_routes(), annotations=(f"{_GROUP}/secure-backends", f"{_GROUP}/secure-sni"))
+CHAIN = declaring(chain_side("HAProxy Ingress", FACTS, WAY.front, ReferenceWay(READERS, WAY).redirect, server_name=server_name), *WRITES)

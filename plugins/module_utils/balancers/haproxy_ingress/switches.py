@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ...core.model import LoadBalancer, Route
+from ...core.writes import Write, annotation, none_before
 from ...kube import kinds
 from ...kube.objects import Obj, namespace_of
 from ...kube.snapshot import Snapshot
@@ -16,7 +17,7 @@ from ..kit.annotations import GO_TRUE
 from ..kit.ingresses import entries, ingress_ref
 from ..kit.patches import PatchBuilder, PatchTarget, is_older, mesh_name, on_targets
 from ..kit.settings import settings_of
-from .backends import SERVICE_UPSTREAM, SharedBackends, backend_name, service_port, target_port_of, with_host
+from .backends import HEADERS, SERVICE_UPSTREAM, SET_HEADERS, SharedBackends, backend_name, service_port, target_port_of, with_host
 from .routes import read_paths, shared_backends
 from .settings import Settings
 
@@ -81,4 +82,8 @@ def _require(patches: PatchBuilder, load_balancer: LoadBalancer, *since: int) ->
         patches.refuse(f"HAProxy Ingress {load_balancer.version} has no such key; {'.'.join(map(str, since))} has")
 
 
-SWITCHES = Switches(to_service=on_targets(to_service), host=host)
+WRITES = (Write(
+    kinds.SERVICE, (annotation(f"*/{SERVICE_UPSTREAM}", none_before), annotation(f"*/{HEADERS}"), annotation(f"*/{SET_HEADERS}")),
+    why="Service routing, and the Host that is sent",
+),)  # fmt: skip
+SWITCHES = Switches(to_service=on_targets(to_service), host=host, writes=WRITES)

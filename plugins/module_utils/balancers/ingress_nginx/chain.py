@@ -25,6 +25,7 @@ from ..kit.chain.ingress import INGRESS_FACTS, INGRESS_OPTIONS, IngressWay
 from ..kit.chain.upstream_holders import with_ingress_holder
 from ..kit.patches import object_of
 from ..kit.settings import settings_of
+from ..kit.writes import declaring, redirects
 from .settings import USUAL_KEYS, Settings
 
 SECRET = "proxy_ssl_secret"
@@ -70,4 +71,8 @@ def server_name(request: ChainRequest) -> ServerName:
 
 
 FRONT = IngressWay(tls_annotations=partial(chain_annotations, USUAL_KEYS)).front
-CHAIN = chain_side("ingress-nginx", FACTS, FRONT, redirect, server_name=server_name)
+ANNOTATIONS = (
+    "backend-protocol", "proxy-ssl-secret", "proxy-ssl-verify", "proxy-ssl-server-name", "proxy-ssl-name", "force-ssl-redirect",
+)
+WRITES = redirects(annotations=tuple(f"*/{key}" for key in ANNOTATIONS))
+CHAIN = declaring(chain_side("ingress-nginx", FACTS, FRONT, redirect, server_name=server_name), *WRITES)

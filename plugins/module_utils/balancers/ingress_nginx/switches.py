@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from ...core.model import LoadBalancer, ObjectRef
+from ...core.writes import Write, annotation, none_before
+from ...kube import kinds
 from ..contract.switches import PatchSet, Switches
 from ..kit.annotations import same_bool
 from ..kit.patches import PatchBuilder, PatchTarget, mesh_name, on_targets
@@ -38,4 +40,8 @@ def send_hosts(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> Patch
     return patches.switch()
 
 
-SWITCHES = Switches(to_service=on_targets(to_service), host=on_targets(send_hosts))
+WRITES = (Write(
+    kinds.INGRESS, (annotation("*/service-upstream", none_before), annotation("*/upstream-vhost", none_before)),
+    why="Service routing, and the Host that is sent",
+),)  # fmt: skip
+SWITCHES = Switches(to_service=on_targets(to_service), host=on_targets(send_hosts), writes=WRITES)

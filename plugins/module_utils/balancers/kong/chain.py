@@ -9,6 +9,7 @@ from ...core.model import replace
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_FACTS, IngressWay, for_tls
 from ..kit.chain.references import ReferenceWay
+from ..kit.writes import declaring, http_routes, redirects
 from .routes import READERS
 
 FACTS = replace(
@@ -17,4 +18,4 @@ FACTS = replace(
     cannot=("be relied on to send a server name to the gateway",),
 )
 WAY = IngressWay(alias_annotations=for_tls({"konghq.com/protocol": "https"}))
-CHAIN = chain_side("Kong", FACTS, WAY.front, ReferenceWay(READERS, WAY).redirect)
+CHAIN = declaring(chain_side("Kong", FACTS, WAY.front, ReferenceWay(READERS, WAY).redirect), *redirects(http_routes()))

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from ...core.model import LoadBalancer
+from ...core.writes import Write, annotation, none_before
+from ...kube import kinds
 from ...kube.objects import annotations_of
 from ..contract.switches import PatchSet, Switches
-from ..kit.gateway.hosts import host_rewrites
+from ..kit.gateway.hosts import REWRITES, host_rewrites
 from ..kit.patches import PatchBuilder, PatchTarget, is_older, joined_patches, mesh_name, on_targets
 from ..kit.settings import settings_of
 from .routes import HOST_HEADER, PRESERVE_HOST, SERVICE_UPSTREAM
@@ -51,4 +53,8 @@ def _check_host_header(patches: PatchBuilder, target: PatchTarget) -> None:
         patches.value_conflict(target.service, HOST_HEADER, present, name)
 
 
-SWITCHES = Switches(to_service=on_targets(to_service), host=on_targets(set_hosts))
+WRITES = (
+    Write(kinds.SERVICE, (annotation(SERVICE_UPSTREAM, none_before),), why="Service routing"),
+    Write(kinds.INGRESS, (annotation(PRESERVE_HOST, none_before),), why="the Host that is sent"), REWRITES,
+)
+SWITCHES = Switches(to_service=on_targets(to_service), host=on_targets(set_hosts), writes=WRITES)

@@ -15,23 +15,25 @@ from dataclasses import dataclass
 from functools import partial
 
 from ...core.model import LoadBalancer, ObjectRef, Route
+from ...core.writes import Field, Write
 from ...kube.objects import Obj, dig, name_of, namespace_of
 from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
-from ..contract.instances import InstanceReader, Neighbours, SidecarTarget
+from ..contract.instances import InstanceReader, Neighbours, SidecarPlace, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading
 from ..contract.switches import PatchSet, Switches
 from ..kit.gateway.attachment import GATEWAY, KINDS, gateways_of
-from ..kit.gateway.hosts import URL_REWRITE
+from ..kit.gateway.hosts import REWRITES, URL_REWRITE
 from ..kit.gateway.policies import parameters_of, policies_for
 from ..kit.gateway.routes import AttachPoint, read_gateway_routes
 from ..kit.objects import BackendHandling
 from ..kit.patches import PatchBuilder, is_older
 from ..kit.recognition import by_companion, workload_labels
 from ..kit.settings import settings_of
+from ..kit.writes import pod_fields
 
 CONTROLLERS = ("gateway.nginx.org/nginx-gateway-controller",)
 NGINX_PROXY = "NginxProxy.gateway.nginx.org"
@@ -127,9 +129,14 @@ def set_use_cluster_ip(snapshot: Snapshot, load_balancer: LoadBalancer, routes: 
     return patches.switch()
 
 
+WRITES = (
+    *(Write(kind, (Field("/spec/useClusterIP"),), why="Service routing") for kind in (POLICY, NGINX_PROXY)), REWRITES,
+)
+HOLDERS = (Write(GATEWAY, pod_fields("/spec/infrastructure"), why="the sidecar"),)
 PROFILE = Profile(
     About("nginx_gateway_fabric", "NGINX Gateway Fabric", facts=FACTS),
     Recogniser(SIGNS, gateway_classes=CONTROLLERS, workload=by_companion(SIGNS, PREPARES, "gateway initialize", init=True)),
-    InstanceReader(read_settings, sidecar_target=sidecar_target), (RouteReader(read_gateways, (*KINDS, NGINX_PROXY, POLICY)),),
-    Switches(to_service=set_use_cluster_ip, host=URL_REWRITE),
+    InstanceReader(read_settings, sidecar_target=SidecarPlace(sidecar_target, HOLDERS)),
+    (RouteReader(read_gateways, (*KINDS, NGINX_PROXY, POLICY)),),
+    Switches(to_service=set_use_cluster_ip, host=URL_REWRITE, writes=WRITES),
 )

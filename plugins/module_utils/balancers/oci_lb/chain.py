@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ...kube import kinds
 from ..contract.chain import ChainRequest, CheckTarget, ClientAddress, HealthCheck, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import Capability, ChainFacts, ChainOption
 from ..kit.chain.answers import chain_side, unless
@@ -12,6 +13,7 @@ from ..kit.cloud.bodies import ingress
 from ..kit.cloud.health import LOCAL, check_by_hand, gateway_check, on_service, pod_port
 from ..kit.cloud.options import class_for, has_option, is_word, prefixed, word
 from ..kit.cloud.platform import address_by_listener, plain_port_for_https
+from ..kit.writes import LOCAL_FIELD, declaring, gateway_service, made_for_chains
 
 TITLE = "Oracle Cloud Load Balancer"
 PREFIX = "service.beta.kubernetes.io/oci-load-balancer-"
@@ -138,7 +140,13 @@ def _by_ingress(request: ChainRequest) -> LoadBalancerSide:
     return LoadBalancerSide(bodies=(body,), check=health, service=service)
 
 
-CHAIN = chain_side(
-    TITLE, FACTS, unless(_reasons, front), client_address=client_address, ends_tls=ends_tls,
-    server_name=lambda request: "never" if from_ingress(request) or ends_tls(request) else "client",
+WRITES = (
+    *made_for_chains(kinds.INGRESS), *gateway_service(TYPE, f"{PREFIX}*", f"{NETWORK_PREFIX}*", fields=(LOCAL_FIELD,)),
+)
+CHAIN = declaring(
+    chain_side(
+        TITLE, FACTS, unless(_reasons, front), client_address=client_address, ends_tls=ends_tls,
+        server_name=lambda request: "never" if from_ingress(request) or ends_tls(request) else "client",
+    ),
+    *WRITES,
 )

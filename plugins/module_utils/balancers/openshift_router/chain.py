@@ -10,8 +10,11 @@ pkg/router/template/plugin.go (a Route's targetPort is looked up by name or numb
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ...core.model import Finding, LoadBalancer, Route
+from ...core.writes import Field, Write, annotation
+from ...kube import kinds
 from ...kube.objects import Obj, dig, namespace_of, value_at
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, ClientAddress, HealthCheck, LoadBalancerSide
@@ -21,6 +24,7 @@ from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.chain.ingress import PORT_NAME, alias_bodies, alias_name
 from ..kit.cloud.options import taken, word
 from ..kit.patches import object_of
+from ..kit.writes import declaring, of_a_chain
 
 FORWARDED = "haproxy.router.openshift.io/set-forwarded-headers"
 ROUTE = "Route.route.openshift.io"
@@ -143,8 +147,22 @@ def _route(request: ChainRequest, termination: str, number: int, host: str) -> O
     }
 
 
-CHAIN = chain_side(
-    "OpenShift router", FACTS, unless(_reasons, front), redirect, preflight=preflight, client_address=_client_address,
-    ends_tls=lambda request: _termination(request) in ("edge", "reencrypt"),
-    server_name=lambda request: "client" if _termination(request) == "passthrough" else "never",
+def _port(value: Any, was: Any) -> bool:
+    return isinstance(was, dict) and set(was) == {"targetPort"} and isinstance(was["targetPort"], (int, str))
+
+
+WRITES = (
+    *(Write(kind, named=of_a_chain, why="stands for the gateway where routes are") for kind in (kinds.SERVICE, kinds.ENDPOINT_SLICE)),
+    Write(ROUTE, (
+        Field("/spec/to/name"), Field("/spec/port", _port), annotation(FORWARDED), Field("/spec/tls/termination"),
+        Field("/spec/tls/destinationCACertificate"), Field("/spec/tls/insecureEdgeTerminationPolicy"),
+    ), of_a_chain, why="leads requests to the gateway"),
+)  # fmt: skip
+CHAIN = declaring(
+    chain_side(
+        "OpenShift router", FACTS, unless(_reasons, front), redirect, preflight=preflight, client_address=_client_address,
+        ends_tls=lambda request: _termination(request) in ("edge", "reencrypt"),
+        server_name=lambda request: "client" if _termination(request) == "passthrough" else "never",
+    ),
+    *WRITES,
 )

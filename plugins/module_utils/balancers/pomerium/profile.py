@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...core.model import LoadBalancer, Scheme
+from ...core.writes import Write, annotation, none_before
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, argument, namespace_of
 from ..contract.facts import About, Facts
@@ -131,10 +132,11 @@ def check_host(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> Patch
     return patches.switch()
 
 
+WRITES = (Write(kinds.INGRESS, (annotation("*/service_proxy_upstream", none_before),), why="Service routing"),)
 PROFILE = Profile(
     # The controller's name is an option, and the vendor's examples put a suffix to it.
     About("pomerium", "Pomerium", facts=FACTS), Recogniser(SIGNS, (f"{CONTROLLER}*",)),
     InstanceReader(read_settings, classes=classes_in_settings(Settings)),
     (ingress_reader(of_entry, serves), gateway_reader(gateway_controllers, of_point)),
-    Switches(to_service=on_targets(to_service), host=on_targets(check_host)),
+    Switches(to_service=on_targets(to_service), host=on_targets(check_host), writes=WRITES),
 )

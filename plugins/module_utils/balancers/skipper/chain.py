@@ -16,6 +16,8 @@ from typing import Any
 
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, Route, replace
+from ...core.writes import Field, Write, annotation, none_before
+from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, LoadBalancerSide
@@ -26,7 +28,8 @@ from ..kit.chain.ingress import PORT_NAME, alias_bodies, alias_name, new_ingress
 from ..kit.chain.references import distinct_places
 from ..kit.patches import PatchBuilder, PatchTarget, targets_of
 from ..kit.settings import settings_of
-from .routes import FILTER, GROUPS, PROTOCOL
+from ..kit.writes import declaring, of_a_chain, redirects
+from .routes import FILTER, GROUPS, PROTOCOL, ROUTE_GROUP
 from .settings import Settings
 
 _FORWARDED, _KEEP_HOST = "xforward()", 'preserveHost("true")'
@@ -151,4 +154,20 @@ def _as_endpoints(body: Obj) -> Obj:
     return made
 
 
-CHAIN = chain_side("Skipper", FACTS, front, redirect, preflight=preflight)
+def _without_filter(value: Any, was: Any) -> bool:
+    """What filters may have been before: those that the last one was added to."""
+    if isinstance(was, str):
+        return bool(value == (f"{was} -> {_FORWARDED}" if was.strip() else _FORWARDED))
+    return isinstance(was, list) and value == [*was, _FORWARDED]
+
+
+_LEADS = "leads requests to the gateway"
+WRITES = (
+    *redirects(annotations=(PROTOCOL,)), Write(kinds.INGRESS, (annotation(FILTER, _without_filter),), why=_LEADS),
+    Write("Endpoints", named=of_a_chain, why="stands for the gateway where routes are"),
+    Write(ROUTE_GROUP, (
+        Field("/spec/backends/*/serviceName"), Field("/spec/backends/*/servicePort"), annotation(PROTOCOL, none_before),
+        Field("/spec/routes/*/filters", _without_filter), Field("/spec/routes"),
+    ), why=_LEADS),
+)  # fmt: skip
+CHAIN = declaring(chain_side("Skipper", FACTS, front, redirect, preflight=preflight), *WRITES)

@@ -16,16 +16,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...core.model import LoadBalancer
+from ...core.writes import Write
 from ...kube.objects import Obj, containers_of, pod_template
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts
-from ..contract.instances import InstanceReader, SidecarTarget
+from ..contract.instances import InstanceReader, SidecarPlace, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition
 from ..contract.switches import PatchSet, Switches
 from ..kit.classes import classes_of_controller
 from ..kit.recognition import version_of
 from ..kit.settings import neighbours_of, settings_of
+from ..kit.writes import pod_fields
 from .routes import FORWARDED, READERS
 from .settings import PROXY_CLASS, Role, Settings, read_settings, role_of
 
@@ -77,8 +79,10 @@ def blockers(workload: Obj) -> tuple[str, ...]:
     return (FORWARDED,) if role_of(proxy_of(workload)) is Role.SERVICE else ()
 
 
+HOLDERS = (Write(PROXY_CLASS, pod_fields("/spec/statefulSet/pod"), why="the sidecar"),)
 PROFILE = Profile(
     About("tailscale", "Tailscale Kubernetes Operator", facts=FACTS), Recogniser(classes=CONTROLLERS, workload=recognise),
-    InstanceReader(read_settings, classes=classes, sidecar_target=sidecar_target, blockers=blockers, shares_classes=True), READERS,
+    InstanceReader(read_settings, classes=classes, sidecar_target=SidecarPlace(sidecar_target, HOLDERS),
+        blockers=blockers, shares_classes=True), READERS,
     Switches(to_service=lambda snapshot, load_balancer, routes: PatchSet()),
 )

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from ...core.writes import Write
 from ..contract.chain import ChainRequest
 from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel, ServerName
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_OPTIONS, IngressWay
 from ..kit.chain.references import ReferenceWay, in_routes
+from ..kit.writes import SERVICES_OF_ROUTES, declaring, http_routes, redirects
 from .ingress import PREFIX
 from .routes import READERS
 
@@ -41,4 +43,5 @@ def server_name(request: ChainRequest) -> ServerName:
 # ExternalName Services are off by default (allowExternalNameServices).
 WAY = IngressWay("never", alias_annotations=alias_annotations)
 REDIRECT = ReferenceWay(READERS, WAY, {"IngressRoute": (in_routes, "name")}).redirect
-CHAIN = chain_side("Traefik", FACTS, WAY.front, REDIRECT, server_name=server_name)
+WRITES = redirects(http_routes(), Write("IngressRoute.traefik.io", SERVICES_OF_ROUTES, why="leads requests to the gateway"))
+CHAIN = declaring(chain_side("Traefik", FACTS, WAY.front, REDIRECT, server_name=server_name), *WRITES)

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...core.model import LoadBalancer, ObjectRef, Route
+from ...core.writes import Field, Write, alike, annotation, none_before
+from ...kube import kinds
 from ...kube.objects import annotations_of, dig, value_at
 from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, Switches
 from ..kit.annotations import same_bool
-from ..kit.gateway.hosts import host_rewrites
+from ..kit.gateway.hosts import REWRITES, host_rewrites
 from ..kit.patches import PatchBuilder, PatchTarget, joined_patches, mesh_name, targets_of
 from ..kit.settings import settings_of
 from .backends import POD_ADDRESS, NamedObjects, address_of, named_objects
@@ -93,6 +95,11 @@ def _set_nginx_host(patches: PatchBuilder, version: str, targets: list[PatchTarg
         patches.annotate(target.object, f"{NGINX_PREFIX}upstream-vhost", value)
 
 
+def _of_leaves(*places: str) -> tuple[Field, ...]:
+    return tuple(Field(f"/spec/{place}/{key}", alike if key == "passHostHeader" else none_before)
+                 for place in places for key in ("nativeLB", "passHostHeader"))  # fmt: skip
+
+
 def _drop_clients_host(patches: PatchBuilder, named: NamedObjects, target: PatchTarget) -> None:
     """Have it send the Service's address as Host; a Host that a middleware sets is the user's, and would be lost."""
     route, sent, address = target.route, target.route.upstream.host, address_of(target.service)
@@ -108,4 +115,18 @@ def _drop_clients_host(patches: PatchBuilder, named: NamedObjects, target: Patch
                 patches.want(leaf.owner, (*leaf.path, "passHostHeader"), False)
 
 
-SWITCHES = Switches(send_to_services, host)
+_LEAVES = (
+    "weighted/services/*", "highestRandomWeight/services/*", "mirroring", "mirroring/mirrors/*", "failover/service", "failover/fallback",
+)
+_ROUTING = "Service routing, and the Host that is sent"
+WRITES = (
+    *(Write(f"{kind}.{GROUP}", _of_leaves("routes/*/services/*"), why=_ROUTING) for kind in ("IngressRoute", "IngressRouteTCP")),
+    Write(f"TraefikService.{GROUP}", _of_leaves(*_LEAVES), why=_ROUTING),
+    Write(kinds.SERVICE, tuple(annotation(key, none_before) for key in (NATIVE, GATEWAY_NATIVE, PASSES_HOST)), why=_ROUTING),
+    Write(
+        kinds.INGRESS, tuple(annotation(f"{NGINX_PREFIX}{key}", none_before) for key in ("service-upstream", "upstream-vhost")),
+        why=_ROUTING,
+    ),
+    REWRITES,
+)
+SWITCHES = Switches(send_to_services, host, writes=WRITES)

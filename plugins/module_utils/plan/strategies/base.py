@@ -16,6 +16,7 @@ from ...balancers.contract.profile import Registry
 from ...balancers.contract.switches import FieldPatch, PatchSet, RouteSwitch
 from ...core.marks import ROUTES_IN
 from ...core.model import Finding, LoadBalancer, Outcome, Route
+from ...core.writes import Write
 from ...detect.inventory import Inventory, RouteFacts
 from ...istio.endpoints import Endpoint
 from ...kube.objects import Obj, identity
@@ -94,6 +95,7 @@ class Strategy(ABC):
     """One way to mutual TLS. ``loses`` names the features of a route that stop working; ``gain`` is the short reason for it.
 
     ``stands_for_hosts``: it makes objects that hold for every request with a route's host.
+    ``writes`` declares what it creates; what load balancers are told is declared with their switches.
     """
 
     name: str = ""
@@ -110,6 +112,7 @@ class Strategy(ABC):
         if self.makes_objects_in == "backend":
             return route.backend.namespace == route.object.namespace
         return self.makes_objects_in == "nowhere"
+    writes: tuple[Write, ...] = ()
 
     @abstractmethod
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
@@ -182,6 +185,14 @@ def joined(*proposals: Proposal) -> Proposal:
             patches.setdefault((id(patch.object), patch.path), patch)
         refusals.update(proposal.refusals)
     return Proposal(tuple(patches.values()), tuple(creations.values()), refusals, findings)
+
+
+_HASHED = re.compile(r".{40,}-[0-9a-f]{8}")
+
+
+def is_hashed(name: str) -> bool:
+    """Whether :func:`object_name` may have cut a text to make this name."""
+    return _HASHED.fullmatch(name) is not None
 
 
 def object_name(text: str, limit: int = 63) -> str:

@@ -11,14 +11,28 @@ after the backend was scaled to zero and back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ...core.model import EITHER_ADDRESS, Route
+from ...core.writes import Write
 from ...istio.visibility import EXPORT_TO
+from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig
 from ...kube.services import fqdn
-from .base import Context, Creation, Proposal, Strategy, metadata_for, object_name
+from .base import Context, Creation, Proposal, Strategy, is_hashed, metadata_for, object_name
 from .host_entry import MESH_POLICY, mutual_tls_rule
+
+_ENDING = "-meshlb"
+
+
+def _is_named(name: str) -> bool:
+    return name.endswith(_ENDING) or is_hashed(name)
+
+
+def _is_for_a_twin(rule: Mapping[str, Any]) -> bool:
+    name, namespace = (str(dig(rule, "metadata", key)) for key in ("name", "namespace"))
+    return _is_named(name) and str(dig(rule, "spec", "host")).startswith(f"{name}.{namespace}.svc.")
 
 
 class HeadlessTwin(Strategy):
@@ -29,6 +43,10 @@ class HeadlessTwin(Strategy):
     cost = "one listener per pod in the load balancer's sidecar, and the Service's own mesh policies do not apply"
     loses = frozenset({MESH_POLICY, EITHER_ADDRESS})
     makes_objects_in = "backend"
+    writes = (
+        Write(kinds.SERVICE, named=lambda obj: _is_named(str(dig(obj, "metadata", "name"))), why="headless_twin: the twin"),
+        Write(kinds.DESTINATION_RULE, named=_is_for_a_twin, why="headless_twin: mutual TLS to the twin"),
+    )
 
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         refusals: dict[Route, str] = {}
@@ -75,7 +93,7 @@ def _refusal(context: Context, route: Route) -> str:
 
 def _objects(context: Context, routes: list[Route]) -> list[Creation]:
     first = routes[0]
-    name, namespace = object_name(f"{first.backend.service}-meshlb"), first.backend.namespace
+    name, namespace = object_name(f"{first.backend.service}{_ENDING}"), first.backend.namespace
     viewers = sorted({route.load_balancer[0] for route in routes})
     twin = {
         "apiVersion": "v1",

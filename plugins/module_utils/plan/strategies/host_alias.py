@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...core.model import Route
+from ...core.writes import Write
 from ...istio.protocols import is_http
+from ...kube import kinds
 from ...kube.objects import Obj
 from .base import Context, Creation, Proposal, Strategy, joined, metadata_for, object_name, switched
-from .host_entry import NETWORKING, breaks_raw_ports, in_the_mesh, service_entry, why_taken
+from .host_entry import NETWORKING, breaks_raw_ports, in_the_mesh, named_after_host, service_entry, why_taken
 from .service_routing import BALANCING
+
+PREFIX = "meshlb-alias-"
 
 
 class HostAlias(Strategy):
@@ -25,6 +29,10 @@ class HostAlias(Strategy):
     touches_load_balancer = True
     stands_for_hosts = True
     makes_objects_in = "load_balancer"
+    writes = tuple(
+        Write(kind, named=named_after_host(PREFIX), place="load_balancer", why="host_alias: a public host stands for a Service")
+        for kind in (kinds.VIRTUAL_SERVICE, kinds.SERVICE_ENTRY)
+    )
 
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         wanted = list(targets)
@@ -67,7 +75,7 @@ def _exists(context: Context, route: Route) -> bool:
 
 
 def _objects(namespace: str, host: str, routes: list[Route]) -> list[Creation]:
-    metadata = metadata_for(object_name(f"meshlb-alias-{host}"), namespace, routes)
+    metadata = metadata_for(object_name(f"{PREFIX}{host}"), namespace, routes)
     spec = {"hosts": [host], "gateways": ["mesh"], "exportTo": ["."], "http": _rules(routes)}
     alias = Creation({"apiVersion": NETWORKING, "kind": "VirtualService", "metadata": metadata, "spec": spec}, in_the_mesh(host))
     ports = _other_ports(routes)

@@ -5,14 +5,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ...core.model import Route
-from ...kube.objects import Obj
+from ...core.writes import Named, Write
+from ...kube import kinds
+from ...kube.objects import Obj, dig
 from .base import Context, Creation, Proposal, Strategy, metadata_for, object_name
 
 MESH_POLICY = "mesh_policy"
 NETWORKING = "networking.istio.io/v1"
+
+
+PREFIX = "meshlb-entry-"
+
+
+def named_after_host(prefix: str) -> Named:
+    """The rule for names that are made of a host, which the object holds: in ``hosts``, or as ``host``."""
+
+    def named(obj: Mapping[str, Any]) -> bool:
+        host = dig(obj, "spec", "hosts", 0) or dig(obj, "spec", "host")
+        return isinstance(host, str) and dig(obj, "metadata", "name") == object_name(f"{prefix}{host}")
+
+    return named
 
 
 class HostEntry(Strategy):
@@ -24,6 +40,10 @@ class HostEntry(Strategy):
     loses = frozenset({MESH_POLICY})
     stands_for_hosts = True
     makes_objects_in = "load_balancer"
+    writes = (
+        Write(kinds.SERVICE_ENTRY, named=named_after_host(PREFIX), place="load_balancer", why="host_entry: a public host is in the mesh"),
+        Write(kinds.DESTINATION_RULE, named=named_after_host(PREFIX), place="load_balancer", why="host_entry: mutual TLS to a public host"),
+    )
 
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         wanted = list(targets)
@@ -87,7 +107,7 @@ def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -
         for item in context.endpoints(route):
             if item.pod is not None:
                 identities.add(item.pod.spiffe(domain))
-    name = object_name(f"meshlb-entry-{host}")
+    name = object_name(f"{PREFIX}{host}")
     metadata = metadata_for(name, namespace, routes)
     return [
         service_entry(metadata, host, _ports(context, routes)),

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from ....core.model import Backend, ObjectRef
+from ....core.writes import Field, Write
 from ....kube.objects import Obj, dig, namespace_of
 from ...contract.switches import PatchSet, RouteSwitch
 from ..patches import PatchBuilder, PatchTarget, mesh_name, on_targets
+from .attachment import HTTP_ROUTE
 from .routes import host_set_by
 
 Named = Callable[[Backend], str]
@@ -55,6 +58,22 @@ def host_rewrites(targets: Iterable[PatchTarget], named: Named = service_name, *
 
 URL_REWRITE: RouteSwitch = on_targets(lambda load_balancer, targets: host_rewrites(targets))
 """The switch of an implementation that follows the standard and does no more."""
+
+
+def _without_hostname(value: Any, was: Any) -> bool:
+    """What filters may have been before: those that the hostname was added to."""
+    host = host_set_by(value) if _are_filters(value) else ""
+    return bool(host) and _are_filters(was) and with_hostname(was, host) == value
+
+
+def _are_filters(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) and isinstance(item.get("urlRewrite", {}), dict) for item in value)
+
+
+REWRITES = Write(HTTP_ROUTE, (
+    Field("/spec/rules/*/filters", _without_hostname), Field("/spec/rules/*/backendRefs/*/filters", _without_hostname),
+), why="the Host that is sent")  # fmt: skip
+"""What these switches write."""
 
 
 def _rewrite(patches: PatchBuilder, obj: Obj, place: tuple[int, int], host: str) -> None:

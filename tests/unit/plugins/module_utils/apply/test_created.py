@@ -13,8 +13,11 @@ from ansible_collections.meshlb.istio.plugins.module_utils.core import marks
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, Change
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.fields import patched
 
+from tests.unit.plugins.module_utils.support.parts import free
+
 Obj = dict[str, Any]
 PART = "service_routing"
+OWN = free(PART)
 LB = ("edge/proxy",)
 
 
@@ -23,7 +26,7 @@ def service(**spec: Any) -> Obj:
 
 
 def made(body: Obj, existing: Obj | None = None, **options: Any) -> Obj:
-    change, findings = ownership.create(existing, body, PART, LB, "why", **options)
+    change, findings = ownership.create(existing, body, OWN, LB, "why", **options)
     assert change is not None
     assert change.body is not None
     assert findings == []
@@ -45,7 +48,7 @@ def defaulted(body: Obj) -> Obj:
 
 def test_the_servers_defaults_are_no_difference() -> None:
     body = service(selector={"a": "1"}, ports=[{"port": 80}])
-    assert ownership.create(defaulted(made(body)), body, PART, LB, "why") == (None, [])
+    assert ownership.create(defaulted(made(body)), body, OWN, LB, "why") == (None, [])
 
 
 @pytest.mark.parametrize(
@@ -58,20 +61,20 @@ def test_the_servers_defaults_are_no_difference() -> None:
 )
 def test_an_update_drops_what_we_no_longer_want_and_keeps_defaults(body: Obj, expected: Obj) -> None:
     live = defaulted(made(service(selector={"a": "1"}, ports=[{"port": 80}])))
-    change, dummy = ownership.create(live, body, PART, LB, "why")
+    change, dummy = ownership.create(live, body, OWN, LB, "why")
     assert change is not None
     assert (change.action, change.resource_version) == ("patch", "9")
     result = patched(live, change)
     assert {key: result["spec"].get(key, ABSENT) for key in expected} == expected
     assert result["spec"]["type"] == "ClusterIP"
-    assert ownership.create(result, body, PART, LB, "why") == (None, [])
+    assert ownership.create(result, body, OWN, LB, "why") == (None, [])
 
 
 def test_drift_of_a_created_object_is_repaired() -> None:
     body = service(selector={"a": "1"})
     live = made(body)
     changed = ownership.put(live, ("spec", "selector", "a"), "9")
-    assert patched(changed, _change(ownership.create(changed, body, PART, LB, "why"))) == live
+    assert patched(changed, _change(ownership.create(changed, body, OWN, LB, "why"))) == live
 
 
 def _change(result: tuple[Change | None, list[Any]]) -> Change:
@@ -81,6 +84,6 @@ def _change(result: tuple[Change | None, list[Any]]) -> Change:
 
 @pytest.mark.parametrize("existing", [service(), made(service()) | {"spec": {"x": 1}}])
 def test_anothers_object_is_not_touched(existing: Obj) -> None:
-    change, findings = ownership.create(existing, service(clusterIP="None"), "another_part", LB, "why")
+    change, findings = ownership.create(existing, service(clusterIP="None"), free("another_part"), LB, "why")
     assert change is None
     assert [item.code for item in findings] == ["MLB402"]

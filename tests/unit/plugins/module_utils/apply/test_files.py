@@ -15,6 +15,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.apply.files import HE
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, Change, FieldChange, ObjectRef
 
+from tests.unit.plugins.module_utils.support.parts import free
+
 INGRESS = ObjectRef("networking.k8s.io/v1", "Ingress", "web", "shop")
 DEPLOYMENT = ObjectRef("apps/v1", "Deployment", "edge", "lb")
 MAPPING = ObjectRef("x.example/v2", "Mapping", "web", "shop")
@@ -27,7 +29,7 @@ def patch(ref: ObjectRef, *fields: FieldChange) -> Change:
 
 def creation() -> Change:
     body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "twin", "namespace": "web"}, "spec": {"clusterIP": "None"}}
-    change, dummy = ownership.create(None, body, "service_routing", ["edge/lb"], "one\ntwo")
+    change, dummy = ownership.create(None, body, free("service_routing"), ["edge/lb"], "one\ntwo")
     assert change is not None
     return change
 

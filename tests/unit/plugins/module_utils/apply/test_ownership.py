@@ -17,8 +17,11 @@ from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import Me
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, FieldChange
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.fields import patched
 
+from tests.unit.plugins.module_utils.support.parts import free
+
 Obj = dict[str, Any]
 PART = "service_routing"
+OWN = free(PART)
 LB = ("edge/proxy",)
 A: tuple[str, ...] = ("metadata", "annotations", "vendor.example/a")
 B: tuple[str, ...] = ("metadata", "annotations", "vendor.example/b")
@@ -32,12 +35,12 @@ def ingress(annotations: Obj | None = None, **more: Any) -> Obj:
 
 
 def claimed(obj: Obj, desired: Obj, part: str = PART, **options: Any) -> Obj:
-    change = ownership.claim(obj, part, desired, options.pop("load_balancers", LB), "why", **options)
+    change = ownership.claim(obj, free(part), desired, options.pop("load_balancers", LB), "why", **options)
     return obj if change is None else patched(obj, change)
 
 
 def released(obj: Obj, part: str = PART) -> tuple[Obj, list[str]]:
-    change, findings = ownership.release(obj, part)
+    change, findings = ownership.release(obj, free(part))
     return (obj if change is None else patched(obj, change)), [item.code for item in findings]
 
 
@@ -71,7 +74,7 @@ def test_what_is_claimed_is_set_once_and_restored_exactly(start: str, desire: st
     once = claimed(obj, desired)
     for path, value in desired.items():
         assert ownership.value_at(once, path) == value
-    assert ownership.claim(once, PART, desired, LB, "why") is None
+    assert ownership.claim(once, OWN, desired, LB, "why") is None
     assert released(once) == (before, [])
     assert obj == before
 
@@ -104,25 +107,25 @@ def test_the_book_says_what_was_set_and_what_was_there() -> None:
 
 def test_the_topmost_new_map_is_entered() -> None:
     obj = claimed(ingress(), {("spec", "a", "b", "c"): 1, ("spec", "a", "d"): 2})
-    assert list(book.read_book(obj)) == ["/spec/a"]
+    assert list(book.read_book(obj, OWN).mine) == ["/spec/a"]
 
 
 def test_a_right_value_stays_its_owners() -> None:
-    assert ownership.claim(ingress({"vendor.example/a": "new"}), PART, {A: "new"}, LB, "why") is None
+    assert ownership.claim(ingress({"vendor.example/a": "new"}), OWN, {A: "new"}, LB, "why") is None
 
 
 def test_the_first_value_is_kept_when_ours_changes() -> None:
     obj = claimed(claimed(ingress({"vendor.example/a": "first"}), {A: "second"}), {A: "third"})
-    assert book.read_book(obj)["/metadata/annotations/vendor.example~1a"] == book.BookEntry(PART, "third", "first")
+    assert book.read_book(obj, OWN).mine["/metadata/annotations/vendor.example~1a"] == book.BookEntry(PART, "third", "first")
 
 
 def test_a_change_is_one_patch_per_place_and_names_its_resource_version() -> None:
-    change = ownership.claim(ingress({"other": "x"}), PART, {A: "new"}, LB, "because", 3)
+    change = ownership.claim(ingress({"other": "x"}), OWN, {A: "new"}, LB, "because", 3)
     assert change is not None
     assert (change.action, change.why, change.phase, change.resource_version) == ("patch", "because", 3, "7")
     assert FieldChange(A, ABSENT, "new") in change.fields
     assert {item.path[:2] for item in change.fields} == {("metadata", "annotations")}
-    bare = ownership.claim(ingress(), PART, {A: "new"}, LB, "because")
+    bare = ownership.claim(ingress(), OWN, {A: "new"}, LB, "because")
     assert bare is not None
     assert [item.path for item in bare.fields] == [("metadata", "annotations")]
 
@@ -136,7 +139,7 @@ def test_what_somebody_changed_is_left_alone_and_said() -> None:
 def test_the_values_of_a_field_that_somebody_changed_are_told() -> None:
     obj = claimed(ingress(), {A: "new"})
     obj["metadata"]["annotations"]["vendor.example/a"] = "theirs"
-    (found,) = ownership.release(obj, PART)[1]
+    (found,) = ownership.release(obj, OWN)[1]
     assert found.details.to_result() == {"field": "/metadata/annotations/vendor.example~1a", "found": "theirs", "set": "new"}
 
 
@@ -149,7 +152,7 @@ def test_what_somebody_removed_is_not_put_back() -> None:
 def test_what_somebody_added_to_our_map_stays() -> None:
     obj = claimed(ingress(), {("spec", "policy", "mode"): "X"})
     obj = ownership.put(obj, ("spec", "policy", "theirs"), 1)
-    assert ownership.claim(obj, PART, {("spec", "policy", "mode"): "X"}, LB, "why") is None
+    assert ownership.claim(obj, OWN, {("spec", "policy", "mode"): "X"}, LB, "why") is None
     assert released(obj) == (ingress(spec={"rules": [], "policy": {"theirs": 1}}), ["MLB401"])
 
 
@@ -171,15 +174,15 @@ def test_drift_inside_our_map_is_repaired_key_by_key() -> None:
 
 def test_a_path_through_a_text_is_an_error_that_names_the_place() -> None:
     with pytest.raises(MeshlbError, match=r"Ingress web/shop has 'text' at /spec/policy"):
-        ownership.claim(ingress(spec={"policy": "text"}), PART, {("spec", "policy", "mode"): 1}, LB, "why")
+        ownership.claim(ingress(spec={"policy": "text"}), OWN, {("spec", "policy", "mode"): 1}, LB, "why")
 
 
 @pytest.mark.parametrize("text", ["no json", "[]", '{"/a": 1}', '{"/a": {}}', "null"])
 def test_a_damaged_book_is_said_and_nothing_is_guessed(text: str) -> None:
     obj = ingress({marks.REPLACED: text})
     with pytest.raises(MeshlbError, match="cannot be read"):
-        ownership.claim(obj, PART, {A: "new"}, LB, "why")
-    change, findings = ownership.release(obj, PART)
+        ownership.claim(obj, OWN, {A: "new"}, LB, "why")
+    change, findings = ownership.release(obj, OWN)
     assert change is None
     assert [item.code for item in findings] == ["MLB401"]
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
-from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.pins import Wishes
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import PlanOptions
@@ -35,6 +36,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     service,
 )
 from tests.unit.plugins.module_utils.support.known import detect, plan_routes, with_exemptions
+from tests.unit.plugins.module_utils.support.parts import ROUTING
 
 MUTUAL = "has the load balancer's sidecar send mutual TLS to {}"
 IN_THE_MESH = f"tells the load balancer's namespace that {PUBLIC} is in the mesh"
@@ -119,7 +121,8 @@ CASES: dict[str, tuple[Snapshot, str, dict[str, str]]] = {
 
 @pytest.mark.parametrize(("snapshot", "strategy", "expected"), CASES.values(), ids=CASES)
 def test_the_reason_fits_the_object(snapshot: Snapshot, strategy: str, expected: dict[str, str]) -> None:
-    balancers, base = detect(snapshot)[0], without(snapshot, SERVICE_ROUTING)
-    plan = with_exemptions(base, plan_routes(snapshot, base, balancers, PlanOptions(Wishes(strategy)), is_owned), balancers)
-    changes = routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, {item.label for item in balancers}, lambda obj: True)[0]
+    balancers, base = detect(snapshot)[0], without(snapshot, ROUTING)
+    routes = plan_routes(snapshot, base, balancers, PlanOptions(Wishes(strategy)), partial(is_owned, ROUTING))
+    plan = with_exemptions(base, routes, balancers)
+    changes = routing_changes(ledger_of(snapshot, ROUTING), plan, {item.label for item in balancers}, lambda obj: True)[0]
     assert {f"{item.action} {item.object.kind}": item.why for item in changes} == expected

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
-from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.pins import Wishes
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import PlanOptions
@@ -34,6 +34,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     service,
 )
 from tests.unit.plugins.module_utils.support.known import detect, plan_routes
+from tests.unit.plugins.module_utils.support.parts import ROUTING
 from tests.unit.plugins.module_utils.support.planning import contents, run, taken_back
 
 STRATEGIES = ("service_vip", "host_entry", "headless_twin", "host_alias", "host_rewrite", "auto")
@@ -59,7 +60,7 @@ def test_a_second_run_is_quiet_and_taking_back_is_complete(name: str, strategy: 
     second = run(first.after, strategy)
     assert second.changes == [] and second.strategies == first.strategies
     assert contents(taken_back(first.after)) == contents(before)
-    assert contents(without(first.after, SERVICE_ROUTING)) == contents(before)
+    assert contents(without(first.after, ROUTING)) == contents(before)
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.permutations(STRATEGIES[:5], 2)))
@@ -96,7 +97,8 @@ def test_what_is_written_carries_its_owner() -> None:
     changed = after.get(*INGRESS)
     assert made and made["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "meshlb.istio"
     assert changed and changed["metadata"]["annotations"]["meshlb.istio/load-balancers"] == "edge/lb"
-    assert is_owned(made) and is_owned(changed) and not is_owned(None) and not is_owned(after.get("Service", APPS, "shop"))
+    owned = partial(is_owned, ROUTING)
+    assert owned(made) and owned(changed) and not owned(None) and not owned(after.get("Service", APPS, "shop"))
 
 
 def edited(snapshot: Snapshot, key: str, value: str | None) -> Snapshot:
@@ -149,8 +151,8 @@ INNER = [
 def scoped(snapshot: Snapshot, strategy: str, label: str) -> Snapshot:
     """A run for one load balancer alone."""
     balancers = [item for item in detect(snapshot)[0] if item.label == label]
-    plan = plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), balancers, PlanOptions(Wishes(strategy)), is_owned)
-    return snapshot.after(routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, {label}, lambda obj: True)[0])
+    plan = plan_routes(snapshot, without(snapshot, ROUTING), balancers, PlanOptions(Wishes(strategy)), partial(is_owned, ROUTING))
+    return snapshot.after(routing_changes(ledger_of(snapshot, ROUTING), plan, {label}, lambda obj: True)[0])
 
 
 def test_a_run_for_one_load_balancer_leaves_the_others_objects() -> None:
@@ -184,8 +186,8 @@ def test_objects_outside_the_runs_reach_are_not_taken_back() -> None:
     before = cluster(*OBJECTS["http"], STRICT)
     after = run(before, "headless_twin").after
     balancers = detect(after)[0]
-    plan = plan_routes(after, without(after, SERVICE_ROUTING), balancers, PlanOptions(selected=lambda route: False), is_owned)
-    ledger = ledger_of(after, SERVICE_ROUTING)
+    plan = plan_routes(after, without(after, ROUTING), balancers, PlanOptions(selected=lambda route: False), partial(is_owned, ROUTING))
+    ledger = ledger_of(after, ROUTING)
     changes, dummy = routing_changes(ledger, plan, {"edge/lb"}, lambda obj: obj["metadata"].get("namespace") != APPS)
     assert changes == []
 

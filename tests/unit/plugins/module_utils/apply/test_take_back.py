@@ -15,11 +15,12 @@ from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import 
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
 from tests.unit.plugins.module_utils.apply.test_created import service
-from tests.unit.plugins.module_utils.apply.test_ownership import LB, PART, A, B, Obj, claimed, ingress
+from tests.unit.plugins.module_utils.apply.test_ownership import LB, OWN, A, B, Obj, claimed, ingress
+from tests.unit.plugins.module_utils.support.parts import free
 
 
 def made(body: Obj, load_balancers: tuple[str, ...] = LB) -> Obj:
-    change, dummy = ownership.create(None, body, PART, load_balancers, "why")
+    change, dummy = ownership.create(None, body, OWN, load_balancers, "why")
     assert change is not None
     return change.body or {}
 
@@ -37,12 +38,12 @@ def names(objects: list[Obj]) -> set[str]:
 
 
 def test_owned_finds_what_was_created_and_what_was_changed() -> None:
-    assert names(ledger_of(world(), PART).written) == {"shop", "other", "twin", "both"}
-    assert ledger_of(world(), "lb_sidecar").written == ()
+    assert names(ledger_of(world(), OWN).written) == {"shop", "other", "twin", "both"}
+    assert ledger_of(world(), free("lb_sidecar")).written == ()
 
 
 def test_the_original_is_the_cluster_without_the_part() -> None:
-    view = without(world(), PART)
+    view = without(world(), OWN)
     assert view.all("Service") == []
     assert view.get("Ingress.networking.k8s.io", "web", "shop") == ingress({"vendor.example/a": "old"})
     assert view.get("Ingress.networking.k8s.io", "web", "other") == {**ingress(), "metadata": {"name": "other", "namespace": "web"}}
@@ -58,7 +59,7 @@ def test_the_original_is_the_cluster_without_the_part() -> None:
     ],
 )
 def test_take_back_keeps_to_its_filter(options: Any, expected: set[tuple[str, str]]) -> None:
-    changes, findings = ownership.take_back(ledger_of(world(), PART), **options)
+    changes, findings = ownership.take_back(ledger_of(world(), OWN), **options)
     assert {(item.action, item.object.name) for item in changes} == expected
     assert findings == []
     deletions = [item.phase for item in changes if item.action == "delete"]
@@ -66,16 +67,16 @@ def test_take_back_keeps_to_its_filter(options: Any, expected: set[tuple[str, st
 
 
 def test_what_is_for_several_load_balancers_stays_for_the_others() -> None:
-    view = world().after(ownership.take_back(ledger_of(world(), PART), load_balancers={"edge/proxy"})[0])
+    view = world().after(ownership.take_back(ledger_of(world(), OWN), load_balancers={"edge/proxy"})[0])
     both = view.get("Service", "web", "both")
     assert both is not None
     assert both["metadata"]["annotations"][marks.LOAD_BALANCERS] == "edge/two"
 
 
 def test_apply_changes_follows_several_changes_of_one_object() -> None:
-    first = ownership.claim(ingress(), "one", {A: "1"}, LB, "why")
+    first = ownership.claim(ingress(), free("one"), {A: "1"}, LB, "why")
     assert first is not None
-    second = ownership.claim(patched(ingress(), first), "two", {B: "2"}, LB, "why")
+    second = ownership.claim(patched(ingress(), first), free("two"), {B: "2"}, LB, "why")
     assert second is not None
     obj = Snapshot([ingress()]).after([first, second]).get("Ingress.networking.k8s.io", "web", "shop")
     assert obj is not None

@@ -18,8 +18,10 @@ from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import r
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.support.fake_api import Answer, FakeApi, Request, obj, serving, status
+from tests.unit.plugins.module_utils.support.parts import free
 
 PART = "service_routing"
+OWN = free(PART, "Odd.x.example")
 A = ("metadata", "annotations", "a")
 
 
@@ -30,7 +32,7 @@ def fake() -> Iterator[FakeApi]:
 
 
 def claim(item: Any, phase: int = 0) -> Change:
-    change = ownership.claim(item, PART, {A: "new"}, ["edge/lb"], "why", phase)
+    change = ownership.claim(item, OWN, {A: "new"}, ["edge/lb"], "why", phase)
     assert change is not None
     return change
 
@@ -38,7 +40,7 @@ def claim(item: Any, phase: int = 0) -> Change:
 def creation(name: str, phase: int = 0) -> Change:
     body = obj("Odd", name)
     del body["metadata"]["resourceVersion"], body["metadata"]["uid"]
-    change, dummy = ownership.create(None, body, PART, ["edge/lb"], "why", phase)
+    change, dummy = ownership.create(None, body, OWN, ["edge/lb"], "why", phase)
     assert change is not None
     return change
 
@@ -75,7 +77,7 @@ def test_what_is_written_can_be_released_again(fake: FakeApi) -> None:
     fake.add(before)
     api = fake.api()
     write(api, [claim(before)])
-    change, dummy = ownership.release(api.get(ref_of(before)), PART)
+    change, dummy = ownership.release(api.get(ref_of(before)), OWN)
     assert change is not None
     write(api, [change])
     after = api.get(ref_of(before))
@@ -120,7 +122,7 @@ def test_a_failure_halfway_says_how_far_it_got(fake: FakeApi) -> None:
     assert caught.value.details["not_tried"] == ["patch Ingress web/c", "patch Ingress web/d"]
     fake.answer = lambda request: None
     live = Snapshot([fake.api().get(ref_of(item)) for item in items])
-    again = [ownership.claim(item, PART, {A: "new"}, ["edge/lb"], "why") for item in live.all("Ingress.networking.k8s.io")]
+    again = [ownership.claim(item, OWN, {A: "new"}, ["edge/lb"], "why") for item in live.all("Ingress.networking.k8s.io")]
     assert [change is None for change in again] == [True, False, False, False]
     write(fake.api(), [change for change in again if change])
     assert all(item["metadata"]["annotations"]["a"] == "new" for item in fake.objects.values())

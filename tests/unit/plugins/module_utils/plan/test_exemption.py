@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
-from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import PlanOptions
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
@@ -32,6 +32,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     workload,
 )
 from tests.unit.plugins.module_utils.support.known import about_outside, detect, plan_routes, with_exemptions
+from tests.unit.plugins.module_utils.support.parts import ROUTING
 from tests.unit.plugins.module_utils.support.planning import Run, contents, taken_back
 
 PREFIX = "alb.ingress.kubernetes.io"
@@ -44,10 +45,10 @@ def world(*objects: Obj) -> Snapshot:
 
 
 def run(snapshot: Snapshot, *, exempt: bool = True) -> Run:
-    balancers, base = detect(snapshot)[0], without(snapshot, SERVICE_ROUTING)
-    plan = plan_routes(snapshot, base, balancers, PlanOptions(), is_owned)
+    balancers, base = detect(snapshot)[0], without(snapshot, ROUTING)
+    plan = plan_routes(snapshot, base, balancers, PlanOptions(), partial(is_owned, ROUTING))
     plan = with_exemptions(base, plan, balancers) if exempt else plan
-    changes, findings = routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, {item.label for item in balancers}, lambda obj: True)
+    changes, findings = routing_changes(ledger_of(snapshot, ROUTING), plan, {item.label for item in balancers}, lambda obj: True)
     return Run(plan, changes, [*findings, *about_outside(snapshot, plan, balancers)], snapshot.after(changes))
 
 

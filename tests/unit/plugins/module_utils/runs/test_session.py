@@ -23,6 +23,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.runs.results import R
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import Delivery, Session, deliver, outcome, read_again, start
 
 from tests.unit.plugins.module_utils.support.fake_api import FakeApi, obj, serving
+from tests.unit.plugins.module_utils.support.parts import free
 
 REF = ObjectRef("v1", "Service", "web", "shop")
 
@@ -35,7 +36,7 @@ def fake() -> Iterator[FakeApi]:
 
 
 def change() -> Change:
-    found = ownership.claim(obj("Ingress", "shop"), "part", {("metadata", "annotations", "a"): "1"}, ["edge/lb"], "because")
+    found = ownership.claim(obj("Ingress", "shop"), free("part"), {("metadata", "annotations", "a"): "1"}, ["edge/lb"], "because")
     assert found is not None
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import About
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.instances import InstanceReader, SidecarTarget
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.instances import InstanceReader, SidecarPlace, SidecarTarget
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import Profile, Registry
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, Mode, ObjectRef
@@ -161,7 +161,7 @@ def test_an_operator_passes_on_what_its_object_says(fake: FakeApi, monkeypatch: 
         found = snapshot.get("Gateway.gateway.networking.k8s.io", "edge", "gw")
         return SidecarTarget(found, (*path, "labels"), (*path, "annotations"))
 
-    operated = Profile(About(BALANCER.vendor, "operated"), instance=InstanceReader(sidecar_target=from_gateway))
+    operated = Profile(About(BALANCER.vendor, "operated"), instance=InstanceReader(sidecar_target=SidecarPlace(from_gateway)))
     monkeypatch.setattr(Registry, "get", lambda registry, vendor: operated)
     before, asked = copy.deepcopy(fake.objects[GATEWAY_PATH]), []
 

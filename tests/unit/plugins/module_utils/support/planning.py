@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import take_back
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
-from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding, Route, RoutePlan
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.pins import PINNABLE, Wishes
@@ -19,6 +19,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import P
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
 from tests.unit.plugins.module_utils.support.known import detect, plan_routes
+from tests.unit.plugins.module_utils.support.parts import ROUTING
 
 Obj = dict[str, Any]
 
@@ -70,13 +71,13 @@ def run(
 ) -> Run:
     balancers = detect(snapshot)[0]
     options = PlanOptions(Wishes(strategy, preserve_host, pinnable), selected)
-    plan = plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), balancers, options, is_owned)
-    changes, findings = routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, {item.label for item in balancers}, lambda obj: True)
+    plan = plan_routes(snapshot, without(snapshot, ROUTING), balancers, options, partial(is_owned, ROUTING))
+    changes, findings = routing_changes(ledger_of(snapshot, ROUTING), plan, {item.label for item in balancers}, lambda obj: True)
     return Run(plan, changes, findings, snapshot.after(changes))
 
 
 def taken_back(snapshot: Snapshot) -> Snapshot:
-    return snapshot.after(take_back(ledger_of(snapshot, SERVICE_ROUTING))[0])
+    return snapshot.after(take_back(ledger_of(snapshot, ROUTING))[0])
 
 
 def contents(snapshot: Snapshot) -> dict[tuple[str, str, str], Obj]:

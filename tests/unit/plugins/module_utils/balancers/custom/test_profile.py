@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.pr
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.custom.profile import custom_profiles
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import SERVICE_ROUTING
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.pins import Wishes
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import PlanOptions, plan_routes
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.writes import service_routing
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
 from tests.unit.plugins.module_utils.support.cluster import APPS, EDGE, container, obj, pod, port, workload
@@ -55,6 +56,7 @@ def cluster(*more: dict[str, Any], image: str = "registry.corp/mirror/acme/edge-
 
 
 OWN = preceded_by(custom_profiles(example()), REGISTRY)
+PART = service_routing(OWN)
 
 
 def test_it_is_recognised_and_its_routes_are_read() -> None:
@@ -70,7 +72,7 @@ def test_without_the_profile_it_is_unknown() -> None:
 
 def planned(snapshot: Snapshot, strategy: str) -> Any:
     found, dummy = detect(snapshot, OWN)
-    return found, plan_routes(snapshot, without(snapshot, SERVICE_ROUTING), OWN, found, PlanOptions(Wishes(strategy)), is_owned)
+    return found, plan_routes(snapshot, without(snapshot, PART), OWN, found, PlanOptions(Wishes(strategy)), partial(is_owned, PART))
 
 
 @pytest.mark.parametrize("strategy", ["service_vip", "host_rewrite", "host_entry", "headless_twin"])
@@ -80,9 +82,9 @@ def test_strategies_serve_both_kinds_of_route(strategy: str) -> None:
     verdicts = {item.route.host: item.after.verdict for item in plan.routes}
     # The kind of its own names no setting for the Host, so that rewriting serves Ingresses alone.
     assert verdicts == {"a.example.com": "mutual_tls", "b.example.com": "mutual_tls" if strategy != "host_rewrite" else "plaintext"}
-    changes, dummy = routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, [item.label for item in found], lambda item: True)
+    changes, dummy = routing_changes(ledger_of(snapshot, PART), plan, [item.label for item in found], lambda item: True)
     after = snapshot.after(changes)
-    ledger = ledger_of(after, SERVICE_ROUTING)
+    ledger = ledger_of(after, PART)
     again, dummy = routing_changes(ledger, planned(after, strategy)[1], [item.label for item in found], lambda item: True)
     assert changes and not again
     back, dummy = take_back(ledger)
@@ -94,7 +96,7 @@ def test_strategies_serve_both_kinds_of_route(strategy: str) -> None:
 def test_service_routing_writes_what_the_profile_says() -> None:
     snapshot = cluster()
     found, plan = planned(snapshot, "service_vip")
-    changes, dummy = routing_changes(ledger_of(snapshot, SERVICE_ROUTING), plan, [item.label for item in found], lambda item: True)
+    changes, dummy = routing_changes(ledger_of(snapshot, PART), plan, [item.label for item in found], lambda item: True)
     after = snapshot.after(changes)
     ingress, route = (after.get(kind, APPS, "shop") or {} for kind in ("Ingress.networking.k8s.io", "EdgeRoute.acme.example"))
     assert ingress["metadata"]["annotations"]["acme.example/use-service"] == "true" and route["spec"]["viaService"] is True

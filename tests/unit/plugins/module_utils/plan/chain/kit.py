@@ -11,7 +11,6 @@ from typing import Any
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.chain import chain_removal
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import CHAINED_GATEWAY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain.plan import ChainedRoute, ChainPlan
@@ -20,6 +19,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.chained 
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of
 
 from tests.unit.plugins.module_utils.support.cluster import INJECTOR, LIVE, Obj, edge, namespace, obj, pod, port, service, workload
+from tests.unit.plugins.module_utils.support.parts import CHAINED
 from tests.unit.plugins.module_utils.support.planning import contents
 
 GATEWAYS = "istio-ingress"
@@ -117,7 +117,7 @@ def refusal(snapshot: Snapshot, **more: Any) -> str:
 
 def taken_back(snapshot: Snapshot, **more: Any) -> Snapshot:
     wanted = options(**{"state": "absent", "hosts": None, **more})
-    return snapshot.after(chain_removal(ledger_of(snapshot, CHAINED_GATEWAY), chains_meant(snapshot, REGISTRY, wanted))[0])
+    return snapshot.after(chain_removal(ledger_of(snapshot, CHAINED), chains_meant(snapshot, REGISTRY, wanted))[0])
 
 
 def round_trip(snapshot: Snapshot, **more: Any) -> Chain:

@@ -33,6 +33,7 @@ from tests.unit.plugins.module_utils.balancers.kit.gateway.support import (
     routes,
 )
 from tests.unit.plugins.module_utils.support.cluster import APPS, EDGE, Obj, annotated, live, obj, port, service
+from tests.unit.plugins.module_utils.support.parts import ROUTING
 
 
 def test_what_the_vendor_says_of_a_backend() -> None:
@@ -140,11 +141,11 @@ def test_what_was_set_can_be_taken_back_though_weights_moved() -> None:
     item = route("a", rule(to_service("shop"), filters=[rewrite(path={"a": "b"})]), rule(to_service("other"), path="/x"))
     snapshot = clusters(gateway(), item)
     answer = host_rewrites(targets_of(snapshot, read(snapshot)[0]))
-    change = claim(item, "service_routing", {patch.path: patch.value for patch in answer.patches}, ["edge/lb"], "why")
+    change = claim(item, ROUTING, {patch.path: patch.value for patch in answer.patches}, ["edge/lb"], "why")
     assert change is not None
     (changed,) = deepcopy(snapshot.after([change]).all(f"HTTPRoute.{GROUP}"))
     changed["spec"]["rules"][1]["backendRefs"][0]["weight"] = 5
-    back, findings = release(changed, "service_routing")
+    back, findings = release(changed, ROUTING)
     assert back is not None and findings == []
     (restored,) = Snapshot([changed]).after([back]).all(f"HTTPRoute.{GROUP}")
     item["spec"]["rules"][1]["backendRefs"][0]["weight"] = 5
