@@ -14,6 +14,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.classes
     classes_where,
     controller_of,
     default_controllers,
+    takes_annotated,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer
 
@@ -52,6 +53,14 @@ CASES: dict[str, tuple[dict[str, Any], str | None, str | None, bool]] = {
 @pytest.mark.parametrize(("rule", "field", "annotation", "taken"), CASES.values(), ids=CASES)
 def test_which_objects_a_rule_takes(rule: dict[str, Any], field: str | None, annotation: str | None, taken: bool) -> None:
     assert ClassRule(BOTH, **rule).takes(ingress(field, annotation)) is taken
+
+
+@pytest.mark.parametrize(
+    ("field", "annotation", "taken"), [("a", None, True), ("a", "b", False), ("b", "a", True), ("a", "", True), (None, None, False)]
+)  # fmt: skip
+def test_the_annotation_before_the_field_by_name_alone(field: str | None, annotation: str | None, taken: bool) -> None:
+    assert takes_annotated(["a"], ingress(field, annotation)) is taken
+    assert takes_annotated(["a"], ingress(None, None), without_class=True)
 
 
 def test_classes_and_default_classes() -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.routes import RouteReading
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.declared import DeclaredRoute, ServiceReference
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.declared import DeclaredRoute, ServiceReference, host_among
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.objects import ServedObject, object_reader
 from ansible_collections.meshlb.istio.plugins.module_utils.core.findings import finding
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Backend, Finding, LoadBalancer, Upstream
@@ -81,3 +82,19 @@ def test_only_the_objects_that_are_asked_for() -> None:
     assert [item.object.name for item in read(snapshot, items[1]).routes] == ["b"]
     assert len(read(snapshot).routes) == 3
     assert read(snapshot, obj("example.org/v1", "Thing", APPS, "b", spec={}), thing("gone")).routes == ()
+
+
+@pytest.mark.parametrize(
+    ("headers", "host"),
+    [([], None), ([{"name": "X", "value": "a"}], None), ([{"name": "X"}, {"name": "HOST", "value": "a"}], "a"), ([{"name": "host"}], "")],
+)
+def test_the_host_among_headers(headers: list[Obj], host: str | None) -> None:
+    assert host_among(headers) == host
+
+
+def test_what_is_declared_twice_counts_once() -> None:
+    def twice(served: ServedObject) -> Iterator[DeclaredRoute | Finding]:
+        yield from (*declared(served), *declared(served))
+
+    found = object_reader(KIND, twice).read(live(thing("a", bad=True)), BALANCER, None)
+    assert (len(found.routes), len(found.findings)) == (1, 1)

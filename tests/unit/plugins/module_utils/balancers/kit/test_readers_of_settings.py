@@ -9,14 +9,29 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.routes import RouteReader
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.objects import BackendHandling
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.readers import always, gateway_reader
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.settings import config_maps_of_flags, flag_value
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.settings import (
+    config_map_data,
+    config_maps_of_flags,
+    flag_value,
+    neighbours_of,
+)
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.streams import default_backend_reader, tcp_services_reader
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, ObjectRef, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import ref_of
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, listener, route, rule, to_service
-from tests.unit.plugins.module_utils.support.cluster import EDGE, Obj, config_map, container, live, service, workload
+from tests.unit.plugins.module_utils.support.cluster import (
+    EDGE,
+    Obj,
+    config_map,
+    container,
+    ingress_class,
+    live,
+    namespace,
+    service,
+    workload,
+)
 
 BALANCER = LoadBalancer("lb", EDGE, "x", "X", workload=ObjectRef("apps/v1", "Deployment", EDGE, "lb"))
 TCP = config_map("tcp", **{"9000": "apps/shop:80", "9001": "nonsense"})
@@ -32,6 +47,17 @@ def test_flags_and_the_config_maps_that_they_name() -> None:
     assert [flag_value(*lb, name) for name in "abcd"] == [f"{EDGE}/x", "far/y", "z", ""]
     assert set(config_maps_of_flags("b", "c", "d")(*lb)) == {"far"}
     assert set(config_maps_of_flags("b", own_namespace=True)(*lb)) == {EDGE, "far"}
+
+
+def test_what_is_near_a_workload() -> None:
+    lb, made = started()
+    other, far = workload("other", where=EDGE, kind="DaemonSet"), workload("far", where="far")
+    near = neighbours_of(live(other, lb, far, TCP, config_map("tcp", where="far"), namespace("far"), ingress_class("web", "x/y")))
+    assert [item["metadata"]["name"] for item in near.workloads_in(EDGE)] == ["lb", "other"]
+    assert near.config_maps_in(EDGE) == [TCP]
+    assert [item["metadata"]["name"] for item in (*near.namespaces, *near.ingress_classes)] == ["far", "web"]
+    assert config_map_data(near, f"{EDGE}/tcp") == {"9000": "apps/shop:80", "9001": "nonsense"}
+    assert config_map_data(near, f"{EDGE}/gone") == config_map_data(near, "tcp") == {}
 
 
 def read(reader: RouteReader, snapshot: Snapshot, *only: ObjectRef) -> list[Route]:
