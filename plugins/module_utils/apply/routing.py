@@ -10,10 +10,11 @@ from typing import Any
 
 from ..core.errors import MeshlbError
 from ..core.findings import finding
-from ..core.marks import SERVICE_ROUTING
-from ..core.model import Change, Finding
+from ..core.marks import ROUTE_KINDS, SERVICE_ROUTING
+from ..core.model import ABSENT, Change, Finding
 from ..core.writes import Part
-from ..kube.objects import Obj, identity, ref_of
+from ..kube.fields import put, remove
+from ..kube.objects import Obj, identity, ref_of, value_at
 from ..plan.routing import RoutingPlan
 from ..plan.strategies.headless_twin import also_serving, is_shared
 from .book import is_created, load_balancers_of
@@ -64,7 +65,12 @@ def _for_others_too(existing: Obj | None, body: Obj, scope: Collection[str]) -> 
     others = load_balancers_of(existing) - set(scope) if existing is not None and is_created(existing, SERVICE_ROUTING) else frozenset()
     if not others or existing is None or not is_shared(body):
         return body
-    return also_serving(body, existing, {name.partition("/")[0] for name in others})
+    shared, path = also_serving(body, existing, {name.partition("/")[0] for name in others}), ("metadata", "annotations", ROUTE_KINDS)
+    noted = [value_at(obj, path) for obj in (existing, body)]
+    # Where nobody noted the kinds of the others' routes, a note would not be whole.
+    whole = ABSENT if ABSENT in noted else ",".join(sorted({kind for text in noted for kind in str(text).split(",")}))
+    found: Obj = remove(shared, path) if whole is ABSENT else put(shared, path, whole)
+    return found
 
 
 def _patched(ledger: Ledger, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], set[Key], list[Finding]]:

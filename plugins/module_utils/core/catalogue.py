@@ -78,6 +78,16 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Run again when the API server serves it. If it was removed for good, take it out of the annotation meshlb.istio/route-kinds.",
     ),
     FindingKind(
+        "MLB111", "warning", "Kept, as its routes could not be read",
+        "An object that an earlier run wrote may be for routes of a kind that cannot be read, so it is neither changed nor removed.",
+        "Grant the right that is missing (the finding about the kind names it), then run again.",
+    ),
+    FindingKind(
+        "MLB112", "warning", "Kept, as nobody noted what it is for",
+        "An earlier release wrote the object. It does not say for which kinds of routes, and one of them may no longer be served.",
+        "If nothing needs it any more, take it back with state: absent, or delete it.",
+    ),
+    FindingKind(
         "MLB201", "error", "No strategy serves this route",
         "None of the strategies that are allowed here gives this route mutual TLS.",
         "The message says per strategy what stands in the way.",

@@ -93,6 +93,7 @@ class Route:
     is in use on the route and would be lost by some strategies (``affinity``, ``canary``, ``weights``,
     ``balancing``); ``settable`` is false where the load balancer has no switch for this route. ``own_mutual_tls``: why the load
     balancer may speak the mesh's mutual TLS on this route without a sidecar, so that nothing is certain; empty where it does not.
+    ``unread``: what could not be read of all that decides about this route, so that nothing is known of it; empty where all was.
     """
 
     load_balancer: tuple[str, str]
@@ -111,6 +112,7 @@ class Route:
     ignored: bool = False
     pinned_strategy: str = ""
     own_mutual_tls: str = ""
+    unread: str = ""
 
     @property
     def sort_key(self) -> tuple[Any, ...]:

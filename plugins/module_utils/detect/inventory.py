@@ -26,6 +26,7 @@ from ..kube.pods import workload_pods
 from ..kube.services import find_port, fqdn, is_external_name
 from ..kube.snapshot import Snapshot
 from .claims import HostClaims
+from .unread import marked, why_unclear
 
 Key = tuple[str, str]
 """A load balancer's namespace and name."""
@@ -91,7 +92,9 @@ def take_inventory(
     routes: list[Route] = []
     findings: dict[Key, tuple[Finding, ...]] = {}
     for key, item in by_key.items():
-        readings = [reader.read(snapshot, item, only) for reader in registry.get(item.vendor).routes]
+        profile = registry.get(item.vendor)
+        why = why_unclear(snapshot, profile, item)
+        readings = [marked(snapshot, reader, reader.read(snapshot, item, only), why) for reader in profile.routes]
         routes += (route for reading in readings for route in reading.routes)
         findings[key] = tuple(remark for reading in readings for remark in reading.findings)
     return Inventory(

@@ -68,8 +68,8 @@ class Outlook:
         ``sidecar`` overrides whether the load balancer has one: the planner asks what will hold once it is there.
         """
         service = self.snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service)
-        if service is None:
-            return Outcome("unknown", f"Service {route.backend.namespace}/{route.backend.service} does not exist")
+        if route.unread or service is None:
+            return Outcome("unknown", route.unread or f"Service {route.backend.namespace}/{route.backend.service} does not exist")
         if leads_to_gateway(self.snapshot, route.backend.namespace, route.backend.service):
             return Outcome("unknown", CHAINED_WHY)
         if is_external_name(service):

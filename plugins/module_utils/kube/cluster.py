@@ -47,7 +47,7 @@ def read_cluster(
     first = Snapshot(reading.objects, source)
     gone = {
         kind: f"The API server {api.server} does not serve {kind}, {why}."
-        for kind, why in used(first).items() if kind not in source.available
+        for kind, why in used(first).items() if kind in asked and kind not in source.available
     }
     settings = _read([(known.CONFIG_MAP, namespace) for namespace in sorted(set(config_map_namespaces(first)))], api, workers)
     denied = {**source.denied, **settings.denied}

@@ -18,6 +18,7 @@ from ..balancers.contract.facts import ChainFacts
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.contract.switches import FieldPatch
 from ..core.findings import finding, value_conflict
+from ..core.marks import ROUTE_KINDS
 from ..core.model import ABSENT, Finding, LoadBalancer, Outcome, Route, RoutePlan, replace
 from ..core.writes import Field, Write
 from ..detect.inventory import KnownBackend, known_backend
@@ -30,7 +31,7 @@ from ..kube.pods import by_namespace
 from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
 from .routing import RoutingPlan
-from .strategies.base import Creation, Proposal, metadata_for, object_name
+from .strategies.base import Creation, Proposal, annotated, kinds_noted, metadata_for, object_name
 
 PREFIX, CHECK_PREFIX = "meshlb-exemption-", "meshlb-"
 
@@ -220,7 +221,8 @@ def _health(profile: Profile, opening: Opening) -> tuple[Proposal, list[Finding]
             patches.append(FieldPatch(opening.service, ("metadata", "annotations", key), value, reason))
         elif present != value:
             findings.append(value_conflict(ref_of(opening.service), key, present, value, "the health check"))
-    creations = {identity(body): Creation(body, reason) for body in answer.bodies}
+    noted = {ROUTE_KINDS: kinds_noted(entry.route for entry in opening.plans)}
+    creations = {identity(body): Creation(annotated(body, noted), reason) for body in answer.bodies}
     return Proposal(tuple(patches), tuple(creations.values())), findings
 
 

@@ -17,9 +17,9 @@ from .trial import may_have_sidecar
 
 
 def plannable(context: Context, route: Route) -> bool:
-    """Whether a strategy could help at all: there is a Service port with pods, and a sidecar is possible."""
+    """Whether a strategy could help at all: all about it was read, there is a Service port with pods, and a sidecar is possible."""
     backend = context.facts(route).backend
-    if backend.is_gateway or backend.is_external or backend.port is None:
+    if route.unread or backend.is_gateway or backend.is_external or backend.port is None:
         return False
     return may_have_sidecar(context.load_balancer(route)) and bool(backend.endpoints)
 
@@ -33,7 +33,7 @@ def about_route(context: Context, route: Route, standing: Outcome) -> Iterator[F
     if route.ignored:
         yield finding("MLB213", f"{where} is left alone", route.object, details=details)
         return
-    if known.is_gateway:
+    if route.unread or known.is_gateway:
         return
     if service is None and route.upstream.address == "external":
         yield finding("MLB208", f"{where}: it leads out of the cluster", route.object, details=details)

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
+from ..apply.book import load_balancers_of
 from ..apply.ledger import locked
 from ..apply.ownership import take_back
 from ..apply.routing import is_owned, routing_changes
@@ -23,13 +24,14 @@ from ..detect.load_balancers import detect, setting_namespaces
 from ..detect.routes import read_routes
 from ..detect.selection import choose_load_balancers, route_filter
 from ..istio.outcome import predict
-from ..kube.objects import Obj
+from ..kube.objects import Obj, identity
 from ..kube.snapshot import Snapshot
 from ..plan.exemption import about_outside, with_exemptions
 from ..plan.pins import Wishes
-from ..plan.routing import PlanOptions, plan_routes
+from ..plan.routing import PlanOptions, RoutingPlan, plan_routes
 from ..plan.strategies.base import namespaces_served
 from ..plan.writes import service_routing
+from .kept import Kept, about_spared, kept_in
 from .options.routing import RoutingOptions
 from .results import Report, Result
 from .session import Session, deliver, demand, ledger_of, reading_kinds, start, without
@@ -51,10 +53,19 @@ class RoutingScene:
         """What this run may write."""
         return service_routing(self.registry)
 
+    @cached_property
+    def kept(self) -> Kept:
+        """What stays as it is, because its routes could not be read."""
+        return kept_in(self.live, self.registry, self.load_balancers)
+
     def covers(self, obj: Obj) -> bool:
-        """Whether what an earlier run wrote is for the routes that this run decides about."""
+        """Whether what an earlier run wrote is for the routes that this run decides about, and may be touched."""
         namespaces = self.options.namespaces
-        return not namespaces or namespaces_served(obj) <= set(namespaces)
+        return (not namespaces or namespaces_served(obj) <= set(namespaces)) and not self.kept.kinds_of(obj)
+
+    def removable(self, obj: Obj) -> bool:
+        """Whether what an earlier run wrote may be taken back where the plan does not need it."""
+        return self.covers(obj) and not self.options.label_selector and not self.kept.spares(obj)
 
     def concerns(self, item: Finding) -> bool:
         """Whether a finding is about one of the chosen load balancers, or about none in particular."""
@@ -119,10 +130,25 @@ def planned(scene: RoutingScene) -> RoutingDecision:
         plan = with_exemptions(original, registry, plan, chosen)
     # Files hold the whole plan, also what is applied already: whoever drives the cluster from them prunes what they lack.
     base = original if options.common.output_dir else live
-    removable = scene.covers if not options.label_selector else lambda obj: False
-    changes, about = routing_changes(ledger_of(base, scene.part), plan, [item.label for item in chosen], removable)
+    changes, about = routing_changes(ledger_of(base, scene.part), plan, [item.label for item in chosen], scene.removable)
+    changes = [item for item in changes if not _is_kept(scene, item)]
     outside = about_outside(partial(known_backend, live), registry, plan, chosen)
-    return RoutingDecision(plan.routes, changes, [*ledger_of(live, scene.part).findings, *plan.findings, *about, *outside])
+    findings = [*ledger_of(live, scene.part).findings, *plan.findings, *about, *outside, *_about_kept(scene, plan)]
+    return RoutingDecision(plan.routes, changes, findings)
+
+
+def _is_kept(scene: RoutingScene, change: Change) -> bool:
+    obj = scene.live.at(change.object)
+    return obj is not None and bool(scene.kept.kinds_of(obj))
+
+
+def _about_kept(scene: RoutingScene, plan: RoutingPlan) -> Iterator[Finding]:
+    """What stays though the plan does not ask for it, of what was written for the chosen load balancers."""
+    names = {item.label for item in scene.chosen}
+    wanted = {identity(item.body) for proposal, dummy in plan.proposals for item in proposal.creations}
+    written = [obj for obj in ledger_of(scene.live, scene.part).written if load_balancers_of(obj) & names]
+    yield from scene.kept.findings(written)
+    yield from about_spared(scene.kept, (obj for obj in written if identity(obj) not in wanted))
 
 
 def taken_back(scene: RoutingScene) -> RoutingDecision:

@@ -25,6 +25,8 @@ from ..kube.manifests import read_manifests
 from ..kube.objects import Obj, identity_of
 from ..kube.rights import hint_for
 from ..kube.snapshot import Snapshot
+from ..plan.writes import chained_gateway, service_routing
+from .kept import noted_kinds
 from .lock import Guarded, Lock
 from .options.common import CommonOptions
 from .results import Result
@@ -75,9 +77,17 @@ def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces,
     api = (earlier.api if earlier else None) or open_api(options.connection, options.workers)
     own = (kind for item in options.profiles for reader in item.routes for kind in reader.kinds)
     snapshot = read_cluster(
-        api, dict.fromkeys([*wanted, *own]), lambda snapshot: namespaces(snapshot, registry), options.workers
+        api, dict.fromkeys([*wanted, *own]), lambda snapshot: namespaces(snapshot, registry), options.workers,
+        lambda snapshot: needed_kinds(snapshot, registry),
     )
     return Session(options, snapshot, registry, api)
+
+
+def needed_kinds(snapshot: Snapshot, registry: Registry) -> dict[str, str]:
+    """Kinds that have to be served, as they were in use or come with Istio, each with the reason as a clause."""
+    mesh = dict.fromkeys(kinds.ISTIO, "though Istio is installed") if read_mesh(snapshot).installed else {}
+    written = (obj for part in (service_routing, chained_gateway) for obj in ledger_of(snapshot, part(registry)).written)
+    return {**noted_kinds(written), **mesh}
 
 
 def read_again(session: Session, refs: Iterable[ObjectRef]) -> Session:

@@ -196,6 +196,6 @@ def _rewrites_path(rule: Obj) -> bool:
 
 _PODS = always(BackendHandling(why_not_settable=_ONLY_PODS))
 READERS = (
-    RouteReader(read_apisix_routes, (ROUTE, UPSTREAM, PLUGIN_CONFIG)), ingress_reader(_PODS, serves),
+    RouteReader(read_apisix_routes, (ROUTE, UPSTREAM, PLUGIN_CONFIG), (ROUTE,)), ingress_reader(_PODS, serves),
     gateway_reader(lambda load_balancer: {settings_of(load_balancer, Settings).controller}, _PODS),
 )

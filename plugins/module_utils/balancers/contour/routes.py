@@ -156,6 +156,6 @@ def _features(rule: Obj) -> Iterator[str]:
 
 
 READERS = (
-    ingress_reader(_POD_IPS, serves), RouteReader(read_http_proxies, (HTTP_PROXY,)),
+    ingress_reader(_POD_IPS, serves), RouteReader(read_http_proxies, (HTTP_PROXY,), (HTTP_PROXY,)),
     gateway_reader({GATEWAY_CONTROLLER}, _POD_IPS, serves_gateway),
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route
+from ...kube.kinds import INGRESS, SERVICE
 from ...kube.snapshot import Snapshot
 
 
@@ -29,10 +30,25 @@ class ReadRoutes(Protocol):
 
 @dataclass(frozen=True)
 class RouteReader:
-    """Routes of some kinds. ``kinds`` are the kind keys that it reads besides the common ones."""
+    """Routes of some kinds. ``kinds`` are the kind keys that it reads besides the common ones.
+
+    ``routes`` are those of them whose objects are routes by themselves: where one cannot be read, its own routes are not known, and
+    no others. Any other kind may say how all the routes are to be understood.
+    """
 
     read: ReadRoutes
     kinds: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+
+    def unclear(self, snapshot: Snapshot) -> str:
+        """The kind for want of which none of its routes is understood, empty where there is none."""
+        return next((kind for kind in self.kinds if kind not in self.routes and not snapshot.readable(kind)), "")
+
+    def unknown(self, snapshot: Snapshot) -> frozenset[str]:
+        """The kinds of whose routes nobody knows whether there are any, or what becomes of them."""
+        if self.unclear(snapshot):
+            return frozenset(self.routes or (*self.kinds, INGRESS, SERVICE))
+        return frozenset(kind for kind in self.routes if not snapshot.readable(kind))
 
 
 def joined_readings(*readings: RouteReading) -> RouteReading:

@@ -18,7 +18,7 @@ from ...kube.objects import Obj, dig, name_of, namespace_of
 from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
-from ..kit.gateway.attachment import GROUP, KINDS
+from ..kit.gateway.attachment import GROUP, KINDS, ROUTE_KINDS
 from ..kit.gateway.policies import Named, parameters_of, policies_for
 from ..kit.gateway.routes import AttachPoint, read_gateway_routes
 from ..kit.objects import BackendHandling
@@ -144,4 +144,4 @@ def _features(policy: Obj | None) -> Iterator[str]:
         yield "retries"
 
 
-READERS = (RouteReader(read_gateways, (*KINDS, ENVOY_PROXY, BACKEND_TRAFFIC_POLICY)),)
+READERS = (RouteReader(read_gateways, (*KINDS, ENVOY_PROXY, BACKEND_TRAFFIC_POLICY), ROUTE_KINDS),)

@@ -30,6 +30,7 @@ from .settings import Settings
 
 VIRTUAL_SERVER = "VirtualServer.k8s.nginx.org"
 VIRTUAL_SERVER_ROUTE = "VirtualServerRoute.k8s.nginx.org"
+OWN_ROUTES = (VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE)
 TRANSPORT_SERVER = "TransportServer.k8s.nginx.org"
 USE_CLUSTER_IP = "nginx.org/use-cluster-ip"
 
@@ -213,6 +214,6 @@ def declared_streams(item: ServedObject) -> Iterator[DeclaredRoute | Finding]:
 
 
 READERS = (
-    ingress_reader(of_entry, serves_ingress), RouteReader(read_virtual_servers, (VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE)),
+    ingress_reader(of_entry, serves_ingress), RouteReader(read_virtual_servers, OWN_ROUTES, OWN_ROUTES),
     object_reader(TRANSPORT_SERVER, declared_streams, serves_own),
 )

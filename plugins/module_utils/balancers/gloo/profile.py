@@ -84,5 +84,5 @@ def _path(matcher: Obj) -> tuple[str, str]:
 
 PROFILE = Profile(
     About("gloo", "Gloo Edge", facts=FACTS, forbids_injection=WHY_NOT), Recogniser(SIGNS),
-    routes=(RouteReader(read_virtual_services, (VIRTUAL_SERVICE, UPSTREAM)),),
+    routes=(RouteReader(read_virtual_services, (VIRTUAL_SERVICE, UPSTREAM), (VIRTUAL_SERVICE,)),),
 )

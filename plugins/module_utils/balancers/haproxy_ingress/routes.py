@@ -19,7 +19,7 @@ from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import GO_TRUE
 from ..kit.classes import ClassRule
 from ..kit.declared import DeclaredRoute, ServiceReference, host_among
-from ..kit.gateway.attachment import KINDS
+from ..kit.gateway.attachment import KINDS, ROUTE_KINDS
 from ..kit.gateway.routes import AttachPoint
 from ..kit.ingresses import IngressEntry, entries, resource_findings
 from ..kit.objects import BackendHandling, declared_reading, objects_of, served_object
@@ -189,6 +189,6 @@ def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozens
 
 
 READERS = (
-    RouteReader(read_ingress_routes), RouteReader(read_gateways, KINDS),
+    RouteReader(read_ingress_routes), RouteReader(read_gateways, KINDS, ROUTE_KINDS),
     tcp_services_reader(lambda load_balancer: settings_of(load_balancer, Settings).tcp_services),
 )

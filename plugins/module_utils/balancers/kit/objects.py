@@ -87,7 +87,8 @@ def object_reader(kind: str, read: ReadObject, carries: Carries = carries_all) -
         ours = (obj for obj in objects_of(snapshot, kind, only) if carries(load_balancer, obj))
         return read_objects((served_object(snapshot, load_balancer, obj) for obj in ours), read)
 
-    return RouteReader(read_kind, () if kind in kinds.BASE else (kind,))
+    own = () if kind in kinds.BASE else (kind,)
+    return RouteReader(read_kind, own, own)
 
 
 def read_objects(items: Iterable[ServedObject], read: ReadObject) -> RouteReading:

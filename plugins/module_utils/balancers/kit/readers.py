@@ -16,7 +16,7 @@ from ...kube.objects import Obj, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from .classes import takes_class
-from .gateway.attachment import KINDS
+from .gateway.attachment import KINDS, ROUTE_KINDS
 from .gateway.routes import HandlePoint, read_gateway_routes
 from .ingresses import IngressEntry, entries, resource_findings
 from .objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, reading_of, served_object
@@ -87,4 +87,4 @@ def gateway_reader(
         reading = read_gateway_routes(snapshot, load_balancer, only, names, handle, serves, per_backend_host=per_backend)
         return replace(reading, routes=tuple(route for route in reading.routes if route.object.kind not in without))
 
-    return RouteReader(read, KINDS)
+    return RouteReader(read, KINDS, ROUTE_KINDS)

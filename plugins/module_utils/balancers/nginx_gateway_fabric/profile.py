@@ -25,7 +25,7 @@ from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading
 from ..contract.switches import PatchSet, Switches
-from ..kit.gateway.attachment import GATEWAY, KINDS, gateways_of
+from ..kit.gateway.attachment import GATEWAY, KINDS, ROUTE_KINDS, gateways_of
 from ..kit.gateway.hosts import REWRITES, URL_REWRITE
 from ..kit.gateway.policies import parameters_of, policies_for
 from ..kit.gateway.routes import AttachPoint, read_gateway_routes
@@ -137,6 +137,6 @@ PROFILE = Profile(
     About("nginx_gateway_fabric", "NGINX Gateway Fabric", facts=FACTS),
     Recogniser(SIGNS, gateway_classes=CONTROLLERS, workload=by_companion(SIGNS, PREPARES, "gateway initialize", init=True)),
     InstanceReader(read_settings, sidecar_target=SidecarPlace(sidecar_target, HOLDERS)),
-    (RouteReader(read_gateways, (*KINDS, NGINX_PROXY, POLICY)),),
+    (RouteReader(read_gateways, (*KINDS, NGINX_PROXY, POLICY), ROUTE_KINDS),),
     Switches(to_service=set_use_cluster_ip, host=URL_REWRITE, writes=WRITES),
 )

@@ -116,5 +116,5 @@ def _scheme(service: Obj, reference: int | str) -> Scheme | None:
 
 READERS = (
     ingress_reader(of_entry, serves), gateway_reader({GATEWAY_CONTROLLER}, of_point, _watches),
-    object_reader(kinds.SERVICE, declared_by_service, exposes), RouteReader(read_endpoints, (AGENT_ENDPOINT,)),
+    object_reader(kinds.SERVICE, declared_by_service, exposes), RouteReader(read_endpoints, (AGENT_ENDPOINT,), (AGENT_ENDPOINT,)),
 )

@@ -30,7 +30,8 @@ GROUP = "traefik.io"
 ROUTE, ROUTE_TCP, ROUTE_UDP, SERVICE = (
     f"{kind}.{GROUP}" for kind in ("IngressRoute", "IngressRouteTCP", "IngressRouteUDP", "TraefikService")
 )
-KINDS = (ROUTE, ROUTE_TCP, ROUTE_UDP, SERVICE, MIDDLEWARE)
+OWN_ROUTES = (ROUTE, ROUTE_TCP, ROUTE_UDP)
+KINDS = (*OWN_ROUTES, SERVICE, MIDDLEWARE)
 
 Path = tuple["str | int", ...]
 _DEPTH = 5

@@ -12,13 +12,14 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import go_bool
 from ..kit.gateway.attachment import KINDS as GATEWAY_KINDS
+from ..kit.gateway.attachment import ROUTE_KINDS
 from ..kit.gateway.routes import AttachPoint
 from ..kit.objects import BackendHandling
 from ..kit.patches import is_older
 from ..kit.readers import gateway_reader
 from ..kit.settings import settings_of
 from .backends import HEADLESS, scheme_of, too_old
-from .crd import KINDS, read_own_kinds
+from .crd import KINDS, OWN_ROUTES, read_own_kinds
 from .ingress import lowered, read_ingress_routes
 from .settings import Settings
 
@@ -62,4 +63,7 @@ def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozens
     return replace(reading, routes=tuple(route for route in reading.routes if route.object.kind not in experimental))
 
 
-READERS = (RouteReader(read_ingress_routes, (K3S_CHART,)), RouteReader(read_own_kinds, KINDS), RouteReader(read_gateways, GATEWAY_KINDS))
+READERS = (
+    RouteReader(read_ingress_routes, (K3S_CHART,)), RouteReader(read_own_kinds, KINDS, OWN_ROUTES),
+    RouteReader(read_gateways, GATEWAY_KINDS, ROUTE_KINDS),
+)

@@ -14,12 +14,12 @@ from typing import Literal, Protocol
 
 from ...balancers.contract.profile import Registry
 from ...balancers.contract.switches import FieldPatch, PatchSet, RouteSwitch
-from ...core.marks import ROUTES_IN
+from ...core.marks import ROUTE_KINDS, ROUTES_IN
 from ...core.model import Finding, LoadBalancer, Outcome, Route
 from ...core.writes import Write
 from ...detect.inventory import Inventory, RouteFacts
 from ...istio.endpoints import Endpoint
-from ...kube.objects import Obj, identity
+from ...kube.objects import Obj, identity, kind_key
 from ..units import switches
 
 
@@ -128,7 +128,7 @@ def switched(context: Context, targets: Iterable[Route], *, host: bool) -> Propo
     groups = {(route.load_balancer, route.upstream_group) for route in wanted}
     together = [
         route for route in context.routes
-        if (route.load_balancer, route.upstream_group) in groups and route.settable and not route.ignored
+        if (route.load_balancer, route.upstream_group) in groups and route.settable and not route.ignored and not route.unread
     ]
     patches: list[FieldPatch] = []
     # What needs no switch is not refused for want of one.
@@ -161,8 +161,21 @@ def refusing(reason: str) -> RouteSwitch:
 
 def metadata_for(name: str, namespace: str, routes: Iterable[Route], annotations: Mapping[str, str] | None = None) -> Obj:
     """Metadata of an object that is created for these routes."""
-    served = ",".join(sorted({route.object.namespace for route in routes}))
-    return {"name": name, "namespace": namespace, "annotations": {ROUTES_IN: served, **(annotations or {})}}
+    found = list(routes)
+    served = ",".join(sorted({route.object.namespace for route in found}))
+    noted = {ROUTES_IN: served, ROUTE_KINDS: kinds_noted(found), **(annotations or {})}
+    return {"name": name, "namespace": namespace, "annotations": noted}
+
+
+def kinds_noted(routes: Iterable[Route]) -> str:
+    """The kinds of objects that hold these routes, as bookkeeping notes them."""
+    return ",".join(sorted({kind_key(route.object.api_version, route.object.kind) for route in routes}))
+
+
+def annotated(body: Obj, annotations: Mapping[str, str]) -> Obj:
+    """An object with further annotations; those that it has stay."""
+    metadata = body["metadata"]
+    return {**body, "metadata": {**metadata, "annotations": {**annotations, **(metadata.get("annotations") or {})}}}
 
 
 def namespaces_served(obj: Obj) -> frozenset[str]:

@@ -23,7 +23,7 @@ from ...contract.profile import Profile
 from ...contract.recognition import Recogniser
 from ...contract.routes import RouteReader, RouteReading, joined_readings
 from ..chain.answers import usual_client_address
-from ..gateway.attachment import KINDS
+from ..gateway.attachment import KINDS, ROUTE_KINDS
 from ..gateway.routes import read_gateway_routes
 from ..ingresses import IngressEntry
 from ..objects import BackendHandling, services_of
@@ -87,7 +87,7 @@ def platform_routes(signs: PlatformSigns, gateway_classes: tuple[str, ...] = (),
         modern = read_gateway_routes(snapshot, load_balancer, only, gateway_classes, always(BackendHandling(why_not_settable=WHY_NOT)))
         return joined_readings(plain, modern, RouteReading(tuple(of_services())))
 
-    return RouteReader(read, KINDS)
+    return RouteReader(read, KINDS, ROUTE_KINDS)
 
 
 def address_by_listener(

@@ -1,0 +1,108 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What earlier runs wrote for routes that this run could not read: it stays as it is. Pure.
+
+A route that is not in a list which could not be read is not a route that is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ..apply.book import is_created, load_balancers_of
+from ..balancers.contract.profile import Registry
+from ..core.findings import finding
+from ..core.marks import ROUTE_KINDS
+from ..core.model import Finding, LoadBalancer
+from ..detect.unread import EVERY_KIND, unknown_kinds, unserved_kinds
+from ..kube import kinds
+from ..kube.objects import Obj, annotations_of, kind_key, ref_of
+from ..kube.snapshot import Snapshot
+
+MOST_NAMED = 10
+_SHARED = frozenset({kinds.SERVICE, kinds.CONFIG_MAP})
+"""Kinds whose objects are changed for routes of other kinds."""
+
+
+def route_kinds_of(obj: Obj) -> frozenset[str] | None:
+    """The kinds of the routes for which an object was written; ``None`` where nobody noted them."""
+    if not is_created(obj):
+        own = kind_key(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
+        return None if own in _SHARED else frozenset({own})
+    text = annotations_of(obj).get(ROUTE_KINDS)
+    return None if text is None else frozenset(item for item in str(text).split(",") if item)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Kinds of routes per load balancer (its label): those of which nothing is known, and those that are not served."""
+
+    unknown: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unserved: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def kinds_of(self, obj: Obj) -> frozenset[str]:
+        """The kinds for whose routes an object may be, and of which nothing is known: while there are any, it is not touched."""
+        found, noted = self._all(self.unknown, obj), route_kinds_of(obj)
+        return found if noted is None or EVERY_KIND in found else found & noted
+
+    def spares(self, obj: Obj) -> bool:
+        """Whether an object must not be taken for one that nothing needs any more."""
+        return bool(self.kinds_of(obj)) or self.may_be_for_unserved(obj)
+
+    def may_be_for_unserved(self, obj: Obj) -> bool:
+        """Whether an earlier release wrote an object, which did not note for which kinds, and some of them are not served."""
+        return is_created(obj) and route_kinds_of(obj) is None and bool(self._all(self.unserved, obj))
+
+    def findings(self, written: Iterable[Obj]) -> Iterator[Finding]:
+        """What stays, and for want of which kinds."""
+        stays: dict[tuple[str, ...], list[Obj]] = {}
+        for obj in written:
+            found = self.kinds_of(obj)
+            if found:
+                stays.setdefault(tuple(sorted(found)), []).append(obj)
+        for names, objects in sorted(stays.items()):
+            which = "routes of which nothing is known" if EVERY_KIND in names else f"routes of {', '.join(names)}, which cannot be read"
+            refs = [ref_of(item) for item in objects]
+            message = f"{_listed(map(str, refs), len(refs))} may be for {which}, and stays as it is"
+            yield finding("MLB111", message, refs[0] if len(refs) == 1 else None, details={"kinds": names, "objects": refs})
+
+    @staticmethod
+    def _all(per_load_balancer: Mapping[str, frozenset[str]], obj: Obj) -> frozenset[str]:
+        names = {name.partition(">")[0].lstrip("/") for name in load_balancers_of(obj)}
+        return frozenset().union(*(per_load_balancer.get(name, frozenset()) for name in names))
+
+
+def _listed(names: Iterable[str], number: int) -> str:
+    shown = [name for dummy, name in zip(range(MOST_NAMED), names, strict=False)]
+    return ", ".join(shown) + (f" and {number - len(shown)} more" if number > len(shown) else "")
+
+
+def about_spared(kept: Kept, left: Iterable[Obj]) -> Iterator[Finding]:
+    """Objects of an earlier release that nothing seems to need any more, and that stay all the same."""
+    for obj in left:
+        if kept.may_be_for_unserved(obj) and not kept.kinds_of(obj):
+            message = "the plan does not need it, but it may be for routes of a kind that the API server no longer serves"
+            yield finding("MLB112", message, ref_of(obj))
+
+
+def kept_in(snapshot: Snapshot, registry: Registry, load_balancers: Iterable[LoadBalancer]) -> Kept:
+    """What must be kept of what was written for these load balancers."""
+    if not snapshot.source.live:
+        return Kept()
+    unknown, unserved = {}, {}
+    for item in load_balancers:
+        profile = registry.get(item.vendor)
+        unknown[item.label] = unknown_kinds(snapshot, profile, item)
+        unserved[item.label] = unserved_kinds(snapshot, profile)
+    return Kept(unknown, unserved)
+
+
+def noted_kinds(written: Iterable[Obj]) -> dict[str, str]:
+    """Kinds for whose routes earlier runs wrote these objects, each with the reason why it is missed if it is not served."""
+    found: dict[str, str] = {}
+    for obj in written:
+        for kind in route_kinds_of(obj) or ():
+            found.setdefault(kind, f"and {ref_of(obj)} was written for its routes")
+    return found
