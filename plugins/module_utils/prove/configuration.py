@@ -73,9 +73,10 @@ def evaluate(proxy: Proxy, dialed: Dialed, servers: ServerLookup) -> Evaluation:
 
     ``servers`` says what the backends behind an address accept (see :mod:`prove.servers`).
     """
+    verdict: Verdict
     way = trace(proxy, dialed)
     if way.ended:
-        verdict: Verdict = "refused" if way.ended == "refused" else "unknown"
+        verdict = "refused" if way.ended == "refused" else "unknown"
         return Evaluation(dialed, verdict, clipped(": ".join(part for part in (way.steps, way.why) if part), MOST_WORDS))
     judgements: list[Judgement] = []
     parts = []
@@ -87,8 +88,13 @@ def evaluate(proxy: Proxy, dialed: Dialed, servers: ServerLookup) -> Evaluation:
     if way.why:
         verdicts.append("refused")
         parts.append(way.why)
+    verdict = combine(verdicts)
+    if way.doubt and verdict == "mixed":
+        # It is one of them, and not known which.
+        verdict = "unknown"
+        parts.append(way.doubt)
     how = clipped(f"{way.steps}, {'; '.join(parts)}", MOST_WORDS)
-    return Evaluation(dialed, combine(verdicts), how, tuple(judgements))
+    return Evaluation(dialed, verdict, how, tuple(judgements))
 
 
 def judge_cluster(proxy: Proxy, name: str, dialed: Dialed, servers: ServerLookup) -> list[Judgement]:
@@ -137,9 +143,10 @@ def _met(transport: SeenTransport, side: ServerSide) -> tuple[Verdict, str]:
         return ("refused", "plaintext is refused there") if side.plaintext is False else ("plaintext", "")
     if side.mutual_tls is False:
         return "refused", f"{side.name} does not understand mutual TLS"
-    if side.identity and not transport.accepts(side.identity):
-        return "refused", f"the server is {side.identity}, which the sidecar does not accept"
-    return "mutual_tls", ""
+    accepted = transport.accepts(side.identity) if side.identity else True
+    if accepted is None:
+        return "unknown", f"the server is {side.identity}, and whether the sidecar accepts it is not known"
+    return ("mutual_tls", "") if accepted else ("refused", f"the server is {side.identity}, which the sidecar does not accept")
 
 
 def _carried(carrier: RequestCarrier, found: list[Judgement]) -> str:

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from ..core.expressions import Budget
 from ..core.findings import finding, request_details
 from ..core.model import Address, Finding, ObjectRef, Outcome, Proof, Route, Verdict
 from ..detect.inventory import KnownBackend
@@ -23,6 +24,7 @@ from .traffic import Measurement
 
 CONFIGURATION: Final = "configuration"
 TRAFFIC: Final = "traffic"
+STEPS_PER_NAMESPACE = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class RouteCase:
 
 def prove(subject: Subject, addresses: AddressLookup, asker: Asker, options: ProveOptions) -> tuple[list[Proven], list[Finding]]:
     """Return a verdict with evidence for every route, in the order given, and what is remarkable."""
-    cases = [RouteCase(route, target_of(route, known, seen)) for route, (known, seen) in subject.routes.items()]
+    cases = _cases(subject)
     used = {case.route.load_balancer for case in cases}
     carriers = carriers_of({key: pods for key, pods in subject.pods.items() if key in used}, asker)
     backend_pods = [item.pod for case in cases for item in case.target.backends if item.pod is not None]
@@ -98,6 +100,17 @@ def prove(subject: Subject, addresses: AddressLookup, asker: Asker, options: Pro
     for number, case in enumerate(cases):
         findings += _findings(case, proven[number], subject.predicted[case.route])
     return proven, findings
+
+
+def _cases(subject: Subject) -> list[RouteCase]:
+    """The routes with what is dialled for them. Those of a namespace share a budget for the expressions that they meet."""
+    budgets: dict[str, Budget] = {}
+    found = []
+    for route, (known, seen) in subject.routes.items():
+        target = target_of(route, known, seen)
+        budget = budgets.setdefault(route.object.namespace, Budget(STEPS_PER_NAMESPACE))
+        found.append(RouteCase(route, replace(target, dialed=tuple(replace(item, budget=budget) for item in target.dialed))))
+    return found
 
 
 def _odd_sidecars(cases: Iterable[RouteCase], carriers: Carriers, servers: Backends) -> list[Finding]:

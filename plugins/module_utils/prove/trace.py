@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ..core.expressions import Budget
 from ..core.model import Scheme
 from ..kube.objects import Obj, dig
 from .listeners import HTTP_PROTOCOLS, RAW, TLS, Connection, find_chain, find_listener
@@ -21,6 +22,7 @@ class Dialed:
     """What the load balancer does: the address it dials, and what it sends there.
 
     ``path`` is ``None`` if it is not known; ``host_known`` is false if the load balancer makes the Host up at run time.
+    ``budget`` is for expressions that the request is compared with: those who ask for a route pay for what it meets.
     """
 
     ip: str
@@ -29,6 +31,7 @@ class Dialed:
     host: str = ""
     path: str | None = "/"
     host_known: bool = True
+    budget: Budget | None = field(default=None, compare=False, repr=False)
 
     @property
     def address(self) -> str:
@@ -50,12 +53,16 @@ class RequestCarrier:
 
 @dataclass(frozen=True)
 class RequestTrace:
-    """Where a request ends. ``ended`` is empty when ``carriers`` carry it on; else it is the verdict and ``why`` the reason."""
+    """Where a request ends. ``ended`` is empty when ``carriers`` carry it on; else it is the verdict and ``why`` the reason.
+
+    ``doubt`` says why it is not known which of several ends it is.
+    """
 
     steps: str
     carriers: tuple[RequestCarrier, ...] = ()
     ended: str = ""
     why: str = ""
+    doubt: str = ""
 
 
 def trace(proxy: Proxy, dialed: Dialed) -> RequestTrace:
@@ -111,7 +118,7 @@ def _by_route(proxy: Proxy, dialed: Dialed, manager: Obj, steps: str) -> Request
     if not dialed.host_known and table.looks_at_host:
         return RequestTrace(steps, ended="unknown", why=f"the Host is made at run time ({dialed.host}), and decides here")
     host = strip_port(dialed.host) if manager.get("strip_any_host_port") else dialed.host
-    found = destinations(table, host, dialed.path)
+    found = destinations(table, host, dialed.path, dialed.budget)
     if not found:
         return RequestTrace(steps, ended="refused", why="no virtual host or route matches, so the sidecar answers 404")
     return _joined(found, steps)
@@ -134,12 +141,14 @@ def _joined(found: list[ProxyDestination], steps: str) -> RequestTrace:
         return RequestTrace(steps, ended="unknown", why=f"route {strange.route} of {strange.virtual_host} chooses its cluster at run time")
     carriers = tuple(RequestCarrier(name, _describe(item)) for item in found for name in item.clusters)
     answered = next((item for item in found if item.answer), None)
+    why = f"{_describe(answered)} is answered by the sidecar itself ({answered.answer})" if answered is not None else ""
+    doubted = next((item for item in found if item.doubt), None)
+    doubt = f"the expression of entry {doubted.route} is not evaluated: {doubted.doubt}" if doubted is not None else ""
+    if doubt and found[-1].conditional:
+        return RequestTrace(steps, ended="unknown", why=doubt)
     if answered is not None and not carriers:
-        why = f"{_describe(answered)} is answered by the sidecar itself ({answered.answer})"
         return RequestTrace(steps, ended="refused", why=why)
-    if answered is not None:
-        return RequestTrace(steps, carriers, why=f"{_describe(answered)} is answered by the sidecar itself ({answered.answer})")
-    return RequestTrace(steps, carriers)
+    return RequestTrace(steps, carriers, why=why, doubt=doubt)
 
 
 def _describe(item: ProxyDestination) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ..core.re2_syntax import ExpressionError
 from ..kube.objects import Obj, dig
 from .proxy import EnvoyCluster, EnvoyEndpoint, type_of, typed_config
 from .virtual_hosts import string_matches
@@ -28,11 +29,10 @@ class SeenTransport:
     matchers: tuple[tuple[tuple[str, str], ...], ...] = ()
     why: str = ""
 
-    def accepts(self, identity: str) -> bool:
-        """Whether the client accepts a server of that SPIFFE id."""
-        if not self.matchers:
-            return True
-        return any(string_matches(dict(item), identity) is not False for item in self.matchers)
+    def accepts(self, identity: str) -> bool | None:
+        """Whether the client accepts a server of that SPIFFE id; ``None`` where that is not known."""
+        found = [_accepts(dict(item), identity) for item in self.matchers] or [True]
+        return True if True in found else None if None in found else False
 
     def describe(self) -> str:
         """A part of a sentence."""
@@ -42,6 +42,13 @@ class SeenTransport:
         if self.kind == "plaintext":
             return f"transport socket {self.name}: plaintext"
         return f"transport socket {self.name}: {self.why}"
+
+
+def _accepts(matcher: Obj, identity: str) -> bool | None:
+    try:
+        return string_matches(matcher, identity)
+    except ExpressionError:
+        return None
 
 
 PLAIN = SeenTransport("plaintext", "raw_buffer")
@@ -97,4 +104,6 @@ def _san_matchers(common: Obj) -> list[Obj]:
 
 def _flat(matcher: Obj) -> tuple[tuple[str, str], ...]:
     # Hashable, so that endpoints with the same transport can be counted together.
-    return tuple(sorted((key, value) for key, value in matcher.items() if isinstance(value, str)))
+    expression = dig(matcher, "safe_regex", "regex")
+    plain = {key: value for key, value in matcher.items() if isinstance(value, str)}
+    return tuple(sorted({**plain, **({"safe_regex": expression} if isinstance(expression, str) else {})}.items()))

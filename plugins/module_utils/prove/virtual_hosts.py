@@ -9,10 +9,11 @@ then a possible destination beside the ones that follow it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..core.expressions import Budget, matches_whole
+from ..core.re2_syntax import ExpressionError
 from ..kube.objects import Obj, dig
 
 _CONDITIONS = ("query_parameters", "runtime_fraction", "dynamic_metadata", "tls_context", "grpc", "cookies", "filter_state")
@@ -20,7 +21,10 @@ _CONDITIONS = ("query_parameters", "runtime_fraction", "dynamic_metadata", "tls_
 
 @dataclass(frozen=True)
 class ProxyDestination:
-    """``clusters`` is empty where the sidecar answers by itself; ``answer`` then says with what."""
+    """``clusters`` is empty where the sidecar answers by itself; ``answer`` then says with what.
+
+    ``doubt`` says why it is not known whether the request goes there.
+    """
 
     virtual_host: str
     route: str
@@ -28,6 +32,7 @@ class ProxyDestination:
     answer: str = ""
     conditional: bool = False
     understood: bool = True
+    doubt: str = ""
 
 
 class RouteTable:
@@ -66,20 +71,30 @@ class RouteTable:
         return chosen
 
 
-def destinations(table: RouteTable, host: str, path: str | None) -> list[ProxyDestination]:
+@dataclass(frozen=True)
+class _Asked:
+    """The request; ``budget`` is for the expressions that it is compared with."""
+
+    host: str
+    path: str | None
+    budget: Budget
+
+
+def destinations(table: RouteTable, host: str, path: str | None, budget: Budget | None = None) -> list[ProxyDestination]:
     """All destinations that a GET request for a Host and a path can meet; an empty list means: no virtual host or route (404).
 
     ``path`` may be ``None`` for a path that is not known (the load balancer rewrites it).
     """
+    asked = _Asked(host, path, budget or Budget())
     virtual_host = table.find(host)
     if virtual_host is None:
         return []
     found = []
     for route in virtual_host.get("routes") or []:
-        matched = _matches(route.get("match") or {}, host, path)
+        matched, doubt = _certainly(route.get("match") or {}, asked)
         if matched is None:
             continue
-        found.append(_destination(virtual_host, route, conditional=not matched))
+        found.append(_destination(virtual_host, route, conditional=not matched, doubt=doubt))
         if matched:
             break
     return found
@@ -102,29 +117,37 @@ def strip_port(host: str) -> str:
     return head if colon and port.isdigit() and (":" not in head or head.endswith("]")) else host
 
 
-def _matches(match: Obj, host: str, path: str | None) -> bool | None:
+def _certainly(match: Obj, asked: _Asked) -> tuple[bool | None, str]:
+    """What :func:`_matches` says; ``False``, with the reason, where an expression is not evaluated."""
+    try:
+        return _matches(match, asked), ""
+    except ExpressionError as error:
+        return False, str(error)
+
+
+def _matches(match: Obj, asked: _Asked) -> bool | None:
     """``True`` for certainly, ``False`` for perhaps, ``None`` for not at all."""
     if "connect_matcher" in match:
         return None
-    by_path = _path_matches(match, path)
+    by_path = _path_matches(match, asked)
     if by_path is None:
         return None
-    verdicts = [by_path, *(_header_matches(item, host, path) for item in match.get("headers") or [])]
+    verdicts = [by_path, *(_header_matches(item, asked) for item in match.get("headers") or [])]
     if None in verdicts:
         return None
     return all(verdicts) and not any(match.get(name) for name in _CONDITIONS)
 
 
-def _path_matches(match: Obj, path: str | None) -> bool | None:
+def _path_matches(match: Obj, asked: _Asked) -> bool | None:
     if match.get("prefix") in ("/", ""):
         return True
-    if path is None or "path_match_policy" in match:
+    if asked.path is None or "path_match_policy" in match:
         return False
     sensitive = match.get("case_sensitive", True) is not False
-    return _certain(any(_path_tests(match, path, sensitive)))
+    return _certain(any(_path_tests(match, asked.path, sensitive, asked.budget)))
 
 
-def _path_tests(match: Obj, path: str, sensitive: bool) -> Iterator[bool]:
+def _path_tests(match: Obj, path: str, sensitive: bool, budget: Budget) -> Iterator[bool]:
     given = path if sensitive else path.lower()
     for kind in ("prefix", "path", "path_separated_prefix"):
         if kind not in match:
@@ -135,27 +158,27 @@ def _path_tests(match: Obj, path: str, sensitive: bool) -> Iterator[bool]:
         else:
             yield given == wanted or (kind == "path_separated_prefix" and given.startswith(wanted + "/"))
     if "safe_regex" in match:
-        yield matches_regex(str(dig(match, "safe_regex", "regex", default="")), path)
+        yield matches_whole(_expression(match), path, budget)
 
 
 def _certain(matched: bool) -> bool | None:
     return True if matched else None
 
 
-def _header_matches(header: Obj, host: str, path: str | None) -> bool | None:
-    known = {":authority": host, "host": host, ":method": "GET", ":path": path}
+def _header_matches(header: Obj, asked: _Asked) -> bool | None:
+    known = {":authority": asked.host, "host": asked.host, ":method": "GET", ":path": asked.path}
     value = known.get(str(header.get("name", "")).lower())
     if value is None:
         return False
-    result = _value_matches(header, value)
+    result = _value_matches(header, value, asked.budget)
     if result is None:
         return False
     return _certain(result != bool(header.get("invert_match")))
 
 
-def _value_matches(header: Obj, value: str) -> bool | None:
+def _value_matches(header: Obj, value: str, budget: Budget) -> bool | None:
     if "string_match" in header:
-        return string_matches(header["string_match"], value)
+        return string_matches(header["string_match"], value, budget)
     if "exact_match" in header:
         return bool(header["exact_match"] == value)
     if header.get("present_match"):
@@ -163,10 +186,13 @@ def _value_matches(header: Obj, value: str) -> bool | None:
     return None
 
 
-def string_matches(matcher: Obj, value: str) -> bool | None:
-    """Envoy's StringMatcher; ``None`` where it uses a way of matching that is not known here."""
+def string_matches(matcher: Obj, value: str, budget: Budget | None = None) -> bool | None:
+    """Envoy's StringMatcher; ``None`` where it uses a way of matching that is not known here.
+
+    Raises :class:`core.re2_syntax.ExpressionError` where it has an expression that is not evaluated.
+    """
     if "safe_regex" in matcher:
-        return matches_regex(str(dig(matcher, "safe_regex", "regex", default="")), value)
+        return matches_whole(_expression(matcher), value, budget)
     for kind in ("exact", "prefix", "suffix", "contains"):
         if kind in matcher:
             wanted = str(matcher[kind])
@@ -182,15 +208,12 @@ def _compare(kind: str, wanted: str, value: str) -> bool:
     return value.startswith(wanted) if kind == "prefix" else value.endswith(wanted)
 
 
-def matches_regex(pattern: str, value: str) -> bool:
-    """Whether a pattern matches the whole of a value. Envoy's RE2 and Python agree on what routes are made of."""
-    try:
-        return re.fullmatch(pattern, value) is not None
-    except re.error:
-        return False
+def _expression(holder: Obj) -> str:
+    found = holder["safe_regex"]
+    return str(found if isinstance(found, str) else dig(found, "regex", default=""))
 
 
-def _destination(virtual_host: Obj, route: Obj, *, conditional: bool) -> ProxyDestination:
+def _destination(virtual_host: Obj, route: Obj, *, conditional: bool, doubt: str = "") -> ProxyDestination:
     clusters, answer = _clusters(route.get("route") or {}), ""
     if "direct_response" in route:
         answer = f"status {dig(route, 'direct_response', 'status', default=200)}"
@@ -203,6 +226,7 @@ def _destination(virtual_host: Obj, route: Obj, *, conditional: bool) -> ProxyDe
         answer=answer,
         conditional=conditional,
         understood=bool(clusters or answer),
+        doubt=doubt,
     )
 
 

@@ -42,7 +42,7 @@ def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """What the workload is made for, by the operator whose chart keeps its controller's name in a ConfigMap beside it."""
     for item in near.config_maps_in(namespace_of(workload)):
         text = str(dig(item, "data", "envoy-gateway.yaml", default=""))
-        name = re.search(r"^\s*controllerName:\s*[\"']?([^\s\"'#]+)", text, re.MULTILINE)
+        name = re.search(r"^[ \t]*controllerName:\s*[\"']?([^\s\"'#]+)", text, re.MULTILINE)
         if name:
             return replace(owners_of(workload), controller=name[1])
     return owners_of(workload)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
+from ...core.expressions import Budget, matches_part
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, Route, Upstream, replace
+from ...core.re2_syntax import ExpressionError
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ...kube.services import find_port, target_port
 from ..kit.declared import DeclaredRoute, ServiceReference
@@ -25,15 +28,17 @@ FILTER, PROTOCOL = "zalando.org/skipper-filter", "zalando.org/skipper-backend-pr
 _ALGORITHM = "zalando.org/skipper-loadbalancer"
 _PATH_MODE = "zalando.org/skipper-ingress-path-mode"
 _PATH_TYPES = {"path-prefix": "Prefix", "path-regexp": "RegularExpression"}
+MOST_STEPS_FOR_A_CLASS = 50_000
 _REWRITES = re.compile(r"\b(?:setPath|modPath)\(")
 _WHY = "it has no setting per object for Service routing, and its global one (kubernetes-force-service) dials the target port"
 
 
+@lru_cache(maxsize=1000)
 def matches_class(pattern: str, name: str) -> bool:
-    """Whether a class's name matches; an expression that is none matches nothing."""
+    """Whether a class's name matches; an expression that is none, or is not evaluated, matches nothing."""
     try:
-        return re.search(pattern, name) is not None
-    except re.error:
+        return matches_part(pattern, name, Budget(MOST_STEPS_FOR_A_CLASS))
+    except ExpressionError:
         return False
 
 

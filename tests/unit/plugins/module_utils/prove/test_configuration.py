@@ -209,3 +209,40 @@ def test_addresses_that_go_the_same_way_share_a_sentence() -> None:
     found = proofs(evaluations, "sidecar of lb/nginx-1")
     assert [item.source for item in found] == ["sidecar of lb/nginx-1", "sidecar of apps/echo-1"]
     assert found[0].fact.startswith("10.1.0.1:8080 with Host x and path / (and 2 more addresses): listener virtualOutbound")
+
+
+UNREAD = {"safe_regex": {"regex": "/(?=s)"}}
+
+
+def unread_first(cluster: str, *rest: Any) -> Any:
+    host = envoy.virtual_host("shop:80", ["shop"], envoy.route(UNREAD, cluster), *rest)
+    clusters = [ECHO_CLUSTER, envoy.cluster("plain", "ORIGINAL_DST")]
+    return envoy.proxy([envoy.http_listener(80), envoy.outbound()], clusters, [envoy.routes("80", host)], [ECHO_EDS])
+
+
+def test_an_expression_that_is_not_evaluated_makes_no_difference_where_all_ways_are_alike() -> None:
+    proxy = unread_first(ECHO, envoy.route({"prefix": "/"}, ECHO))
+    assert evaluate(proxy, Dialed(VIP, 80, "http", "shop", "/s"), servers(STRICT)).verdict == "mutual_tls"
+
+
+@pytest.mark.parametrize("rest", [[envoy.route({"prefix": "/"}, "plain")], []])
+def test_an_expression_that_is_not_evaluated_is_unknown_and_named(rest: list[Any]) -> None:
+    result = evaluate(unread_first(ECHO, *rest), Dialed(VIP, 80, "http", "shop", "/s"), servers(PERMISSIVE))
+    assert result.verdict == "unknown"
+    assert "the expression of entry" in result.how
+    assert "is not evaluated: it has a group that begins with ?=" in result.how
+
+
+@pytest.mark.parametrize(
+    ("regex", "verdict"),
+    [("spiffe://cluster.local/ns/apps/.*", "mutual_tls"), ("spiffe://other/.*", "refused"), ("(?=x)", "unknown")],
+)
+def test_names_of_servers_may_be_expressions(regex: str, verdict: Verdict) -> None:
+    matcher = {"matcher": {"safe_regex": {"regex": regex}}}
+    socket = envoy.mesh_tls(STRICT.identity)
+    context = socket["typed_config"]["common_tls_context"]["combined_validation_context"]["default_validation_context"]
+    context.clear()
+    context["match_typed_subject_alt_names"] = [matcher]
+    listeners, clusters = [envoy.http_listener(80), envoy.outbound()], [envoy.cluster(ECHO, transport_socket=socket)]
+    proxy = envoy.proxy(listeners, clusters, [envoy.routes("80", ECHO_HOST)], [ECHO_EDS])
+    assert evaluate(proxy, Dialed(VIP, 80, "http", "echo.apps"), servers(STRICT)).verdict == verdict

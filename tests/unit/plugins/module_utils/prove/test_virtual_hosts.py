@@ -8,13 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.virtual_hosts import (
-    RouteTable,
-    destinations,
-    matches_regex,
-    string_matches,
-    strip_port,
-)
+from ansible_collections.meshlb.istio.plugins.module_utils.core.expressions import Budget
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.virtual_hosts import RouteTable, destinations, string_matches, strip_port
 
 from tests.unit.plugins.module_utils.prove import envoy
 
@@ -78,7 +73,6 @@ def clusters_for(path: str | None, *routes: Any) -> list[tuple[str, bool]]:
         ({"path_separated_prefix": "/a"}, "/ab", False),
         ({"safe_regex": {"regex": "/a.*"}}, "/abc", True),
         ({"safe_regex": {"regex": "/a"}}, "/abc", False),
-        ({"safe_regex": {"regex": "("}}, "/abc", False),
         ({"connect_matcher": {}}, "/", False),
         ({"prefix": "/", "headers": [{"name": ":method", "string_match": {"exact": "POST"}}]}, "/", False),
         ({"prefix": "/", "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]}, "/", True),
@@ -135,6 +129,27 @@ def test_string_matchers(matcher: Any, expected: bool | None) -> None:
     assert string_matches(matcher, "spiffe://a") is expected
 
 
-def test_a_regex_must_match_the_whole() -> None:
-    assert matches_regex("/a|/b", "/b")
-    assert not matches_regex("/a", "/ab")
+@pytest.mark.parametrize(("regex", "expected"), [("/a|/b", ["c"]), ("/b.*", ["c"]), ("/", [])])
+def test_a_regex_must_match_the_whole(regex: str, expected: list[str]) -> None:
+    assert [name for name, _conditional in clusters_for("/b", envoy.route({"safe_regex": {"regex": regex}}, "c"))] == expected
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        {"safe_regex": {"regex": "("}},
+        {"safe_regex": {"regex": "/(?=a)"}},
+        {"prefix": "/", "headers": [{"name": ":authority", "string_match": {"safe_regex": {"regex": "(a{100}){1000}"}}}]},
+    ],
+)
+def test_an_expression_that_is_not_evaluated_may_match(match: Any) -> None:
+    config = envoy.routes("80", envoy.virtual_host("v", ["*"], envoy.route(match, "maybe"), envoy.route({"prefix": "/"}, "else")))
+    first, second = destinations(RouteTable(config), "a.example.com", "/abc")
+    assert (first.clusters, first.conditional, second.clusters, second.doubt) == (("maybe",), True, ("else",), "")
+    assert first.doubt
+
+
+def test_expressions_of_one_request_share_its_budget() -> None:
+    slow = [envoy.route({"safe_regex": {"regex": f"/(a|b)*{number}"}}, "c") for number in range(500)]
+    found = destinations(RouteTable(envoy.routes("80", envoy.virtual_host("v", ["*"], *slow))), "a", "/" + "ab" * 100, Budget(5000))
+    assert {item.doubt for item in found} == {"it takes too many steps"}

@@ -94,6 +94,7 @@ SERVED: dict[str, tuple[tuple[str, ...], Obj, int]] = {
     "another annotation": ((), plain(class_="nginx"), 0), "by its expression": (("-kubernetes-ingress-class=^(a|b)$",), plain("b"), 1),
     "not by its expression": (("-kubernetes-ingress-class=^(a|b)$",), plain("ab"), 0),
     "an expression that is none": (("-kubernetes-ingress-class=(",), plain("x"), 0),
+    "a slow expression": (("-kubernetes-ingress-class=^(a+)+$",), plain("a" * 60 + "b"), 0),
     "another namespace": (("-kubernetes-namespace=x",), plain(), 0), "a group of another class": ((), group(class_="x"), 0),
 }  # fmt: skip
 
