@@ -42,6 +42,9 @@ def routes(cluster: Cluster, clean: None) -> Iterator[None]:
     rights.remove(cluster)
 
 
+OF_THE_FRONT = "meshlb-ingress-nginx-standalone"
+
+
 def without_accounts(cluster: Cluster) -> Record:
     """Everything but what the tests themselves make."""
     return {key: item for key, item in record(cluster).items() if f"/{rights.NAMESPACE}/" not in key}
@@ -51,7 +54,7 @@ def account(cluster: Cluster, folder: Path, name: str, *bound: str) -> str:
     """A service account with some of the roles, each bound where the page says; gives its kubeconfig."""
     places = {
         "meshlb-settings": SETTINGS, "meshlb-prove": (LOAD_BALANCER[0], ROUTED), "meshlb-load-balancer": LOAD_BALANCER[:1],
-        "meshlb-routes": (ROUTED,),
+        "meshlb-routes": (ROUTED,), OF_THE_FRONT: (ROUTED,),
     }  # fmt: skip
     objects = [rights.account(name)]
     for role in bound:
@@ -93,7 +96,7 @@ def test_looking_is_not_enough_to_write(cluster: Cluster, tmp_path: Path) -> Non
 
 def test_the_whole_way_and_back(cluster: Cluster, entry: Entry, tmp_path: Path) -> None:
     before = without_accounts(cluster)
-    writes = ("meshlb-load-balancer", "meshlb-routes")
+    writes = ("meshlb-load-balancer", "meshlb-routes", OF_THE_FRONT)
     every = account(cluster, tmp_path, "establishes", *LOOK, *writes, "meshlb-prove")
     output = passed(run_playbook("standalone_mtls", every, **ONLY))
     assert f"{len(PINS)} of {len(PINS)} routes reach mutual TLS by plan, {len(PINS)} proven by the proxies" in output

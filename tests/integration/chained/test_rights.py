@@ -28,9 +28,9 @@ PLACES = {
     "meshlb-chained-gateway": (GATEWAY_HOME,), "meshlb-chained-routes": tuple(sorted(set(APPS.values()))),
 }  # fmt: skip
 EVERY = (*READS, *PLACES)
-# For load balancers with kinds of their own.
-WRITES_OWN = "meshlb-vendors-write"
-PLACES[WRITES_OWN] = PLACES["meshlb-chained-routes"]
+ROUTED = PLACES["meshlb-chained-routes"]
+# Fronts that are one load balancer with another kind of routes.
+SAME = {"skipper_groups": "skipper", "contour_ingress": "contour"}
 # What a run says of a kind that it could not read.
 UNREAD = "MLB105"
 
@@ -46,7 +46,7 @@ def account(cluster: Cluster, folder: Path, name: str, bound: tuple[str, ...]) -
     """A service account with some of the roles; gives its kubeconfig."""
     objects, there = [rights.account(name)], {item["metadata"]["name"] for item in cluster.items("namespaces")}
     for role in bound:
-        places = [where for where in PLACES.get(role, ()) if where in there]
+        places = [where for where in PLACES.get(role, ROUTED if role.endswith("-chained") else ()) if where in there]
         objects += rights.within(name, role, places) if places else [rights.everywhere(name, role)]
     cluster.apply(*objects)
     return str(rights.kubeconfig(cluster, name, folder))
@@ -74,7 +74,8 @@ def test_looking_is_enough_to_check_and_too_little_to_write(chain: Chain, tmp_pa
 
 
 def test_there_and_back_with_what_is_documented(chain: Chain, tmp_path: Path) -> None:
-    bound = EVERY if chain.front.kind == "ingress" else (*EVERY, WRITES_OWN)
+    own = f"meshlb-{SAME.get(chain.front.id, chain.front.id).replace('_', '-')}-chained"
+    bound = (*EVERY, own)
     writes = account(chain.cluster, tmp_path, f"chains-{chain.api.replace('_', '-')}", bound)
     before = chain.recorded()
     passed(run_playbook("chained", writes, **variables(chain)))

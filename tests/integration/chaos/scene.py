@@ -22,6 +22,7 @@ SCOPE: dict[str, Any] = {"namespaces": [NAMESPACE], "load_balancers": ["/".join(
 PLACES = {
     "meshlb-assess": (), "meshlb-chained-read": (), "meshlb-settings": ("istio-system", LOAD_BALANCER[0]),
     "meshlb-load-balancer": LOAD_BALANCER[:1], "meshlb-routes": (NAMESPACE,),
+    "meshlb-ingress-nginx-standalone": (NAMESPACE,),
 }  # fmt: skip
 
 

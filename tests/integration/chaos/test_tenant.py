@@ -63,7 +63,8 @@ def operator(cluster: Cluster, clean: None, echo_image: str, tmp_path_factory: p
     set_mode(cluster, "STRICT")
     module(cluster, "lb_sidecar", load_balancer=LB)
     routed = (VICTIM, TENANT, "apps")
-    places = {**PLACES, "meshlb-routes": routed, "meshlb-prove": (*LOAD_BALANCER[:1], *routed)}
+    of_routes = dict.fromkeys(("meshlb-routes", "meshlb-ingress-nginx-standalone"), routed)
+    places = {**PLACES, **of_routes, "meshlb-prove": (*LOAD_BALANCER[:1], *routed)}
     yield str(account(cluster, "nightly", tmp_path_factory.mktemp("operator"), places))
     module(cluster, "service_routing", state="absent")
     cluster.delete("namespace", VICTIM, TENANT)

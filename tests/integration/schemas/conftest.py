@@ -26,8 +26,9 @@ collect_ignore_glob = [] if os.environ.get("MESHLB_SCHEMAS") else ["test_*.py"]
 EVERYWHERE = ("meshlb-assess", "meshlb-vendors-read", "meshlb-chained-read")
 WITHIN = {
     "meshlb-settings": ("istio-system",), "meshlb-chained-gateway": (NAMESPACE,), "meshlb-chained-routes": (APPS,),
-    "meshlb-load-balancer": (NAMESPACE,), "meshlb-routes": (APPS, NAMESPACE), "meshlb-vendors-write": (APPS, NAMESPACE),
+    "meshlb-load-balancer": (NAMESPACE,), "meshlb-routes": (APPS, NAMESPACE),
 }  # fmt: skip
+OF_LOAD_BALANCERS = ("-standalone", "-exemption", "-chained")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,8 @@ def account(cluster: Cluster, kinds: None, tmp_path_factory: pytest.TempPathFact
     """The kubeconfig of a service account with the documented roles, each bound where the page says."""
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     cluster.apply(*(rights.marked(role) for role in rights.documented_roles().values()))
-    bound = [item for role, places in WITHIN.items() for item in rights.within("vendors", role, places)]
+    own = {name: (APPS, NAMESPACE) for name in rights.documented_roles() if name.endswith(OF_LOAD_BALANCERS)}
+    bound = [item for role, places in {**WITHIN, **own}.items() for item in rights.within("vendors", role, places)]
     # Of load balancers that the lab runs besides, too: whoever asks what there is reads their settings.
     others = {item["namespace"] for item in module(cluster, "lb_info")["load_balancers"] if item["namespace"]}
     bound += rights.within("vendors", "meshlb-settings", {NAMESPACE, *others})
