@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from ..balancers.contract.switches import FieldPatch
-from ..core.marks import CHAINED_GATEWAY
+from ..core.marks import CHAINED_GATEWAY, ROUTE_KINDS
 from ..core.model import Change, Finding, replace
 from ..kube import kinds
-from ..kube.fields import changed
+from ..kube.fields import changed, put
 from ..kube.objects import Obj, identity, kind_key
 from ..plan.chain.plan import ChainPlan
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
@@ -50,8 +50,9 @@ def chain_changes(ledger: Ledger, plan: ChainPlan, chain: str) -> tuple[list[Cha
     changes: list[Change] = []
     findings: list[Finding] = []
     wanted: set[Key] = set()
+    routes = {kind_key(item.object.api_version, item.object.kind) for item in plan.routes if item.object is not None}
     for phase, why, bodies in _created(plan):
-        for body in bodies:
+        for body in (put(made, ("metadata", "annotations", ROUTE_KINDS), ",".join(sorted(routes))) for made in bodies):
             wanted.add(identity(body))
             existing = ledger.existing(*identity(body))
             for step, when in _steps(existing, body, phase):

@@ -17,9 +17,10 @@ from ..balancers.kit.objects import services_of
 from ..core.errors import MeshlbError
 from ..core.findings import FINDINGS
 from ..core.marks import CHAINED_GATEWAY
-from ..core.model import Change, Finding, LoadBalancer, replace
+from ..core.model import Change, Finding, LoadBalancer, Route, replace
 from ..detect.load_balancers import detect
 from ..detect.routes import read_routes
+from ..detect.unread import DECIDING
 from ..kube.kinds import VIRTUAL_SERVICE
 from ..kube.objects import Obj, dig, identity, namespace_of
 from ..kube.snapshot import Snapshot
@@ -28,9 +29,11 @@ from ..plan.chain.options import ChainPlanOptions
 from ..plan.chain.paths import PathRule, in_order
 from ..plan.chain.plan import ChainPlan, plan_chain
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
-from ..plan.writes import chained_gateway
+from ..plan.writes import CHAIN, chain_writes, chained_gateway
+from .kept import kept_in
 from .options.chained import AskedHost, AskedPath, ChainedOptions
 from .session import ledger_of
+from .whole import demand_kinds, demand_seen, demand_whole
 
 _BESIDE = (KUBERNETES_GATEWAY, ISTIO_GATEWAY, VIRTUAL_SERVICE)
 """Kinds that are made in the gateway's namespace."""
@@ -168,6 +171,10 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     part = chained_gateway(registry)
     base = live.after(writes.chain_removal(ledger_of(live, part), [chain])[0])
     routes = read_routes(base, registry, [load_balancer])[0] if load_balancer else []
+    written = [obj for obj in ledger_of(live, part).written if chain in load_balancers_of(obj)]
+    _demand_known(live, registry, load_balancer, options, routes, written)
+    if asked_for.absent:
+        demand_whole(live, [*CHAIN, *chain_writes(profile)], written, {options.gateway.namespace})
     plan = plan_chain(live, base, profile, load_balancer, routes, options)
     if options.carry and not asked_for.absent and not plan.routes:
         names = f" for {', '.join(sorted(options.only))}" if options.only else ""
@@ -179,7 +186,21 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     _needs_certificate(plan, options)
     changes, about = writes.chain_changes(ledger_of(base if asked_for.common.output_dir else live, part), plan, chain)
     _refuse(item for item in about if item.severity == "error")
+    demand_seen(live, changes)
     return ChainedDecision(changes, [*ledger_of(live, part).findings, *plan.findings, *about], plan)
+
+
+def _demand_known(
+    live: Snapshot, registry: Registry, load_balancer: LoadBalancer | None, options: ChainPlanOptions, routes: Sequence[Route],
+    written: Sequence[Obj],
+) -> None:
+    """Stop where it is not known which routes the load balancer has: those that are not in the plan are led away from the gateway."""
+    demand_kinds(live, DECIDING, "what becomes of requests")
+    unclear = next((route for route in routes if route.unread), None)
+    if options.carry and unclear is not None:
+        raise MeshlbError(f"{unclear.object} cannot be led to a gateway: {unclear.unread}.", "Grant the right that is missing.")
+    kept = kept_in(live, registry, [load_balancer] if load_balancer and options.carry else [])
+    demand_kinds(live, sorted({kind for obj in written for kind in kept.kinds_of(obj)}), "which of its routes are led to the gateway")
 
 
 def _needs_certificate(plan: ChainPlan, options: ChainPlanOptions) -> None:
@@ -205,9 +226,23 @@ def _refuse(findings: Iterable[Finding]) -> None:
 
 def taken_back_chains(live: Snapshot, registry: Registry, options: ChainedOptions) -> ChainedDecision:
     """What takes chains back as a whole."""
-    ledger = ledger_of(live, chained_gateway(registry))
-    changes, about = writes.chain_removal(ledger, chains_meant(live, registry, options))
+    ledger, chains = ledger_of(live, chained_gateway(registry)), chains_meant(live, registry, options)
+    written = [obj for obj in ledger.written if chains is None or load_balancers_of(obj) & set(chains)]
+    meant = {name for obj in written for name in load_balancers_of(obj) if chains is None or name in chains}
+    possible = [item for profile in _profiles_of(live, registry, options, meant) for item in chain_writes(profile)]
+    demand_whole(live, [*CHAIN, *possible], written, {name.partition(">")[2].partition("/")[0] for name in meant})
+    changes, about = writes.chain_removal(ledger, chains)
     return ChainedDecision(changes, [*ledger.findings, *about])
+
+
+def _profiles_of(live: Snapshot, registry: Registry, options: ChainedOptions, chains: Iterable[str]) -> Iterable[Profile]:
+    """The kinds of load balancers that chains are of: those that are there, and all where one of them is not."""
+    named = registry.named(options.platform) if options.platform else None
+    if named is not None:
+        return [named]
+    found = {item.label: registry.get(item.vendor) for item in detect(live, registry)[0]}
+    labels = {name.partition(">")[0] for name in chains}
+    return registry.profiles if labels - found.keys() else [profile for label, profile in found.items() if not labels or label in labels]
 
 
 def chains_meant(live: Snapshot, registry: Registry, options: ChainedOptions) -> Collection[str] | None:

@@ -14,6 +14,7 @@ from ..detect.description import about_reading
 from ..detect.load_balancers import detect, setting_namespaces
 from ..detect.routes import read_routes
 from ..istio.mesh import Mesh, read_mesh
+from ..kube import kinds
 from .options.info import InfoOptions
 from .results import Result
 from .session import reading_kinds, start
@@ -50,6 +51,6 @@ def run_info(options: InfoOptions) -> InfoResult:
     routes, about_routes = read_routes(snapshot, registry, shown)
     mesh = read_mesh(snapshot)
     remarks = [*about_reading(snapshot), *findings, *about_routes]
-    if not mesh.installed:
+    if not mesh.installed and snapshot.readable(kinds.DEPLOYMENT):
         remarks.insert(0, finding("MLB101", "no istiod was found and none of Istio's kinds is served"))
     return InfoResult(shown, routes, mesh, remarks)

@@ -30,12 +30,13 @@ from ..plan.exemption import about_outside, with_exemptions
 from ..plan.pins import Wishes
 from ..plan.routing import PlanOptions, RoutingPlan, plan_routes
 from ..plan.strategies.base import namespaces_served
-from ..plan.writes import service_routing
+from ..plan.writes import ROUTING, routing_writes, service_routing
 from .kept import Kept, about_spared, kept_in
 from .options.routing import RoutingOptions
 from .results import Report, Result
 from .session import Session, deliver, demand, ledger_of, reading_kinds, start, without
 from .settled import settled
+from .whole import demand_seen, demand_whole
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,14 @@ class RoutingScene:
         """What stays as it is, because its routes could not be read."""
         return kept_in(self.live, self.registry, self.load_balancers)
 
-    def covers(self, obj: Obj) -> bool:
-        """Whether what an earlier run wrote is for the routes that this run decides about, and may be touched."""
+    def selects(self, obj: Obj) -> bool:
+        """Whether what an earlier run wrote is for the routes that this run decides about."""
         namespaces = self.options.namespaces
-        return (not namespaces or namespaces_served(obj) <= set(namespaces)) and not self.kept.kinds_of(obj)
+        return not namespaces or namespaces_served(obj) <= set(namespaces)
+
+    def covers(self, obj: Obj) -> bool:
+        """The same, where it also may be touched."""
+        return self.selects(obj) and not self.kept.kinds_of(obj)
 
     def removable(self, obj: Obj) -> bool:
         """Whether what an earlier run wrote may be taken back where the plan does not need it."""
@@ -132,6 +137,7 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     base = original if options.common.output_dir else live
     changes, about = routing_changes(ledger_of(base, scene.part), plan, [item.label for item in chosen], scene.removable)
     changes = [item for item in changes if not _is_kept(scene, item)]
+    demand_seen(live, changes)
     outside = about_outside(partial(known_backend, live), registry, plan, chosen)
     findings = [*ledger_of(live, scene.part).findings, *plan.findings, *about, *outside, *_about_kept(scene, plan)]
     return RoutingDecision(plan.routes, changes, findings)
@@ -157,9 +163,10 @@ def taken_back(scene: RoutingScene) -> RoutingDecision:
     names = [item.label for item in chosen] if options.load_balancers else None
     # With files, taking back means that they say nothing any more.
     nothing = bool(options.common.output_dir)
-    changes, about = take_back(
-        ledger_of(live, scene.part), lambda obj: nothing or not scene.covers(obj), names, "is taken back"
-    )
+    ledger = ledger_of(live, scene.part)
+    selected_for = [obj for obj in ledger.written if scene.selects(obj) and (names is None or load_balancers_of(obj) & set(names))]
+    demand_whole(live, [*ROUTING, *(item for each in chosen for item in routing_writes(registry.get(each.vendor)))], selected_for)
+    changes, about = take_back(ledger, lambda obj: nothing or not scene.selects(obj), names, "is taken back")
     after = live.after(changes)
     selected = route_filter(live, options.namespaces, options.label_selector)
     by_key = {item.key: item for item in chosen}

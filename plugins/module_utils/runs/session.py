@@ -109,17 +109,17 @@ def read_again(session: Session, refs: Iterable[ObjectRef]) -> Session:
 
 def demand(snapshot: Snapshot) -> None:
     """Stop where the cluster has no mesh, or where what every plan rests on may not be read."""
-    if not read_mesh(snapshot).installed:
-        raise MeshlbError(
-            "Istio is not installed here: no istiod was found, and the API server serves none of Istio's kinds.",
-            "Install Istio, or choose the cluster (kubeconfig, context) that has it.",
-        )
     denied = {kind: snapshot.source.denied[kind] for kind in ESSENTIAL if kind in snapshot.source.denied}
     if denied:
         sentences = " ".join(denied.values())
         raise MeshlbError(
             f"{', '.join(denied)} cannot be read, and no plan is right without. {sentences}",
             hint_for(next(iter(denied))), details={"denied": dict(denied)},
+        )
+    if not read_mesh(snapshot).installed:
+        raise MeshlbError(
+            "Istio is not installed here: no istiod was found, and the API server serves none of Istio's kinds.",
+            "Install Istio, or choose the cluster (kubeconfig, context) that has it.",
         )
 
 

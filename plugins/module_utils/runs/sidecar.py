@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,14 +30,16 @@ from ..kube.pods import workload_pods
 from ..kube.rollout import Rollout, is_ready, newest, rollout, rolls_by_itself
 from ..kube.snapshot import Snapshot
 from ..plan.sidecar import Injection, desired_fields, injector_hooks, usable, workload_for
-from ..plan.writes import lb_sidecar
+from ..plan.writes import SIDECAR, lb_sidecar, sidecar_writes
 from .options.sidecar import SidecarOptions
 from .results import Report, Result
 from .session import Session, deliver, ledger_of, reading_kinds, start, without
 from .settled import settled
 from .waiting import Clock, Reads, wait_for, why_waiting
+from .whole import demand_kinds, demand_whole
 
 TEMPLATE = "the labels and annotations of its pods"
+INJECTED = "how its pods get a sidecar"
 PASSING_ON = "its operator has not passed on what its pods are to have"
 
 Template = Mapping["tuple[str, str]", "str | None"]
@@ -121,6 +123,7 @@ def _present(scene: SidecarScene) -> SidecarDecision:
     found = scene.load_balancer
     if found is None:
         raise _unknown(scene)
+    demand_kinds(live, (*kinds.WORKLOADS, kinds.POD, kinds.NAMESPACE, kinds.WEBHOOK, *_where_pods_are_described(scene, found)), INJECTED)
     base = without(live, scene.part)
     workload, before = workload_for(found, live.at(found.workload)), workload_for(found, base.at(found.workload))
     place = registry.get(found.vendor).instance.sidecar_target
@@ -132,6 +135,14 @@ def _present(scene: SidecarScene) -> SidecarDecision:
     findings = [finding("MLB304", f"{found.label} {gap}", ref_of(workload), details={"setting": gap}) for gap in gaps]
     template = _made_by_an_operator(target, desired) if target.object is not workload else {}
     return SidecarDecision(workload, change, [*findings, *_about_manager(workload)], template)
+
+
+def _where_pods_are_described(scene: SidecarScene, load_balancer: LoadBalancer) -> Iterator[str]:
+    """Kinds that tell where an operator takes its pods' labels from; none where that is the workload itself."""
+    profile = scene.registry.get(load_balancer.vendor)
+    for item in sidecar_writes(profile):
+        yield item.kind
+        yield from filter(None, (reader.unclear(scene.live) for reader in profile.routes))
 
 
 def injection_of(live: Snapshot, workload: Obj) -> Injection:
@@ -160,7 +171,9 @@ def _absent(scene: SidecarScene) -> SidecarDecision:
             named = _named(scene)
             template = _given_back(scene, named, change) if change and named is not None and named is not obj else {}
             return SidecarDecision(named or obj, change, [*findings, *_about_manager(obj)], template)
-    workload = live.at(scene.load_balancer.workload) if scene.load_balancer else None
+    found = scene.load_balancer
+    demand_whole(live, [*SIDECAR, *(sidecar_writes(scene.registry.get(found.vendor)) if found else ())])
+    workload = live.at(found.workload) if found else None
     if workload is None:
         raise _unknown(scene)
     return SidecarDecision(workload)

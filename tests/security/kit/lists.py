@@ -12,18 +12,18 @@ from .core import demand, footing, listed, verdicts
 from .product import short
 
 
-def second_run(t, key, objects, spoil, lasting=False, named=(), timeout=60, **args):
+def second_run(t, key, objects, spoil, lasting=False, named=(), timeout=60, module="service_routing", **args):
     """Demand that a second run, in which ``spoil(server)`` makes a list fail, deletes nothing.
 
     It either gets the list after all and gives the same plan, or fails before it writes. ``lasting``: the list never works;
     then the run may also end ok with everything left as it is and a finding that has one of the words ``named``.
     """
-    server = t.server(t.done(key, objects, **args))
-    honest = t.live("service_routing", server, **args)
+    server = t.server(t.done(key, objects, module, **args))
+    honest = t.live(module, server, **args)
     footing(honest.ok and not honest.changes, f"the honest run before it: {honest.say()}")
     before = server.state()
     spoil(server)
-    run = t.live("service_routing", server, timeout=timeout, **args)
+    run = t.live(module, server, timeout=timeout, **args)
     seen = fakeapi.changed(before, server.state())
     demand(not seen, f"{run.say(80)}; {listed(seen)}")
     demand(run.ok or run.failed, run.say())
@@ -42,14 +42,14 @@ def _same_plan(usual, now, run, named):
     demand(usual == now, f"the run ended ok with another plan: {listed(lost) or 'more routes'}")
 
 
-def taken_back(t, key, objects, spoil, **args):
-    """Demand that a rollback in which a list fails is a whole one, or fails before it writes."""
-    done = t.done(key, objects, **args)
+def taken_back(t, key, objects, spoil, module="service_routing", back=None, **args):
+    """Demand that a rollback in which a list fails is a whole one, or fails before it writes. ``back``: its arguments, if others."""
+    done = t.done(key, objects, module, **args)
     server = t.server(done)
     original = t.server(objects).state()
     before = server.state()
     spoil(server)
-    run = t.live("service_routing", server, **{**args, "state": "absent"})
+    run = t.live(module, server, **{**(args if back is None else back), "state": "absent"})
     after = server.state()
     demand(run.ok or run.failed, run.say())
     if run.ok:

@@ -1,0 +1,69 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run has to see before it writes: all that it would take back, and what may be there already of all that it would make. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from ..core.errors import MeshlbError
+from ..core.marks import ROUTE_KINDS
+from ..core.model import Change
+from ..core.writes import Write
+from ..kube import kinds
+from ..kube.objects import Obj, identity_of
+from ..kube.rights import hint_for
+from ..kube.snapshot import Snapshot
+from .kept import route_kinds_of
+
+GONE = (
+    "Run again when the API server serves it. If it was removed for good, take it out of the annotation "
+    f"{ROUTE_KINDS} of what was written for its routes, or delete that by hand."
+)
+
+
+def demand_whole(
+    snapshot: Snapshot, writes: Iterable[Write], written: Iterable[Obj] = (), config_maps_in: Collection[str] = ()
+) -> None:
+    """Stop a rollback that would leave something behind, and call itself done, because it cannot see it.
+
+    ``writes`` are those that earlier runs may have made. ``written`` is what is to be taken back, with the kinds of its routes, whose
+    objects were changed as well. ``config_maps_in`` are the namespaces where ConfigMaps may have been made.
+    """
+    noted = {kind for obj in written for kind in route_kinds_of(obj) or ()}
+    # ConfigMaps are not read everywhere, so what counts is whether they were where some may have been made.
+    made = {item.kind for item in writes if item.kind != kinds.CONFIG_MAP or not snapshot.source.closed.keys().isdisjoint(config_maps_in)}
+    missing = sorted(kind for kind in made | noted if not snapshot.readable(kind))
+    if missing:
+        sentences = " ".join(snapshot.source.unknown[kind] for kind in missing)
+        raise MeshlbError(
+            f"{', '.join(missing)} cannot be listed, so what earlier runs wrote there could not be taken back, and the rollback would "
+            f"not be whole. {sentences}",
+            _hint(snapshot, missing), details={"kinds": missing},
+        )
+
+
+def demand_seen(snapshot: Snapshot, changes: Iterable[Change]) -> None:
+    """Stop a run that would write objects of kinds that it cannot read: nobody knows what is there already."""
+    missing = sorted({kind for item in changes if not snapshot.readable(kind := identity_of(item.object)[0])})
+    if missing:
+        sentences = " ".join(snapshot.source.unknown[kind] for kind in missing)
+        raise MeshlbError(
+            f"The plan writes {', '.join(missing)}, which cannot be read, so nobody knows what is there already. {sentences}",
+            _hint(snapshot, missing), details={"kinds": missing},
+        )
+
+
+def demand_kinds(snapshot: Snapshot, needed: Iterable[str], what: str) -> None:
+    """Stop where a kind cannot be read without which ``what`` (a noun phrase) is not known."""
+    missing = [kind for kind in dict.fromkeys(needed) if not snapshot.readable(kind)]
+    if missing:
+        sentences = " ".join(snapshot.source.unknown[kind] for kind in missing)
+        message = f"{', '.join(missing)} cannot be read, so {what} is not known. {sentences}"
+        raise MeshlbError(message, _hint(snapshot, missing), details={"kinds": missing})
+
+
+def _hint(snapshot: Snapshot, missing: list[str]) -> str:
+    refused = next((kind for kind in missing if kind in snapshot.source.denied), "")
+    return hint_for(refused) if refused else GONE
