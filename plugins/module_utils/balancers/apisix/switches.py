@@ -14,7 +14,7 @@ from ...kube.objects import Obj, dig, namespace_of
 from ...kube.services import is_headless
 from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, Switches
-from ..kit.patches import PatchBuilder, PatchTarget, mesh_name, on_targets
+from ..kit.patches import PatchBuilder, PatchTarget, mesh_name, on_targets, targets_of
 from .routes import PLUGIN_CONFIG, REWRITE, ROUTE, UPSTREAM, RuleBackend, backends_of, plugin_host, upstream_settings
 
 
@@ -32,18 +32,14 @@ def to_service(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> Patch
 
 def host(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
     """The Service's name as Host: by its ApisixUpstream, else by a plugin of the rule."""
-
-    def switched(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
-        patches = PatchBuilder()
-        for target in targets:
-            for item in (item for item in _meant(target) if not item.stream):
-                rule, home = dig(target.object, *item.rule, default={}), namespace_of(target.object)
-                shared_in = str(rule.get("plugin_config_namespace") or home)
-                shared = snapshot.get(PLUGIN_CONFIG, shared_in, str(rule.get("plugin_config_name", ""))) or {}
-                _send_host(patches, target, item, snapshot.get(UPSTREAM, home, item.service), shared)
-        return patches.switch()
-
-    return on_targets(switched)(snapshot, load_balancer, routes)
+    patches = PatchBuilder()
+    for target in targets_of(snapshot, routes):
+        for item in (item for item in _meant(target) if not item.stream):
+            rule, home = dig(target.object, *item.rule, default={}), namespace_of(target.object)
+            shared_in = str(rule.get("plugin_config_namespace") or home)
+            shared = snapshot.get(PLUGIN_CONFIG, shared_in, str(rule.get("plugin_config_name", ""))) or {}
+            _send_host(patches, target, item, snapshot.get(UPSTREAM, home, item.service), shared)
+    return patches.switch()
 
 
 def _meant(target: PatchTarget) -> Iterator[RuleBackend]:

@@ -15,7 +15,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, Switches
 from ..kit.annotations import GO_TRUE
 from ..kit.ingresses import entries, ingress_ref
-from ..kit.patches import PatchBuilder, PatchTarget, is_older, mesh_name, on_targets
+from ..kit.patches import PatchBuilder, PatchTarget, is_older, mesh_name, on_targets, targets_of
 from ..kit.settings import settings_of
 from .backends import HEADERS, SERVICE_UPSTREAM, SET_HEADERS, SharedBackends, backend_name, service_port, target_port_of, with_host
 from .routes import read_paths, shared_backends
@@ -41,22 +41,16 @@ def to_service(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> Patch
 
 def host(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
     """A line of headers on the Service, beside those that count for its backend now: every Ingress of the Service may have some."""
-    listed = list(routes)
-    refs = {route.object for route in listed}
-    for route in listed:
-        key = (route.backend.namespace, route.backend.service)
-        refs.update(map(ingress_ref, snapshot.lookup(kinds.INGRESS, by_backend, key)))
-    backends = shared_backends(load_balancer, read_paths(snapshot, load_balancer, frozenset(refs)))
-
-    def switched(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchSet:
-        patches = PatchBuilder()
-        _require(patches, load_balancer, 0, 11)
-        for target in targets:
-            if target.service and target.route.upstream.scheme == "http":
-                _send_host(patches, load_balancer, backends, target)
-        return patches.switch()
-
-    return on_targets(switched)(snapshot, load_balancer, listed)
+    patches, targets = PatchBuilder(), targets_of(snapshot, routes)
+    services = {(target.route.backend.namespace, target.route.backend.service) for target in targets}
+    beside = (ingress_ref(item) for key in services for item in snapshot.lookup(kinds.INGRESS, by_backend, key))
+    asked = read_paths(snapshot, load_balancer, frozenset({*(target.route.object for target in targets), *beside}))
+    backends = shared_backends(load_balancer, asked)
+    _require(patches, load_balancer, 0, 11)
+    for target in targets:
+        if target.service and target.route.upstream.scheme == "http":
+            _send_host(patches, load_balancer, backends, target)
+    return patches.switch()
 
 
 def by_backend(ingress: Obj) -> Iterator[tuple[str, str]]:

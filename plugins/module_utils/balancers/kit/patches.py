@@ -13,11 +13,11 @@ from typing import Any
 
 from ...core.findings import finding, value_conflict
 from ...core.model import ABSENT, Finding, LoadBalancer, Route
-from ...kube import kinds
 from ...kube.objects import Obj, ref_of, value_at
 from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
 from ..contract.switches import FieldPatch, PatchSet, RouteSwitch
+from .objects import services_of
 
 Path = tuple["str | int", ...]
 Same = Callable[[Any, Any], bool]
@@ -102,7 +102,8 @@ nothing_to_set = on_targets(lambda load_balancer, targets: PatchSet())
 
 def targets_of(snapshot: Snapshot, routes: Iterable[Route]) -> list[PatchTarget]:
     """Routes with what a switch needs to know of them."""
-    return [PatchTarget(item, object_of(snapshot, item), service_of(snapshot, item)) for item in routes]
+    service = services_of(snapshot)
+    return [PatchTarget(item, object_of(snapshot, item), service(item.backend.namespace, item.backend.service)) for item in routes]
 
 
 def by_object(targets: Iterable[PatchTarget]) -> Iterator[tuple[Obj, list[PatchTarget]]]:
@@ -111,11 +112,6 @@ def by_object(targets: Iterable[PatchTarget]) -> Iterator[tuple[Obj, list[PatchT
     for _ref, group in groupby(ordered, key=lambda target: target.route.object):
         listed = list(group)
         yield listed[0].object, listed
-
-
-def service_of(snapshot: Snapshot, route: Route) -> Obj:
-    """The Service behind a route, empty where there is none."""
-    return snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service) or {}
 
 
 def joined_patches(*answers: PatchSet) -> PatchSet:

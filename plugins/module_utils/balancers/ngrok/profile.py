@@ -21,8 +21,9 @@ from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition
-from ..contract.switches import PatchSet, Switches
+from ..contract.switches import Switches
 from ..kit.classes import classes_of_controller
+from ..kit.patches import nothing_to_set
 from ..kit.recognition import programs_of, version_of
 from ..kit.settings import settings_of
 from .routes import GATEWAY_CONTROLLER, READERS
@@ -53,5 +54,5 @@ def classes(load_balancer: LoadBalancer, found: Iterable[Obj]) -> tuple[str, ...
 PROFILE = Profile(
     About("ngrok", "ngrok Kubernetes Operator", facts=FACTS),
     Recogniser(classes=STOCK_CONTROLLERS, gateway_classes=(GATEWAY_CONTROLLER,), workload=recognise),
-    InstanceReader(read_settings, classes=classes), READERS, Switches(to_service=lambda snapshot, load_balancer, routes: PatchSet()),
+    InstanceReader(read_settings, classes=classes), READERS, Switches(to_service=nothing_to_set),
 )

@@ -23,8 +23,9 @@ from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader, SidecarPlace, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition
-from ..contract.switches import PatchSet, Switches
+from ..contract.switches import Switches
 from ..kit.classes import classes_of_controller
+from ..kit.patches import nothing_to_set
 from ..kit.recognition import version_of
 from ..kit.settings import neighbours_of, settings_of
 from ..kit.writes import pod_fields
@@ -84,5 +85,5 @@ PROFILE = Profile(
     About("tailscale", "Tailscale Kubernetes Operator", facts=FACTS), Recogniser(classes=CONTROLLERS, workload=recognise),
     InstanceReader(read_settings, classes=classes, sidecar_target=SidecarPlace(sidecar_target, HOLDERS),
         blockers=blockers, shares_classes=True), READERS,
-    Switches(to_service=lambda snapshot, load_balancer, routes: PatchSet()),
+    Switches(to_service=nothing_to_set),
 )

@@ -57,9 +57,8 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
 def check_definitions(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
     """Nothing is to be set, but the client's Host must not be kept."""
     patches = PatchBuilder()
-    for route in routes:
-        obj = object_of(snapshot, route)
-        definition = obj if route.object.kind == "ApiDefinition" else _template(obj, partial(snapshot.get, DEFINITION))
+    for obj in (object_of(snapshot, route) for route in routes):
+        definition = obj if obj.get("kind") == "ApiDefinition" else _template(obj, partial(snapshot.get, DEFINITION))
         if keeps_host(definition):
             patches.conflict(definition or obj, "preserve_host_header is True, the plan needs the target's own name")
     return patches.switch()

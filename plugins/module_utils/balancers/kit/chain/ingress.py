@@ -18,7 +18,6 @@ from typing import Literal
 from ....core import marks
 from ....core.model import LoadBalancer, ObjectRef, Route, replace
 from ....kube.objects import Obj, dig
-from ....kube.services import CLUSTER_DOMAIN
 from ....kube.snapshot import Snapshot
 from ...contract.chain import ChainRequest, GatewayTarget, LoadBalancerSide
 from ...contract.facts import Capability, ChainFacts, ChainOption
@@ -26,7 +25,7 @@ from ...contract.switches import FieldPatch, PatchSet
 from ..cloud.bodies import ingress
 from ..declared import backend_of
 from ..ingresses import entries
-from ..patches import PatchBuilder, PatchTarget, targets_of
+from ..patches import PatchBuilder, PatchTarget, mesh_name, targets_of
 
 Path = tuple["str | int", ...]
 Names = Literal["never", "also", "rather"]
@@ -78,7 +77,7 @@ def alias_bodies(namespace: str, request: ChainRequest, names: Names, notes: dic
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace, "annotations": notes},
     }
     if not by_address(request, names):
-        target = f"{gateway.service}.{gateway.namespace}.svc.{CLUSTER_DOMAIN}"
+        target = mesh_name(gateway.namespace, gateway.service)
         return ({**service, "spec": {"type": "ExternalName", "externalName": target, "ports": [port]}},)
     listed = [{"addresses": [gateway.address], "conditions": {"ready": True}}] if gateway.address else []
     addresses = {
