@@ -87,7 +87,7 @@ def _load_balancer(snapshot: Snapshot, near: Neighbours, workload: Obj, profile:
         settings=profile.instance.settings(workload, match.container, near),
         needed_annotations=profile.instance.sidecar_target(snapshot, workload).annotations,
     )
-    blockers = injection_blockers(snapshot, namespace, template) + _own_blockers(profile, workload)
+    blockers = (*injection_blockers(snapshot, namespace, template), *_own_blockers(profile, workload))
     classes = profile.instance.classes(made, near.ingress_classes)
     evidence = made.evidence + tuple(_class_evidence(near.ingress_classes, classes))
     return replace(made, classes=classes, evidence=evidence, modes=_modes(blockers, profile))

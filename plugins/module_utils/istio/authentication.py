@@ -9,6 +9,8 @@ one level the oldest policy counts; a port's mode beats its policy's mode; UNSET
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..kube.kinds import PEER_AUTHENTICATION
 from ..kube.objects import Obj, created_at, dig, labels_of, name_of, namespace_of
 from ..kube.pods import by_namespace
@@ -24,38 +26,32 @@ def effective_mode(snapshot: Snapshot, pod: Obj, port: int) -> str:
     """Return ``STRICT``, ``PERMISSIVE`` or ``DISABLE`` for one port (the pod's own number) of a pod (or pod template)."""
     namespace, labels = namespace_of(pod), labels_of(pod)
     key = ("effective_mode", namespace, port, tuple(labels.items()))
-    return snapshot.cached(key, lambda view: _effective_mode(view, namespace, labels, port), _DEPENDS)
+    return snapshot.cached(key, lambda view: (
+        # Policies of the root namespace are the mesh's: one with a selector is for nobody, not even for pods there.
+        (_own_mode(view.lookup(PEER_AUTHENTICATION, by_namespace, namespace), labels, port) if namespace != root_namespace(view) else "")
+        or namespace_mode(view, namespace)
+    ), _DEPENDS)
 
 
-def _effective_mode(snapshot: Snapshot, namespace: str, labels: dict[str, str], port: int) -> str:
-    policies = oldest_first(snapshot.lookup(PEER_AUTHENTICATION, by_namespace, namespace))
-    # Policies of the root namespace are the mesh's: one with a selector is for nobody, not even for pods there.
-    if namespace == root_namespace(snapshot):
-        policies = []
-    own = [item for item in policies if selects(dig(item, "spec", "selector", "matchLabels"), labels)]
-    if own:
-        mode = _mode(dig(own[0], "spec", "portLevelMtls", str(port))) or _port_mode(own[0], port)
-        mode = mode or _mode(dig(own[0], "spec", "mtls"))
-        if mode:
-            return mode
-    return namespace_mode(snapshot, namespace)
+def _own_mode(policies: list[Obj], labels: dict[str, str], port: int) -> str:
+    """What the policy that selects a pod says for a port, empty where it says nothing or there is none."""
+    own = [item for item in oldest_first(policies) if selects(dig(item, "spec", "selector", "matchLabels"), labels)]
+    if not own:
+        return ""
+    return _mode(dig(own[0], "spec", "portLevelMtls", str(port))) or _port_mode(own[0], port) or _mode(dig(own[0], "spec", "mtls"))
 
 
 def namespace_mode(snapshot: Snapshot, namespace: str) -> str:
     """Return the mode that namespace-wide and mesh-wide policies give, which is what automatic mutual TLS looks at first."""
-    return snapshot.cached(("namespace_mode", namespace), lambda view: _namespace_mode(view, namespace), _DEPENDS)
+    return snapshot.cached(("namespace_mode", namespace), lambda view: _wide_mode(
+        view.lookup(PEER_AUTHENTICATION, by_namespace, scope) for scope in (namespace, root_namespace(view))
+    ), _DEPENDS)
 
 
-def _namespace_mode(snapshot: Snapshot, namespace: str) -> str:
-    for scope in (namespace, root_namespace(snapshot)):
-        for policy in oldest_first(snapshot.lookup(PEER_AUTHENTICATION, by_namespace, scope)):
-            if dig(policy, "spec", "selector", "matchLabels"):
-                continue
-            mode = _mode(dig(policy, "spec", "mtls"))
-            if mode:
-                return mode
-            break
-    return PERMISSIVE
+def _wide_mode(levels: Iterable[list[Obj]]) -> str:
+    """What the oldest policy without a selector says, of the first level where it says something."""
+    wide = ([item for item in oldest_first(level) if not dig(item, "spec", "selector", "matchLabels")] for level in levels)
+    return next(filter(None, (_mode(dig(found[0], "spec", "mtls")) for found in wide if found)), PERMISSIVE)
 
 
 def oldest_first(policies: list[Obj]) -> list[Obj]:

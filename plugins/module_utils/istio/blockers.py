@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..kube import kinds
-from ..kube.objects import Obj, containers_of, dig, labels_of, name_of
+from ..kube.objects import Obj, containers_of, dig, labels_of
 from ..kube.snapshot import Snapshot
 from .injection import NEVER_INJECTED
 from .mesh import AMBIENT_LABEL, injects, read_mesh
@@ -17,15 +17,11 @@ PROXY_USER = 1337
 """User and group of Istio's proxy; traffic of other processes that run as it is not captured either."""
 
 
-def injection_blockers(snapshot: Snapshot, namespace: str, template: Obj) -> tuple[str, ...]:
-    """Sentences that each say why a sidecar is impossible or would not help; empty where nothing stands in the way."""
-    return tuple(_blockers(snapshot, namespace, template))
-
-
-def _blockers(snapshot: Snapshot, namespace: str, template: Obj) -> Iterator[str]:
+def injection_blockers(snapshot: Snapshot, namespace: str, template: Obj) -> Iterator[str]:
+    """Sentences that each say why a sidecar is impossible or would not help; none where nothing stands in the way."""
     if not read_mesh(snapshot).installed:
         yield "Istio is not installed"
-    elif snapshot.source.live and not injectors(snapshot) and snapshot.readable(kinds.WEBHOOK):
+    elif snapshot.source.live and not any(map(injects, snapshot.all(kinds.WEBHOOK))) and snapshot.readable(kinds.WEBHOOK):
         yield "no sidecar injector is registered (no MutatingWebhookConfiguration of Istio)"
     if dig(template, "spec", "hostNetwork", default=False):
         yield "it runs on the host's network (hostNetwork: true), where pods are never injected"
@@ -46,8 +42,3 @@ def _proxy_users(template: Obj) -> Iterator[str]:
     ]:
         if PROXY_USER in (context.get("runAsUser"), context.get("runAsGroup")):
             yield source
-
-
-def injectors(snapshot: Snapshot) -> list[str]:
-    """Names of the webhook configurations that inject sidecars."""
-    return sorted(name_of(item) for item in snapshot.all(kinds.WEBHOOK) if injects(item))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,12 +75,9 @@ def _select(snapshot: Snapshot, namespace: str, selector: dict[str, str], defaul
     live = [pod for pod in candidates if selects(selector, labels_of(pod))]
     if live:
         return tuple(view_of(pod, defaults) for pod in sorted(live, key=name_of))
-    made_up = []
-    for kind in kinds.WORKLOADS:
-        for workload in snapshot.lookup(kind, by_namespace, namespace):
-            if selects(selector, labels_of(pod_template(workload))):
-                made_up.append(_predicted(snapshot, workload, defaults))
-    return tuple(made_up)
+    labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
+    workloads = (item for kind in kinds.WORKLOADS for item in snapshot.lookup(kind, by_namespace, namespace))
+    return tuple(_predicted(item, labels, defaults) for item in workloads if selects(selector, labels_of(pod_template(item))))
 
 
 def view_of(pod: Obj, defaults: Interception) -> PodView:
@@ -93,9 +90,9 @@ def view_of(pod: Obj, defaults: Interception) -> PodView:
     )
 
 
-def _predicted(snapshot: Snapshot, workload: Obj, defaults: Interception) -> PodView:
+def _predicted(workload: Obj, labels: Mapping[str, str], defaults: Interception) -> PodView:
     template, namespace = pod_template(workload), namespace_of(workload)
-    sidecar = predicts_injection(snapshot, namespace, template)[0] or has_proxy(template)
+    sidecar = predicts_injection(labels, namespace, template)[0] or has_proxy(template)
     pod = {**template, "metadata": {**dig(template, "metadata", default={}), "namespace": namespace}}
     return PodView(
         namespace, f"{name_of(workload)}-*", "", sidecar,

@@ -8,6 +8,8 @@ Source: istio/istio pkg/kube/inject/inject.go (injectRequired) and the webhook s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..core.model import SidecarState
 from ..kube import kinds
 from ..kube.objects import Obj, annotations_of, containers_of, dig, labels_of
@@ -29,13 +31,12 @@ def has_proxy(pod: Obj) -> bool:
     return PROXY_CONTAINER in names and len(names) > 1
 
 
-def predicts_injection(snapshot: Snapshot, namespace: str, template: Obj) -> tuple[bool, str]:
-    """Whether a new pod of this template would be injected, and the sentence that says why."""
+def predicts_injection(own: Mapping[str, str], namespace: str, template: Obj) -> tuple[bool, str]:
+    """Whether a new pod of this template would be injected in a namespace with these labels, and the sentence that says why."""
     if dig(template, "spec", "hostNetwork", default=False):
         return False, "pods on the host's network are never injected"
     if namespace in NEVER_INJECTED:
         return False, f"the injector leaves namespace {namespace} out"
-    own = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
     wanted = labels_of(template).get(INJECT)
     if own.get(INJECTION) == "disabled":
         return False, f"namespace {namespace} is labelled {INJECTION}=disabled"
@@ -61,5 +62,5 @@ def sidecar_state(snapshot: Snapshot, namespace: str, template: Obj, pods: list[
     capture = interception_of(staying[0] if staying else template, interception_defaults(snapshot)).inbound_capture
     if staying:
         return SidecarState(all(has_proxy(pod) for pod in staying), capture)
-    predicted, dummy = predicts_injection(snapshot, namespace, template)
+    predicted, dummy = predicts_injection(labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {}), namespace, template)
     return SidecarState("predicted" if predicted or has_proxy(template) else False, capture)

@@ -112,7 +112,11 @@ def _read_mesh(snapshot: Snapshot) -> Mesh:
         installed=bool(istiods) or served or not snapshot.source.live,
         versions=tuple(sorted({version for version in map(_version, istiods) if version})),
         revisions=tuple(sorted({labels_of(item).get("istio.io/rev", "default") for item in istiods})),
-        data_plane=_data_plane(snapshot, bool(istiods)),
+        data_plane=_data_plane(
+            ambient=any(labels_of(item).get(AMBIENT_LABEL) == "ambient" for item in snapshot.all(kinds.NAMESPACE))
+            or any(selects({"app": "ztunnel"}, labels_of(pod_template(item))) for item in snapshot.all(kinds.DAEMON_SET)),
+            sidecar=any(map(injects, snapshot.all(kinds.WEBHOOK))) or bool(istiods) or not snapshot.source.live,
+        ),
         trust_domain=str(config.get("trustDomain") or DEFAULT_TRUST_DOMAIN),
         root_namespace=str(config.get("rootNamespace") or _istiod_namespace(istiods)),
         outbound_traffic_policy=str(dig(config, "outboundTrafficPolicy", "mode", default="ALLOW_ANY")),
@@ -137,11 +141,8 @@ def _version(istiod: Obj) -> str:
     return ""
 
 
-def _data_plane(snapshot: Snapshot, installed: bool) -> str:
-    ambient = any(labels_of(item).get(AMBIENT_LABEL) == "ambient" for item in snapshot.all(kinds.NAMESPACE))
-    ztunnel = any(selects({"app": "ztunnel"}, labels_of(pod_template(item))) for item in snapshot.all(kinds.DAEMON_SET))
-    sidecar = any(map(injects, snapshot.all(kinds.WEBHOOK))) or installed or not snapshot.source.live
-    if ambient or ztunnel:
+def _data_plane(*, ambient: bool, sidecar: bool) -> str:
+    if ambient:
         return "both" if sidecar else "ambient"
     return "sidecar" if sidecar else "none"
 

@@ -40,11 +40,9 @@ def config_map_namespaces(snapshot: Snapshot) -> set[str]:
 
 def undoes_service_routing(snapshot: Snapshot) -> bool:
     """Whether a load balancer's sidecar sees pods' addresses where the load balancer dials a Service's."""
-    return snapshot.cached("socket load balancing", _undoes, _DEPENDS)
-
-
-def _undoes(snapshot: Snapshot) -> bool:
-    return any(_translates(settings) for dummy, settings in _settings(snapshot) if settings is not None)
+    return snapshot.cached(
+        "socket load balancing", lambda view: any(settings and _translates(settings) for dummy, settings in _settings(view)), _DEPENDS
+    )
 
 
 def _translates(settings: dict[str, str]) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.endpoints import pods_selected
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.injection import has_proxy, predicts_injection
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.mesh import read_mesh
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import labels_of
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.pods import container_port
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Source
 
@@ -55,13 +56,13 @@ INJECTED: dict[str, tuple[Obj | None, dict[str, Any], bool, str]] = {
 @pytest.mark.parametrize(("home", "more", "injected", "said"), INJECTED.values(), ids=INJECTED)
 def test_who_would_be_injected(home: Obj | None, more: dict[str, Any], injected: bool, said: str) -> None:
     template = workload("shop", **more)["spec"]["template"]
-    found, why = predicts_injection(Snapshot([home] if home else []), APPS, template)
+    found, why = predicts_injection(labels_of(home or {}), APPS, template)
     assert found is injected and said in why
 
 
 def test_namespaces_that_the_injector_leaves_out() -> None:
     template = workload("x", pod_labels={INJECT: "true"})["spec"]["template"]
-    assert predicts_injection(Snapshot(), "kube-system", template)[0] is False
+    assert predicts_injection({}, "kube-system", template)[0] is False
 
 
 def test_a_proxy_alone_is_a_gateway_and_no_sidecar() -> None:
