@@ -198,6 +198,11 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Give the route a public host of its own, or use a strategy that needs none.",
     ),
     FindingKind(
+        "MLB223", "error", "Left out, as it would make a route worse",
+        "A part of the plan would cost a route its mutual TLS, its backend or its answers; it is not written, and what is there stays.",
+        "Correct the object that is named as the cause, or allow exactly this with allow_regressions.",
+    ),
+    FindingKind(
         "MLB226", "warning", "The pinned strategy is not allowed",
         "Annotations may pin only what pinnable_strategies allows, so the route is planned as if it had no pin.",
         "Add the strategy to pinnable_strategies, or remove the annotation.",

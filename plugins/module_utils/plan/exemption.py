@@ -168,7 +168,7 @@ def with_exemptions(
             entry, predict(after, by_key[entry.route.load_balancer], entry.route)
         ) if entry in refused else entry for entry in plan.routes
     )
-    return RoutingPlan(routes, tuple(proposals), tuple(findings))
+    return replace(plan, routes=routes, proposals=tuple(proposals), findings=tuple(findings))
 
 
 def _policy(policies: Iterable[Obj], backends: Backends, opening: Opening, reason: str) -> FieldPatch | Creation:
@@ -184,7 +184,7 @@ def _policy(policies: Iterable[Obj], backends: Backends, opening: Opening, reaso
         "metadata": metadata_for(name, opening.namespace, [entry.route for entry in opening.plans]),
         "spec": {"selector": {"matchLabels": dict(selector)}, "portLevelMtls": {str(opening.port): {"mode": PERMISSIVE}}},
     }
-    return Creation(body, reason)
+    return Creation(body, reason, tuple(entry.route for entry in opening.plans))
 
 
 def _labels(backends: Backends, opening: Opening) -> dict[str, str]:

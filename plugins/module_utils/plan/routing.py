@@ -45,11 +45,15 @@ class PlanOptions:
 
 @dataclass(frozen=True)
 class RoutingPlan:
-    """Every route with its verdicts, and all that is to be written; ``owners`` says for which load balancers."""
+    """Every route with its verdicts, and all that is to be written; ``owners`` says for which load balancers.
+
+    ``units`` are all routes, also those about which the run does not decide, in the groups in which they were planned.
+    """
 
     routes: tuple[RoutePlan, ...] = ()
     proposals: tuple[tuple[Proposal, tuple[str, ...]], ...] = ()
     findings: tuple[Finding, ...] = ()
+    units: tuple[tuple[RoutePlan, ...], ...] = ()
 
 
 def plan_routes(
@@ -72,22 +76,23 @@ def plan_routes(
     cluster, current = (SnapshotCluster(view, registry, base.load_balancers, locked) for view in (original, live))
     context = Context(base, registry, (), cluster, current, raw_ports(original, base))
     standing_now = {route_identity(route): route for route in now.routes}
-    plans: list[RoutePlan] = []
+    planned: list[tuple[RoutePlan, ...]] = []
     proposals: list[tuple[Proposal, tuple[str, ...]]] = []
     findings = [remark for key, remarks in now.findings.items() if options.chosen(key) for remark in remarks]
     for unit in units(routes):
         outcomes, unit_plans, proposal, remarks = _plan_unit(replace(context, routes=unit), options, is_owned)
-        for item in unit_plans:
-            route = standing_now.get(route_identity(item.route), item.route)
-            plans.append(replace(item, route=route, before=predict(live, base.load_balancers[route.load_balancer], route)))
+        shown_as = ((item, standing_now.get(route_identity(item.route), item.route)) for item in unit_plans)
+        planned.append(tuple(
+            replace(item, route=route, before=predict(live, base.load_balancers[route.load_balancer], route)) for item, route in shown_as
+        ))
         findings += remarks
         if proposal.size:
             proposals.append((proposal, tuple(sorted({route.load_balancer_name for route in unit if outcomes.get(route)}))))
-    shown = sorted((item for item in plans if options.concerns(item.route)), key=lambda item: item.route.sort_key)
+    shown = sorted((item for unit in planned for item in unit if options.concerns(item.route)), key=lambda item: item.route.sort_key)
     findings += _misrouted(shown, findings)
     about = [remark for item in load_balancers if options.chosen(item.key) for remark in about_load_balancer(registry, item)]
     reasoned = tuple((_reasoned(proposal, shown), owners) for proposal, owners in proposals)
-    return RoutingPlan(tuple(shown), reasoned, tuple([*about, *findings]))
+    return RoutingPlan(tuple(shown), reasoned, tuple([*about, *findings]), tuple(planned))
 
 
 def _misrouted(plans: Sequence[RoutePlan], said: Sequence[Finding]) -> list[Finding]:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from ..core.model import Route
+
+T = TypeVar("T")
 
 
 def units(routes: Iterable[Route]) -> list[tuple[Route, ...]]:
@@ -17,15 +20,16 @@ def units(routes: Iterable[Route]) -> list[tuple[Route, ...]]:
     """
     everything = list(routes)
     wildcards = {(route.load_balancer[0], route.host) for route in everything if route.host.startswith("*.")}
-    return _tied(everything, lambda route: _ties(route, wildcards))
+    return tied(everything, lambda route: _ties(route, wildcards))
 
 
 def switches(routes: Iterable[Route]) -> list[tuple[Route, ...]]:
     """Split routes into the smallest groups of which each can be switched by itself: they share an object or an upstream."""
-    return _tied(list(routes), lambda route: iter([("object", route.object), ("upstream", route.load_balancer, route.upstream_group)]))
+    return tied(list(routes), lambda route: iter([("object", route.object), ("upstream", route.load_balancer, route.upstream_group)]))
 
 
-def _tied(everything: list[Route], ties: Callable[[Route], Iterator[Hashable]]) -> list[tuple[Route, ...]]:
+def tied(everything: Sequence[T], ties: Callable[[T], Iterator[Hashable]]) -> list[tuple[T, ...]]:
+    """Split things into the smallest groups that share no tie, in the order in which they are given."""
     parent: dict[Hashable, Hashable] = {}
 
     def root(key: Hashable) -> Hashable:
@@ -34,12 +38,12 @@ def _tied(everything: list[Route], ties: Callable[[Route], Iterator[Hashable]]) 
             key = parent[key]
         return key
 
-    for number, route in enumerate(everything):
-        for tie in ties(route):
-            parent[root(("route", number))] = root(tie)
-    groups: dict[Hashable, list[Route]] = {}
-    for number, route in enumerate(everything):
-        groups.setdefault(root(("route", number)), []).append(route)
+    for number, item in enumerate(everything):
+        for tie in ties(item):
+            parent[root(("item", number))] = root(tie)
+    groups: dict[Hashable, list[T]] = {}
+    for number, item in enumerate(everything):
+        groups.setdefault(root(("item", number)), []).append(item)
     return [tuple(group) for group in groups.values()]
 
 

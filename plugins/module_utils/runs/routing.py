@@ -28,6 +28,7 @@ from ..kube.objects import Obj, identity
 from ..kube.snapshot import Snapshot
 from ..plan.exemption import about_outside, with_exemptions
 from ..plan.pins import Wishes
+from ..plan.regressions import Present, about_left_out, weigh
 from ..plan.routing import PlanOptions, RoutingPlan, plan_routes
 from ..plan.strategies.base import namespaces_served
 from ..plan.writes import ROUTING, routing_writes, service_routing
@@ -138,9 +139,13 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     changes, about = routing_changes(ledger_of(base, scene.part), plan, [item.label for item in chosen], scene.removable)
     changes = [item for item in changes if not _is_kept(scene, item)]
     demand_seen(live, changes)
-    outside = about_outside(partial(known_backend, live), registry, plan, chosen)
-    findings = [*ledger_of(live, scene.part).findings, *plan.findings, *about, *outside, *_about_kept(scene, plan)]
-    return RoutingDecision(plan.routes, changes, findings)
+    present = Present(live, registry, {item.key: item for item in scene.load_balancers})
+    weighed = weigh(present, plan, changes, options.may_get_worse)
+    outside = about_outside(partial(known_backend, live), registry, weighed.plan, chosen)
+    said = [*plan.findings, *about, *outside, *about_left_out(weighed.left_out)]
+    return RoutingDecision(
+        weighed.plan.routes, weighed.changes, [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)]
+    )
 
 
 def _is_kept(scene: RoutingScene, change: Change) -> bool:

@@ -9,7 +9,7 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from ...balancers.contract.profile import Registry
@@ -25,10 +25,11 @@ from ..units import switches
 
 @dataclass(frozen=True)
 class Creation:
-    """An object that a strategy wants created, and the reason, as the change says it."""
+    """An object that a strategy wants created, the reason, as the change says it, and the routes that it is for."""
 
     body: Obj
     reason: str
+    routes: tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,12 @@ def annotated(body: Obj, annotations: Mapping[str, str]) -> Obj:
     """An object with further annotations; those that it has stay."""
     metadata = body["metadata"]
     return {**body, "metadata": {**metadata, "annotations": {**annotations, **(metadata.get("annotations") or {})}}}
+
+
+def made_for(routes: Iterable[Route], *creations: Creation) -> list[Creation]:
+    """Creations, with the routes that they are for."""
+    wanted = tuple(routes)
+    return [replace(item, routes=wanted) for item in creations]
 
 
 def namespaces_served(obj: Obj) -> frozenset[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from ...balancers.contract.switches import FieldPatch, RouteSwitch
 from ...core.model import Route
 from ...kube.objects import Obj
-from .base import Context, Creation, Proposal, Strategy, refusing
+from .base import Context, Creation, Proposal, Strategy, made_for, refusing
 from .host_entry import MESH_POLICY
 
 
@@ -40,7 +40,7 @@ class CertsOnly(Strategy):
                 if answer.refusal:
                     refusals.update(dict.fromkeys(own, answer.refusal))
         reason = "gives the load balancer the mesh's certificate and root"
-        return Proposal(tuple(patches), tuple(Creation(body, reason) for body in bodies), refusals)
+        return Proposal(tuple(patches), tuple(made_for(wanted, *(Creation(body, reason) for body in bodies))), refusals)
 
 
 def _switch(context: Context, vendor: str) -> RouteSwitch:

@@ -20,7 +20,7 @@ from ...istio.visibility import EXPORT_TO
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig
 from ...kube.services import fqdn
-from .base import Context, Creation, Proposal, Strategy, is_hashed, metadata_for, object_name
+from .base import Context, Creation, Proposal, Strategy, is_hashed, made_for, metadata_for, object_name
 from .host_entry import MESH_POLICY, mutual_tls_rule
 
 _ENDING = "-meshlb"
@@ -101,10 +101,10 @@ def _objects(context: Context, routes: list[Route]) -> list[Creation]:
         "metadata": metadata_for(name, namespace, routes, {EXPORT_TO: ",".join(viewers)}),
         "spec": _twin_spec(context, routes),
     }
-    return [
-        mutual_tls_rule(metadata_for(name, namespace, routes), fqdn(twin), viewers),
+    return made_for(
+        routes, mutual_tls_rule(metadata_for(name, namespace, routes), fqdn(twin), viewers),
         Creation(twin, "makes the addresses of the pods known to the load balancer's sidecar"),
-    ]
+    )
 
 
 def _twin_spec(context: Context, routes: list[Route]) -> Obj:

@@ -12,7 +12,7 @@ from ...core.writes import Write
 from ...istio.protocols import is_http
 from ...kube import kinds
 from ...kube.objects import Obj
-from .base import Context, Creation, Proposal, Strategy, joined, metadata_for, object_name, switched
+from .base import Context, Creation, Proposal, Strategy, joined, made_for, metadata_for, object_name, switched
 from .host_entry import NETWORKING, breaks_raw_ports, in_the_mesh, named_after_host, service_entry, why_taken
 from .service_routing import BALANCING
 
@@ -79,7 +79,7 @@ def _objects(namespace: str, host: str, routes: list[Route]) -> list[Creation]:
     spec = {"hosts": [host], "gateways": ["mesh"], "exportTo": ["."], "http": _rules(routes)}
     alias = Creation({"apiVersion": NETWORKING, "kind": "VirtualService", "metadata": metadata, "spec": spec}, in_the_mesh(host))
     ports = _other_ports(routes)
-    return [alias, service_entry(metadata, host, ports)] if ports else [alias]
+    return made_for(routes, *([alias, service_entry(metadata, host, ports)] if ports else [alias]))
 
 
 def _other_ports(routes: list[Route]) -> list[int]:

@@ -12,7 +12,7 @@ from ...core.model import Route
 from ...core.writes import Named, Write
 from ...kube import kinds
 from ...kube.objects import Obj, dig
-from .base import Context, Creation, Proposal, Strategy, metadata_for, object_name
+from .base import Context, Creation, Proposal, Strategy, made_for, metadata_for, object_name
 
 MESH_POLICY = "mesh_policy"
 NETWORKING = "networking.istio.io/v1"
@@ -109,10 +109,10 @@ def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -
                 identities.add(item.pod.spiffe(domain))
     name = object_name(f"{PREFIX}{host}")
     metadata = metadata_for(name, namespace, routes)
-    return [
-        service_entry(metadata, host, _ports(context, routes)),
+    return made_for(
+        routes, service_entry(metadata, host, _ports(context, routes)),
         mutual_tls_rule(metadata, host, ["."], subjectAltNames=sorted(identities)),
-    ]
+    )
 
 
 def service_entry(metadata: Obj, host: str, ports: Iterable[int]) -> Creation:

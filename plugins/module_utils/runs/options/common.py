@@ -12,9 +12,11 @@ from typing import Any, Literal
 from ...balancers.contract.profile import Profile
 from ...balancers.custom.profile import custom_profiles
 from ...core.errors import MeshlbError
+from ...core.model import ObjectRef
 from ..arguments import LOCK_TIMEOUT, WORKERS, connection_of
 
 MOST_WORKERS = 100
+_BOOLS = {"true": True, "yes": True, "false": False, "no": False}
 State = Literal["present", "absent"]
 
 
@@ -31,6 +33,28 @@ class CommonOptions:
     profiles: tuple[Profile, ...] = ()
     check_mode: bool = False
     diff: bool = False
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What may get worse: ``everything``, or routes of these objects, each ``namespace/kind/name`` in lower case."""
+
+    everything: bool = False
+    objects: frozenset[str] = frozenset()
+
+    def covers(self, ref: ObjectRef) -> bool:
+        return self.everything or f"{ref.namespace}/{ref.kind}/{ref.name}".lower() in self.objects
+
+
+def allowance(given: Any) -> Allowance:
+    """The option ``allow_regressions``. Raises :class:`MeshlbError` for what cannot be meant."""
+    words: list[Any] = [given] if isinstance(given, (str, bool)) else list(given or ())
+    if len(words) == 1 and str(words[0]).lower() in _BOOLS:
+        return Allowance(everything=_BOOLS[str(words[0]).lower()])
+    for word in words:
+        if not isinstance(word, str) or word.count("/") != 2 or not all(word.split("/")):
+            raise MeshlbError(f"allow_regressions has {word!r}.", "Write true, or a list of objects, each as namespace/kind/name.")
+    return Allowance(objects=frozenset(word.lower() for word in words))
 
 
 def common_options(params: Mapping[str, Any], check_mode: bool = False, diff: bool = False) -> CommonOptions:

@@ -12,9 +12,11 @@ from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.ownership import take_back
 from ansible_collections.meshlb.istio.plugins.module_utils.apply.routing import is_owned, routing_changes
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, Finding, Route, RoutePlan
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.pins import PINNABLE, Wishes
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.regressions import Present, about_left_out, weigh
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.routing import PlanOptions, RoutingPlan
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import ledger_of, without
 
@@ -67,13 +69,15 @@ class Run:
 
 def run(
     snapshot: Snapshot, strategy: str = "auto", *, preserve_host: bool = True, pinnable: Collection[str] = PINNABLE,
-    selected: Callable[[Route], bool] = lambda route: True,
+    selected: Callable[[Route], bool] = lambda route: True, may_get_worse: Callable[[Route], bool] = lambda route: False,
 ) -> Run:
     balancers = detect(snapshot)[0]
     options = PlanOptions(Wishes(strategy, preserve_host, pinnable), selected)
     plan = plan_routes(snapshot, without(snapshot, ROUTING), balancers, options, partial(is_owned, ROUTING))
     changes, findings = routing_changes(ledger_of(snapshot, ROUTING), plan, {item.label for item in balancers}, lambda obj: True)
-    return Run(plan, changes, findings, snapshot.after(changes))
+    weighed = weigh(Present(snapshot, REGISTRY, {item.key: item for item in balancers}), plan, changes, may_get_worse)
+    said = [*findings, *about_left_out(weighed.left_out)]
+    return Run(weighed.plan, list(weighed.changes), said, snapshot.after(weighed.changes))
 
 
 def taken_back(snapshot: Snapshot) -> Snapshot:
