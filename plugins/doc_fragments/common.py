@@ -91,6 +91,27 @@ options:
     elements: dict
 """
 
+    ALLOW_REGRESSIONS = r"""
+options:
+  allow_regressions:
+    description:
+      - What may get worse. No run takes mutual TLS away from a route, leads its requests to another Service, or has a plain request
+        refused that was answered, whoever's route it is. What would is left out of the plan and is finding C(MLB223).
+      - V(true) allows it for all routes; a list allows it for the routes of these objects alone, each as V(namespace/kind/name).
+      - What is taken back with O(state=absent) is not held back.
+    type: raw
+    default: false
+"""
+
+    EXPECTED_PLAN_DIGEST = r"""
+options:
+  expected_plan_digest:
+    description:
+      - The RV(plan_digest) that an earlier run returned, such as one in check mode that somebody approved.
+      - If the plan is now another one, the module fails before it writes anything, and says what the plan has become.
+    type: str
+"""
+
     WORKERS = r"""
 options:
   workers:

@@ -25,6 +25,8 @@ extends_documentation_fragment:
   - meshlb.istio.common.manifests
   - meshlb.istio.common.output_dir
   - meshlb.istio.common.custom_profiles
+  - meshlb.istio.common.allow_regressions
+  - meshlb.istio.common.expected_plan_digest
   - meshlb.istio.common.workers
   - meshlb.istio.common.lock_namespace
   - meshlb.istio.common.lock_timeout
@@ -205,6 +207,19 @@ routes:
     after:
       description: The verdict once the changes are made, and why.
       type: dict
+plan_digest:
+  description:
+    - A hash over the changes, the values that they replace, and the routes that the plan is about. It is equal in check mode and in the
+      run that follows, as long as the cluster stays as it is.
+    - O(expected_plan_digest) takes it.
+  returned: success
+  type: str
+  sample: "sha256:9f2c8a3c7b0f6f0e0c2f6d5c3f2b7b4a1e8d9c0b1a2f3e4d5c6b7a8f9e0d1c2b"
+left_out:
+  description: How many parts of the plan were left out, as they would make a route worse. Each is a finding C(MLB223).
+  returned: success
+  type: int
+  sample: 0
 changes:
   description: What was (in check mode would be) written; empty when nothing is to do.
   returned: success
@@ -289,6 +304,8 @@ def main() -> None:
         "manifests",
         "output_dir",
         "custom_profiles",
+        "allow_regressions",
+        "expected_plan_digest",
         "workers",
         "lock_namespace",
         "lock_timeout",

@@ -21,6 +21,8 @@ extends_documentation_fragment:
   - meshlb.istio.attributes.action_group
   - meshlb.istio.common
   - meshlb.istio.common.custom_profiles
+  - meshlb.istio.common.allow_regressions
+  - meshlb.istio.common.expected_plan_digest
   - meshlb.istio.common.lock_namespace
   - meshlb.istio.common.lock_timeout
 options:
@@ -109,6 +111,19 @@ workload:
       description: Its namespace.
       type: str
       sample: ingress-nginx
+plan_digest:
+  description:
+    - A hash over the changes, the values that they replace, and the routes that the plan is about. It is equal in check mode and in the
+      run that follows, as long as the cluster stays as it is.
+    - O(expected_plan_digest) takes it.
+  returned: success
+  type: str
+  sample: "sha256:9f2c8a3c7b0f6f0e0c2f6d5c3f2b7b4a1e8d9c0b1a2f3e4d5c6b7a8f9e0d1c2b"
+left_out:
+  description: How many parts of the plan were left out, as they would make a route worse. Each is a finding C(MLB223).
+  returned: success
+  type: int
+  sample: 0
 changes:
   description: What was (in check mode would be) written; empty when nothing is to do.
   returned: success
@@ -189,6 +204,8 @@ def main() -> None:
     spec = argument_spec(
         "state",
         "custom_profiles",
+        "allow_regressions",
+        "expected_plan_digest",
         "lock_namespace",
         "lock_timeout",
         load_balancer={"type": "dict", "required": True, "options": {"namespace": name, "name": name}},

@@ -27,6 +27,8 @@ extends_documentation_fragment:
   - meshlb.istio.common.lock_namespace
   - meshlb.istio.common.lock_timeout
   - meshlb.istio.common.custom_profiles
+  - meshlb.istio.common.allow_regressions
+  - meshlb.istio.common.expected_plan_digest
 options:
   label_selector:
     description: >-
@@ -140,6 +142,19 @@ routes:
       description: Verdict that the plan gives, the strategy (V(none) where nothing is to do or can be done), and why this one.
       type: dict
       sample: {verdict: mutual_tls, strategy: host_entry, why: the load balancer is left untouched}
+plan_digest:
+  description:
+    - A hash over the changes, the values that they replace, and the routes that the plan is about. It is equal in check mode and in the
+      run that follows, as long as the cluster stays as it is.
+    - O(expected_plan_digest) takes it.
+  returned: success
+  type: str
+  sample: "sha256:9f2c8a3c7b0f6f0e0c2f6d5c3f2b7b4a1e8d9c0b1a2f3e4d5c6b7a8f9e0d1c2b"
+left_out:
+  description: How many parts of the plan were left out, as they would make a route worse. Each is a finding C(MLB223).
+  returned: success
+  type: int
+  sample: 0
 changes:
   description: What was (in check mode would be) written, in this order; empty when nothing is to do.
   returned: success
@@ -230,6 +245,8 @@ def main() -> None:
         "lock_namespace",
         "lock_timeout",
         "custom_profiles",
+        "allow_regressions",
+        "expected_plan_digest",
         "state",
         label_selector={"type": "str", "default": ""},
         strategy={"type": "str", "choices": [AUTO, *NAMES], "default": AUTO},

@@ -25,6 +25,8 @@ COMMON: dict[str, dict[str, Any]] = {
     "lock_namespace": {"type": "str"},
     "lock_timeout": {"type": "int", "default": LOCK_TIMEOUT},
     "custom_profiles": {"type": "list", "elements": "dict"},
+    "allow_regressions": {"type": "raw", "default": False},
+    "expected_plan_digest": {"type": "str"},
     "workers": {"type": "int", "default": WORKERS},
 }
 STATE: dict[str, dict[str, Any]] = {"state": {"type": "str", "default": "present", "choices": ["present", "absent"]}}

@@ -22,6 +22,7 @@ from ..plan.chain.plan import ChainPlan
 from ..plan.chain.surroundings import DEFINITION
 from ..plan.chain.target import ISTIO_GATEWAY
 from .chained_plan import ChainedDecision, gateway_namespaces, not_there, planned_chain, remaining_hosts, taken_back_chains
+from .digest import agreed, route_input
 from .options.chained import ChainedOptions
 from .results import Report, Result
 from .session import Session, deliver, demand, read_again, reading_kinds, start
@@ -62,14 +63,16 @@ def run_chained(options: ChainedOptions, clock: Clock | None = None) -> ChainedR
     return ChainedResult(
         changed=written.changed or bool(first), changes=[*first, *decision.changes], files=written.files,
         findings=[*about_reading(run.session.snapshot), *decision.findings, *now.findings, *written.findings],
-        namespace=options.gateway.namespace, plan=decision.plan,
+        namespace=options.gateway.namespace, plan=decision.plan, plan_digest=now.decision.digest,
     )
 
 
 def _decided(session: Session, options: ChainedOptions) -> ChainedDecision:
     live, registry = session.snapshot, session.registry
     whole = options.absent and not remaining_hosts(live, registry, options)
-    return taken_back_chains(live, registry, options) if whole else planned_chain(live, registry, options)
+    decision = taken_back_chains(live, registry, options) if whole else planned_chain(live, registry, options)
+    routes = decision.plan.routes if decision.plan else ()
+    return replace(decision, digest=agreed(options.common, decision.changes, (route_input(item.to_result()) for item in routes)))
 
 
 def _read(options: ChainedOptions, earlier: Session | None) -> Session:

@@ -68,6 +68,7 @@ class ChainedDecision:
     changes: Sequence[Change]
     findings: Sequence[Finding]
     plan: ChainPlan | None = None
+    digest: str = ""
 
 
 def chosen_load_balancer(options: ChainedOptions, registry: Registry, found: Sequence[LoadBalancer]) -> Chosen:

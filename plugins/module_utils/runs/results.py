@@ -22,6 +22,12 @@ class Report:
     changes: Sequence[Change]
     findings: Sequence[Finding]
     files: Sequence[str] | None = None
+    plan_digest: str = ""
+
+    @property
+    def left_out(self) -> int:
+        """How many parts of the plan were left out."""
+        return sum(1 for item in set(self.findings) if item.code == "MLB223")
 
     def own(self) -> Result:
         """What this module tells besides."""
@@ -32,6 +38,7 @@ class Report:
             "changed": self.changed,
             "changes": [item.to_result() for item in self.changes],
             "findings": findings_result(self.findings),
+            **({"plan_digest": self.plan_digest, "left_out": self.left_out} if self.plan_digest else {}),
             **({} if self.files is None else {"files": list(self.files)}),
             **self.own(),
             **({"diff": [_diff(item) for item in self.changes]} if diff else {}),

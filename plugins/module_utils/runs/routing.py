@@ -32,6 +32,7 @@ from ..plan.regressions import Present, about_left_out, weigh
 from ..plan.routing import PlanOptions, RoutingPlan, plan_routes
 from ..plan.strategies.base import namespaces_served
 from ..plan.writes import ROUTING, routing_writes, service_routing
+from .digest import agreed, route_input
 from .kept import Kept, about_spared, kept_in
 from .options.routing import RoutingOptions
 from .results import Report, Result
@@ -86,6 +87,7 @@ class RoutingDecision:
     routes: Sequence[RoutePlan]
     changes: Sequence[Change]
     findings: Sequence[Finding]
+    digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +111,7 @@ def run_routing(options: RoutingOptions) -> RoutingResult:
         written = deliver(run.session, decision.changes)
     return RoutingResult(
         changed=written.changed, changes=decision.changes, files=written.files, routes=decision.routes,
-        findings=[*decision.findings, *run.findings, *written.findings],
+        findings=[*decision.findings, *run.findings, *written.findings], plan_digest=decision.digest,
     )
 
 
@@ -119,7 +121,8 @@ def _decided(session: Session, options: RoutingOptions) -> RoutingDecision:
     load_balancers, about = detect(live, session.registry)
     scene = RoutingScene(live, session.registry, load_balancers, choose_load_balancers(load_balancers, options.load_balancers), options)
     decision = taken_back(scene) if options.state == "absent" else planned(scene)
-    return replace(decision, findings=[*about_reading(live), *filter(scene.concerns, about), *decision.findings])
+    digest = agreed(options.common, decision.changes, (route_input(item.to_result()) for item in decision.routes))
+    return replace(decision, digest=digest, findings=[*about_reading(live), *filter(scene.concerns, about), *decision.findings])
 
 
 def planned(scene: RoutingScene) -> RoutingDecision:
@@ -140,7 +143,7 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     changes = [item for item in changes if not _is_kept(scene, item)]
     demand_seen(live, changes)
     present = Present(live, registry, {item.key: item for item in scene.load_balancers})
-    weighed = weigh(present, plan, changes, options.may_get_worse)
+    weighed = weigh(present, plan, changes, options.common.may_get_worse)
     outside = about_outside(partial(known_backend, live), registry, weighed.plan, chosen)
     said = [*plan.findings, *about, *outside, *about_left_out(weighed.left_out)]
     return RoutingDecision(

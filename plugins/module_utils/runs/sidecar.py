@@ -30,7 +30,9 @@ from ..kube.pods import workload_pods
 from ..kube.rollout import Rollout, is_ready, newest, rollout, rolls_by_itself
 from ..kube.snapshot import Snapshot
 from ..plan.sidecar import Injection, desired_fields, injector_hooks, usable, workload_for
+from ..plan.sidecar_harm import Becoming, about_harm, harm_of
 from ..plan.writes import SIDECAR, lb_sidecar, sidecar_writes
+from .digest import agreed
 from .options.sidecar import SidecarOptions
 from .results import Report, Result
 from .session import Session, deliver, ledger_of, reading_kinds, start, without
@@ -74,6 +76,8 @@ class SidecarDecision:
     change: Change | None = None
     findings: Sequence[Finding] = ()
     template: Template = field(default_factory=dict)
+    left_out: bool = False
+    digest: str = ""
 
     @property
     def changes(self) -> list[Change]:
@@ -101,21 +105,38 @@ def run_sidecar(options: SidecarOptions, clock: Clock | None = None) -> SidecarR
         ref = ref_of(decision.workload)
         written = deliver(run.session, decision.changes)
         rolls = kind_key(ref.api_version, ref.kind) in kinds.WORKLOADS
-        if options.wait and rolls and not options.common.check_mode and api is not None:
+        if options.wait and rolls and not decision.left_out and not options.common.check_mode and api is not None:
             wait_for_rollout(api, ref, options.wait_timeout, options.state == "present", clock or Clock(), template=decision.template)
     return SidecarResult(
         changed=written.changed, changes=decision.changes, workload=ref,
-        findings=[*decision.findings, *run.findings, *written.findings, *_about_rollout(decision)],
+        findings=[*decision.findings, *run.findings, *written.findings, *_about_rollout(decision)], plan_digest=decision.digest,
     )
 
 
 def _decided(session: Session, options: SidecarOptions) -> SidecarDecision:
     load_balancers, about = detect(session.snapshot, session.registry)
     scene = SidecarScene(session.snapshot, session.registry, load_balancers, options)
-    decision = _absent(scene) if options.state == "absent" else _present(scene)
+    decision = _absent(scene) if options.state == "absent" else _without_harm(scene, _present(scene))
     ref = ref_of(decision.workload)
     said = ledger_of(scene.live, scene.part).findings
-    return replace(decision, findings=[*said, *decision.findings, *(item for item in about if item.object == ref)])
+    findings = [*said, *decision.findings, *(item for item in about if item.object == ref)]
+    return replace(decision, findings=findings, digest=agreed(options.common, decision.changes, [ref.to_result()]))
+
+
+def _without_harm(scene: SidecarScene, decision: SidecarDecision) -> SidecarDecision:
+    """The decision, or nothing where the sidecar would make a route worse."""
+    live, found = scene.live, scene.load_balancer
+    if decision.change is None or found is None:
+        return decision
+    pods = [("Pod", namespace_of(item), name_of(item)) for item in workload_pods(live, decision.workload)]
+    # Pods that are not there are predicted from their template, as it will be.
+    view = live.after(decision.changes).overlay(gone=pods)
+    again = next((item for item in detect(view, scene.registry)[0] if item.key == found.key), found)
+    becoming = Becoming(again, view, frozenset(item[1:] for item in pods))
+    harmed = list(harm_of(live, scene.registry, scene.load_balancers, becoming, scene.options.common.may_get_worse))
+    if not harmed:
+        return decision
+    return SidecarDecision(decision.workload, None, [*decision.findings, about_harm(found, harmed)], left_out=True)
 
 
 def _present(scene: SidecarScene) -> SidecarDecision:

@@ -12,12 +12,23 @@ from typing import Any, Literal
 from ...balancers.contract.profile import Profile
 from ...balancers.custom.profile import custom_profiles
 from ...core.errors import MeshlbError
-from ...core.model import ObjectRef
+from ...core.model import ObjectRef, Route
 from ..arguments import LOCK_TIMEOUT, WORKERS, connection_of
 
 MOST_WORKERS = 100
 _BOOLS = {"true": True, "yes": True, "false": False, "no": False}
 State = Literal["present", "absent"]
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What may get worse: ``everything``, or routes of these objects, each ``namespace/kind/name`` in lower case."""
+
+    everything: bool = False
+    objects: frozenset[str] = frozenset()
+
+    def covers(self, ref: ObjectRef) -> bool:
+        return self.everything or f"{ref.namespace}/{ref.kind}/{ref.name}".lower() in self.objects
 
 
 @dataclass(frozen=True)
@@ -33,17 +44,12 @@ class CommonOptions:
     profiles: tuple[Profile, ...] = ()
     check_mode: bool = False
     diff: bool = False
+    allow_regressions: Allowance = Allowance()
+    expected_plan_digest: str = ""
 
-
-@dataclass(frozen=True)
-class Allowance:
-    """What may get worse: ``everything``, or routes of these objects, each ``namespace/kind/name`` in lower case."""
-
-    everything: bool = False
-    objects: frozenset[str] = frozenset()
-
-    def covers(self, ref: ObjectRef) -> bool:
-        return self.everything or f"{ref.namespace}/{ref.kind}/{ref.name}".lower() in self.objects
+    def may_get_worse(self, route: Route) -> bool:
+        """Whether the user allows that a route gets worse."""
+        return self.allow_regressions.covers(route.object)
 
 
 def allowance(given: Any) -> Allowance:
@@ -66,7 +72,8 @@ def common_options(params: Mapping[str, Any], check_mode: bool = False, diff: bo
         raise MeshlbError(f"workers is {workers}.", f"Choose a number from 1 to {MOST_WORKERS}.")
     return CommonOptions(
         connection_of(params), manifests, str(params.get("output_dir") or ""), workers, str(params.get("lock_namespace") or ""),
-        _lock_timeout(params), profiles, bool(check_mode), bool(diff),
+        _lock_timeout(params), profiles, bool(check_mode), bool(diff), allowance(params.get("allow_regressions")),
+        str(params.get("expected_plan_digest") or ""),
     )
 
 

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...core.model import Route
 from ...kube.selectors import text_selector
 from ...plan.pins import PINNABLE
 from ...plan.strategies.table import AUTO
-from .common import Allowance, CommonOptions, State, allowance, common_options, texts
+from .common import CommonOptions, State, common_options, texts
 
 
 @dataclass(frozen=True)
@@ -29,11 +28,6 @@ class RoutingOptions:
     strict_exemption: bool = False
     state: State = "present"
     pinnable_strategies: tuple[str, ...] = PINNABLE
-    allow_regressions: Allowance = Allowance()
-
-    def may_get_worse(self, route: Route) -> bool:
-        """Whether the user allows that a route gets worse."""
-        return self.allow_regressions.covers(route.object)
 
 
 def routing_options(params: Mapping[str, Any], check_mode: bool = False, diff: bool = False) -> RoutingOptions:
@@ -44,5 +38,5 @@ def routing_options(params: Mapping[str, Any], check_mode: bool = False, diff: b
     return RoutingOptions(
         common, texts(params, "load_balancers"), texts(params, "namespaces"), label_selector, params["strategy"],
         bool(params["preserve_host"]), bool(params["strict_exemption"]), params["state"],
-        texts(params, "pinnable_strategies"), allowance(params.get("allow_regressions")),
+        texts(params, "pinnable_strategies"),
     )
