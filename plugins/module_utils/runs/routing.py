@@ -147,7 +147,7 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     outside = about_outside(partial(known_backend, live), registry, weighed.plan, chosen)
     said = [*plan.findings, *about, *outside, *about_left_out(weighed.left_out)]
     return RoutingDecision(
-        weighed.plan.routes, weighed.changes, [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)]
+        weighed.plan.routes, list(weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)]
     )
 
 

@@ -124,13 +124,14 @@ def test_a_route_that_is_gone_takes_its_objects_along() -> None:
     assert run(gone, "host_entry").written == [f"delete {kind} edge/meshlb-entry-{PUBLIC}" for kind in ("DestinationRule", "ServiceEntry")]
 
 
-def test_a_route_that_is_now_ignored_is_given_back() -> None:
+def test_a_route_that_is_now_ignored_keeps_what_it_has() -> None:
     before = cluster(*OBJECTS["auto"], STRICT)
     after = run(before, "service_vip").after
     ignored = after.overlay([annotated(after.get(*INGRESS) or {}, ignore="true")])
     done = run(ignored, "service_vip")
-    noted = (done.after.get(*INGRESS) or {})["metadata"]["annotations"]
-    assert noted == {"meshlb.istio/ignore": "true"} and done.strategies == {"shop": "none"}
+    assert done.written == [] and done.strategies == {"shop": "none"}
+    noted = (taken_back(ignored).get(*INGRESS) or {})["metadata"]["annotations"]
+    assert noted == {"meshlb.istio/ignore": "true"}
 
 
 def test_pods_that_come_and_go_change_the_objects() -> None:
