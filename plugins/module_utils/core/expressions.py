@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-from .re2_syntax import Chars, Choice, ExpressionError, Node, Place, Repeat, Sequence, parse
+from .re2_syntax import Chars, Alternatives, ExpressionError, Node, Place, Repeat, Sequence, parse
 
 MOST_PARTS, MOST_STEPS = 10_000, 300_000
 # Of all expressions together; each remembers some states more than it has parts.
@@ -164,7 +164,7 @@ class Machine:
             for item in reversed(node.items):
                 then = self._add(item, then)
             return then
-        if isinstance(node, Choice):
+        if isinstance(node, Alternatives):
             return self._state(*[self._add(item, then) for item in node.items])
         return self._repeat(node, then)
 

@@ -57,7 +57,7 @@ class Sequence:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Alternatives:
     items: tuple[Node, ...]
 
 
@@ -70,7 +70,7 @@ class Repeat:
     most: int | None
 
 
-Node = Chars | Place | Sequence | Choice | Repeat
+Node = Chars | Place | Sequence | Alternatives | Repeat
 
 _DIGITS: tuple[Span, ...] = ((48, 57),)
 _LETTERS: tuple[Span, ...] = ((65, 90), (97, 122))
@@ -157,7 +157,7 @@ def _choice(reader: _Reader, depth: int) -> Node:
     while reader.take("|"):
         found.append(_sequence(reader, depth))
     reader.flags = outside
-    return found[0] if len(found) == 1 else Choice(tuple(found))
+    return found[0] if len(found) == 1 else Alternatives(tuple(found))
 
 
 def _sequence(reader: _Reader, depth: int) -> Node:
