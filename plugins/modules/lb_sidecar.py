@@ -64,6 +64,15 @@ options:
     description: For how many seconds to wait. A rollout that cannot succeed any more is reported at once.
     type: int
     default: 300
+  on_failed_rollout:
+    description:
+      - What becomes of the change where O(wait) is set and the new pods do not come up, not in time, or without a sidecar.
+      - V(restore) takes it back at once and waits, for O(wait_timeout) seconds at most, until the pods are as they were. The module then
+        fails with the reason and the pods' events.
+      - V(keep) fails in the same way, and leaves the change, to be looked at.
+    type: str
+    choices: [restore, keep]
+    default: restore
 seealso:
   - module: meshlb.istio.lb_info
   - module: meshlb.istio.service_routing
@@ -212,6 +221,7 @@ def main() -> None:
         inbound_capture={"type": "str", "choices": ["none", "all"], "default": "none"},
         wait={"type": "bool", "default": True},
         wait_timeout={"type": "int", "default": 300},
+        on_failed_rollout={"type": "str", "choices": ["restore", "keep"], "default": "restore"},
     )
     module = AnsibleModule(**module_kwargs(spec))
 

@@ -15,7 +15,7 @@ from typing import Any
 from ..core.errors import MeshlbError
 from ..core.findings import finding
 from ..core.marks import APPLIED, CREATED_AS, LOAD_BALANCERS, MANAGED_BY, PART
-from ..core.model import ABSENT, Change, Finding
+from ..core.model import ABSENT, Change, Finding, replace
 from ..core.writes import Part
 from ..kube.fields import NoContainer, Path, difference, is_keyed_map, merge, pointer, put, remove, resolve
 from ..kube.objects import Obj, annotations_of, dig, kind_key, labels_of, ref_of, value_at
@@ -107,6 +107,13 @@ def _patch(obj: Obj, target: Obj, why: str, phase: int) -> Change | None:
     fields = difference(obj, target)
     version = str(dig(obj, "metadata", "resourceVersion", default=""))
     return Change(ref_of(obj), "patch", why, fields, None, phase, version) if fields else None
+
+
+def reverse(change: Change, obj: Obj) -> Change:
+    """The patch that undoes one that was just made; ``obj`` is its object as it is now. What others changed since is met as a conflict."""
+    fields = tuple(replace(item, before=item.after, after=item.before) for item in change.fields)
+    version = str(dig(obj, "metadata", "resourceVersion", default=""))
+    return Change(change.object, "patch", f"takes back what {change.why}", fields, None, change.phase, version)
 
 
 def release(obj: Obj, part: Part, why: str = "", phase: int = 0) -> tuple[Change | None, list[Finding]]:

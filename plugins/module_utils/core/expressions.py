@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-from .re2_syntax import Chars, Alternatives, ExpressionError, Node, Place, Repeat, Sequence, parse
+from .re2_syntax import Alternatives, Chars, ExpressionError, Node, Place, Repeat, Sequence, parse
 
 MOST_PARTS, MOST_STEPS = 10_000, 300_000
 # Of all expressions together; each remembers some states more than it has parts.

@@ -22,6 +22,7 @@ DESTINATION_RULE = "DestinationRule.networking.istio.io"
 VIRTUAL_SERVICE = "VirtualService.networking.istio.io"
 SERVICE_ENTRY = "ServiceEntry.networking.istio.io"
 SIDECAR = "Sidecar.networking.istio.io"
+EVENT = "Event"
 LEASE = "Lease.coordination.k8s.io"
 
 WORKLOADS = (DEPLOYMENT, DAEMON_SET, STATEFUL_SET)

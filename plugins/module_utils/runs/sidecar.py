@@ -21,13 +21,12 @@ from ..core.model import ABSENT, Change, Finding, LoadBalancer, ObjectRef, repla
 from ..core.values import change_sides
 from ..core.writes import Part
 from ..detect.load_balancers import detect, setting_namespaces
-from ..istio.injection import has_proxy
 from ..istio.interception import interception_of
 from ..istio.mesh import interception_defaults
 from ..kube import kinds
 from ..kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template, ref_of
 from ..kube.pods import workload_pods
-from ..kube.rollout import Rollout, is_ready, newest, rollout, rolls_by_itself
+from ..kube.rollout import rolls_by_itself
 from ..kube.snapshot import Snapshot
 from ..plan.sidecar import Injection, desired_fields, injector_hooks, usable, workload_for
 from ..plan.sidecar_harm import Becoming, about_harm, harm_of
@@ -35,17 +34,14 @@ from ..plan.writes import SIDECAR, lb_sidecar, sidecar_writes
 from .digest import agreed
 from .options.sidecar import SidecarOptions
 from .results import Report, Result
+from .rolling import RolloutFailed, Template, taken_back, template_now, wait_for_rollout
 from .session import Session, deliver, ledger_of, reading_kinds, start, without
 from .settled import settled
-from .waiting import Clock, Reads, wait_for, why_waiting
+from .waiting import Clock, Reads
 from .whole import demand_kinds, demand_whole
 
 TEMPLATE = "the labels and annotations of its pods"
 INJECTED = "how its pods get a sidecar"
-PASSING_ON = "its operator has not passed on what its pods are to have"
-
-Template = Mapping["tuple[str, str]", "str | None"]
-"""Labels and annotations of pods, by ``labels`` or ``annotations`` and key; ``None`` where there must be none."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +102,23 @@ def run_sidecar(options: SidecarOptions, clock: Clock | None = None) -> SidecarR
         written = deliver(run.session, decision.changes)
         rolls = kind_key(ref.api_version, ref.kind) in kinds.WORKLOADS
         if options.wait and rolls and not decision.left_out and not options.common.check_mode and api is not None:
-            wait_for_rollout(api, ref, options.wait_timeout, options.state == "present", clock or Clock(), template=decision.template)
+            _see_it_through(run.session, api, options, decision, clock or Clock())
     return SidecarResult(
         changed=written.changed, changes=decision.changes, workload=ref,
         findings=[*decision.findings, *run.findings, *written.findings, *_about_rollout(decision)], plan_digest=decision.digest,
     )
+
+
+def _see_it_through(session: Session, api: Reads, options: SidecarOptions, decision: SidecarDecision, clock: Clock) -> None:
+    """Wait for the rollout; where it fails, take back what started it, unless it is to be kept."""
+    ref, timeout, change = ref_of(decision.workload), options.wait_timeout, decision.change
+    try:
+        wait_for_rollout(api, ref, timeout, options.state == "present", clock, template=decision.template)
+    except RolloutFailed as error:
+        if change is None or options.on_failed_rollout == "keep":
+            raise
+        before = template_now(decision.workload, decision.template)
+        raise taken_back(api, lambda item: deliver(session, [item]), change, error, ref, timeout, clock, before) from error
 
 
 def _decided(session: Session, options: SidecarOptions) -> SidecarDecision:
@@ -232,51 +240,3 @@ def _about_rollout(decision: SidecarDecision) -> list[Finding]:
         return []
     message = "its update strategy is OnDelete, so its pods change only when somebody deletes them"
     return [finding("MLB302", message, ref_of(decision.workload))]
-
-
-def wait_for_rollout(
-    api: Reads, ref: ObjectRef, timeout: float, with_sidecar: bool, clock: Clock, template: Template | None = None
-) -> None:
-    """Return when all pods of a workload are new and available (and, where asked for, have a sidecar).
-
-    ``template`` is what its operator has to have put on (or taken from) its pods before that counts.
-
-    Raises :class:`MeshlbError` as soon as that cannot happen any more, and when it did not within ``timeout`` seconds.
-    """
-    pods: list[Obj] = []
-
-    def ask() -> str:
-        workload = api.get(ref)
-        pods[:] = workload_pods(Snapshot(api.list(kinds.POD, ref.namespace)), workload)
-        state = rollout(workload, pods) if _passed_on(workload, template or {}) else Rollout(waiting=PASSING_ON)
-        if state.failed:
-            raise _failure(ref, f"the rollout failed: {state.failed}", pods, with_sidecar)
-        if not state.done:
-            return why_waiting(state, pods)
-        if with_sidecar and rolls_by_itself(workload):
-            _demand_sidecars(ref, pods)
-        return ""
-
-    wait_for(ask, timeout, lambda why: _failure(ref, f"not done within {timeout:g} seconds: {why}", pods, with_sidecar), clock)
-
-
-def _passed_on(workload: Obj, template: Template) -> bool:
-    metadata = dig(pod_template(workload), "metadata", default={})
-    return all(dig(metadata, *path, default=None) == value for path, value in template.items())
-
-
-def _failure(ref: ObjectRef, what: str, pods: list[Obj], with_sidecar: bool) -> MeshlbError:
-    waiting = [name_of(pod) for pod in newest(pods) if not is_ready(pod)]
-    back = ", or take it back with state: absent" if with_sidecar else ", then run again"
-    hint = f"The change is written. Correct what is in the way{back}."
-    return MeshlbError(f"{ref}: {what.rstrip('.')}.", hint, ref, {"pods_not_ready": waiting})
-
-
-def _demand_sidecars(ref: ObjectRef, pods: list[Obj]) -> None:
-    without = [name_of(pod) for pod in newest(pods) if is_ready(pod) and not has_proxy(pod)]
-    if without:
-        raise MeshlbError(
-            f"{ref}: rolled out, but {', '.join(without)} started without a sidecar.",
-            "Look at the injector (istiod's log, and the webhook's selectors and failurePolicy), then restart the pods.",
-            ref, {"pods_without_sidecar": without},
-        )

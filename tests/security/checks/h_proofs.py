@@ -84,7 +84,7 @@ def h3_sidecar_that_complains(t):
         proofs.proven_with(t, ways, odd={EVIL: complain})
 
 
-@check("H3-other-hosts-that-cannot-be-sent", "Hosts with empty or long labels, line breaks or control characters stop nobody, and are told.")
+@check("H3-other-hosts-that-cannot-be-sent", "Hosts with empty or long labels, line breaks or control characters stop nobody.")
 def h3_other_hosts_that_cannot_be_sent(t):
     def answer(handler):
         handler.send_response(200)

@@ -22,6 +22,7 @@ class SidecarOptions:
     inbound_capture: Literal["none", "all"] = "none"
     wait: bool = True
     wait_timeout: float = 300.0
+    on_failed_rollout: Literal["restore", "keep"] = "restore"
 
     @property
     def label(self) -> str:
@@ -33,5 +34,5 @@ def sidecar_options(params: Mapping[str, Any], check_mode: bool = False, diff: b
     wanted = params["load_balancer"]
     return SidecarOptions(
         (wanted["namespace"], wanted["name"]), common_options(params, check_mode, diff), params["state"], params["inbound_capture"],
-        bool(params["wait"]), float(params["wait_timeout"]),
+        bool(params["wait"]), float(params["wait_timeout"]), params["on_failed_rollout"],
     )

@@ -42,7 +42,7 @@ ROUTING: Params = {
 }
 SIDECAR: Params = {
     **NOTHING, "state": "present", "load_balancer": {"namespace": "edge", "name": "lb"}, "inbound_capture": "none", "wait": True,
-    "wait_timeout": 300,
+    "wait_timeout": 300, "on_failed_rollout": "restore",
 }
 PROOF: Params = {
     **INFO, "routes": None, "methods": ["configuration", "traffic"], "entrypoint": None, "requests": 3, "window": 0.0, "ask_via": "auto",

@@ -55,7 +55,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
 def run(fake: FakeApi, check_mode: bool = False, **params: Any) -> Obj:
     given = {
         "host": fake.address, "api_key": "t", "load_balancer": {"namespace": "edge", "name": "lb"}, "state": "present",
-        "inbound_capture": "none", "wait": True, "wait_timeout": 5, **params,
+        "inbound_capture": "none", "wait": True, "wait_timeout": 5, "on_failed_rollout": "keep", **params,
     }
     # Waiting takes no time here: the server is asked again at once.
     return sidecar_run.run_sidecar(sidecar_options(given, check_mode), Clock(interval=0)).to_result(False)
