@@ -57,7 +57,7 @@ def wait_for_rollout(
     wait_for(ask, timeout, lambda why: _failure(api, ref, f"not done within {timeout:g} seconds: {why}", pods, with_sidecar), clock)
 
 
-def taken_back(
+def undone(
     api: Reads, write: Write, change: Change, error: RolloutFailed, ref: ObjectRef, timeout: float, clock: Clock, template: Template
 ) -> RolloutFailed:
     """Undo a change whose rollout failed, wait until the pods are as before, and give the error that tells of both.

@@ -34,7 +34,7 @@ from ..plan.writes import SIDECAR, lb_sidecar, sidecar_writes
 from .digest import agreed
 from .options.sidecar import SidecarOptions
 from .results import Report, Result
-from .rolling import RolloutFailed, Template, taken_back, template_now, wait_for_rollout
+from .rolling import RolloutFailed, Template, template_now, undone, wait_for_rollout
 from .session import Session, deliver, ledger_of, reading_kinds, start, without
 from .settled import settled
 from .waiting import Clock, Reads
@@ -118,7 +118,7 @@ def _see_it_through(session: Session, api: Reads, options: SidecarOptions, decis
         if change is None or options.on_failed_rollout == "keep":
             raise
         before = template_now(decision.workload, decision.template)
-        raise taken_back(api, lambda item: deliver(session, [item]), change, error, ref, timeout, clock, before) from error
+        raise undone(api, lambda item: deliver(session, [item]), change, error, ref, timeout, clock, before) from error
 
 
 def _decided(session: Session, options: SidecarOptions) -> SidecarDecision:
