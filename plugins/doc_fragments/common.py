@@ -80,6 +80,17 @@ options:
     default: 60
 """
 
+    REQUEST_TIMEOUT = r"""
+options:
+  request_timeout:
+    description:
+      - For how many seconds one request to the API server may take, with all its attempts.
+      - Reads that end in 429, 500, 502, 503 or 504 are tried again, with growing pauses. A C(Retry-After) is waited for up to 10 seconds.
+      - A list that fails all the same ends the run before its first write.
+    type: int
+    default: 60
+"""
+
     CUSTOM_PROFILES = r"""
 options:
   custom_profiles:

@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - meshlb.istio.common.allow_regressions
   - meshlb.istio.common.expected_plan_digest
   - meshlb.istio.common.workers
+  - meshlb.istio.common.request_timeout
   - meshlb.istio.common.lock_namespace
   - meshlb.istio.common.lock_timeout
   - meshlb.istio.chain
@@ -307,6 +308,7 @@ def main() -> None:
         "allow_regressions",
         "expected_plan_digest",
         "workers",
+        "request_timeout",
         "lock_namespace",
         "lock_timeout",
         "state",

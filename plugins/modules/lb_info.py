@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - meshlb.istio.common
   - meshlb.istio.common.manifests
   - meshlb.istio.common.workers
+  - meshlb.istio.common.request_timeout
   - meshlb.istio.common.custom_profiles
 options:
   namespaces:
@@ -100,8 +101,8 @@ load_balancers:
       sample: [container controller runs nginx-ingress-controller]
     sidecar:
       description:
-        - RV(ignore:injected) is V(true), V(false), or V(predicted) from manifests.
-        - RV(ignore:inbound_capture) says how much of its inbound traffic the sidecar takes, V(none), V(some) or V(all).
+        - RV(ignore:injected) is V(true), V(false), V(predicted) from manifests, or V(unknown) where Pods may not be read.
+        - RV(ignore:inbound_capture) says how much of its inbound traffic the sidecar takes, V(none), V(some) or V(all), or V(unknown).
       type: dict
       sample: {injected: true, inbound_capture: none}
     modes:
@@ -176,7 +177,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import o
 
 
 def main() -> None:
-    module = AnsibleModule(**module_kwargs(argument_spec("manifests", "namespaces", "workers", "custom_profiles")))
+    module = AnsibleModule(**module_kwargs(argument_spec("manifests", "namespaces", "workers", "request_timeout", "custom_profiles")))
 
     def body() -> dict[str, Any]:
         options = info_options(module.params, module.check_mode, module._diff)

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - meshlb.istio.common.expected_plan_digest
   - meshlb.istio.common.lock_namespace
   - meshlb.istio.common.lock_timeout
+  - meshlb.istio.common.request_timeout
 options:
   load_balancer:
     description: The load balancer, by what RV(meshlb.istio.lb_info#module:load_balancers) calls it.
@@ -217,6 +218,7 @@ def main() -> None:
         "expected_plan_digest",
         "lock_namespace",
         "lock_timeout",
+        "request_timeout",
         load_balancer={"type": "dict", "required": True, "options": {"namespace": name, "name": name}},
         inbound_capture={"type": "str", "choices": ["none", "all"], "default": "none"},
         wait={"type": "bool", "default": True},

@@ -30,6 +30,7 @@ extends_documentation_fragment:
   - meshlb.istio.common.namespaces
   - meshlb.istio.common.load_balancers
   - meshlb.istio.common.workers
+  - meshlb.istio.common.request_timeout
   - meshlb.istio.common.custom_profiles
 options:
   routes:
@@ -228,6 +229,7 @@ def main() -> None:
         "namespaces",
         "load_balancers",
         "workers",
+        "request_timeout",
         "custom_profiles",
         routes={"type": "list", "elements": "str"},
         methods={"type": "list", "elements": "str", "choices": METHODS, "default": METHODS},

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - meshlb.istio.common.namespaces
   - meshlb.istio.common.load_balancers
   - meshlb.istio.common.workers
+  - meshlb.istio.common.request_timeout
   - meshlb.istio.common.lock_namespace
   - meshlb.istio.common.lock_timeout
   - meshlb.istio.common.custom_profiles
@@ -242,6 +243,7 @@ def main() -> None:
         "namespaces",
         "load_balancers",
         "workers",
+        "request_timeout",
         "lock_namespace",
         "lock_timeout",
         "custom_profiles",

@@ -48,6 +48,12 @@ def write_output(output_dir: str, changes: Sequence[Change], check_mode: bool = 
     return bool(fresh or stale), sorted(wanted)
 
 
+def would_remove(output_dir: str, changes: Sequence[Change]) -> list[str]:
+    """Files of ours in the folder that writing these changes would remove."""
+    present = _present(output_dir)
+    return sorted(present.keys() - render(changes, bool(present)).keys())
+
+
 def render(changes: Sequence[Change], always: bool = True) -> dict[str, str]:
     """The files by name. No changes give an empty kustomization, or nothing unless ``always``."""
     ordered = sorted(changes, key=lambda item: item.sort_key)

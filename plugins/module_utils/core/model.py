@@ -33,12 +33,15 @@ __all__ = [
     "Scheme",
     "Severity",
     "SidecarState",
+    "UNKNOWN",
     "Upstream",
     "Verdict",
     "change_sides",
     "replace",
 ]
 
+UNKNOWN = "unknown"
+"""What a pod has or does where pods may not be read."""
 Verdict = Literal["mutual_tls", "plaintext", "refused", "mixed", "unknown"]
 EITHER_ADDRESS = "either_address"
 """Feature of a route of which nobody knows whether pods or the Service are dialled: a strategy for one of them is a guess."""
@@ -161,17 +164,18 @@ class RoutePlan:
 
 @dataclass(frozen=True)
 class SidecarState:
-    """``injected``: ``True``/``False`` as seen in running pods, ``"predicted"`` when read from manifests."""
+    """``injected``: ``True``/``False`` as seen in running pods, ``"predicted"`` when read from manifests, else :data:`UNKNOWN`."""
 
     injected: bool | str = False
     inbound_capture: str = "all"
 
     @property
     def present(self) -> bool:
-        return bool(self.injected)
+        return bool(self.injected) and self.injected != UNKNOWN
 
     def to_result(self) -> dict[str, Any]:
-        return {"injected": self.injected, "inbound_capture": self.inbound_capture if self.present else "none"}
+        shown = self.present or self.injected == UNKNOWN
+        return {"injected": self.injected, "inbound_capture": self.inbound_capture if shown else "none"}
 
 
 @dataclass(frozen=True)

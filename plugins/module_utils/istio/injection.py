@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..core.model import SidecarState
+from ..core.model import UNKNOWN, SidecarState
 from ..kube import kinds
 from ..kube.objects import Obj, annotations_of, containers_of, dig, labels_of
 from ..kube.snapshot import Snapshot
@@ -62,5 +62,7 @@ def sidecar_state(snapshot: Snapshot, namespace: str, template: Obj, pods: list[
     capture = interception_of(staying[0] if staying else template, interception_defaults(snapshot)).inbound_capture
     if staying:
         return SidecarState(all(has_proxy(pod) for pod in staying), capture)
+    if not snapshot.readable(kinds.POD):
+        return SidecarState(UNKNOWN, UNKNOWN)
     predicted, dummy = predicts_injection(labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {}), namespace, template)
     return SidecarState("predicted" if predicted or has_proxy(template) else False, capture)

@@ -8,45 +8,47 @@ from __future__ import annotations
 from . import kinds
 
 RIGHTS_URL = "https://github.com/meshlb/istio/blob/main/docs/rbac.md"
-ASSESS, SETTINGS, PROVE = "meshlb-assess", "meshlb-settings", "meshlb-prove"
+ASSESS, SETTINGS, PROVE, LOCK = "meshlb-assess", "meshlb-settings", "meshlb-prove", "meshlb-lock"
 _CHAINED_READ = frozenset({"Gateway.networking.istio.io", "CustomResourceDefinition.apiextensions.k8s.io", "Endpoints"})
+_LEASE, _HTTP_ROUTE = kinds.LEASE, "HTTPRoute.gateway.networking.k8s.io"
 _WRITERS = {
-    **dict.fromkeys(kinds.WORKLOADS, ("meshlb-load-balancer",)),
-    kinds.INGRESS: ("meshlb-routes", "meshlb-chained-routes"),
-    kinds.SERVICE: ("meshlb-routes", "meshlb-chained-routes"),
+    **dict.fromkeys(kinds.WORKLOADS, ("meshlb-load-balancer", "meshlb-chained-gateway")),
+    kinds.SERVICE: ("meshlb-routes", "meshlb-chained-gateway"),
     kinds.DESTINATION_RULE: ("meshlb-load-balancer", "meshlb-routes"),
     kinds.SERVICE_ENTRY: ("meshlb-load-balancer",),
     kinds.VIRTUAL_SERVICE: ("meshlb-load-balancer", "meshlb-chained-gateway"),
-    kinds.ENDPOINT_SLICE: ("meshlb-chained-routes",),
+    kinds.PEER_AUTHENTICATION: ("meshlb-exemption",),
     kinds.CONFIG_MAP: ("meshlb-chained-gateway",),
-    "Endpoints": ("meshlb-chained-routes",),
     "Gateway.networking.istio.io": ("meshlb-chained-gateway",),
-    "Gateway.gateway.networking.k8s.io": ("meshlb-chained-gateway", "meshlb-vendors-write"),
-    "HTTPRoute.gateway.networking.k8s.io": ("meshlb-chained-gateway", "meshlb-chained-routes", "meshlb-vendors-write"),
+    "Gateway.gateway.networking.k8s.io": ("meshlb-chained-gateway",),
+    _HTTP_ROUTE: ("meshlb-chained-gateway", "meshlb-chained-routes"),
     "ReferenceGrant.gateway.networking.k8s.io": ("meshlb-chained-routes",),
+    _LEASE: (LOCK,),
     kinds.POD: (PROVE,),
 }
+_OF_ONE = "the load balancer's own (meshlb-*-standalone, meshlb-*-chained or meshlb-*-exemption)"
 
 
 def readers(kind: str) -> tuple[str, ...]:
     """The ClusterRoles that allow a kind to be listed."""
     if not kind:
         return ()
-    if kind == kinds.CONFIG_MAP:
-        return (SETTINGS,)
+    if kind in (kinds.CONFIG_MAP, _LEASE):
+        return (SETTINGS if kind == kinds.CONFIG_MAP else LOCK,)
     if kind in kinds.BASE:
         return (ASSESS,)
     return ("meshlb-chained-read",) if kind in _CHAINED_READ else ("meshlb-vendors-read",)
 
 
 def writers(kind: str) -> tuple[str, ...]:
-    """The ClusterRoles that allow single objects of a kind to be read and written; of Pods: to be asked."""
-    return _WRITERS.get(kind, ("meshlb-vendors-write",) if "." in kind else ())
+    """The ClusterRoles that allow single objects of a kind to be read and written, whatever the load balancer; of Pods: to be asked."""
+    return _WRITERS.get(kind, ())
 
 
 def hint_for(kind: str, *, one: bool = False) -> str:
     """What to do where a right on a kind is missing; ``one``: on a single object, and not to list them all."""
-    roles = writers(kind) if one else readers(kind)
-    if not roles or kind == kinds.PEER_AUTHENTICATION and one:
+    if not kind:
         return f"Grant it to this user: {RIGHTS_URL}."
-    return f"Bind ClusterRole {' or '.join(roles)} to this user: {RIGHTS_URL}."
+    roles = writers(kind) if one else readers(kind)
+    own = () if not one or kind in (_LEASE, kinds.POD) else (_OF_ONE,)
+    return f"Bind ClusterRole {' or '.join((*roles, *own))} to this user: {RIGHTS_URL}."

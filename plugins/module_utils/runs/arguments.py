@@ -15,6 +15,7 @@ except ImportError:  # said by api_connection.connect
     AUTH_ARG_SPEC = {}
 
 WORKERS = 8
+REQUEST_TIMEOUT = 60
 LOCK_TIMEOUT = 60
 
 COMMON: dict[str, dict[str, Any]] = {
@@ -28,6 +29,7 @@ COMMON: dict[str, dict[str, Any]] = {
     "allow_regressions": {"type": "raw", "default": False},
     "expected_plan_digest": {"type": "str"},
     "workers": {"type": "int", "default": WORKERS},
+    "request_timeout": {"type": "int", "default": REQUEST_TIMEOUT},
 }
 STATE: dict[str, dict[str, Any]] = {"state": {"type": "str", "default": "present", "choices": ["present", "absent"]}}
 

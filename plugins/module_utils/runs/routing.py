@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from ..apply.book import load_balancers_of
+from ..apply.files import would_remove
 from ..apply.ledger import locked
 from ..apply.ownership import take_back
 from ..apply.routing import is_owned, routing_changes
 from ..balancers.contract.profile import Registry
 from ..balancers.registry import REGISTRY
+from ..core.errors import MeshlbError
 from ..core.marks import SERVICE_ROUTING
 from ..core.model import Change, Finding, LoadBalancer, RoutePlan, replace
 from ..core.writes import Part
@@ -24,7 +26,7 @@ from ..detect.load_balancers import detect, setting_namespaces
 from ..detect.routes import read_routes
 from ..detect.selection import choose_load_balancers, route_filter
 from ..istio.outcome import predict
-from ..kube.objects import Obj, identity
+from ..kube.objects import Obj, identity, ref_of
 from ..kube.snapshot import Snapshot
 from ..plan.exemption import about_outside, with_exemptions
 from ..plan.pins import Wishes
@@ -121,8 +123,25 @@ def _decided(session: Session, options: RoutingOptions) -> RoutingDecision:
     load_balancers, about = detect(live, session.registry)
     scene = RoutingScene(live, session.registry, load_balancers, choose_load_balancers(load_balancers, options.load_balancers), options)
     decision = taken_back(scene) if options.state == "absent" else planned(scene)
+    _demand_whole_files(scene, decision)
     digest = agreed(options.common, decision.changes, (route_input(item.to_result()) for item in decision.routes))
     return replace(decision, digest=digest, findings=[*about_reading(live), *filter(scene.concerns, about), *decision.findings])
+
+
+def _demand_whole_files(scene: RoutingScene, decision: RoutingDecision) -> None:
+    """Stop where files would lack what stays in the cluster: whoever drives the cluster from them would prune it."""
+    folder, kept = scene.options.common.output_dir, scene.kept
+    unknown = sorted({kind for item in scene.chosen for kind in kept.unknown.get(item.label, ())})
+    if not folder or not unknown or scene.options.state == "absent":
+        return
+    stays = [str(ref_of(obj)) for obj in ledger_of(scene.live, scene.part).written if kept.kinds_of(obj)]
+    lost = [*stays, *would_remove(folder, decision.changes)]
+    if lost:
+        which = ", ".join(scene.live.source.unknown) or "the settings of a load balancer"
+        raise MeshlbError(
+            f"output_dir would no longer hold {', '.join(lost[:5])}, which may be for routes that are not known: {which} cannot be read.",
+            "Grant the right that is missing, then run again.", details={"kinds": unknown},
+        )
 
 
 def planned(scene: RoutingScene) -> RoutingDecision:

@@ -74,7 +74,8 @@ def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces,
     registry = preceded_by(options.profiles, REGISTRY)
     if options.manifests:
         return Session(options, read_manifests(options.manifests), registry)
-    api = (earlier.api if earlier else None) or open_api(options.connection, options.workers)
+    connection = {**options.connection, "request_timeout": options.request_timeout}
+    api = (earlier.api if earlier else None) or open_api(connection, options.workers)
     own = (kind for item in options.profiles for reader in item.routes for kind in reader.kinds)
     snapshot = read_cluster(
         api, dict.fromkeys([*wanted, *own]), lambda snapshot: namespaces(snapshot, registry), options.workers,

@@ -20,6 +20,7 @@ from ..core.marks import LB_SIDECAR
 from ..core.model import ABSENT, Change, Finding, LoadBalancer, ObjectRef, replace
 from ..core.values import change_sides
 from ..core.writes import Part
+from ..detect.description import about_reading
 from ..detect.load_balancers import detect, setting_namespaces
 from ..istio.interception import interception_of
 from ..istio.mesh import interception_defaults
@@ -126,7 +127,7 @@ def _decided(session: Session, options: SidecarOptions) -> SidecarDecision:
     scene = SidecarScene(session.snapshot, session.registry, load_balancers, options)
     decision = _absent(scene) if options.state == "absent" else _without_harm(scene, _present(scene))
     ref = ref_of(decision.workload)
-    said = ledger_of(scene.live, scene.part).findings
+    said = [*about_reading(scene.live), *ledger_of(scene.live, scene.part).findings]
     findings = [*said, *decision.findings, *(item for item in about if item.object == ref)]
     return replace(decision, findings=findings, digest=agreed(options.common, decision.changes, [ref.to_result()]))
 

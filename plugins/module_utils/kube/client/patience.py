@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-REQUEST_TIMEOUT = 60
-"""Seconds that one request may take, with all its attempts."""
+REQUEST_TIMEOUT = 60.0
+"""Seconds that one request may take, with all its attempts, where nobody says otherwise."""
 THROTTLED = 429
 BROKEN = frozenset({500, 502, 503, 504})
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0

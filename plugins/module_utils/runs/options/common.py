@@ -13,7 +13,7 @@ from ...balancers.contract.profile import Profile
 from ...balancers.custom.profile import custom_profiles
 from ...core.errors import MeshlbError
 from ...core.model import ObjectRef, Route
-from ..arguments import LOCK_TIMEOUT, WORKERS, connection_of
+from ..arguments import LOCK_TIMEOUT, REQUEST_TIMEOUT, WORKERS, connection_of
 
 MOST_WORKERS = 100
 _BOOLS = {"true": True, "yes": True, "false": False, "no": False}
@@ -33,7 +33,10 @@ class Allowance:
 
 @dataclass(frozen=True)
 class CommonOptions:
-    """Where to read and where to write. ``lock_timeout`` is in seconds.``connection`` is kubernetes.core's, and holds credentials."""
+    """Where to read and where to write. ``lock_timeout`` and ``request_timeout`` are in seconds.
+
+    ``connection`` is kubernetes.core's, and holds credentials.
+    """
 
     connection: Mapping[str, Any] = field(default_factory=dict, repr=False)
     manifests: tuple[str, ...] = ()
@@ -46,6 +49,7 @@ class CommonOptions:
     diff: bool = False
     allow_regressions: Allowance = Allowance()
     expected_plan_digest: str = ""
+    request_timeout: int = REQUEST_TIMEOUT
 
     def may_get_worse(self, route: Route) -> bool:
         """Whether the user allows that a route gets worse."""
@@ -73,8 +77,16 @@ def common_options(params: Mapping[str, Any], check_mode: bool = False, diff: bo
     return CommonOptions(
         connection_of(params), manifests, str(params.get("output_dir") or ""), workers, str(params.get("lock_namespace") or ""),
         _lock_timeout(params), profiles, bool(check_mode), bool(diff), allowance(params.get("allow_regressions")),
-        str(params.get("expected_plan_digest") or ""),
+        str(params.get("expected_plan_digest") or ""), _request_timeout(params),
     )
+
+
+def _request_timeout(params: Mapping[str, Any]) -> int:
+    found = params.get("request_timeout")
+    seconds = REQUEST_TIMEOUT if found is None else int(found)
+    if seconds < 1:
+        raise MeshlbError(f"request_timeout is {seconds}.", "Give a number of seconds, at least 1.")
+    return seconds
 
 
 def _lock_timeout(params: Mapping[str, Any]) -> float:

@@ -46,9 +46,9 @@ def test_the_role_that_is_named_allows_the_list(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [
-    *kinds.WORKLOADS, kinds.INGRESS, kinds.SERVICE, kinds.DESTINATION_RULE, kinds.SERVICE_ENTRY, kinds.VIRTUAL_SERVICE,
-    kinds.ENDPOINT_SLICE, kinds.CONFIG_MAP, "Endpoints", "Gateway.networking.istio.io",
-    "HTTPRoute.gateway.networking.k8s.io", "ReferenceGrant.gateway.networking.k8s.io",
+    *kinds.WORKLOADS, kinds.SERVICE, kinds.DESTINATION_RULE, kinds.SERVICE_ENTRY, kinds.VIRTUAL_SERVICE, kinds.PEER_AUTHENTICATION,
+    kinds.CONFIG_MAP, kinds.LEASE, "Gateway.networking.istio.io", "HTTPRoute.gateway.networking.k8s.io",
+    "ReferenceGrant.gateway.networking.k8s.io",
 ])
 def test_the_role_that_is_named_allows_the_change(kind: str) -> None:
     resource = kind.lower() if kind == "Endpoints" else plural(kind)
@@ -57,7 +57,14 @@ def test_the_role_that_is_named_allows_the_change(kind: str) -> None:
         assert (kind.partition(".")[2], resource, "patch") in granted()[role]
 
 
+def test_what_only_some_load_balancers_need_is_in_their_own_roles() -> None:
+    hint = rights.hint_for(kinds.INGRESS, one=True)
+    assert "the load balancer's own (meshlb-*-standalone, meshlb-*-chained or meshlb-*-exemption)" in hint
+    ends = {name.rpartition("-")[2] for name in granted() if name.startswith("meshlb-ingress-nginx") or name.startswith("meshlb-aws-alb")}
+    assert ends == {"standalone", "chained", "exemption"}
+
+
 def test_what_no_role_grants_is_asked_for_all_the_same() -> None:
     assert rights.hint_for("") == f"Grant it to this user: {rights.RIGHTS_URL}."
-    assert rights.hint_for(kinds.PEER_AUTHENTICATION, one=True) == f"Grant it to this user: {rights.RIGHTS_URL}."
-    assert "meshlb-prove" in rights.hint_for(kinds.POD, one=True)
+    assert rights.hint_for(kinds.POD, one=True) == f"Bind ClusterRole meshlb-prove to this user: {rights.RIGHTS_URL}."
+    assert "meshlb-lock" in rights.hint_for(kinds.LEASE)
