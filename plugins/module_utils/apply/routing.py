@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection
 from typing import Any
 
 from ..core.errors import MeshlbError
 from ..core.findings import finding
-from ..core.marks import ROUTE_KINDS, SERVICE_ROUTING
+from ..core.marks import APPLIED, ROUTE_KINDS, SERVICE_ROUTING
 from ..core.model import ABSENT, Change, Finding
 from ..core.writes import Part
 from ..kube.fields import put, remove
-from ..kube.objects import Obj, identity, ref_of, value_at
+from ..kube.objects import Obj, annotations_of, identity, ref_of, value_at
+from ..plan.keeping import includes
 from ..plan.routing import RoutingPlan
 from ..plan.strategies.headless_twin import also_serving, is_shared
 from .book import is_created, load_balancers_of
@@ -29,14 +31,16 @@ Key = tuple[str, str, str]
 
 
 def routing_changes(
-    ledger: Ledger, plan: RoutingPlan, scope: Collection[str], in_scope: Callable[[Obj], bool]
+    ledger: Ledger, plan: RoutingPlan, scope: Collection[str], in_scope: Callable[[Obj], bool],
+    held: Callable[[Obj], bool] = lambda obj: False,
 ) -> tuple[list[Change], list[Finding]]:
     """Writes that bring the cluster to the plan, from what the ledger says.
 
     ``scope`` names the load balancers (``namespace/name``) that this run decides about. What the part had written for
-    them and the plan no longer needs is taken back, as far as ``in_scope`` allows.
+    them and the plan no longer needs is taken back, as far as ``in_scope`` allows. What is ``held`` also serves routes that the plan
+    does not know, so nothing of it is narrowed.
     """
-    changes, findings, wanted = _created(ledger, plan, scope)
+    changes, findings, wanted = _created(ledger, plan, scope, held)
     patches, patched, refused = _patched(ledger, plan, scope)
     kept = wanted | patched
     leftovers, about_leftovers = take_back(
@@ -47,17 +51,29 @@ def routing_changes(
     return sorted(everything, key=lambda item: item.sort_key), about
 
 
-def _created(ledger: Ledger, plan: RoutingPlan, scope: Collection[str]) -> tuple[list[Change], list[Finding], set[Key]]:
+def _created(
+    ledger: Ledger, plan: RoutingPlan, scope: Collection[str], held: Callable[[Obj], bool]
+) -> tuple[list[Change], list[Finding], set[Key]]:
     changes, findings, wanted = [], [], set()
     for proposal, names in plan.proposals:
         for creation in proposal.creations:
             existing = ledger.existing(*identity(creation.body))
             wanted.add(identity(creation.body))
+            if existing is not None and held(existing) and not includes(creation.body.get("spec"), _spec_as_written(existing)):
+                continue
             body = _for_others_too(existing, creation.body, scope)
             change, found = create(existing, body, ledger.part, names, creation.reason, MESH, scope)
             changes += [change] if change else []
             findings += found
     return changes, findings, wanted
+
+
+def _spec_as_written(existing: Obj) -> Any:
+    """What an earlier run wrote, without what the API server added."""
+    try:
+        return json.loads(annotations_of(existing)[APPLIED])["spec"]
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return existing.get("spec")
 
 
 def _for_others_too(existing: Obj | None, body: Obj, scope: Collection[str]) -> Obj:

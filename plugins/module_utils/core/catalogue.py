@@ -88,6 +88,48 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "If nothing needs it any more, take it back with state: absent, or delete it.",
     ),
     FindingKind(
+        "MLB114", "warning", "Object that cannot be read",
+        "Fields of the object are not of the type that Kubernetes gives them, so conclusions that depend on it are 'unknown'; "
+        "nothing is written on it, and what earlier runs wrote for it stays.",
+        "Correct the fields that the message names.",
+    ),
+    FindingKind(
+        "MLB115", "warning", "Content that is not understood",
+        "What the object says cannot be understood, or has more nesting, copies or alternatives than are followed; "
+        "conclusions that depend on it are 'unknown', and what earlier runs wrote for it stays.",
+        "Correct or simplify what the message names; report it where the load balancer itself understands it.",
+    ),
+    FindingKind(
+        "MLB116", "warning", "Field that does not exist",
+        "A manifest has a field that its kind does not have, and that Kubernetes would refuse or drop.",
+        "Correct the spelling, or remove the field.",
+    ),
+    FindingKind(
+        "MLB117", "warning", "Template that was not rendered",
+        "A field of a manifest still holds a template's expression, so the object is not the one that will be applied.",
+        "Render the manifests first (helm template, kustomize build).",
+    ),
+    FindingKind(
+        "MLB118", "warning", "Kind that is not read",
+        "A manifest has an old API version, or a kind or group that is spelt like one that is read, so it is passed over.",
+        "Correct the spelling, or move to the version that the message names.",
+    ),
+    FindingKind(
+        "MLB119", "warning", "No load balancer found",
+        "Neither a workload nor a class of a load balancer was found, so there is nothing to do here.",
+        "Check that this is the cluster (kubeconfig, context) or the folder that was meant, and that its manifests are complete.",
+    ),
+    FindingKind(
+        "MLB120", "warning", "Unclear opt-out",
+        "The annotation meshlb.istio/ignore has a value that means neither yes nor no; the object is left alone.",
+        "Set it to \"true\" or \"false\".",
+    ),
+    FindingKind(
+        "MLB121", "warning", "Expression of a custom profile failed",
+        "An expression of a custom profile cannot be evaluated on this object, so its routes are not known.",
+        "Correct the object, or write the expression so that it takes such objects.",
+    ),
+    FindingKind(
         "MLB201", "error", "No strategy serves this route",
         "None of the strategies that are allowed here gives this route mutual TLS.",
         "The message says per strategy what stands in the way.",

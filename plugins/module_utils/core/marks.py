@@ -35,6 +35,8 @@ RUN_NAMESPACES = "meshlb.istio/namespaces"
 
 IGNORE = "meshlb.istio/ignore"
 """Set by users: leave the routes of this object alone."""
+_YES = frozenset({"1", "t", "true", "y", "yes", "on"})
+_NO = frozenset({"0", "f", "false", "n", "no", "off"})
 STRATEGY = "meshlb.istio/strategy"
 """Set by users on an object or its namespace: the strategy for its routes."""
 
@@ -42,3 +44,9 @@ SERVICE_ROUTING = "service_routing"
 LB_SIDECAR = "lb_sidecar"
 CHAINED_GATEWAY = "chained_gateway"
 PARTS = frozenset({SERVICE_ROUTING, LB_SIDECAR, CHAINED_GATEWAY})
+
+
+def opted_out(value: str | None) -> bool | None:
+    """What the value of :data:`IGNORE` means; ``None`` where that is unclear. No annotation is no."""
+    word = "no" if value is None else value.strip().lower()
+    return True if word in _YES else False if word in _NO else None

@@ -23,10 +23,12 @@ from ..istio.transport import rule_tls
 from ..kube import kinds
 from ..kube.objects import Obj, dig, ref_of
 from ..kube.pods import workload_pods
+from ..kube.reading import about_object
 from ..kube.services import find_port, fqdn, is_external_name
-from ..kube.snapshot import Snapshot
+from ..kube.snapshot import Snapshot, Unreadable
 from .claims import HostClaims
-from .unread import marked, why_unclear
+from .guarded import read_with
+from .unread import doubted, marked, why_unclear
 
 Key = tuple[str, str]
 """A load balancer's namespace and name."""
@@ -74,7 +76,10 @@ class RouteFacts:
 
 @dataclass(frozen=True)
 class Inventory:
-    """Everything that was found in one snapshot. ``facts`` are per route, ``findings`` per load balancer's routes."""
+    """Everything that was found in one snapshot. ``facts`` are per route, ``findings`` per load balancer's routes.
+
+    ``unreadable`` are objects whose content is not understood, so that their routes are not known.
+   """
 
     load_balancers: Mapping[Key, LoadBalancer]
     routes: tuple[Route, ...] = ()
@@ -82,6 +87,7 @@ class Inventory:
     findings: Mapping[Key, tuple[Finding, ...]] = field(default_factory=dict)
     trust_domain: str = ""
     service_routing_undone: bool = False
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 def take_inventory(
@@ -91,15 +97,18 @@ def take_inventory(
     by_key = {item.key: item for item in load_balancers}
     routes: list[Route] = []
     findings: dict[Key, tuple[Finding, ...]] = {}
+    unreadable: dict[ObjectRef, Unreadable] = {}
     for key, item in by_key.items():
         profile = registry.get(item.vendor)
         why = why_unclear(snapshot, profile, item)
-        readings = [marked(snapshot, reader, reader.read(snapshot, item, only), why) for reader in profile.routes]
-        routes += (route for reading in readings for route in reading.routes)
-        findings[key] = tuple(remark for reading in readings for remark in reading.findings)
+        readings = [marked(snapshot, reader, read_with(reader, snapshot, item, only), why) for reader in profile.routes]
+        routes += (doubted(snapshot, item, route) for reading in readings for route in reading.routes)
+        unreadable.update((obj.ref, obj) for reading in readings for obj in reading.unreadable)
+        about = (about_object(obj) for reading in readings for obj in reading.unreadable)
+        findings[key] = (*(remark for reading in readings for remark in reading.findings), *about)
     return Inventory(
         by_key, tuple(sorted(routes, key=lambda route: route.sort_key)), {}, findings, read_mesh(snapshot).trust_domain,
-        undoes_service_routing(snapshot),
+        undoes_service_routing(snapshot), tuple(unreadable.values()),
     )
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from ..balancers.contract.profile import Profile
 from ..balancers.contract.routes import RouteReader, RouteReading
 from ..balancers.kit.recognition import recognition_of
-from ..core.model import LoadBalancer, replace
+from ..core.model import LoadBalancer, Route, replace
+from ..istio.doubts import doubts
 from ..istio.mesh import config_map_namespaces
 from ..kube import kinds
 from ..kube.snapshot import Snapshot
@@ -44,6 +45,12 @@ def marked(snapshot: Snapshot, reader: RouteReader, reading: RouteReading, why: 
     kind = "" if why else reader.unclear(snapshot)
     reason = why or (f"{kind} cannot be read, and it says how these routes are served" if kind else "")
     return replace(reading, routes=tuple(replace(route, unread=reason) for route in reading.routes)) if reason else reading
+
+
+def doubted(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route) -> Route:
+    """A route that says why nothing is known of it where an object that it depends on could not be read."""
+    unreadable = None if route.unread else doubts(snapshot).about(load_balancer, route)
+    return replace(route, unread=f"{unreadable} could not be read as a whole") if unreadable else route
 
 
 def unknown_kinds(snapshot: Snapshot, profile: Profile, load_balancer: LoadBalancer) -> frozenset[str]:

@@ -14,8 +14,11 @@ from ..core.parallel import attempt_all
 from . import kinds as known
 from .client.api import Api
 from .objects import Obj
+from .reading import readable_objects
 from .rights import hint_for
+from .shapes import Shape
 from .snapshot import Snapshot, Source
+from .tables import TABLE
 
 Namespaces = Callable[[Snapshot], Iterable[str]]
 Used = Callable[[Snapshot], Mapping[str, str]]
@@ -25,14 +28,16 @@ NEVER_READ = frozenset({"Secret"})
 
 
 def read_cluster(
-    api: Api, kinds: Iterable[str], config_map_namespaces: Namespaces, workers: int = 8, used: Used = lambda snapshot: {}
+    api: Api, kinds: Iterable[str], config_map_namespaces: Namespaces, workers: int = 8, used: Used = lambda snapshot: {},
+    table: Mapping[str, Shape] = TABLE,
 ) -> Snapshot:
     """Read all objects of ``kinds`` that the API serves, then the ConfigMaps of the namespaces that a reader names.
 
     ``config_map_namespaces`` and ``used`` get the snapshot without ConfigMaps. A kind that may not be listed (403) is noted in
-    ``Source.denied``, and one that ``used`` names and the API does not serve in ``Source.gone``, each with a sentence. Any other
-    list that fails is raised: :class:`core.errors.ApiUnreachable`, :class:`core.errors.Unauthorized`, or another
-    :class:`core.errors.ApiError`; :class:`core.errors.Forbidden` where not one kind may be read.
+    ``Source.denied``, and one that ``used`` names and the API does not serve in ``Source.gone``, each with a sentence; an object that
+    does not have the types of ``table`` in ``Source.unreadable``. Any other list that fails is raised:
+    :class:`core.errors.ApiUnreachable`, :class:`core.errors.Unauthorized`, or another :class:`core.errors.ApiError`;
+    :class:`core.errors.Forbidden` where not one kind may be read.
     """
     asked = list(dict.fromkeys(kind for kind in kinds if kind not in NEVER_READ and kind != known.CONFIG_MAP))
     # Runs that write look for each other by their Leases later.
@@ -44,7 +49,8 @@ def read_cluster(
     if wanted and all(kind in reading.denied for kind in wanted):
         raise Forbidden(f"Nothing may be read: {reading.denied[wanted[0]]}", hint_for(wanted[0]))
     source = Source(live=True, server=api.server, available=frozenset(served) - reading.lost, denied=reading.denied)
-    first = Snapshot(reading.objects, source)
+    objects = readable_objects(reading.objects, source, table)
+    first = Snapshot(objects, source)
     gone = {
         kind: f"The API server {api.server} does not serve {kind}, {why}."
         for kind, why in used(first).items() if kind in asked and kind not in source.available
@@ -52,7 +58,7 @@ def read_cluster(
     settings = _read([(known.CONFIG_MAP, namespace) for namespace in sorted(set(config_map_namespaces(first)))], api, workers)
     denied = {**source.denied, **settings.denied}
     source = replace(source, gone=gone, denied=denied, closed=settings.closed)
-    return Snapshot([*reading.objects, *settings.objects], source)
+    return Snapshot([*objects, *readable_objects(settings.objects, source, table)], source)
 
 
 def _demand_usual_kinds(server: str, asked: Iterable[str], served: Mapping[str, object]) -> None:

@@ -5,24 +5,26 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.errors import ManifestError, MissingLibrary
+from .files import ENDINGS, manifest_files, text_of
+from .json_text import from_json
 from .objects import Obj, dig, identity_of, kind_key, ref_of
-from .snapshot import Snapshot, Source
+from .reading import is_name, readable_object
+from .shapes import Shape
+from .snapshot import Snapshot, Source, Unreadable
+from .spelling import about_unknown_fields, is_template, slip_in
+from .tables import TABLE
+from .yaml_text import YamlProblem, yaml_documents
 
 try:
     import yaml
 except ImportError:  # said by read_manifests, where it is needed
     yaml = None  # type: ignore[assignment]
 
-ENDINGS = (".yaml", ".yml", ".json")
-SKIPPED = frozenset({"kustomization.yaml", "kustomization.yml"})
 DEFAULT_NAMESPACE = "default"
 CLUSTER_SCOPED = frozenset(
     """APIService.apiregistration.k8s.io CertificateSigningRequest.certificates.k8s.io ClusterIssuer.cert-manager.io
@@ -51,20 +53,27 @@ class _Document:
     def place(self) -> str:
         return f"{self.file}:{self.line}"
 
+    @property
+    def where(self) -> str:
+        """Where it stands, for people."""
+        return f"{self.place}: document {self.number}"
+
     def error(self, message: str, hint: str = "") -> ManifestError:
         details = {"file": self.file, "document": self.number, "line": self.line}
         return ManifestError(f"{self.place}: document {self.number} {message}", hint, details=details)
 
 
-def read_manifests(paths: Sequence[str]) -> Snapshot:
+def read_manifests(paths: Sequence[str], table: Mapping[str, Shape] = TABLE) -> Snapshot:
     """Read files and folders (recursively: ``*.yaml``, ``*.yml``, ``*.json``) into a snapshot that is not live.
+
+    An object that does not have the types of ``table``, or that Kubernetes would not take as it is meant, is noted in its source.
 
     Raises :class:`ManifestError` where a path does not exist, a file is not YAML, an object has no apiVersion, kind or
     name, one object is there twice, or there is none at all; :class:`MissingLibrary` without PyYAML.
     """
     if yaml is None:
         raise MissingLibrary("PyYAML is not installed on the host that runs the module.", "Install it: pip install 'PyYAML>=6.0'.")
-    documents = [item for file in _files(paths) for item in _read_file(file)]
+    documents = [item for file in manifest_files(paths) for item in _read_file(file)]
     objects = [item for document in documents for item in _unpack(document)]
     if not objects:
         raise ManifestError(
@@ -72,82 +81,56 @@ def read_manifests(paths: Sequence[str]) -> Snapshot:
             f"Name files, or folders that hold files ending in {', '.join(ENDINGS)}.",
         )
     scoped = CLUSTER_SCOPED | {kind for item in objects for kind in _cluster_scoped_by(item.content)}
-    return Snapshot(_without_duplicates(objects, scoped), Source(live=False, server="manifests"))
+    source = Source(live=False, server="manifests")
+    return Snapshot(_readable(_without_duplicates(objects, scoped), source, table), source)
 
 
-def _files(paths: Sequence[str]) -> Iterator[str]:
-    seen: set[str] = set()
-    for path in paths:
-        for file in _files_of(path):
-            if os.path.realpath(file) not in seen:
-                seen.add(os.path.realpath(file))
-                yield file
-
-
-def _files_of(path: str) -> Iterator[str]:
-    if os.path.isfile(path):
-        yield path
-        return
-    if not os.path.isdir(path):
-        raise ManifestError(f"There is no file or folder {path!r}.", "Correct the path in the manifests option.")
-    for folder, folders, names in os.walk(path):
-        folders.sort()
-        for name in sorted(names):
-            if name.endswith(ENDINGS) and name not in SKIPPED:
-                yield os.path.join(folder, name)
-
-
-@functools.cache
-def _loader_class() -> Any:
-    """A safe loader that reads scalars as Kubernetes does: neither timestamps nor ``=`` mean anything special."""
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    special = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
-    resolvers = {
-        first: [(tag, expression) for tag, expression in found if tag not in special]
-        for first, found in base.yaml_implicit_resolvers.items()
-    }
-    return type("KubernetesLoader", (base,), {"yaml_implicit_resolvers": resolvers})
+def _readable(documents: Iterable[_Document], source: Source, table: Mapping[str, Shape]) -> list[Obj]:
+    objects = []
+    for document in documents:
+        obj = readable_object(document.content, source, table, document.where)
+        if obj is None:
+            continue
+        objects.append(obj)
+        ref, slip = ref_of(obj), slip_in(obj, table)
+        if slip is not None:
+            source.unreadable.setdefault(identity_of(ref), Unreadable(ref, slip.faults, document.where, slip.counts, slip.code))
+        elif identity_of(ref) not in source.unreadable:
+            source.remarks.extend(about_unknown_fields(obj, table, document.where))
+    return objects
 
 
 def _read_file(file: str) -> Iterator[_Document]:
-    try:
-        with open(file, encoding="utf-8-sig") as stream:
-            text = stream.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{file} cannot be read: {error}.") from error
-    return _read_json(file, text) if file.endswith(".json") else _read_yaml(file, text)
+    text = text_of(file)
+    return _read_json(file, text) if file.lower().endswith(".json") else _read_yaml(file, text)
 
 
 def _read_json(file: str, text: str) -> Iterator[_Document]:
     # Not as YAML, of which JSON is a part in name only: indented by tabs it is none.
     try:
-        yield _Document(file, 1, 1, json.loads(text))
+        yield _Document(file, 1, 1, from_json(text, _map_of))
     except ValueError as error:
         raise _Document(file, 1, getattr(error, "lineno", 1), None).error(f"is not valid JSON: {error}.") from error
 
 
+def _map_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen: set[str] = set()
+        key = next(key for key, dummy in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {key[:100]!r} is there twice; its second value is {str(made[key])[:100]!r}")
+    return made
+
+
 def _read_yaml(file: str, text: str) -> Iterator[_Document]:
-    number, loader = 1, None
+    number = 1
     try:
-        loader = _loader_class()(text)
-        while loader.check_node():
-            node = loader.get_node()
-            yield _Document(file, number, node.start_mark.line + 1, loader.construct_document(node))
-            number += 1
-    except yaml.YAMLError as error:
-        raise _syntax_error(file, text, number, error) from error
-    finally:
-        if loader is not None:
-            loader.dispose()
-
-
-def _syntax_error(file: str, text: str, number: int, error: Exception) -> ManifestError:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    line = mark.line + 1 if mark else 1
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    template = any("{{" in item for item in text.splitlines()[max(0, line - 3) : line + 1])
-    hint = "A template has to be rendered first (helm template, kustomize build)." if template else ""
-    return _Document(file, number, line, None).error(f"is not valid YAML: {problem}.", hint)
+        for number, (line, content) in enumerate(yaml_documents(text), 1):
+            yield _Document(file, number, line, content)
+    except YamlProblem as error:
+        near = text.splitlines()[max(0, error.line - 3) : error.line + 1]
+        hint = "A template has to be rendered first (helm template, kustomize build)." if any("{{" in item for item in near) else ""
+        raise _Document(file, error.document, error.line, None).error(f"is not valid YAML: {error.problem}.", hint) from error
 
 
 def _unpack(document: _Document) -> Iterator[_Document]:
@@ -168,8 +151,13 @@ def _unpack(document: _Document) -> Iterator[_Document]:
         value = dig(content, *path)
         if not isinstance(value, str) or not value:
             found = f"{value!r}" if value is not None else "nothing"
-            named = f" ({ref_of(content)})" if content.get("kind") else ""
+            named = f" ({ref_of(content)})" if isinstance(content.get("kind"), str) else ""
             raise document.error(f"has {found} in {'.'.join(path)}{named}, where a text is needed.")
+    for field in ("name", "namespace"):
+        name = content["metadata"].get(field) or "default"
+        if isinstance(name, str) and not is_name(name):
+            hint = "A template has to be rendered first (helm template, kustomize build)." if is_template(name) else ""
+            raise document.error(f"has {name[:300]!r} in metadata.{field} ({content['kind']}), which cannot be a name.", hint)
     yield document
 
 
@@ -182,9 +170,8 @@ def _cluster_scoped_by(content: Obj) -> Iterator[str]:
         yield f"{dig(content, 'spec', 'names', 'kind')}.{dig(content, 'spec', 'group')}"
 
 
-def _without_duplicates(documents: Iterable[_Document], scoped: frozenset[str]) -> list[Obj]:
+def _without_duplicates(documents: Iterable[_Document], scoped: frozenset[str]) -> Iterator[_Document]:
     seen: dict[tuple[str, str, str], _Document] = {}
-    objects = []
     for document in documents:
         obj = _with_namespace(document.content, scoped)
         ref = ref_of(obj)
@@ -192,8 +179,7 @@ def _without_duplicates(documents: Iterable[_Document], scoped: frozenset[str]) 
         earlier = seen.setdefault(key, document)
         if earlier is not document:
             raise document.error(f"is {ref}, which is already at {earlier.place}.", "Keep one of the two.")
-        objects.append(obj)
-    return objects
+        yield replace(document, content=obj)
 
 
 def _with_namespace(obj: Obj, scoped: frozenset[str]) -> Obj:

@@ -10,10 +10,10 @@ added or gone; it costs as much as what changes, which is what lets the planner 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from ..core.model import Change, ObjectRef
+from ..core.model import Change, Finding, ObjectRef
 from .fields import changed
 from .objects import Identity, Obj, identity_of, kind_key, name_of, namespace_of
 
@@ -23,12 +23,27 @@ Indexer = Callable[[Obj], Iterable[Any]]
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """An object that could not be read as a whole: what is wrong with it, and where it is written, both for people.
+
+    ``counts``: it is of a kind that conclusions are drawn from. ``code`` is that of the finding about it.
+    """
+
+    ref: ObjectRef
+    faults: tuple[str, ...]
+    place: str = ""
+    counts: bool = True
+    code: str = "MLB114"
+
+
+@dataclass(frozen=True)
 class Source:
     """Where the objects come from. ``live`` is false for a folder of manifests.
 
     ``available`` holds the kind keys that the API serves (empty for manifests: every kind counts as available). ``denied`` are
     those that may not be read, and ``gone`` those that should be served and are not, each with a sentence. ``closed`` are the
-    namespaces whose ConfigMaps may not be read.
+    namespaces whose ConfigMaps may not be read. ``unreadable`` are single objects that could not be read as a whole: what the snapshot
+    has of them may be relied on, but is not all. ``remarks`` are findings of the reading.
     """
 
     live: bool = True
@@ -38,6 +53,8 @@ class Source:
     denied: dict[str, str] = field(default_factory=dict)
     gone: dict[str, str] = field(default_factory=dict)
     closed: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[Identity, Unreadable] = field(default_factory=dict)
+    remarks: list[Finding] = field(default_factory=list)
 
     @property
     def unknown(self) -> dict[str, str]:
@@ -112,6 +129,15 @@ class Snapshot:
     def overlay(self, put: Iterable[Obj] = (), gone: Iterable[tuple[str, str, str]] = ()) -> Snapshot:
         """A view with some objects put in place (by kind, namespace, name) and others gone (kind key, namespace, name)."""
         return _Overlay(self, put, gone)
+
+    def doubting(self, more: Iterable[Unreadable]) -> Snapshot:
+        """A view in which these objects count as unreadable as well."""
+        found = {identity_of(item.ref): item for item in more}
+        if found.keys() <= self.source.unreadable.keys():
+            return self
+        view = self.overlay()
+        view.source = replace(self.source, unreadable={**found, **self.source.unreadable})
+        return view
 
     def after(self, changes: Iterable[Change]) -> Snapshot:
         """A view in which the changes are made."""

@@ -82,7 +82,7 @@ def _for(wanted: Mapping[Route, tuple[Strategy, ...]], strategy: Strategy) -> li
 def _try(
     context: Context, strategy: Strategy, targets: list[Route], standing: Outcomes, is_owned: Owned
 ) -> Trial:
-    proposal = _without_collisions(context, strategy.propose(context, targets), targets)
+    proposal = _without_collisions(context, strategy.propose(context, targets), targets, is_owned)
     outcomes = context.cluster.outcomes(context.routes, proposal)
     harmed = tuple(route for route in context.routes if worse(standing[route], outcomes[route]))
     lost = sum(1 for route in targets if lost_features(context, route, strategy))
@@ -97,11 +97,11 @@ def _try(
     return Trial(strategy, proposal, outcomes, harmed, rank)
 
 
-def _without_collisions(context: Context, proposal: Proposal, targets: list[Route]) -> Proposal:
+def _without_collisions(context: Context, proposal: Proposal, targets: list[Route], is_owned: Owned) -> Proposal:
     """Refuse everything where an object to be made has a name that is taken by somebody else's."""
     for creation in proposal.creations:
         taken = context.cluster.existing(creation.body)
-        if taken is not None:
+        if taken is not None and not is_owned(taken):
             return Proposal(refusals=dict.fromkeys(targets, f"{ref_of(taken)} already exists, and was not made by this collection"))
     return proposal
 

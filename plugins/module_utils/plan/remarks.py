@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 from ..balancers.contract.profile import Registry
 from ..core.findings import finding, route_details
+from ..core.marks import IGNORE, opted_out
 from ..core.model import Finding, LoadBalancer, ObjectRef, Outcome, Route
 from ..istio.protocols import is_http
-from ..kube.objects import ref_of
+from ..kube.objects import dig, ref_of
 from .strategies.base import Context
 from .trial import may_have_sidecar
 
@@ -31,6 +32,10 @@ def about_route(context: Context, route: Route, standing: Outcome) -> Iterator[F
     known, details = context.facts(route).backend, route_details(route)
     service = known.service
     if route.ignored:
+        asked = (dig(context.object_of(route), "metadata", "annotations") or {}).get(IGNORE)
+        if opted_out(asked) is None:
+            message = f"{IGNORE} is {asked!r:.100}, which means neither yes nor no; its routes are left alone"
+            yield finding("MLB120", message, route.object, details={"found": asked})
         yield finding("MLB213", f"{where} is left alone", route.object, details=details)
         return
     if route.unread or known.is_gateway:

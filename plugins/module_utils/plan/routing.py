@@ -58,15 +58,15 @@ class RoutingPlan:
 
 def plan_routes(
     live: Snapshot, original: Snapshot, registry: Registry, load_balancers: Sequence[LoadBalancer], options: PlanOptions,
-    is_owned: Callable[[Any], bool], locked: Callable[[Obj], str] = lambda obj: "",
+    is_owned: Callable[[Any], bool], locked: Callable[[Obj], str] = lambda obj: "", found: Inventory | None = None,
 ) -> RoutingPlan:
     """Plan all routes of the load balancers.
 
     ``original`` is the snapshot without this collection's own changes: the plan starts from there, so that a second run
     finds the same plan. ``is_owned`` tells whether an object (or ``None``) was made by this collection, ``locked`` why no field of an
-    object may be set (empty where it may).
+    object may be set (empty where it may). ``found`` is the inventory of ``live`` where it was taken already.
     """
-    now = take_inventory(live, registry, load_balancers)
+    now = found or take_inventory(live, registry, load_balancers)
     base = _without_own(now, live, original, registry)
     # A route that was not selected is planned around, like one that asks to be ignored.
     routes = tuple(_unlocked(original, locked, route if options.concerns(route) else replace(route, ignored=True)) for route in base.routes)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Route
-from ..detect.description import about_reading
+from ..detect.description import about_absence, about_reading
 from ..detect.load_balancers import detect, setting_namespaces
 from ..detect.routes import read_routes
 from ..istio.mesh import Mesh, read_mesh
@@ -50,7 +50,7 @@ def run_info(options: InfoOptions) -> InfoResult:
     shown = [item for item in found if not options.namespaces or item.namespace in options.namespaces]
     routes, about_routes = read_routes(snapshot, registry, shown)
     mesh = read_mesh(snapshot)
-    remarks = [*about_reading(snapshot), *findings, *about_routes]
+    remarks = [*about_reading(snapshot), *about_absence(snapshot, found), *findings, *about_routes]
     if not mesh.installed and snapshot.readable(kinds.DEPLOYMENT):
         remarks.insert(0, finding("MLB101", "no istiod was found and none of Istio's kinds is served"))
     return InfoResult(shown, routes, mesh, remarks)

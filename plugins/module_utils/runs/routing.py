@@ -20,8 +20,8 @@ from ..core.errors import MeshlbError
 from ..core.marks import SERVICE_ROUTING
 from ..core.model import Change, Finding, LoadBalancer, RoutePlan, replace
 from ..core.writes import Part
-from ..detect.description import about_reading
-from ..detect.inventory import known_backend
+from ..detect.description import about_absence, about_reading
+from ..detect.inventory import known_backend, take_inventory
 from ..detect.load_balancers import detect, setting_namespaces
 from ..detect.routes import read_routes
 from ..detect.selection import choose_load_balancers, route_filter
@@ -29,6 +29,7 @@ from ..istio.outcome import predict
 from ..kube.objects import Obj, identity, ref_of
 from ..kube.snapshot import Snapshot
 from ..plan.exemption import about_outside, with_exemptions
+from ..plan.keeping import held_back
 from ..plan.pins import Wishes
 from ..plan.regressions import Present, about_left_out, weigh
 from ..plan.routing import PlanOptions, RoutingPlan, plan_routes
@@ -125,7 +126,9 @@ def _decided(session: Session, options: RoutingOptions) -> RoutingDecision:
     decision = taken_back(scene) if options.state == "absent" else planned(scene)
     _demand_whole_files(scene, decision)
     digest = agreed(options.common, decision.changes, (route_input(item.to_result()) for item in decision.routes))
-    return replace(decision, digest=digest, findings=[*about_reading(live), *filter(scene.concerns, about), *decision.findings])
+    return replace(decision, digest=digest, findings=[
+        *about_reading(live), *about_absence(live, load_balancers), *filter(scene.concerns, about), *decision.findings,
+    ])
 
 
 def _demand_whole_files(scene: RoutingScene, decision: RoutingDecision) -> None:
@@ -151,14 +154,19 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     selected = route_filter(live, options.namespaces, options.label_selector)
     wishes = Wishes(options.strategy, options.preserve_host, options.pinnable_strategies)
     asked = PlanOptions(wishes, selected, lambda key: key in keys)
-    original = without(live, scene.part, lambda obj: not scene.covers(obj))
+    found = take_inventory(live, registry, scene.load_balancers)
+    live = live.doubting(found.unreadable)
+    held = held_back(found, without(live, scene.part), registry, load_balancers_of)
+    original = without(live, scene.part, lambda obj: not scene.covers(obj) or held(obj))
     owned, closed = partial(is_owned, scene.part), partial(locked, part=scene.part)
-    plan = plan_routes(live, original, registry, scene.load_balancers, asked, owned, closed)
+    plan = plan_routes(live, original, registry, scene.load_balancers, asked, owned, closed, found)
     if options.strict_exemption:
         plan = with_exemptions(original, registry, plan, chosen)
     # Files hold the whole plan, also what is applied already: whoever drives the cluster from them prunes what they lack.
     base = original if options.common.output_dir else live
-    changes, about = routing_changes(ledger_of(base, scene.part), plan, [item.label for item in chosen], scene.removable)
+    changes, about = routing_changes(
+        ledger_of(base, scene.part), plan, [item.label for item in chosen], lambda obj: scene.removable(obj) and not held(obj), held
+    )
     changes = [item for item in changes if not _is_kept(scene, item)]
     demand_seen(live, changes)
     present = Present(live, registry, {item.key: item for item in scene.load_balancers})

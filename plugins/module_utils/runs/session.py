@@ -13,6 +13,7 @@ from ..apply.ledger import Ledger, ledger
 from ..apply.ownership import Keep, take_back
 from ..balancers.contract.profile import Registry, preceded_by
 from ..balancers.registry import REGISTRY
+from ..balancers.tables import TABLES
 from ..core.errors import MeshlbError, NotFound
 from ..core.model import Change, Finding, ObjectRef, replace
 from ..core.parallel import attempt_all
@@ -23,6 +24,7 @@ from ..kube.client.api import Api, open_api
 from ..kube.cluster import read_cluster
 from ..kube.manifests import read_manifests
 from ..kube.objects import Obj, identity_of
+from ..kube.reading import readable_object
 from ..kube.rights import hint_for
 from ..kube.snapshot import Snapshot
 from ..plan.writes import chained_gateway, service_routing
@@ -73,13 +75,13 @@ def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces,
     """
     registry = preceded_by(options.profiles, REGISTRY)
     if options.manifests:
-        return Session(options, read_manifests(options.manifests), registry)
+        return Session(options, read_manifests(options.manifests, TABLES), registry)
     connection = {**options.connection, "request_timeout": options.request_timeout}
     api = (earlier.api if earlier else None) or open_api(connection, options.workers)
     own = (kind for item in options.profiles for reader in item.routes for kind in reader.kinds)
     snapshot = read_cluster(
         api, dict.fromkeys([*wanted, *own]), lambda snapshot: namespaces(snapshot, registry), options.workers,
-        lambda snapshot: needed_kinds(snapshot, registry),
+        lambda snapshot: needed_kinds(snapshot, registry), TABLES,
     )
     return Session(options, snapshot, registry, api)
 
@@ -104,7 +106,7 @@ def read_again(session: Session, refs: Iterable[ObjectRef]) -> Session:
         elif isinstance(found, MeshlbError):
             raise found
         else:
-            put.append(found)
+            put += filter(None, [readable_object(found, snapshot.source, TABLES)])
     return replace(session, snapshot=snapshot.overlay(put, gone))
 
 

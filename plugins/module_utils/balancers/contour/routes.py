@@ -18,7 +18,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.declared import DeclaredRoute, ServiceReference, host_among
 from ..kit.ingresses import class_of
-from ..kit.objects import BackendHandling, declared_reading, served_object
+from ..kit.objects import BackendHandling, bounded, declared_reading, served_object
 from ..kit.readers import always, gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from .settings import Settings
@@ -70,7 +70,8 @@ def read_http_proxies(snapshot: Snapshot, load_balancer: LoadBalancer, only: fro
     return declared_reading(partial(served_object, snapshot, load_balancer), (
         (obj, item)
         for root in proxies.values() if (host := dig(root, "spec", "virtualhost", "fqdn")) and serves(load_balancer, root)
-        for obj, inherited in _tree(proxies, root, Inherited(), _DEPTH) if only is None or ref_of(obj) in only
+        for obj, inherited in bounded(_tree(proxies, root, Inherited(), _DEPTH), "HTTPProxies that one includes")
+        if only is None or ref_of(obj) in only
         for item in (*_routes(obj, str(host), inherited), *_streams(root, obj, str(host)))
     ))
 

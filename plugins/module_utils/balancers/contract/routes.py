@@ -10,15 +10,16 @@ from typing import Protocol
 
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route
 from ...kube.kinds import INGRESS, SERVICE
-from ...kube.snapshot import Snapshot
+from ...kube.snapshot import Snapshot, Unreadable
 
 
 @dataclass(frozen=True)
 class RouteReading:
-    """What was read of a load balancer's routes."""
+    """What was read of a load balancer's routes; ``unreadable`` are objects whose routes are not known."""
 
     routes: tuple[Route, ...] = ()
     findings: tuple[Finding, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 class ReadRoutes(Protocol):
@@ -54,5 +55,6 @@ class RouteReader:
 def joined_readings(*readings: RouteReading) -> RouteReading:
     """Several kinds of routes of one load balancer."""
     return RouteReading(
-        tuple(route for item in readings for route in item.routes), tuple(remark for item in readings for remark in item.findings)
+        tuple(route for item in readings for route in item.routes), tuple(remark for item in readings for remark in item.findings),
+        tuple(obj for item in readings for obj in item.unreadable),
     )

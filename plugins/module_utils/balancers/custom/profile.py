@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from types import NoneType
 from typing import Any
 
 from ...core.errors import MeshlbError
+from ...core.guard import DATA_ERRORS, NotUnderstood
 from ...core.model import LoadBalancer, Route, Upstream
-from ...core.values import ABSENT
+from ...core.values import ABSENT, Absent
 from ...core.writes import Write
 from ...kube import kinds
+from ...kube.fields import Path
 from ...kube.objects import Obj, kind_key, namespace_of, ref_of, value_at
 from ..contract.facts import About
 from ..contract.instances import InstanceReader
@@ -73,14 +76,14 @@ def _reader(source: RouteSource) -> RouteReader:
 
 def _serves(source: RouteSource, load_balancer: LoadBalancer, obj: Obj) -> bool:
     if source.select is not None:
-        return bool(source.select.search(obj))
+        return bool(_found(source.select, obj, "select"))
     return source.kind != kinds.INGRESS or takes_class(load_balancer, obj)
 
 
 def _declared(source: RouteSource, served: ServedObject) -> Iterator[DeclaredRoute]:
     obj, ref = served.obj, ref_of(served.obj)
     for item in _items(source, obj):
-        target = ServiceReference(str(item.get("namespace") or namespace_of(obj)), str(item.get("service", "")), item.get("port", 0))
+        target = ServiceReference(str(item.get("namespace") or namespace_of(obj)), str(item.get("service", "")), _port_of(item))
         yield DeclaredRoute(
             target, str(item.get("host") or ""), str(item.get("path") or "/"), str(item.get("path_type") or "Prefix"),
             partial(_upstream, source, obj, item),
@@ -92,8 +95,8 @@ def _declared(source: RouteSource, served: ServedObject) -> Iterator[DeclaredRou
 
 def _upstream(source: RouteSource, obj: Obj, item: Mapping[str, Any], service: Obj) -> Upstream:
     context = {"route": obj, "service": service, "item": item}
-    by_address = source.uses_service is not None and source.uses_service.search(context) is True
-    host = source.sends_host.search(context) if source.sends_host is not None else ""
+    by_address = source.uses_service is not None and _found(source.uses_service, context, "uses_service") is True
+    host = _found(source.sends_host, context, "sends_host") if source.sends_host is not None else ""
     return Upstream("cluster_ip" if by_address else "pod_ips", str(host or ""))
 
 
@@ -105,12 +108,28 @@ def _items(source: RouteSource, obj: Obj) -> Iterator[Mapping[str, Any]]:
                 "host": entry.host, "path": entry.path, "path_type": entry.path_type, "service": entry.service, "port": entry.reference,
             }
         return
-    for item in source.items.search(obj) or []:
-        if not isinstance(item, dict):
-            message = f"routes.items of a custom profile gives {item!r} for {ref_of(obj)}."
-            raise MeshlbError(message, "It has to give mappings with service and port.", ref_of(obj))
-        for path in item.get("paths") or [{}]:
+    found = _found(source.items, obj, "items") or []
+    for item in found if isinstance(found, list) else [found]:
+        paths = item.get("paths") or [{}] if isinstance(item, dict) else [item]
+        for path in paths if isinstance(paths, list) else [paths]:
+            if not isinstance(path, dict):
+                raise NotUnderstood(f"items of the custom profile gives {path!r:.100}, and not mappings with service and port", "MLB121")
             yield {**{key: value for key, value in item.items() if key != "paths"}, **path}
+
+
+def _found(expression: Any, value: Any, name: str) -> Any:
+    """What an expression gives. Raises :class:`NotUnderstood` where it cannot be evaluated on what an object says."""
+    try:
+        return expression.search(value)
+    except DATA_ERRORS as error:
+        raise NotUnderstood(f"{name} of the custom profile cannot be evaluated: {str(error)[:300]}", "MLB121") from error
+
+
+def _port_of(item: Mapping[str, Any]) -> int | str:
+    port = item.get("port") or 0
+    if isinstance(port, bool) or not isinstance(port, (int, str)):
+        raise NotUnderstood(f"items of the custom profile gives the port {port!r:.100}, which is neither a number nor a name", "MLB121")
+    return port
 
 
 def _switched(
@@ -125,11 +144,20 @@ def _switched(
         for setting in settings:
             obj = target.service if setting.on is SettingHolder.SERVICE else target.object
             value, present = _filled(setting.value, target.route), value_at(obj, setting.path)
-            if present is ABSENT:
+            above = (path for path in _above(setting.path) if not isinstance(value_at(obj, path), (dict, list, Absent, NoneType)))
+            text = next(above, None)
+            if text is not None:
+                patches.conflict(obj, f"{'/'.join(map(str, text))} is no map, so the profile's setting cannot be below it")
+            elif present is ABSENT:
                 patches.write(obj, setting.path, value)
             elif present != value:
                 patches.value_conflict(obj, "/".join(map(str, setting.path)), present, value)
     return patches.switch()
+
+
+def _above(path: Path) -> Iterator[Path]:
+    """The paths of what holds a field, from the top."""
+    return (path[:length] for length in range(1, len(path)))
 
 
 def _filled(value: Any, route: Route) -> Any:

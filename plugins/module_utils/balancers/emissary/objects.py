@@ -15,14 +15,19 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from ...core.guard import NotUnderstood, attempt
 from ...core.model import LoadBalancer, ObjectRef, Scheme
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, ref_of
+from ...kube.reading import not_understood
 from ...kube.services import find_port
-from ...kube.snapshot import Snapshot
+from ...kube.shapes import Fault, Shape, described, shape
+from ...kube.snapshot import Snapshot, Unreadable
+from ...kube.yaml_text import YamlProblem, yaml_documents
 from ..kit.ingresses import IngressEntry, class_of, entries
 from ..kit.objects import objects_of
 from ..kit.settings import settings_of
@@ -46,6 +51,21 @@ _BUILT_IN = {
 }
 _ALIASES = (("endpoint", "kubernetes-endpoint"), ("consul", "consul-endpoint"))
 _BALANCERS = frozenset({"round_robin", "least_request", "ring_hash", "maglev"})
+
+
+_BALANCER = "load_balancer{policy header cookie{name} source_ip?}"
+# Ids are a list or a single text, and tls is a truth value or a name: what has several forms is taken apart where it is read.
+MAPPING_FIELDS = f"""spec{{
+    service hostname host host_redirect? host_rewrite auto_host_rewrite? host_regex? headers<>* regex_headers<>* prefix prefix_exact?
+    prefix_regex? rewrite resolver precedence# cluster_tag shadow? {_BALANCER} retry_policy* circuit_breakers* tls* ambassador_id*
+    port# weight# address method method_regex? add_request_headers<>* health_checks*
+}}"""
+MODULE_FIELDS = f"""spec{{ambassador_id* config{{
+    resolver {_BALANCER} use_ambassador_namespace_for_service_resolution?
+    circuit_breakers* retry_policy* add_request_headers<>* httpmapping{{add_request_headers<>*}}
+}}}}"""
+_MAPPING = shape(MAPPING_FIELDS)
+_DOCUMENT = shape("kind name namespace metadata{name namespace labels=} metadata_labels= spec{}")
 
 
 class Origin(Enum):
@@ -123,18 +143,25 @@ class DeclaredMapping:
             return MappingTarget("", "", 0)
 
 
-def declared_mappings(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> list[DeclaredMapping]:
-    """Every Mapping and TCPMapping, Mappings first, each in Emissary's order; ``only`` those that these objects hold."""
+def declared_mappings(
+    snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None, unreadable: list[Unreadable] | None = None
+) -> list[DeclaredMapping]:
+    """Every Mapping and TCPMapping, Mappings first, each in Emissary's order; ``only`` those that these objects hold.
+
+    Objects whose annotation is not understood are added to ``unreadable``.
+    """
     settings, declared = settings_of(load_balancer, Settings), list[DeclaredMapping]()
     for kind in (MAPPING, TCP_MAPPING):
         for item in objects_of(snapshot, kind, only):
             if settings.takes(item):
                 name, namespace, spec = name_of(item), namespace_of(item), item.get("spec") or {}
                 declared.append(DeclaredMapping(str(item["kind"]), name, namespace, spec, labels_of(item), item, Origin.OBJECT))
-    for kind in (kinds.SERVICE, kinds.INGRESS):
-        for item in objects_of(snapshot, kind, only):
-            if ANNOTATION in annotations_of(item) and settings.watches(item):
-                declared += _of_annotation(settings, item)
+    for item in (*objects_of(snapshot, kinds.SERVICE, only), *objects_of(snapshot, kinds.INGRESS, only)):
+        if ANNOTATION in (dig(item, "metadata", "annotations") or ()) and settings.watches(item):
+            found, error = attempt(partial(_of_annotation, settings, item))
+            declared += found
+            if unreadable is not None and error is not None:
+                unreadable.append(not_understood(item, error))
     for item in objects_of(snapshot, kinds.INGRESS, only):
         if _takes_ingress(settings, load_balancer.classes, item):
             for number, entry in enumerate(entries(item)):
@@ -145,14 +172,25 @@ def declared_mappings(snapshot: Snapshot, load_balancer: LoadBalancer, only: fro
 
 def _of_annotation(settings: Settings, owner: Obj) -> Iterator[DeclaredMapping]:
     for number, document in enumerate(documents(annotations_of(owner)[ANNOTATION])):
+        _check(document, _DOCUMENT, number)
         spec = {key: value for key, value in document.items() if key not in ("apiVersion", "kind", "metadata", "spec", "status")}
         spec.update(document.get("spec") or {})
         if document.get("kind") in ("Mapping", "TCPMapping") and settings.has_our_id(spec):
+            _check({"spec": spec}, _MAPPING, number)
             name = str(document.get("name") or dig(document, "metadata", "name", default=""))
             namespace = document.get("namespace") or dig(document, "metadata", "namespace", default="") or namespace_of(owner)
             labels = document.get("metadata_labels") or dig(document, "metadata", "labels", default=labels_of(owner))
             rank = f"{name_of(owner)}.{namespace_of(owner)}.{number + 1}"
             yield DeclaredMapping(str(document["kind"]), name, str(namespace), spec, dict(labels), owner, Origin.ANNOTATION, rank)
+
+
+def _check(document: Obj, form: Shape, number: int) -> None:
+    """Raise :class:`NotUnderstood` where a document of an annotation does not have the types of a Mapping."""
+    if not form.fits(document):
+        faults: list[Fault] = []
+        form.mend(document, (), faults)
+        if faults:
+            raise NotUnderstood(f"document {number + 1} of its annotation {ANNOTATION}: {'; '.join(map(str, faults[:3]))}")
 
 
 def _takes_ingress(settings: Settings, classes: tuple[str, ...], ingress: Obj) -> bool:
@@ -173,15 +211,15 @@ def _of_entry(ingress: Obj, name: str, entry: IngressEntry, service: Obj) -> Dec
 
 
 def documents(text: str) -> list[Obj]:
-    """The objects in an annotation's YAML; an annotation that cannot be parsed is ignored as a whole, as Emissary does."""
-    # Imported here: hosts that only ever import this file (documentation builds, sanity checks) need no PyYAML.
-    import yaml
-
+    """The objects in an annotation's YAML. Raises :class:`NotUnderstood`: Emissary ignores it as a whole where it is no YAML."""
     try:
-        loaded: list[Any] = list(yaml.safe_load_all(text))
-    except yaml.YAMLError:
-        return []
-    return [item for item in loaded if isinstance(item, dict)]
+        loaded = [content for dummy, content in yaml_documents(text) if content is not None]
+    except YamlProblem as error:
+        raise NotUnderstood(f"its annotation {ANNOTATION} is no YAML that is followed: {error}") from error
+    wrong = next((item for item in loaded if not isinstance(item, dict)), None)
+    if wrong is not None:
+        raise NotUnderstood(f"its annotation {ANNOTATION} holds {described(wrong)}, where a map is expected")
+    return loaded
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from functools import partial
 
 from ...core.findings import finding
-from ...core.model import Address, Backend, Finding, LoadBalancer, ObjectRef, Upstream
+from ...core.model import Address, Backend, Finding, LoadBalancer, ObjectRef, Upstream, replace
 from ...kube.objects import Obj, dig
 from ...kube.selectors import object_selector
-from ...kube.snapshot import Snapshot
+from ...kube.snapshot import Snapshot, Unreadable
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.objects import declared_reading, served_object
@@ -31,8 +31,12 @@ _SHADOW = "mirrored requests get a Host that ends in -shadow, whatever is set"
 
 def read_mappings(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """All routes of one instance."""
-    declared = _declared(read_configuration(snapshot, load_balancer), declared_mappings(snapshot, load_balancer, only))
-    return declared_reading(partial(served_object, snapshot, load_balancer), declared)
+    unreadable: list[Unreadable] = []
+    mappings = declared_mappings(snapshot, load_balancer, only, unreadable)
+    reading = declared_reading(
+        partial(served_object, snapshot, load_balancer), _declared(read_configuration(snapshot, load_balancer), mappings)
+    )
+    return replace(reading, unreadable=(*reading.unreadable, *unreadable))
 
 
 def _declared(configuration: Configuration, mappings: list[DeclaredMapping]) -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:

@@ -5,17 +5,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
-from ...core.marks import IGNORE, STRATEGY
+from ...core.guard import NotUnderstood, attempt
+from ...core.marks import IGNORE, STRATEGY, opted_out
 from ...core.model import Address, Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream
 from ...kube import kinds
-from ...kube.objects import Obj, annotations_of, kind_key, name_of, namespace_of, ref_of
-from ...kube.snapshot import Snapshot
+from ...kube.objects import Obj, annotations_of, dig, kind_key, name_of, namespace_of, ref_of
+from ...kube.reading import not_understood
+from ...kube.snapshot import Snapshot, Unreadable
 from ..contract.routes import RouteReader, RouteReading
 from .declared import DeclaredRoute, ServiceLookup, ServiceReference, as_route
 
+T = TypeVar("T")
+MOST_PARTS = 5000
+"""Routes and findings of one object."""
 BackendReference = tuple[str, str, "int | str"]
 """Namespace, Service, and its port as it is written: a number or a name."""
 Carries = Callable[[LoadBalancer, Obj], bool]
@@ -84,30 +92,67 @@ def object_reader(kind: str, read: ReadObject, carries: Carries = carries_all) -
     """A reader of all objects of a kind that a load balancer carries, where each of them is read by itself."""
 
     def read_kind(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-        ours = (obj for obj in objects_of(snapshot, kind, only) if carries(load_balancer, obj))
-        return read_objects((served_object(snapshot, load_balancer, obj) for obj in ours), read)
+        found = (served_object(snapshot, load_balancer, obj) for obj in objects_of(snapshot, kind, only))
+        return read_objects(found, lambda item: read(item) if carries(load_balancer, item.obj) else ())
 
     own = () if kind in kinds.BASE else (kind,)
     return RouteReader(read_kind, own, own)
 
 
 def read_objects(items: Iterable[ServedObject], read: ReadObject) -> RouteReading:
-    """What is read of each of these objects, each part once."""
-    return reading_of(dict.fromkeys(
-        item.declared(part) if isinstance(part, DeclaredRoute) else part for item in items for part in read(item)
-    ))
+    """What is read of each of these objects, each part once; see :func:`read_each`."""
+    return reading_of(dict.fromkeys(part for item in items for part in guarded(item.obj, partial(_made, item, read))))
 
 
-def declared_reading(served: Callable[[Obj], ServedObject], declared: Iterable[tuple[Obj, DeclaredRoute | Finding]]) -> RouteReading:
+def _made(item: ServedObject, read: ReadObject) -> Iterator[Route | Finding]:
+    for part in read(item):
+        yield item.declared(part) if isinstance(part, DeclaredRoute) else part
+
+
+def read_each(objects: Iterable[Obj], read: Callable[[Obj], Iterable[Route | Finding]]) -> RouteReading:
+    """What is read of each of these objects, each part once; one that is not understood is noted, and keeps no other from being read."""
+    return reading_of(dict.fromkeys(part for obj in objects for part in guarded(obj, partial(read, obj))))
+
+
+def guarded(obj: Obj, read: Callable[[], Iterable[T]]) -> Iterator[T | Unreadable]:
+    """What is read of an object; where its content causes an error, the object as unreadable."""
+    found, error = attempt(lambda: bounded(read(), "routes of one object"))
+    if error is None:
+        yield from found
+    else:
+        yield not_understood(obj, error)
+
+
+def bounded(parts: Iterable[T], what: str) -> Iterator[T]:
+    """The parts; raises :class:`core.guard.NotUnderstood` where there are so many that nobody can have meant them."""
+    for number, part in enumerate(parts):
+        if number >= MOST_PARTS:
+            raise NotUnderstood(f"more than {MOST_PARTS} {what} are not followed")
+        yield part
+
+
+def declared_reading(
+    served: Callable[[Obj], ServedObject], declared: Iterable[tuple[Obj, DeclaredRoute | Finding | Unreadable]]
+) -> RouteReading:
     """What objects declare together, each part with its object, and once."""
-    return reading_of(dict.fromkeys(item if isinstance(item, Finding) else served(obj).declared(item) for obj, item in declared))
+    per_object: Counter[int] = Counter()
+
+    def counted() -> Iterator[Route | Finding | Unreadable]:
+        for obj, item in declared:
+            per_object[id(obj)] += 1
+            if per_object[id(obj)] > MOST_PARTS:
+                raise NotUnderstood(f"more than {MOST_PARTS} routes of one object are not followed")
+            yield served(obj).declared(item) if isinstance(item, DeclaredRoute) else item
+
+    return reading_of(dict.fromkeys(counted()))
 
 
-def reading_of(parts: Iterable[Route | Finding]) -> RouteReading:
-    """Routes and findings, each in their order."""
+def reading_of(parts: Iterable[Route | Finding | Unreadable]) -> RouteReading:
+    """Routes, findings and objects that are not understood, each in their order."""
     listed = list(parts)
     return RouteReading(
-        tuple(item for item in listed if isinstance(item, Route)), tuple(item for item in listed if isinstance(item, Finding))
+        tuple(item for item in listed if isinstance(item, Route)), tuple(item for item in listed if isinstance(item, Finding)),
+        tuple(item for item in listed if isinstance(item, Unreadable)),
     )
 
 
@@ -133,8 +178,8 @@ def services_of(snapshot: Snapshot) -> ServiceLookup:
 
 
 def is_ignored(obj: Obj) -> bool:
-    """Whether the object asks to be left alone."""
-    return annotations_of(obj).get(IGNORE) == "true"
+    """Whether the object asks to be left alone; a word that means neither yes nor no is rather taken for yes."""
+    return opted_out((dig(obj, "metadata", "annotations") or {}).get(IGNORE)) is not False
 
 
 def pinned_strategy(snapshot: Snapshot, obj: Obj) -> str:

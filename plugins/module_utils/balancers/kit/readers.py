@@ -19,7 +19,7 @@ from .classes import takes_class
 from .gateway.attachment import KINDS, ROUTE_KINDS
 from .gateway.routes import HandlePoint, read_gateway_routes
 from .ingresses import IngressEntry, entries, resource_findings
-from .objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, reading_of, served_object
+from .objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, read_each, served_object
 
 HandleEntry = Callable[[LoadBalancer, Obj, IngressEntry, Obj], BackendHandling]
 """How a load balancer reaches the backend of an Ingress's entry; last is the entry's Service, empty where there is none."""
@@ -50,10 +50,11 @@ def read_ingresses(
     serves: Carries = takes_class, refine: Refine | None = None, remarks: Remarks | None = None,
 ) -> RouteReading:
     """See :func:`ingress_reader`; for a load balancer whose ``handle`` depends on more of the cluster."""
-    ours = (obj for obj in objects_of(snapshot, known.INGRESS, only) if serves(load_balancer, obj))
-    return reading_of(
-        part for obj in ours for part in _of_ingress(served_object(snapshot, load_balancer, obj), handle, refine, remarks)
-    )
+    def read(obj: Obj) -> Iterable[Route | Finding]:
+        served = serves(load_balancer, obj)
+        return _of_ingress(served_object(snapshot, load_balancer, obj), handle, refine, remarks) if served else ()
+
+    return read_each(objects_of(snapshot, known.INGRESS, only), read)
 
 
 def _of_ingress(item: ServedObject, handle: HandleEntry, refine: Refine | None, remarks: Remarks | None) -> Iterator[Route | Finding]:

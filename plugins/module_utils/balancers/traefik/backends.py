@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ...core.findings import finding
+from ...core.guard import NotUnderstood
 from ...core.model import Address, Finding, Scheme, Upstream
 from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
@@ -25,7 +26,7 @@ POD_ADDRESS = "<pod address>"
 """The Host where the address of the chosen pod is sent: it names nothing that a mesh knows."""
 MIDDLEWARE = "Middleware.traefik.io"
 HEADLESS = "Traefik drops a route to a headless Service that is to be reached by its address"
-_DEPTH = 5
+_DEPTH, _MOST = 5, 1000
 _CHANGES_PATH = frozenset({"stripPrefix", "stripPrefixRegex", "replacePath", "replacePathRegex", "addPrefix"})
 
 
@@ -142,7 +143,9 @@ def scheme_of(port: Obj, given: str) -> Scheme:
 def host_and_path(middlewares: Iterable[Obj]) -> tuple[str, bool]:
     """The Host that middlewares set (empty: none does), and whether one of them changes the path."""
     host, changes = "", False
-    for item in middlewares:
+    for number, item in enumerate(middlewares):
+        if number > _MOST:
+            raise NotUnderstood(f"more than {_MOST} middlewares are not followed")
         changes = changes or bool(_CHANGES_PATH & set(dig(item, "spec", default={})))
         for name, value in dig(item, "spec", "headers", "customRequestHeaders", default={}).items():
             if str(name).lower() == "host":

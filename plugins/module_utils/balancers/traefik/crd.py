@@ -13,17 +13,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 
 from ...core.findings import finding
+from ...core.guard import NotUnderstood
 from ...core.model import Finding, LoadBalancer, ObjectRef
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReading
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.objects import declared_reading, objects_of, served_object
+from ..kit.objects import declared_reading, guarded, objects_of, served_object
 from ..kit.settings import settings_of
 from .backends import MIDDLEWARE, NamedObjects, Reached, declared, host_and_path, named_objects
-from .rules import REGEXP, Matched, RuleError, matched
+from .rules import REGEXP, Matched, RuleError, at_most_so_many, matched
 from .settings import Settings
 
 GROUP = "traefik.io"
@@ -34,7 +36,7 @@ OWN_ROUTES = (ROUTE, ROUTE_TCP, ROUTE_UDP)
 KINDS = (*OWN_ROUTES, SERVICE, MIDDLEWARE)
 
 Path = tuple["str | int", ...]
-_DEPTH = 5
+_DEPTH, _MOST_STEPS = 5, 1000
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,14 @@ class Leaf:
 def read_own_kinds(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """All routes of an instance's own kinds."""
     settings, named = settings_of(load_balancer, Settings), named_objects(snapshot)
+
+    def read(obj: Obj) -> Iterator[DeclaredRoute | Finding]:
+        for number, rule in enumerate(dig(obj, "spec", "routes", default=[]) if settings.crd.serves(obj) else []):
+            yield from _of_rule(settings, load_balancer.version, named, RouterRule(obj, number, rule))
+
     return declared_reading(partial(served_object, snapshot, load_balancer), (
-        (obj, part)
-        for kind in (ROUTE, ROUTE_TCP) for obj in objects_of(snapshot, kind, only) if settings.crd.serves(obj)
-        for number, rule in enumerate(dig(obj, "spec", "routes", default=[]))
-        for part in _of_rule(settings, load_balancer.version, named, RouterRule(obj, number, rule))
+        (obj, part) for kind in (ROUTE, ROUTE_TCP) for obj in objects_of(snapshot, kind, only)
+        for part in guarded(obj, partial(read, obj))
     ))
 
 
@@ -106,13 +111,15 @@ def _of_rule(settings: Settings, version: str, named: NamedObjects, rule: Router
 
 def leaves(named: NamedObjects, obj: Obj, number: int, rule: Obj) -> Iterator[Leaf | Finding]:
     """Every Service that a route comes to, with the place where it is named; and what of that cannot be followed."""
-    services = list(rule.get("services") or [])
+    services, steps = list(rule.get("services") or []), count()
     for position, entry in enumerate(services):
         path: Path = ("spec", "routes", number, "services", position)
-        yield from _resolved(named, Leaf(obj, path, entry, _home(entry, obj), len(services) > 1, position == 0))
+        yield from _resolved(named, Leaf(obj, path, entry, _home(entry, obj), len(services) > 1, position == 0), steps)
 
 
-def _resolved(named: NamedObjects, leaf: Leaf, depth: int = 0) -> Iterator[Leaf | Finding]:
+def _resolved(named: NamedObjects, leaf: Leaf, steps: Iterator[int], depth: int = 0) -> Iterator[Leaf | Finding]:
+    if next(steps) > _MOST_STEPS:
+        raise NotUnderstood(f"services that lead to more than {_MOST_STEPS} others are not followed")
     if leaf.entry.get("kind", "Service") != "TraefikService":
         yield leaf
         return
@@ -126,7 +133,7 @@ def _resolved(named: NamedObjects, leaf: Leaf, depth: int = 0) -> Iterator[Leaf 
         yield finding("MLB220", f"TraefikService {leaf.namespace}/{name} does not exist", ref_of(leaf.owner))
         return
     for inner in _inside(service, leaf):
-        yield from _resolved(named, inner, depth + 1)
+        yield from _resolved(named, inner, steps, depth + 1)
 
 
 def _inside(service: Obj, outer: Leaf) -> Iterator[Leaf]:
@@ -162,7 +169,7 @@ def _below_parents(named: NamedObjects, obj: Obj, alternatives: tuple[Matched, .
                 above += matched(str(rule.get("match", "")))
             except RuleError:
                 continue
-    return tuple(dict.fromkeys(one.both(item) for one in above for item in alternatives)) or alternatives
+    return tuple(at_most_so_many(one.both(item) for one in above for item in alternatives)) or alternatives
 
 
 def _reached(named: NamedObjects, rule: RouterRule, leaf: Leaf, match: Matched, native: bool) -> Reached:

@@ -23,7 +23,7 @@ from ..contract.routes import RouteReading
 from ..kit.annotations import go_bool
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.ingresses import IngressEntry, entries, resource_backends
-from ..kit.objects import declared_reading, objects_of, served_object
+from ..kit.objects import declared_reading, guarded, objects_of, served_object
 from ..kit.patches import is_older
 from ..kit.settings import settings_of
 from .backends import NamedObjects, Reached, declared, host_and_path, named_objects
@@ -45,22 +45,21 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
     def beside(namespace: str, host: str, path: str) -> list[Obj]:
         return [item for item in snapshot.lookup(kinds.INGRESS, _places, (namespace, host, path)) if settings.replaces_nginx(item)]
 
-    def parts() -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:
-        for ingress in objects_of(snapshot, kinds.INGRESS, only):
-            if settings.ingress.serves(ingress):
-                reached = _own_routes(settings, named, ingress)
-            elif settings.nginx.serves(ingress):
-                reached = _nginx_routes(NginxIngress(ingress, has_canaries(version), beside))
-            else:
-                continue
-            if resource_backends(ingress):
-                message = f"{resource_backends(ingress)} backend(s) are resources, not Services"
-                yield ingress, finding("MLB208", message, ref_of(ingress))
-            for item in reached:
-                service = named.service(item.backend.namespace, item.backend.service)
-                yield from ((ingress, part) for part in declared(version, ingress, item, service))
+    def read(ingress: Obj) -> Iterator[DeclaredRoute | Finding]:
+        if settings.ingress.serves(ingress):
+            reached = _own_routes(settings, named, ingress)
+        elif settings.nginx.serves(ingress):
+            reached = _nginx_routes(NginxIngress(ingress, has_canaries(version), beside))
+        else:
+            return
+        if resource_backends(ingress):
+            yield finding("MLB208", f"{resource_backends(ingress)} backend(s) are resources, not Services", ref_of(ingress))
+        for item in reached:
+            yield from declared(version, ingress, item, named.service(item.backend.namespace, item.backend.service))
 
-    return declared_reading(partial(served_object, snapshot, load_balancer), parts())
+    return declared_reading(partial(served_object, snapshot, load_balancer), (
+        (ingress, part) for ingress in objects_of(snapshot, kinds.INGRESS, only) for part in guarded(ingress, partial(read, ingress))
+    ))
 
 
 def _places(ingress: Obj) -> Iterator[tuple[str, str, str]]:

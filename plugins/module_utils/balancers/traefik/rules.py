@@ -10,8 +10,11 @@ matcher). What a rule asks for besides host and path makes no difference to wher
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from ...core.guard import NotUnderstood
 
 _TOKEN = re.compile(r"\s*(?:(&&|\|\||[!(),])|([A-Za-z][A-Za-z0-9]*)|`([^`]*)`|\"((?:[^\"\\]|\\.)*)\")")
 _HOSTS = frozenset({"host", "hostheader", "hostsni"})
@@ -37,13 +40,35 @@ class RuleError(ValueError):
     """A rule that cannot be read."""
 
 
+_MOST = 256
+"""Alternatives of one rule: ``&&`` multiplies them."""
+_LONGEST = 100_000
+_DEEPEST = 50
+
+
 def matched(rule: str) -> tuple[Matched, ...]:
     """The alternatives of a rule, each once. Raises :class:`RuleError`."""
-    parser = _Parser(list(_tokens(rule)))
+    if len(rule) > _LONGEST:
+        raise NotUnderstood(f"a rule of {len(rule)} letters is not followed; up to {_LONGEST} are")
+    parser = _Parser(deque(_tokens(rule)))
     found = parser.alternatives()
     if parser.rest:
-        raise RuleError(f"{parser.rest[0]!r} is not expected in rule {rule}")
-    return tuple(dict.fromkeys(found))
+        raise RuleError(f"{parser.rest[0]!r} is not expected in rule {_cut(rule)}")
+    return tuple(found)
+
+
+def _cut(rule: str) -> str:
+    return rule if len(rule) <= 300 else f"{rule[:300]}..."
+
+
+def at_most_so_many(found: Iterable[Matched]) -> dict[Matched, None]:
+    """Alternatives, each once. Raises :class:`NotUnderstood` where there are too many of them."""
+    kept: dict[Matched, None] = {}
+    for item in found:
+        kept[item] = None
+        if len(kept) > _MOST:
+            raise NotUnderstood(f"a rule of more than {_MOST} alternatives is not followed")
+    return kept
 
 
 def _tokens(rule: str) -> Iterator[str]:
@@ -51,7 +76,7 @@ def _tokens(rule: str) -> Iterator[str]:
     while position < len(rule):
         found = _TOKEN.match(rule, position)
         if found is None:
-            raise RuleError(f"{rule[position:]!r} is not understood in rule {rule}")
+            raise RuleError(f"{_cut(rule[position:])!r} is not understood in rule {_cut(rule)}")
         sign, name, raw, quoted = found.groups()
         # Values are told from names and signs by their first letter.
         yield sign or name or "'" + (raw if raw is not None else re.sub(r"\\(.)", r"\1", quoted))
@@ -59,46 +84,58 @@ def _tokens(rule: str) -> Iterator[str]:
 
 
 class _Parser:
-    def __init__(self, tokens: list[str]) -> None:
+    def __init__(self, tokens: deque[str]) -> None:
         self.rest = tokens
+        self._depth = 0
+
+    def _next(self, sign: str) -> bool:
+        return bool(self.rest) and self.rest[0] == sign
 
     def _take(self, *wanted: str) -> str:
         if not self.rest or (wanted and self.rest[0] not in wanted):
             raise RuleError(f"{' or '.join(wanted) or 'more'} is expected{f' before {self.rest[0]!r}' if self.rest else ' at the end'}")
-        return self.rest.pop(0)
+        return self.rest.popleft()
 
-    def alternatives(self) -> list[Matched]:
-        found = self._all()
-        while self.rest[:1] == ["||"]:
+    def alternatives(self) -> dict[Matched, None]:
+        found = dict(self._all())
+        while self._next("||"):
             self._take()
-            found = [*found, *self._all()]
+            found.update(self._all())
+            at_most_so_many(found)
         return found
 
-    def _all(self) -> list[Matched]:
+    def _all(self) -> dict[Matched, None]:
         found = self._one()
-        while self.rest[:1] == ["&&"]:
+        while self._next("&&"):
             self._take()
-            found = [one.both(other) for other in self._one() for one in found]
+            others, earlier = self._one(), found
+            found = at_most_so_many(one.both(other) for other in others for one in earlier)
         return found
 
-    def _one(self) -> list[Matched]:
-        if self.rest[:1] == ["!"]:
+    def _one(self) -> dict[Matched, None]:
+        negated = False
+        while self._next("!"):
             self._take()
-            self._one()
-            return [Matched()]
-        if self.rest[:1] == ["("]:
-            self._take()
-            inner = self.alternatives()
-            self._take(")")
-            return inner
-        return self._matcher()
+            negated = True
+        found = self._group() if self._next("(") else at_most_so_many(self._matcher())
+        return {Matched(): None} if negated else found
+
+    def _group(self) -> dict[Matched, None]:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise NotUnderstood(f"a rule of more than {_DEEPEST} parentheses in one another is not followed")
+        self._take("(")
+        inner = self.alternatives()
+        self._take(")")
+        self._depth -= 1
+        return inner
 
     def _matcher(self) -> list[Matched]:
         name, values = self._take().lower(), []
         self._take("(")
         while self.rest and self.rest[0] != ")":
             values.append(self._take()[1:])
-            if self.rest[:1] == [","]:
+            if self._next(","):
                 self._take()
         self._take(")")
         if name in _HOSTS:

@@ -83,6 +83,12 @@ class Context:
         """What is known of a route."""
         return self.inventory.facts[route]
 
+    def object_of(self, route: Route) -> Obj:
+        """The object of a route as it is, empty where it is gone."""
+        ref = route.object
+        named = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": ref.name, "namespace": ref.namespace}}
+        return self.live.existing(named) or {}
+
     def endpoints(self, route: Route) -> tuple[Endpoint, ...]:
         """Pods behind a route; empty where its Service or port does not exist."""
         return self.facts(route).backend.endpoints

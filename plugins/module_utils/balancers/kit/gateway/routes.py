@@ -20,7 +20,7 @@ from ....kube.objects import Obj, dig, labels_of, name_of, namespace_of, ref_of
 from ....kube.pods import by_namespace
 from ....kube.snapshot import Snapshot
 from ...contract.routes import RouteReading
-from ..objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, reading_of, served_object
+from ..objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, read_each, served_object
 from .attachment import BACKEND_TLS_POLICY, REFERENCE_GRANT, ROUTE_KINDS, Attachment, attachments, gateways_of, granted
 from .policies import by_service, speaks_tls
 
@@ -72,7 +72,7 @@ def read_gateway_routes(
             yield from reader.read(attachment)
 
     routes = (obj for kind in (ROUTE_KINDS if gateways else ()) for obj in objects_of(snapshot, kind, only))
-    return reading_of(dict.fromkeys(part for obj in routes for part in parts(obj)))
+    return read_each(routes, parts)
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,7 @@ def test_pins_and_ignoring_are_read_from_the_object_then_its_namespace() -> None
     wide = annotated(namespace(APPS), strategy="host_entry")
     pinned = annotated(ingress("a", TO_SHOP), strategy="host_alias")
     ignored = annotated(ingress("b", TO_SHOP), ignore="true")
-    other = annotated(ingress("c", TO_SHOP), ignore="yes")
+    other = annotated(ingress("c", TO_SHOP), ignore="no")
     found = {item.object.name: item for item in routes(cluster(*SHOP, wide, pinned, ignored, other))}
     assert {name: (item.pinned_strategy, item.ignored) for name, item in found.items()} == {
         "a": ("host_alias", False), "b": ("host_entry", True), "c": ("host_entry", False),

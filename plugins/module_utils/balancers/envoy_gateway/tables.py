@@ -1,0 +1,23 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fields in use of Envoy Gateway's own kinds (see :mod:`kube.shapes` for the notation)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...kube.shapes import Shape
+from ...kube.tables import with_metadata
+from ..kit.gateway.tables import TARGETS
+from .routes import BACKEND_TRAFFIC_POLICY, ENVOY_PROXY
+
+TABLE: Mapping[str, Shape] = {
+    ENVOY_PROXY: with_metadata("""spec{routingType mergeGateways? mergeBackends* provider{type kubernetes{
+        envoyDeployment{pod{labels= annotations=}} envoyDaemonSet{pod{labels= annotations=}}
+    }}}"""),
+    BACKEND_TRAFFIC_POLICY: with_metadata(f"spec{{{TARGETS} routingType mergeType loadBalancer{{type}} healthCheck* retry*}}"),
+    "ClientTrafficPolicy.gateway.envoyproxy.io": with_metadata(
+        f"spec{{{TARGETS} clientIPDetection{{xForwardedFor{{disableXForwardedForAppend? numTrustedHops#}}}}}}"
+    ),
+}

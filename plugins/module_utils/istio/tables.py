@@ -1,0 +1,45 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fields in use of Istio's kinds (see :mod:`kube.shapes` for the notation)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..kube import kinds
+from ..kube.shapes import Shape
+from ..kube.tables import with_metadata
+
+_DESTINATION = "destination{host subset port{number:}}"
+_MATCHES = "match[]{uri{exact prefix regex} authority{exact prefix regex} port# gateways[] sourceLabels= sourceNamespace headers* name}"
+_TLS = "tls{mode subjectAltNames[] clientCertificate privateKey caCertificates sni credentialName}"
+_POLICY = f"trafficPolicy{{{_TLS} portLevelSettings[]{{port{{number:}} {_TLS}}} loadBalancer* connectionPool* outlierDetection*}}"
+_LABELS = "{labels= matchLabels=}"
+
+TABLE: Mapping[str, Shape] = {
+    kinds.PEER_AUTHENTICATION: with_metadata("spec{selector{matchLabels=} mtls{mode} portLevelMtls<>{mode}}"),
+    kinds.DESTINATION_RULE: with_metadata(
+        f"spec{{host exportTo[] {_POLICY} subsets[]{{name labels= {_POLICY}}} workloadSelector{_LABELS}}}"
+    ),
+    kinds.VIRTUAL_SERVICE: with_metadata(f"""spec{{
+        hosts[] gateways[] exportTo[] http[]{{
+            name {_MATCHES} route[]{{{_DESTINATION} weight#}} rewrite{{uri authority}} redirect{{}} delegate{{name namespace}}
+            directResponse{{}} mirror{{host}}
+        }}
+        tcp[]{{match[]{{port# gateways[]}} route[]{{{_DESTINATION} weight#}}}}
+        tls[]{{match[]{{port# sniHosts[] gateways[]}} route[]{{{_DESTINATION} weight#}}}}
+    }}"""),
+    kinds.SERVICE_ENTRY: with_metadata(f"""spec{{
+        hosts[] addresses[] exportTo[] location resolution subjectAltNames[] workloadSelector{_LABELS}
+        ports[]{{number: name protocol targetPort:}} endpoints[]{{address ports<>: labels= network serviceAccount}}
+    }}"""),
+    kinds.SIDECAR: with_metadata(f"""spec{{
+        workloadSelector{_LABELS} egress[]{{hosts[] bind captureMode port{{number: name protocol}}}}
+        ingress[]{{port{{number: name protocol}} defaultEndpoint}}
+        outboundTrafficPolicy{{mode egressProxy*}}
+    }}"""),
+    "Gateway.networking.istio.io": with_metadata("""spec{
+        selector= servers[]{hosts[] name port{number: name protocol} tls{mode httpsRedirect? credentialName}}
+    }"""),
+}
