@@ -101,7 +101,7 @@ def object_reader(kind: str, read: ReadObject, carries: Carries = carries_all) -
 
 def read_objects(items: Iterable[ServedObject], read: ReadObject) -> RouteReading:
     """What is read of each of these objects, each part once; see :func:`read_each`."""
-    return reading_of(dict.fromkeys(part for item in items for part in guarded(item.obj, partial(_made, item, read))))
+    return reading_of(dict.fromkeys(part for item in items for part in within_guard(item.obj, partial(_made, item, read))))
 
 
 def _made(item: ServedObject, read: ReadObject) -> Iterator[Route | Finding]:
@@ -111,10 +111,10 @@ def _made(item: ServedObject, read: ReadObject) -> Iterator[Route | Finding]:
 
 def read_each(objects: Iterable[Obj], read: Callable[[Obj], Iterable[Route | Finding]]) -> RouteReading:
     """What is read of each of these objects, each part once; one that is not understood is noted, and keeps no other from being read."""
-    return reading_of(dict.fromkeys(part for obj in objects for part in guarded(obj, partial(read, obj))))
+    return reading_of(dict.fromkeys(part for obj in objects for part in within_guard(obj, partial(read, obj))))
 
 
-def guarded(obj: Obj, read: Callable[[], Iterable[T]]) -> Iterator[T | Unreadable]:
+def within_guard(obj: Obj, read: Callable[[], Iterable[T]]) -> Iterator[T | Unreadable]:
     """What is read of an object; where its content causes an error, the object as unreadable."""
     found, error = attempt(lambda: bounded(read(), "routes of one object"))
     if error is None:

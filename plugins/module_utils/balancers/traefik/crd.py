@@ -22,7 +22,7 @@ from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReading
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.objects import declared_reading, guarded, objects_of, served_object
+from ..kit.objects import declared_reading, objects_of, served_object, within_guard
 from ..kit.settings import settings_of
 from .backends import MIDDLEWARE, NamedObjects, Reached, declared, host_and_path, named_objects
 from .rules import REGEXP, Matched, RuleError, at_most_so_many, matched
@@ -71,7 +71,7 @@ def read_own_kinds(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozen
 
     return declared_reading(partial(served_object, snapshot, load_balancer), (
         (obj, part) for kind in (ROUTE, ROUTE_TCP) for obj in objects_of(snapshot, kind, only)
-        for part in guarded(obj, partial(read, obj))
+        for part in within_guard(obj, partial(read, obj))
     ))
 
 

@@ -23,7 +23,7 @@ from ..contract.routes import RouteReading
 from ..kit.annotations import go_bool
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.ingresses import IngressEntry, entries, resource_backends
-from ..kit.objects import declared_reading, guarded, objects_of, served_object
+from ..kit.objects import declared_reading, objects_of, served_object, within_guard
 from ..kit.patches import is_older
 from ..kit.settings import settings_of
 from .backends import NamedObjects, Reached, declared, host_and_path, named_objects
@@ -58,7 +58,7 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
             yield from declared(version, ingress, item, named.service(item.backend.namespace, item.backend.service))
 
     return declared_reading(partial(served_object, snapshot, load_balancer), (
-        (ingress, part) for ingress in objects_of(snapshot, kinds.INGRESS, only) for part in guarded(ingress, partial(read, ingress))
+        (ingress, part) for ingress in objects_of(snapshot, kinds.INGRESS, only) for part in within_guard(ingress, partial(read, ingress))
     ))
 
 
