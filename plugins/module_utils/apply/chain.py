@@ -50,9 +50,9 @@ def chain_changes(ledger: Ledger, plan: ChainPlan, chain: str) -> tuple[list[Cha
     changes: list[Change] = []
     findings: list[Finding] = []
     wanted: set[Key] = set()
-    routes = {kind_key(item.object.api_version, item.object.kind) for item in plan.routes if item.object is not None}
+    noted = ",".join(sorted(_kinds(plan)))
     for phase, why, bodies in _created(plan):
-        for body in (put(made, ("metadata", "annotations", ROUTE_KINDS), ",".join(sorted(routes))) for made in bodies):
+        for body in (put(made, ("metadata", "annotations", ROUTE_KINDS), noted) for made in bodies):
             wanted.add(identity(body))
             existing = ledger.existing(*identity(body))
             for step, when in _steps(existing, body, phase):
@@ -71,6 +71,12 @@ def chain_changes(ledger: Ledger, plan: ChainPlan, chain: str) -> tuple[list[Cha
     )
     changes += map(_later, leftovers)
     return in_writing_order(changes), [*findings, *about, *manager_findings(ledger.existing, changes, "what the chain needs")]
+
+
+def _kinds(plan: ChainPlan) -> set[str]:
+    """The kinds of a chain's routes, and of all that is made for it: of these, too, none may be missed when it is taken back."""
+    routes = {kind_key(item.object.api_version, item.object.kind) for item in plan.routes if item.object is not None}
+    return routes | {identity(body)[0] for dummy, why, bodies in _created(plan) for body in bodies}
 
 
 def _steps(existing: Obj | None, body: Obj, phase: int) -> Iterable[tuple[Obj, int]]:

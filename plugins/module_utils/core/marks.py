@@ -26,7 +26,10 @@ LOAD_BALANCERS = "meshlb.istio/load-balancers"
 ROUTES_IN = "meshlb.istio/routes-in"
 """The namespaces of the routes that a created object serves, which need not be its own."""
 ROUTE_KINDS = "meshlb.istio/route-kinds"
-"""The kinds (Kind.group) of the objects that hold the routes that a created object serves. Earlier releases did not note them."""
+"""The kinds (Kind.group) of the objects that hold the routes that a created object serves, of a chain also of all that is made for it.
+
+Earlier releases did not note them.
+"""
 
 RUN_MODULE = "meshlb.istio/module"
 """On a run's Lease: the module that runs."""

@@ -27,6 +27,7 @@ from ..kube.objects import Obj, identity_of
 from ..kube.reading import readable_object
 from ..kube.rights import hint_for
 from ..kube.snapshot import Snapshot
+from ..plan.chain.target import ISTIO_GATEWAY
 from ..plan.writes import chained_gateway, service_routing
 from .kept import noted_kinds
 from .lock import Guarded, Lock
@@ -88,7 +89,7 @@ def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces,
 
 def needed_kinds(snapshot: Snapshot, registry: Registry) -> dict[str, str]:
     """Kinds that have to be served, as they were in use or come with Istio, each with the reason as a clause."""
-    mesh = dict.fromkeys(kinds.ISTIO, "though Istio is installed") if read_mesh(snapshot).installed else {}
+    mesh = dict.fromkeys((*kinds.ISTIO, ISTIO_GATEWAY), "though Istio is installed") if read_mesh(snapshot).installed else {}
     written = (obj for part in (service_routing, chained_gateway) for obj in ledger_of(snapshot, part(registry)).written)
     return {**noted_kinds(written), **mesh}
 

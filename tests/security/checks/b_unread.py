@@ -127,8 +127,15 @@ def c3_chain_stays(t):
     ]
     for words, spoil in gone:
         lists.second_run(t, "traefik-chain", objects, spoil, lasting=True, named=words, module="chained_gateway", **CHAIN)
+    gone += [([], unserved("networking.istio.io/v1")), ([], refused("Gateway", code=404)), ([], refused("VirtualService", code=404))]
     for _words, spoil in gone:
         lists.taken_back(t, "traefik-chain", objects, spoil, module="chained_gateway", back={"wait": False, "drain": 0}, **CHAIN)
+    modern = {**CHAIN, "gateway": {**CHAIN["gateway"], "api": "gateway_api", "create": True}}
+    named = {"module": "chained_gateway", "back": {"wait": False, "drain": 0}, **modern}
+    # Istio makes the Deployment and the Service of a Gateway; here they are there before it.
+    objects = [*c.plain(), *c.gateway(name="meshlb-istio")]
+    for spoil in (unserved("gateway.networking.k8s.io/v1"), refused("HTTPRoute"), refused("HTTPRoute", code=404), refused("Gateway")):
+        lists.taken_back(t, "modern-chain", objects, spoil, **named)
 
 
 @check("C3-sidecar-stays", "lb_sidecar: a kind that is refused changes nothing on the load balancer, and rollback is whole.")
