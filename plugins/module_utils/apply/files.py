@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.errors import MeshlbError, MissingLibrary
 from ..core.model import ABSENT, Change, FieldChange, ObjectRef, replace
 from ..kube.fields import put
-from ..kube.objects import kind_key
+from ..kube.objects import Obj, dig, kind_key, ref_of
+from ..kube.reading import is_name
+from ..kube.yaml_text import YamlProblem, yaml_documents
+from .folder import present_files, update_folder
 from .writer import operations
 
 try:
@@ -24,43 +28,89 @@ except ImportError:  # said by write_output, where it is needed
 
 HEADER = "# Written by the Ansible collection meshlb.istio. A later run may change or remove this file."
 KUSTOMIZATION = "kustomization.yaml"
+_KIND = re.compile(r"[a-z0-9]+(\.[a-z0-9.-]+)?")
+_LONGEST = 200
+"""Letters of a file's name; file systems take 255 bytes."""
 _CUSTOM_GROUPS = frozenset({"gateway.networking.k8s.io", "policy.networking.k8s.io"})
 
 
-def write_output(output_dir: str, changes: Sequence[Change], check_mode: bool = False) -> tuple[bool, list[str]]:
+def write_output(
+    output_dir: str, changes: Sequence[Change], check_mode: bool = False, keep: Callable[[Obj], bool] = lambda obj: False
+) -> tuple[bool, list[str]]:
     """Make the folder hold the changes, and nothing else of ours; gives whether it did not yet, and the files' names.
 
-    Files of others are never touched. Raises :class:`core.errors.MeshlbError` where one of them has a name that is needed, or
-    the folder cannot be written.
+    A file of ours whose object is to be kept stays, whether a change is about it or not. Files of others are never touched, and links are
+    neither followed nor written through. Raises :class:`core.errors.MeshlbError` where a file of somebody else has a name that is needed,
+    an object has a name that no file can have, or the folder cannot be written; the kustomization then names no file that is not there.
     """
     if yaml is None:
         raise MissingLibrary("PyYAML is not installed on the host that runs the module.", "Install it: pip install 'PyYAML>=6.0'.")
     try:
-        present = _present(output_dir)
-        wanted = render(changes, bool(present))
+        present = present_files(output_dir, HEADER)
+        wanted = _rendered(changes, present, keep)
         _refuse_foreign(output_dir, wanted, present)
         stale = sorted(present.keys() - wanted.keys())
         fresh = {name: text for name, text in wanted.items() if present.get(name) != text}
         if not check_mode:
-            _update(output_dir, fresh, stale)
-    except (OSError, UnicodeDecodeError) as error:
+            update_folder(output_dir, fresh, stale, last=KUSTOMIZATION)
+    except (OSError, UnicodeError) as error:
         raise MeshlbError(f"output_dir {output_dir!r} cannot be used: {error}.", "Name a folder that can be written.") from error
     return bool(fresh or stale), sorted(wanted)
 
 
 def would_remove(output_dir: str, changes: Sequence[Change]) -> list[str]:
     """Files of ours in the folder that writing these changes would remove."""
-    present = _present(output_dir)
+    present = present_files(output_dir, HEADER)
     return sorted(present.keys() - render(changes, bool(present)).keys())
 
 
-def render(changes: Sequence[Change], always: bool = True) -> dict[str, str]:
-    """The files by name. No changes give an empty kustomization, or nothing unless ``always``."""
+def _rendered(changes: Sequence[Change], present: Mapping[str, str], keep: Callable[[Obj], bool]) -> dict[str, str]:
+    """The files by name, with those that stay as they are."""
+    wanted = render(changes, bool(present))
+    refs = {name: ref for name, ref in _refs_in(present).items() if name not in wanted}
+    kept = {name: ref for name, ref in refs.items() if keep(_object_in(ref, present[name]))}
+    return {**render(changes, True, kept), **{name: present[name] for name in kept}} if kept else wanted
+
+
+def _refs_in(present: Mapping[str, str]) -> dict[str, ObjectRef]:
+    """The object that each of our files is about; what somebody made unreadable is about none."""
+    found = {}
+    for name, text in present.items():
+        content = _loaded(text)
+        if name == KUSTOMIZATION:
+            for entry in dig(content, "patches", default=[]):
+                target = dig(entry, "target", default={})
+                version = "/".join(filter(None, (str(dig(target, "group", default="")), str(dig(target, "version", default="")))))
+                ref = ObjectRef(version, *(str(dig(target, key, default="")) for key in ("kind", "namespace", "name")))
+                if ref.kind and dig(entry, "path") in present:
+                    found[str(dig(entry, "path"))] = ref
+        elif isinstance(content, dict):
+            found[name] = ref_of(content)
+    return found
+
+
+def _object_in(ref: ObjectRef, text: str) -> Obj:
+    content = _loaded(text)
+    metadata = {"name": ref.name, "namespace": ref.namespace}
+    whole = content if isinstance(content, dict) else {}
+    return {**whole, "apiVersion": ref.api_version, "kind": ref.kind, "metadata": {**dig(whole, "metadata", default={}), **metadata}}
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return next((content for dummy, content in yaml_documents(text)), None)
+    except YamlProblem:
+        return None
+
+
+def render(changes: Sequence[Change], always: bool = True, kept: Mapping[str, ObjectRef] | None = None) -> dict[str, str]:
+    """The files by name. No changes give an empty kustomization, or nothing unless ``always``. ``kept`` are files that it names besides."""
     ordered = sorted(changes, key=lambda item: item.sort_key)
-    files = {name: text for change in ordered for name, text in _files_of(change)}
+    files = {name: (text, change.object) for change in ordered for name, text in _files_of(change)}
     if not files and not any(change.action == "delete" for change in ordered) and not always:
         return {}
-    return {KUSTOMIZATION: _kustomization(ordered, list(files)), **files}
+    refs = {**{name: ref for name, (dummy, ref) in files.items()}, **(kept or {})}
+    return {KUSTOMIZATION: _kustomization(ordered, refs), **{name: text for name, (text, dummy) in files.items()}}
 
 
 def _files_of(change: Change) -> Iterator[tuple[str, str]]:
@@ -77,8 +127,12 @@ def _files_of(change: Change) -> Iterator[tuple[str, str]]:
 
 
 def _stem(ref: ObjectRef) -> str:
+    kind = kind_key(ref.api_version, ref.kind).lower()
+    if not (_KIND.fullmatch(kind) and is_name(ref.name) and is_name(ref.namespace or "default")):
+        raise MeshlbError(f"{ref.kind!r} {ref.namespace!r}/{ref.name!r} has a name that no file can have.", "Correct its name.", ref)
     # An underscore is in no namespace and in no name, so two objects never share a file.
-    return "_".join(filter(None, (kind_key(ref.api_version, ref.kind).lower(), ref.namespace, ref.name)))
+    stem = "_".join(filter(None, (kind, ref.namespace, ref.name)))
+    return stem if len(stem) <= _LONGEST else f"{stem[:_LONGEST - 13]}-{hashlib.sha256(stem.encode()).hexdigest()[:12]}"
 
 
 def _text(content: Any, *remarks: str) -> str:
@@ -126,10 +180,10 @@ def _merge_patch(ref: ObjectRef, fields: Sequence[FieldChange]) -> Any:
     return patch
 
 
-def _kustomization(changes: Sequence[Change], files: Sequence[str]) -> str:
+def _kustomization(changes: Sequence[Change], files: Mapping[str, ObjectRef]) -> str:
     content: dict[str, Any] = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
     resources = [name for name in files if not name.startswith(("patch.", "json-patch."))]
-    patches = [_patch_entry(name, changes) for name in files if name not in resources]
+    patches = [_patch_entry(name, ref) for name, ref in files.items() if name not in resources]
     if resources:
         content["resources"] = resources
     if patches:
@@ -137,31 +191,29 @@ def _kustomization(changes: Sequence[Change], files: Sequence[str]) -> str:
     return _text(content, "\n".join(_instructions(changes, files, resources)))
 
 
-def _patch_entry(name: str, changes: Sequence[Change]) -> dict[str, Any]:
+def _patch_entry(name: str, ref: ObjectRef) -> dict[str, Any]:
     if not name.startswith("json-patch."):
         return {"path": name}
-    ref = next(item.object for item in changes if name == f"json-patch.{_stem(item.object)}.yaml")
     version = ref.api_version.rpartition("/")[2]
     target = {"group": ref.group, "version": version, "kind": ref.kind, "namespace": ref.namespace, "name": ref.name}
     return {"path": name, "target": {key: value for key, value in target.items() if value}}
 
 
-def _instructions(changes: Sequence[Change], files: Sequence[str], resources: Sequence[str]) -> Iterator[str]:
+def _instructions(changes: Sequence[Change], files: Mapping[str, ObjectRef], resources: Sequence[str]) -> Iterator[str]:
     yield "To apply with kustomize, name this folder under components: in the kustomization.yaml that has your own manifests"
     yield "under resources:, then kubectl apply -k that one. To apply with kubectl alone, in this folder and in this order:"
-    for name in files:
-        yield f"  {_command(name, changes, resources)}"
+    for name, ref in files.items():
+        yield f"  {_command(name, ref, resources)}"
     for change in changes:
         if change.action == "delete":
             yield f"  kubectl delete {_named(change.object)}"
 
 
-def _command(name: str, changes: Sequence[Change], resources: Sequence[str]) -> str:
+def _command(name: str, ref: ObjectRef, resources: Sequence[str]) -> str:
     if name in resources:
         return f"kubectl apply -f {name}"
     if name.startswith("patch."):
         return f"kubectl patch --type merge -f {name} --patch-file {name}"
-    ref = next(item.object for item in changes if name == f"json-patch.{_stem(item.object)}.yaml")
     return f"kubectl patch --type json {_named(ref)} --patch-file {name}"
 
 
@@ -172,21 +224,6 @@ def _named(ref: ObjectRef) -> str:
     return f"{where}{kind} {ref.name}"
 
 
-def _present(folder: str) -> dict[str, str]:
-    """Files of ours in the folder."""
-    if not os.path.isdir(folder):
-        return {}
-    found = {}
-    for name in os.listdir(folder):
-        path = os.path.join(folder, name)
-        if name.endswith(".yaml") and os.path.isfile(path):
-            with open(path, encoding="utf-8", errors="replace") as stream:
-                text = stream.read()
-            if text.startswith(HEADER):
-                found[name] = text
-    return found
-
-
 def _refuse_foreign(folder: str, wanted: dict[str, str], present: dict[str, str]) -> None:
     for name in sorted(wanted.keys() - present.keys()):
         if os.path.lexists(os.path.join(folder, name)):
@@ -194,16 +231,3 @@ def _refuse_foreign(folder: str, wanted: dict[str, str], present: dict[str, str]
                 f"output_dir {folder!r} holds a {name} that this collection did not write.",
                 "Choose a folder of its own for the output, or remove that file.",
             )
-
-
-def _update(folder: str, fresh: dict[str, str], stale: Sequence[str]) -> None:
-    if fresh:
-        os.makedirs(folder, exist_ok=True)
-    for name, text in fresh.items():
-        path = os.path.join(folder, name)
-        # In one step: a tool that watches the folder never sees half a file.
-        with open(f"{path}.new", "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(f"{path}.new", path)
-    for name in stale:
-        os.remove(os.path.join(folder, name))

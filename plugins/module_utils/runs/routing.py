@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -85,12 +85,13 @@ class RoutingScene:
 
 @dataclass(frozen=True)
 class RoutingDecision:
-    """What becomes of the routes, the writes that bring it about, and what is to be said."""
+    """What becomes of the routes, the writes that bring it about, and what is to be said. What is ``held`` stays as it is."""
 
     routes: Sequence[RoutePlan]
     changes: Sequence[Change]
     findings: Sequence[Finding]
     digest: str = ""
+    held: Callable[[Obj], bool] = lambda obj: False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +112,7 @@ def run_routing(options: RoutingOptions) -> RoutingResult:
 
     with settled(SERVICE_ROUTING, read, lambda session: _decided(session, options), options.namespaces) as run:
         decision = run.decision
-        written = deliver(run.session, decision.changes)
+        written = deliver(run.session, decision.changes, keep=decision.held)
     return RoutingResult(
         changed=written.changed, changes=decision.changes, files=written.files, routes=decision.routes,
         findings=[*decision.findings, *run.findings, *written.findings], plan_digest=decision.digest,
@@ -174,7 +175,7 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     outside = about_outside(partial(known_backend, live), registry, weighed.plan, chosen)
     said = [*plan.findings, *about, *outside, *about_left_out(weighed.left_out)]
     return RoutingDecision(
-        weighed.plan.routes, list(weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)]
+        weighed.plan.routes, list(weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)], held=held
     )
 
 

@@ -137,14 +137,16 @@ def without(snapshot: Snapshot, part: Part, keep: Keep | None = None) -> Snapsho
     return snapshot.after(take_back(ledger_of(snapshot, part), keep)[0])
 
 
-def deliver(session: Session, changes: Sequence[Change], before: Callable[[int], None] | None = None) -> Delivery:
+def deliver(
+    session: Session, changes: Sequence[Change], before: Callable[[int], None] | None = None, keep: Keep = lambda obj: False
+) -> Delivery:
     """Write the changes where they belong: files with ``output_dir``, else the cluster; manifests alone are only read.
 
-    ``before`` is called before each phase that is written to a cluster.
+    ``before`` is called before each phase that is written to a cluster. Of files, those of objects that are to be kept stay.
     """
     options = session.options
     if options.output_dir:
-        changed, names = files.write_output(options.output_dir, changes, options.check_mode)
+        changed, names = files.write_output(options.output_dir, changes, options.check_mode, keep)
         return Delivery(changed, files=tuple(names))
     if session.api is None:
         return Delivery()
