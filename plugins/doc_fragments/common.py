@@ -91,6 +91,18 @@ options:
     default: 60
 """
 
+    ALL_OR_NOTHING = r"""
+options:
+  all_or_nothing:
+    description:
+      - Every change is rehearsed before the first one is made. By default, what belongs together is left out as a whole where the API
+        server refuses one of its changes (a quota, a policy, a webhook in one namespace); everything else is written, and the run then
+        fails and names what was left out.
+      - With V(true) nothing at all is written as soon as one change would be refused.
+    type: bool
+    default: false
+"""
+
     CUSTOM_PROFILES = r"""
 options:
   custom_profiles:

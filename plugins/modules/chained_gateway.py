@@ -31,6 +31,7 @@ extends_documentation_fragment:
   - meshlb.istio.common.request_timeout
   - meshlb.istio.common.lock_namespace
   - meshlb.istio.common.lock_timeout
+  - meshlb.istio.common.all_or_nothing
   - meshlb.istio.chain
 options:
   load_balancer:
@@ -311,6 +312,7 @@ def main() -> None:
         "request_timeout",
         "lock_namespace",
         "lock_timeout",
+        "all_or_nothing",
         "state",
         load_balancer={"type": "dict", "options": load_balancer},
         platform={"type": "str"},

@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - meshlb.istio.common.request_timeout
   - meshlb.istio.common.lock_namespace
   - meshlb.istio.common.lock_timeout
+  - meshlb.istio.common.all_or_nothing
   - meshlb.istio.common.custom_profiles
   - meshlb.istio.common.allow_regressions
   - meshlb.istio.common.expected_plan_digest
@@ -246,6 +247,7 @@ def main() -> None:
         "request_timeout",
         "lock_namespace",
         "lock_timeout",
+        "all_or_nothing",
         "custom_profiles",
         "allow_regressions",
         "expected_plan_digest",

@@ -23,6 +23,7 @@ from .book import is_created, load_balancers_of
 from .ledger import Ledger
 from .managers import manager_findings
 from .ownership import claim, create, take_back
+from .units import chain_removal_units, chain_units
 from .widening import widened
 
 GATEWAY, MESH, LOAD_BALANCER, LEFT_OVER = 0, 1, 2, 3
@@ -70,6 +71,7 @@ def chain_changes(ledger: Ledger, plan: ChainPlan, chain: str) -> tuple[list[Cha
         ledger, lambda obj: identity(obj) in wanted, [chain], "the chain no longer needs it", LOAD_BALANCER
     )
     changes += map(_later, leftovers)
+    changes = chain_units(changes, plan.state.target.namespace, wanted, LEFT_OVER, ledger.existing)
     return in_writing_order(changes), [*findings, *about, *manager_findings(ledger.existing, changes, "what the chain needs")]
 
 
@@ -113,7 +115,7 @@ def chain_removal(
 ) -> tuple[list[Change], list[Finding]]:
     """Writes that take chains back (``None``: all): the load balancer's fields and new routes first, then the gateway's side."""
     changes, findings = take_back(ledger, keep, chains, "is taken back", LOAD_BALANCER)
-    changes = [_later(item) for item in changes]
+    changes = chain_removal_units([_later(item) for item in changes], ledger.existing)
     return in_writing_order(changes), [*findings, *manager_findings(ledger.existing, changes, "what the chain needs")]
 
 

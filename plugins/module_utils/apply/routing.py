@@ -23,6 +23,7 @@ from .book import is_created, load_balancers_of
 from .ledger import Ledger, is_of
 from .managers import manager_findings
 from .ownership import claim, create, take_back
+from .units import planned_units
 
 # Mesh objects come first, then the load balancer is switched to them, and only then goes what nothing uses any more.
 MESH, LOAD_BALANCER, LEFT_OVER = 0, 1, 2
@@ -48,6 +49,7 @@ def routing_changes(
     )
     everything = [*changes, *patches, *leftovers]
     about = [*findings, *refused, *about_leftovers, *manager_findings(ledger.existing, everything, "what the plan sets")]
+    everything = planned_units(everything, (proposal for proposal, dummy in plan.proposals), ledger.existing)
     return sorted(everything, key=lambda item: item.sort_key), about
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Protocol
 
 from ..core.errors import ApiUnreachable, Conflict, DryRunUnsupported, MeshlbError, NotFound, Rejected, Unauthorized, WriteError
 from ..core.findings import finding
-from ..core.model import ABSENT, Change, Finding, ObjectRef
+from ..core.model import ABSENT, Change, Finding, ObjectRef, replace
 from ..core.parallel import attempt_all
 from ..kube.fields import covers, pointer
 from ..kube.objects import Obj, dig, value_at
@@ -39,76 +40,107 @@ class Writes(Protocol):
 
 
 def write(
-    api: Writes, changes: Sequence[Change], workers: int = 8, check_mode: bool = False, before: Callable[[int], None] | None = None
+    api: Writes, changes: Sequence[Change], workers: int = 8, check_mode: bool = False, before: Callable[[int], None] | None = None,
+    *, all_or_nothing: bool = False,
 ) -> list[Finding]:
     """Make the changes, phases in ascending order, at most ``workers`` at a time; gives findings MLB403.
 
-    ``before`` is called before each phase with its number, and may wait, or raise to end it there. Nothing is sent in
-    check mode. Raises :class:`core.errors.WriteError`: before anything was written where the rehearsal (a server-side dry run of every
-    change) finds a rejection, else with ``done``, ``failed`` and ``not_tried`` in its details.
+    Every change is rehearsed first (a server-side dry run). A unit of which one change is refused is left out, and so is what waits for
+    it; with ``all_or_nothing`` all changes are one unit. ``before`` is called before each phase with its number, and may wait, or raise to
+    end it there. Nothing is sent in check mode. Raises :class:`core.errors.WriteError` after the rest was written, with ``done``,
+    ``failed``, ``not_tried`` and ``units`` (those that were left out) in its details.
     """
     if check_mode or not changes:
         return []
-    findings = _rehearse(api, changes, workers)
-    ordered = sorted(changes, key=lambda item: item.sort_key)
-    done: list[Change] = []
-    for number, phase in groupby(ordered, key=lambda item: item.phase):
+    if all_or_nothing:
+        changes = [replace(item, unit="", waits_for=frozenset()) for item in changes]
+    progress = Progress(sorted(changes, key=lambda item: item.sort_key))
+    findings = _rehearse(api, progress, workers)
+    for number, phase in groupby(progress.changes, key=lambda item: item.phase):
+        todo = [item for item in phase if not progress.holds_back(item)]
+        if not todo:
+            continue
         if before is not None:
             before(number)
-        failed = _write_phase(api, list(phase), workers, done)
-        if failed:
-            raise _halfway(ordered, done, failed)
+        _write_phase(api, progress, todo, workers)
+    if progress.failed:
+        raise _incomplete(progress)
     return findings
 
 
-def _rehearse(api: Writes, changes: Sequence[Change], workers: int) -> list[Finding]:
+@dataclass
+class Progress:
+    """What was written of the changes (in their order), what failed, and which units are therefore left out."""
+
+    changes: Sequence[Change]
+    done: list[Change] = field(default_factory=list)
+    failed: list[tuple[Change, MeshlbError]] = field(default_factory=list)
+    units: set[str] = field(default_factory=set)
+    begun: bool = False
+    lost: bool = False
+    """Whether the API server can be reached no longer, so that nothing more is tried."""
+
+    def holds_back(self, change: Change) -> bool:
+        return self.lost or change.unit in self.units or not self.units.isdisjoint(change.waits_for)
+
+    def fail(self, change: Change, error: MeshlbError) -> None:
+        """Leave out the unit of a change that failed, and whatever waits for it."""
+        self.failed.append((change, error))
+        self.lost = self.lost or isinstance(error, (ApiUnreachable, Unauthorized))
+        units = self.units | {change.unit}
+        while True:
+            more = {item.unit for item in self.changes if not units.isdisjoint(item.waits_for)} - units
+            if not more:
+                break
+            units |= more
+        # In one step, as others look at it meanwhile.
+        self.units = units
+
+
+def _rehearse(api: Writes, progress: Progress, workers: int) -> list[Finding]:
     # Of several changes of one object only the first can be rehearsed: the others build on it.
-    first = {change.object: change for change in sorted(changes, key=lambda item: item.sort_key, reverse=True)}
-    findings, refused = [], []
+    first = {change.object: change for change in reversed(progress.changes)}
+    findings = []
     for change, result in attempt_all(lambda item: make(api, item, dry_run=True), first.values(), workers):
         if isinstance(result, DryRunUnsupported):
             findings.append(finding("MLB403", result.message, change.object, details={"webhook": result.details.get("webhook", "")}))
         elif isinstance(result, (ApiUnreachable, Unauthorized)):
             raise result
         elif isinstance(result, MeshlbError):
-            refused.append((change, result))
-    if refused:
-        refused.sort(key=lambda item: item[0].sort_key)
-        count = f"{len(refused)} of {len(changes)} changes" if len(changes) > 1 else "the change"
-        message = f"Nothing was written, as {count} would be refused. {refused[0][0].object}: {refused[0][1].message}"
-        raise WriteError(message, refused[0][1].hint, refused[0][0].object, _details([], refused, changes))
+            progress.fail(change, result)
+    progress.failed.sort(key=lambda item: item[0].sort_key)
     return findings
 
 
-def _write_phase(
-    api: Writes, changes: list[Change], workers: int, done: list[Change]
-) -> list[tuple[Change, MeshlbError]]:
-    stop = threading.Event()
+def _write_phase(api: Writes, progress: Progress, changes: list[Change], workers: int) -> None:
+    progress.begun, lock = True, threading.Lock()
 
     def one(change: Change) -> bool:
-        if stop.is_set():
+        if progress.holds_back(change):
             return False
         try:
             make(api, change)
-        except MeshlbError:
-            stop.set()
-            raise
+        except MeshlbError as error:
+            with lock:
+                progress.fail(change, error)
+            return False
         return True
 
-    failed = []
-    for change, result in attempt_all(one, changes, workers):
-        if isinstance(result, MeshlbError):
-            failed.append((change, result))
-        elif result:
-            done.append(change)
-    return failed
+    progress.done += [change for change, result in attempt_all(one, changes, workers) if result is True]
 
 
-def _halfway(changes: Sequence[Change], done: list[Change], failed: list[tuple[Change, MeshlbError]]) -> WriteError:
-    change, error = failed[0]
-    message = f"{len(done)} of {len(changes)} changes were written. {change.object} failed: {error.message}"
-    hint = f"{error.hint} {AGAIN}".strip()
-    return WriteError(message, hint, change.object, _details(done, failed, changes))
+def _incomplete(progress: Progress) -> WriteError:
+    change, error = progress.failed[0]
+    failed, everything = len(progress.failed), len(progress.changes)
+    details = _details(progress.done, progress.failed, progress.changes)
+    left_out = sorted(progress.units - {""})
+    if not progress.begun:
+        count = f"{failed} of {everything} changes" if everything > 1 else "the change"
+        message = f"Nothing was written, as {count} would be refused. {change.object}: {error.message}"
+        return WriteError(message, error.hint, change.object, {**details, "units": left_out})
+    without = f" Left out as a whole: {'; '.join(left_out)}." if left_out else ""
+    message = f"{len(progress.done)} of {everything} changes were written.{without} {change.object} failed: {error.message}"
+    return WriteError(message, f"{error.hint} {AGAIN}".strip(), change.object, {**details, "units": left_out})
 
 
 def _details(

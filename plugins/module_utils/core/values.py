@@ -136,7 +136,8 @@ class Change:
     """One write. A patch has ``fields``; a create has ``body``; a delete has ``body`` as it was read.
 
     ``phase`` orders the writes: lower first when applying (mesh objects before the load balancer is switched to them),
-    higher first when taking back.
+    higher first when taking back. ``unit`` names what is written as a whole or not at all, and ``waits_for`` the units without which a
+    change must not be made; the empty name is that of everything that belongs to no unit of its own.
     """
 
     object: ObjectRef
@@ -146,6 +147,8 @@ class Change:
     body: dict[str, Any] | None = None
     phase: int = 0
     resource_version: str = ""
+    unit: str = ""
+    waits_for: frozenset[str] = frozenset()
 
     @property
     def sort_key(self) -> tuple[Any, ...]:

@@ -25,6 +25,7 @@ COMMON: dict[str, dict[str, Any]] = {
     "load_balancers": {"type": "list", "elements": "str"},
     "lock_namespace": {"type": "str"},
     "lock_timeout": {"type": "int", "default": LOCK_TIMEOUT},
+    "all_or_nothing": {"type": "bool", "default": False},
     "custom_profiles": {"type": "list", "elements": "dict"},
     "allow_regressions": {"type": "raw", "default": False},
     "expected_plan_digest": {"type": "str"},

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..apply import chain as writes
 from ..apply.book import is_created, load_balancers_of
+from ..apply.ledger import locked
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.kit.declared import backend_of
 from ..balancers.kit.objects import services_of
@@ -170,6 +172,7 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
             "Write the hosts with their paths and backends.",
         )
     part = chained_gateway(registry)
+    options = replace(options, locked=partial(locked, part=part))
     base = live.after(writes.chain_removal(ledger_of(live, part), [chain])[0])
     routes = read_routes(base, registry, [load_balancer])[0] if load_balancer else []
     written = [obj for obj in ledger_of(live, part).written if chain in load_balancers_of(obj)]

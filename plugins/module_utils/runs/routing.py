@@ -14,6 +14,7 @@ from ..apply.files import would_remove
 from ..apply.ledger import locked
 from ..apply.ownership import take_back
 from ..apply.routing import is_owned, routing_changes
+from ..apply.units import removal_units
 from ..balancers.contract.profile import Registry
 from ..balancers.registry import REGISTRY
 from ..core.errors import MeshlbError
@@ -203,6 +204,7 @@ def taken_back(scene: RoutingScene) -> RoutingDecision:
     selected_for = [obj for obj in ledger.written if scene.selects(obj) and (names is None or load_balancers_of(obj) & set(names))]
     demand_whole(live, [*ROUTING, *(item for each in chosen for item in routing_writes(registry.get(each.vendor)))], selected_for)
     changes, about = take_back(ledger, lambda obj: nothing or not scene.selects(obj), names, "is taken back")
+    changes = removal_units(changes, live.get)
     after = live.after(changes)
     selected = route_filter(live, options.namespaces, options.label_selector)
     by_key = {item.key: item for item in chosen}

@@ -151,7 +151,7 @@ def deliver(
     if session.api is None:
         return Delivery()
     api: writer.Writes = Guarded(session.api, session.lock.demand) if session.lock else session.api
-    findings = writer.write(api, changes, options.workers, options.check_mode, before)
+    findings = writer.write(api, changes, options.workers, options.check_mode, before, all_or_nothing=options.all_or_nothing)
     return Delivery(bool(changes), tuple(findings))
 
 

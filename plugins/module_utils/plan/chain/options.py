@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ...balancers.contract.chain import Api
+from ...kube.objects import Obj
 from .carry import HostRules
 
 FROM_LOAD_BALANCER = "from_load_balancer"
@@ -49,7 +50,8 @@ class ChainPlanOptions:
     """One run's patches.
 
     ``carry``: whose hosts come from the load balancer's own routes (``only`` names them, all where it is empty); else ``hosts`` says
-    them. ``without``: hosts that are to be taken back. ``alias``: how redirected routes name the gateway.
+    them. ``without``: hosts that are to be taken back. ``alias``: how redirected routes name the gateway. ``locked`` tells why no field of
+    an object may be set, empty where it may.
     """
 
     gateway: GatewayOptions
@@ -62,3 +64,4 @@ class ChainPlanOptions:
     https_redirect: bool = False
     alias: Literal["auto", "address", "name"] = "auto"
     platform_options: Mapping[str, Any] = field(default_factory=dict)
+    locked: Callable[[Obj], str] = lambda obj: ""

@@ -50,6 +50,7 @@ class CommonOptions:
     allow_regressions: Allowance = Allowance()
     expected_plan_digest: str = ""
     request_timeout: int = REQUEST_TIMEOUT
+    all_or_nothing: bool = False
 
     def may_get_worse(self, route: Route) -> bool:
         """Whether the user allows that a route gets worse."""
@@ -77,7 +78,7 @@ def common_options(params: Mapping[str, Any], check_mode: bool = False, diff: bo
     return CommonOptions(
         connection_of(params), manifests, str(params.get("output_dir") or ""), workers, str(params.get("lock_namespace") or ""),
         _lock_timeout(params), profiles, bool(check_mode), bool(diff), allowance(params.get("allow_regressions")),
-        str(params.get("expected_plan_digest") or ""), _request_timeout(params),
+        str(params.get("expected_plan_digest") or ""), _request_timeout(params), bool(params.get("all_or_nothing")),
     )
 
 

@@ -102,6 +102,51 @@ def test_a_rejection_is_found_before_anything_is_written(fake: FakeApi) -> None:
     assert [item["change"] for item in caught.value.details["failed"]] == ["patch Ingress web/two"]
 
 
+def in_unit(name: str, unit: str, *waits_for: str, phase: int = 0) -> Change:
+    return replace(claim(obj("Ingress", name), phase), unit=unit, waits_for=frozenset(waits_for))
+
+
+def of_three_units() -> list[Change]:
+    """Two units, one of which is refused, and something that may go only after either of them."""
+    return [
+        in_unit("a", "A"), in_unit("two", "B"), in_unit("b", "B", phase=1), in_unit("c", "A", phase=1),
+        in_unit("d", "D", "A", phase=2), in_unit("e", "E", "B", phase=2), in_unit("f", "F", "E", phase=3),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_refusal_keeps_from_being_written_only_what_belongs_to_it(fake: FakeApi, dry: bool) -> None:
+    changes = of_three_units()
+    fake.add(*(obj("Ingress", item.object.name) for item in changes))
+    fake.answer = refuse("two", dry=dry)
+    phases: list[int] = []
+    with pytest.raises(WriteError, match=r"3 of 7 changes were written\. Left out as a whole: B; E; F\. Ingress web/two failed") as caught:
+        write(fake.api(), changes, before=phases.append)
+    assert [item for item in writes(fake) if item != "PATCH two"] == ["PATCH a", "PATCH c", "PATCH d"]
+    assert phases == [0, 1, 2]
+    details = caught.value.details
+    assert details["units"] == ["B", "E", "F"] and [item["change"] for item in details["failed"]] == ["patch Ingress web/two"]
+    assert details["not_tried"] == ["patch Ingress web/b", "patch Ingress web/e", "patch Ingress web/f"]
+
+
+def test_all_or_nothing_takes_everything_for_one_unit(fake: FakeApi) -> None:
+    changes = of_three_units()
+    fake.add(*(obj("Ingress", item.object.name) for item in changes))
+    fake.answer = refuse("two")
+    with pytest.raises(WriteError, match=r"Nothing was written, as 1 of 7 changes would be refused\. Ingress web/two") as caught:
+        write(fake.api(), changes, all_or_nothing=True)
+    assert writes(fake) == [] and caught.value.details["units"] == []
+
+
+def test_nothing_more_is_tried_once_the_server_is_gone(fake: FakeApi) -> None:
+    changes = [in_unit("a", "A"), in_unit("b", "B", phase=1)]
+    fake.add(*(obj("Ingress", item.object.name) for item in changes))
+    fake.answer = lambda request: status(401, "Unauthorized") if request.method == "PATCH" and not request.dry else None
+    with pytest.raises(WriteError, match=r"0 of 2 changes were written"):
+        write(fake.api(), changes, workers=1)
+    assert writes(fake) == ["PATCH a"]
+
+
 def test_a_webhook_without_dry_run_is_a_finding_and_no_obstacle(fake: FakeApi) -> None:
     fake.add(obj("Ingress", "one"))
     special = refuse("one", 400, 'admission webhook "v.example" does not support dry run')

@@ -1,0 +1,101 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which writes belong together, and what waits for what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.meshlb.istio.plugins.module_utils.apply import units
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.switches import FieldPatch
+from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import ROUTES_IN
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, FieldChange
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import identity, ref_of
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import Creation, Proposal
+
+Obj = dict[str, Any]
+
+
+def obj(name: str, namespace: str = "web", kind: str = "Service", routes_in: str = "") -> Obj:
+    metadata = {"name": name, "namespace": namespace, "annotations": {ROUTES_IN: routes_in} if routes_in else {}}
+    return {"apiVersion": "v1" if kind == "Service" else "networking.k8s.io/v1", "kind": kind, "metadata": metadata}
+
+
+def proposal(*made: Obj, patched: tuple[Obj, ...] = ()) -> Proposal:
+    return Proposal(tuple(FieldPatch(item, ("spec", "a"), 1) for item in patched), tuple(Creation(item, "why") for item in made))
+
+
+def create(item: Obj, phase: int = 0) -> Change:
+    return Change(ref_of(item), "create", "why", (), item, phase)
+
+
+def patch(item: Obj, phase: int = 1) -> Change:
+    return Change(ref_of(item), "patch", "why", (FieldChange(("spec", "a"), 0, 1),), None, phase)
+
+
+def delete(item: Obj, phase: int = 2) -> Change:
+    return Change(ref_of(item), "delete", "why", (), item, phase)
+
+
+def there(*items: Obj) -> Any:
+    known = {identity(item): item for item in items}
+    return lambda *key: known.get(key)
+
+
+def by_name(changes: list[Change]) -> dict[str, Change]:
+    return {item.object.name: item for item in changes}
+
+
+def test_what_is_proposed_together_is_one_unit_and_so_is_what_two_proposals_share() -> None:
+    a, b, shared, c = obj("a"), obj("b"), obj("shared"), obj("c", "other")
+    found = by_name(units.planned_units(
+        [create(a), create(b), create(shared), create(c)], [proposal(a, shared), proposal(c), proposal(b, shared)], there(),
+    ))  # fmt: skip
+    assert found["a"].unit == found["b"].unit == found["shared"].unit != found["c"].unit
+    assert found["a"].unit == "Service web/a, Service web/b, Service web/shared"
+    assert all(item.waits_for == frozenset() for item in found.values())
+
+
+def test_what_is_no_longer_needed_waits_for_what_is_planned_for_its_namespaces() -> None:
+    new, other = obj("new"), obj("other", "other")
+    left = obj("left", "edge", routes_in="web,third")
+    apart = obj("apart", "edge", routes_in="third")
+    back = obj("back", "third", "Ingress")
+    found = by_name(units.planned_units(
+        [create(new), create(other), delete(left), delete(apart), patch(back)], [proposal(new), proposal(other)], there(back),
+    ))  # fmt: skip
+    assert found["left"].waits_for == {"Service web/new", "Ingress third/back"}
+    assert found["apart"].waits_for == {"Ingress third/back"}
+    assert found["back"].waits_for == frozenset() and found["back"].unit == "Ingress third/back"
+
+
+def test_taking_back_is_a_unit_for_each_object() -> None:
+    one, two = obj("one", "a", "Ingress"), obj("two", "b", "Ingress")
+    alias, both = obj("alias", "edge", routes_in="a"), obj("both", "edge", routes_in="a,b")
+    found = by_name(units.removal_units([patch(one), patch(two), delete(alias), delete(both)], there(one, two)))
+    assert found["one"].unit != found["two"].unit
+    assert found["alias"].waits_for == {"Ingress a/one"} and found["both"].waits_for == {"Ingress a/one", "Ingress b/two"}
+
+
+def test_a_chain_waits_for_its_gateway_and_each_namespace_is_a_unit() -> None:
+    gateway, here, there_too = obj("gateway", "istio-ingress"), obj("alias", "a"), obj("alias2", "b")
+    one = obj("one", "a", "Ingress")
+    smaller = create(obj("smaller", "istio-ingress"), 3)
+    old = delete(obj("old", "istio-ingress", routes_in="a"), 3)
+    changes = [create(gateway), create(here), create(there_too), patch(one, 2), smaller, old]
+    wanted = {identity(item) for item in (gateway, here, there_too, one, smaller.body or {})}
+    found = by_name(units.chain_units(changes, "istio-ingress", wanted, 3, there(one)))
+    assert found["gateway"].unit == "" and found["gateway"].waits_for == frozenset()
+    assert found["alias"].unit == found["one"].unit == "namespace a" and found["alias2"].unit == "namespace b"
+    assert found["alias"].waits_for == {""}
+    assert found["smaller"].waits_for == found["old"].waits_for == {"", "namespace a", "namespace b"}
+    assert found["smaller"].unit not in ("", "namespace a")
+
+
+def test_the_gateway_goes_after_every_route_was_given_back_and_an_alias_after_those_beside_it() -> None:
+    one, two = obj("one", "a", "Ingress"), obj("two", "b", "Ingress")
+    alias, gateway = obj("alias", "a", routes_in="a"), obj("gateway", "istio-ingress")
+    found = by_name(units.chain_removal_units([patch(one), patch(two), delete(alias), delete(gateway)], there(one, two)))
+    assert found["alias"].waits_for == {"Ingress a/one"}
+    assert found["gateway"].waits_for == {"Ingress a/one", "Ingress b/two"}
