@@ -8,13 +8,14 @@ Whoever may write a route chooses its host. An object for that host decides abou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ..core.model import ObjectRef, Route
 from ..istio.names import Taken, belongs_to_the_mesh, below, plain_host
 from ..kube import kinds
-from ..kube.objects import created_at, dig
+from ..kube.objects import Obj, created_at, dig
 from ..kube.services import is_external_name
 from ..kube.snapshot import Snapshot
 
@@ -27,18 +28,17 @@ class Dial:
     object: ObjectRef
 
 
-def dialled_hosts(snapshot: Snapshot, routes: Iterable[Route]) -> Iterator[Dial]:
-    """Every name that is dialled, or sent as Host, besides the public hosts by which routes are asked."""
+def dialled_hosts(service: Callable[[str, str], Obj | None], routes: Iterable[Route]) -> Iterator[Dial]:
+    """Every name that is dialled, or sent as Host, besides the public hosts by which routes are asked. ``service`` gives the cluster's."""
     for route in routes:
-        for host in (route.upstream.host, _external_name(snapshot, route)):
+        for host in (route.upstream.host, _external_name(service(route.backend.namespace, route.backend.service))):
             name = plain_host(host)
             # What is made of variables is no name, and a route that sends its own host dials nothing new.
             if name and "$" not in name and name != plain_host(route.host):
                 yield Dial(name, route.object)
 
 
-def _external_name(snapshot: Snapshot, route: Route) -> str:
-    service = snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service)
+def _external_name(service: Obj | None) -> str:
     return str(dig(service, "spec", "externalName", default="")) if service and is_external_name(service) else ""
 
 
@@ -48,7 +48,7 @@ class HostClaims:
     def __init__(self, snapshot: Snapshot, routes: Iterable[Route]) -> None:
         self._snapshot = snapshot
         self._dials: dict[str, dict[ObjectRef, str]] = {}
-        for dial in dialled_hosts(snapshot, routes):
+        for dial in dialled_hosts(partial(snapshot.get, kinds.SERVICE), routes):
             for pattern in (dial.host, *below(dial.host)):
                 self._dials.setdefault(pattern, {}).setdefault(dial.object, dial.host)
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from ..balancers.contract.instances import Neighbours
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.kit.chain.answers import about_chaining
 from ..balancers.kit.classes import controller_of
@@ -16,10 +17,8 @@ from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Mode, ObjectRef
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template
-from ..kube.pods import by_namespace
 from ..kube.selectors import selects
 from ..kube.services import cluster_ips
-from ..kube.snapshot import Snapshot
 
 _ISTIO_CONTROLLERS = frozenset({"istio.io/ingress-controller"})
 _INSTANCE_LABELS = ("app.kubernetes.io/instance", "app.kubernetes.io/name")
@@ -35,24 +34,23 @@ def owner_of(registry: Registry, ingress_class: Obj) -> Profile | None:
     return next((item for item in registry.profiles if claims_class(item.recogniser.classes, controller_of(ingress_class))), None)
 
 
-def workload_behind(snapshot: Snapshot, ingress_class: Obj, taken: set[ObjectRef]) -> tuple[Obj, str] | None:
-    """The workload that seems to serve a class, and by what: its Service's address in Ingresses' status, else chart labels."""
-    named = _addresses_in_status(snapshot.all(kinds.INGRESS), ingress_class)
-    for service, evidence in _services_at(named, snapshot.all(kinds.SERVICE) if named else ()):
+def workload_behind(near: Neighbours, listed: Callable[[str], list[Obj]], item: Obj, taken: set[ObjectRef]) -> tuple[Obj, str] | None:
+    """The workload that seems to serve a class, and by what: its Service's address in Ingresses' status, else chart labels.
+
+    ``listed`` gives all objects of a kind.
+    """
+    named = _addresses_in_status(listed(kinds.INGRESS), item)
+    for service, evidence in _services_at(named, listed(kinds.SERVICE) if named else ()):
         selector = dig(service, "spec", "selector", default={})
-        for kind in kinds.WORKLOADS:
-            for workload in snapshot.lookup(kind, by_namespace, namespace_of(service)):
-                if selects(selector, labels_of(pod_template(workload))) and not _is_taken(workload, taken):
-                    return workload, evidence
-    wanted = {key: value for key, value in labels_of(ingress_class).items() if key in _INSTANCE_LABELS}
+        for workload in near.workloads_in(namespace_of(service)):
+            if selects(selector, labels_of(pod_template(workload))) and not _is_taken(workload, taken):
+                return workload, evidence
+    wanted = {key: value for key, value in labels_of(item).items() if key in _INSTANCE_LABELS}
     if len(wanted) == len(_INSTANCE_LABELS):
-        found = [
-            workload for kind in kinds.WORKLOADS for workload in snapshot.all(kind)
-            if selects(wanted, labels_of(workload)) and not _is_taken(workload, taken)
-        ]
+        found = [one for one in near.workloads if selects(wanted, labels_of(one)) and not _is_taken(one, taken)]
         if len(found) == 1:
             label = f"{found[0].get('kind')} {name_of(found[0])}"
-            return found[0], f"IngressClass {name_of(ingress_class)} and {label} carry one release's labels"
+            return found[0], f"IngressClass {name_of(item)} and {label} carry one release's labels"
     return None
 
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from ..balancers.contract.instances import Neighbours
 from ..balancers.contract.profile import Profile, Registry
@@ -32,9 +33,10 @@ from .outside import outside
 def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], list[Finding]]:
     """Return the load balancers (sorted by namespace and name) and what is remarkable about them."""
     near = neighbours_of(snapshot)
-    found = [_load_balancer(snapshot, near, *match) for match in recognised(near.workloads, registry)]
+    make, behind = partial(_load_balancer, snapshot, near), partial(workload_behind, near, snapshot.all)
+    found = [make(*match) for match in recognised(near.workloads, registry)]
     found += list(outside(snapshot, near, registry, found))
-    found += list(_unknown(snapshot, near, registry, found))
+    found += list(_unknown(near, registry, found, behind, make))
     found.sort(key=lambda item: item.key)
     findings = [*_conflicts(registry, found), *about_network(snapshot)]
     for item in found:
@@ -85,7 +87,7 @@ def _load_balancer(snapshot: Snapshot, near: Neighbours, workload: Obj, profile:
         pod_labels=tuple(sorted(labels_of(shown).items())),
         interception=interception_of(shown, interception_defaults(snapshot)),
         settings=profile.instance.settings(workload, match.container, near),
-        needed_annotations=profile.instance.sidecar_target(snapshot, workload).annotations,
+        needed_annotations=profile.instance.sidecar_target(workload, near).annotations,
     )
     blockers = (*injection_blockers(snapshot, namespace, template), *_own_blockers(profile, workload))
     classes = profile.instance.classes(made, near.ingress_classes)
@@ -116,21 +118,24 @@ def _modes(blockers: tuple[str, ...], profile: Profile) -> tuple[tuple[str, Mode
     )
 
 
-def _unknown(snapshot: Snapshot, near: Neighbours, registry: Registry, found: list[LoadBalancer]) -> Iterator[LoadBalancer]:
-    """What is behind the classes that nothing known serves; several classes may belong to one workload."""
+def _unknown(
+    near: Neighbours, registry: Registry, found: list[LoadBalancer], behind: Callable[[Obj, set[ObjectRef]], tuple[Obj, str] | None],
+    make: Callable[[Obj, Profile, Recognition], LoadBalancer],
+) -> Iterator[LoadBalancer]:
+    """What is ``behind`` the classes that nothing known serves; several classes may belong to one workload."""
     taken = {item.workload for item in found if item.workload}
     made: dict[ObjectRef, LoadBalancer] = {}
     for item in unserved_classes(near.ingress_classes, {name for other in found for name in other.classes}):
         # A class of a known vendor without that vendor's workload is not guessed at: somebody else may claim its name.
-        behind = None if owner_of(registry, item) else workload_behind(snapshot, item, taken)
-        if behind is None:
+        seems = None if owner_of(registry, item) else behind(item, taken)
+        if seems is None:
             yield without_workload(registry.unknown, item)
             continue
-        workload, evidence = behind
+        workload, evidence = seems
         earlier = made.get(ref_of(workload))
         classes = (*(earlier.classes if earlier else ()), name_of(item))
         match = Recognition("possible", (evidence,), {})
-        made[ref_of(workload)] = replace(_load_balancer(snapshot, near, workload, registry.unknown, match), classes=classes)
+        made[ref_of(workload)] = replace(make(workload, registry.unknown, match), classes=classes)
     yield from made.values()
 
 

@@ -16,7 +16,7 @@ from ..kube.objects import Obj, created_at, dig, labels_of, name_of, namespace_o
 from ..kube.pods import by_namespace
 from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
-from .mesh import MESH_DEPENDS, root_namespace
+from .mesh import MESH_DEPENDS, read_mesh
 
 PERMISSIVE = "PERMISSIVE"
 _DEPENDS = (PEER_AUTHENTICATION, *MESH_DEPENDS)
@@ -26,11 +26,10 @@ def effective_mode(snapshot: Snapshot, pod: Obj, port: int) -> str:
     """Return ``STRICT``, ``PERMISSIVE`` or ``DISABLE`` for one port (the pod's own number) of a pod (or pod template)."""
     namespace, labels = namespace_of(pod), labels_of(pod)
     key = ("effective_mode", namespace, port, tuple(labels.items()))
-    return snapshot.cached(key, lambda view: (
-        # Policies of the root namespace are the mesh's: one with a selector is for nobody, not even for pods there.
-        (_own_mode(view.lookup(PEER_AUTHENTICATION, by_namespace, namespace), labels, port) if namespace != root_namespace(view) else "")
-        or namespace_mode(view, namespace)
-    ), _DEPENDS)
+    # Policies of the root namespace are the mesh's: one with a selector is for nobody, not even for pods there.
+    return snapshot.cached(key, lambda view: _own_mode(
+        view.lookup(PEER_AUTHENTICATION, by_namespace, namespace) if namespace != read_mesh(view).root_namespace else [], labels, port
+    ) or namespace_mode(view, namespace), _DEPENDS)
 
 
 def _own_mode(policies: list[Obj], labels: dict[str, str], port: int) -> str:
@@ -44,7 +43,7 @@ def _own_mode(policies: list[Obj], labels: dict[str, str], port: int) -> str:
 def namespace_mode(snapshot: Snapshot, namespace: str) -> str:
     """Return the mode that namespace-wide and mesh-wide policies give, which is what automatic mutual TLS looks at first."""
     return snapshot.cached(("namespace_mode", namespace), lambda view: _wide_mode(
-        view.lookup(PEER_AUTHENTICATION, by_namespace, scope) for scope in (namespace, root_namespace(view))
+        view.lookup(PEER_AUTHENTICATION, by_namespace, scope) for scope in (namespace, read_mesh(view).root_namespace)
     ), _DEPENDS)
 
 

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from ..core.interception import Interception
 from ..kube import kinds
@@ -108,15 +108,14 @@ def endpoints(snapshot: Snapshot, service: Obj, port: Obj) -> tuple[Endpoint, ..
         pods = pods_selected(snapshot, namespace_of(service), selector)
         found = ((pod, container_port(pod.pod, target_port(port))) for pod in pods)
         return tuple(Endpoint(pod.ip, number, pod) for pod, number in found if number)
-    return tuple(_sliced(snapshot, service, port))
+    slices = snapshot.lookup(kinds.ENDPOINT_SLICE, slices_by_service, (namespace_of(service), name_of(service)))
+    return tuple(_sliced(slices, port, partial(snapshot.lookup, kinds.POD, pods_by_ip), interception_defaults(snapshot)))
 
 
-def _sliced(snapshot: Snapshot, service: Obj, port: Obj) -> Iterator[Endpoint]:
-    key = (namespace_of(service), name_of(service))
-    for item in snapshot.lookup(kinds.ENDPOINT_SLICE, slices_by_service, key):
+def _sliced(slices: Iterable[Obj], port: Obj, pods_at: Callable[[str], list[Obj]], defaults: Interception) -> Iterator[Endpoint]:
+    for item in slices:
         numbers = [entry.get("port") for entry in item.get("ports") or [] if (entry.get("name") or "") == port.get("name", "")]
         for entry in item.get("endpoints") or []:
             for address in entry.get("addresses") or []:
-                pods: list[Any] = snapshot.lookup(kinds.POD, pods_by_ip, address)
-                pod = view_of(pods[0], interception_defaults(snapshot)) if pods else None
-                yield Endpoint(str(address), int((numbers or [0])[0] or 0), pod)
+                pods = pods_at(address)
+                yield Endpoint(str(address), int((numbers or [0])[0] or 0), view_of(pods[0], defaults) if pods else None)

@@ -25,7 +25,10 @@ AMBIENT_LABEL = "istio.io/dataplane-mode"
 
 @dataclass(frozen=True)
 class Mesh:
-    """Mesh-wide facts. ``outbound_traffic_policy`` is ``ALLOW_ANY``, ``REGISTRY_ONLY`` or another mode's own word."""
+    """Mesh-wide facts. ``outbound_traffic_policy`` is ``ALLOW_ANY``, ``REGISTRY_ONLY`` or another mode's own word.
+
+    Policies of ``root_namespace`` hold for the whole mesh.
+    """
 
     installed: bool
     versions: tuple[str, ...] = ()
@@ -92,11 +95,6 @@ def cluster_domains(snapshot: Snapshot) -> tuple[str, ...]:
     found = [argument(item, "domain") for istiod in _istiods(snapshot) for item in containers_of(pod_template(istiod))]
     found.append(str(dig(_settings(snapshot, "istio-sidecar-injector", "values"), "global", "proxy", "clusterDomain", default="")))
     return tuple(dict.fromkeys(item.lower().strip(".") for item in found if item))
-
-
-def root_namespace(snapshot: Snapshot) -> str:
-    """Namespace whose policies hold for the whole mesh."""
-    return read_mesh(snapshot).root_namespace
 
 
 def read_mesh(snapshot: Snapshot) -> Mesh:

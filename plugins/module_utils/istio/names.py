@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ..core.model import ObjectRef
 from ..kube import kinds
@@ -68,10 +69,10 @@ def belongs_to_the_mesh(snapshot: Snapshot, host: str) -> Taken | None:
         return Taken(f"{host} is an address, and Services answer by theirs")
     if "." not in name:
         return Taken(f"{host} has no dot: in the mesh, that names a Service of the namespace that asks")
-    domain = _domain_of(snapshot, name)
+    domain = _domain_of(_domains(snapshot), read_mesh(snapshot).trust_domain, name)
     if domain:
         return Taken(f"{host} {'covers' if name.startswith('*.') else 'is in'} {domain}, where Services have their names")
-    service = _service_of(snapshot, name)
+    service = _service_of(partial(snapshot.get, kinds.SERVICE), partial(snapshot.lookup, kinds.SERVICE, by_namespace), name)
     if service is None:
         return None
     return Taken(f"{host} {'covers' if name.startswith('*.') else 'is'} a name of {ref_of(service)}", ref_of(service))
@@ -84,14 +85,14 @@ def _is_address(name: str) -> bool:
         return False
 
 
-def _domain_of(snapshot: Snapshot, name: str) -> str:
+def _domain_of(domains: Iterable[str], trust_domain: str, name: str) -> str:
     """The domain of the mesh in which a name is, or which it covers; empty where there is none."""
     wide, rest = name.startswith("*."), name.removeprefix("*.")
-    for domain in _domains(snapshot):
+    for domain in domains:
         if rest == domain or rest.endswith(f".{domain}") or (wide and domain.endswith(f".{rest}")):
             return domain
     # The trust domain is no domain of hosts, and a company's own may well be the parent of its public ones.
-    trusted = f"{_SERVICES}.{read_mesh(snapshot).trust_domain}".lower()
+    trusted = f"{_SERVICES}.{trust_domain}".lower()
     return trusted if rest == trusted or rest.endswith(f".{trusted}") else ""
 
 
@@ -101,21 +102,21 @@ def _domains(snapshot: Snapshot) -> tuple[str, ...]:
     )
 
 
-def _service_of(snapshot: Snapshot, name: str) -> Obj | None:
+def _service_of(service: Callable[[str, str], Obj | None], in_namespace: Callable[[str], list[Obj]], name: str) -> Obj | None:
     """A Service that answers by this name in whatever domain, or by one that this wildcard covers."""
     labels = name.split(".")
     in_domain = labels[2:3] in ([], [_SERVICES])
     if labels[0] == "*":
-        known = snapshot.lookup(kinds.SERVICE, by_namespace, labels[1]) if in_domain else []
-        return known[0] if known else _pod_of(snapshot, labels[1:])
-    found = snapshot.get(kinds.SERVICE, labels[1], labels[0]) if in_domain else None
-    return found or _pod_of(snapshot, labels[1:])
+        known = in_namespace(labels[1]) if in_domain else []
+        return known[0] if known else _pod_of(service, labels[1:])
+    found = service(labels[1], labels[0]) if in_domain else None
+    return found or _pod_of(service, labels[1:])
 
 
-def _pod_of(snapshot: Snapshot, labels: list[str]) -> Obj | None:
+def _pod_of(service: Callable[[str, str], Obj | None], labels: list[str]) -> Obj | None:
     """The headless Service that these labels name, whose pods have names below it."""
     if len(labels) < 2 or labels[2:3] not in ([], [_SERVICES]):
         return None
-    found = snapshot.get(kinds.SERVICE, labels[1], labels[0])
+    found = service(labels[1], labels[0])
     return found if found is not None and is_headless(found) else None
 

@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 from ..core.errors import Forbidden, MeshlbError, NotFound
 from ..core.findings import finding
 from ..core.model import Change, Finding, replace
-from ..istio.mesh import root_namespace
+from ..istio.mesh import read_mesh
 from ..kube.lease import Claim
 from .lock import Lock, this_run
 from .session import Session
@@ -61,7 +61,7 @@ def settled(
     if session.api is None or not session.writes_to_cluster or not decision.changes:
         yield Settled(session, decision)
         return
-    namespace = session.options.lock_namespace or root_namespace(session.snapshot)
+    namespace = session.options.lock_namespace or read_mesh(session.snapshot).root_namespace
     lock = Lock(session.api, namespace, Claim(this_run(), module, frozenset(namespaces)), clock or Clock())
     findings, held = _acquire(lock, session, namespace)
     if not held:

@@ -14,6 +14,7 @@ from ..apply.book import load_balancers_of
 from ..apply.managers import manager_finding
 from ..balancers.contract.instances import SidecarTarget
 from ..balancers.contract.profile import Registry
+from ..balancers.kit.settings import neighbours_of
 from ..core.errors import MeshlbError
 from ..core.findings import finding
 from ..core.marks import LB_SIDECAR
@@ -157,8 +158,8 @@ def _present(scene: SidecarScene) -> SidecarDecision:
     base = without(live, scene.part)
     workload, before = workload_for(found, live.at(found.workload)), workload_for(found, base.at(found.workload))
     place = registry.get(found.vendor).instance.sidecar_target
-    target = usable(found, place(live, workload))
-    desired = desired_fields(injection_of(base, before), found, before, inbound_capture, usable(found, place(base, before)))
+    target = usable(found, place(workload, neighbours_of(live)))
+    desired = desired_fields(injection_of(base, before), found, before, inbound_capture, usable(found, place(before, neighbours_of(base))))
     why = f"gives {found.label} a sidecar that {'captures no' if inbound_capture == 'none' else 'also captures'} inbound traffic"
     change = ownership.claim(target.object, scene.part, desired, [found.label], why)
     gaps = interception_of(pod_template(workload), interception_defaults(live)).outbound_gaps(target.annotations)
@@ -219,7 +220,7 @@ def _given_back(scene: SidecarScene, workload: Obj, change: Change) -> Template:
     found = scene.load_balancer
     if found is None:
         return {}
-    target = scene.registry.get(found.vendor).instance.sidecar_target(scene.live, workload)
+    target = scene.registry.get(found.vendor).instance.sidecar_target(workload, neighbours_of(scene.live))
     before, after = change_sides(change)
     template: dict[tuple[str, str], str | None] = {}
     for where, path in (("labels", target.labels_path), ("annotations", target.annotations_path)):

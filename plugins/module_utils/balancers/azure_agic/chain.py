@@ -113,7 +113,7 @@ def front(request: ChainRequest) -> LoadBalancerSide:
 
 def preflight(snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
     """Ingresses of its own that have one of the hosts, and whether the cluster serves what the chain needs."""
-    here = on_its_nodes(snapshot, SIGNS)
+    here = on_its_nodes(snapshot.all(kinds.NODE), SIGNS)
     served = (item for item in snapshot.all(kinds.INGRESS) if owns_ingress(SIGNS, here, item, request.classes))
     hosts = ((item, str(rule.get("host", ""))) for item in served for rule in dig(item, "spec", "rules", default=[]))
     why = "the Application Gateway is one for all Ingresses, and takes a path of a host from one of them"

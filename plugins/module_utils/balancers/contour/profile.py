@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from ...core.interception import EXCLUDE_OUTBOUND_PORTS
 from ...kube.objects import Obj, containers_of, dig, labels_of, name_of, namespace_of, pod_template
-from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
-from ..contract.instances import InstanceReader, SidecarPlace, SidecarTarget
+from ..contract.instances import InstanceReader, Neighbours, SidecarPlace, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition, Signs
 from ..kit.classes import classes_in_settings
@@ -51,7 +50,7 @@ def _envoy(template: Obj) -> Obj:
     return next((item for item in containers if "envoy" in programs_of(item)[:1]), containers[0] if containers else {})
 
 
-def sidecar_target(snapshot: Snapshot, workload: Obj) -> SidecarTarget:
+def sidecar_target(workload: Obj, near: Neighbours) -> SidecarTarget:
     """The workload, unless the provisioner makes it."""
     refusal = (
         f"Contour's provisioner makes {name_of(workload)} and puts its pods back: label namespace {namespace_of(workload)} "

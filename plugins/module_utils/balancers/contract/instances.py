@@ -34,14 +34,15 @@ class SidecarTarget:
 class Neighbours:
     """What the cluster has besides a workload that its settings may depend on: all of some kinds, and objects that it names.
 
-    ``named`` gives an object by kind key, namespace and name. ConfigMaps were read of some namespaces only
-    (``InstanceReader.config_maps``).
+    ``named`` gives an object by kind key, namespace and name. ``gateways`` are those of the Gateway API. ConfigMaps were read of some
+    namespaces only (``InstanceReader.config_maps``).
     """
 
     named: Callable[[str, str, str], Obj | None]
     workloads: tuple[Obj, ...] = ()
     namespaces: tuple[Obj, ...] = ()
     ingress_classes: tuple[Obj, ...] = ()
+    gateways: tuple[Obj, ...] = ()
     config_maps: tuple[Obj, ...] = ()
 
     def workloads_in(self, namespace: str) -> list[Obj]:
@@ -62,7 +63,7 @@ def _no_settings(*_about: object) -> None:
     return None
 
 
-def _workload_itself(snapshot: Snapshot, workload: Obj) -> SidecarTarget:
+def _workload_itself(workload: Obj, near: Neighbours) -> SidecarTarget:
     return SidecarTarget(workload)
 
 
@@ -70,11 +71,11 @@ def _workload_itself(snapshot: Snapshot, workload: Obj) -> SidecarTarget:
 class SidecarPlace:
     """Where an instance's pods get labels and annotations, and the declaration of these fields where that is not the workload itself."""
 
-    find: Callable[[Snapshot, Obj], SidecarTarget] = _workload_itself
+    find: Callable[[Obj, Neighbours], SidecarTarget] = _workload_itself
     writes: tuple[Write, ...] = ()
 
-    def __call__(self, snapshot: Snapshot, workload: Obj) -> SidecarTarget:
-        return self.find(snapshot, workload)
+    def __call__(self, workload: Obj, near: Neighbours) -> SidecarTarget:
+        return self.find(workload, near)
 
 
 @dataclass(frozen=True)

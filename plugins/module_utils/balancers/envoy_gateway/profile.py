@@ -19,11 +19,11 @@ from ...core.writes import Field, Write, none_before
 from ...kube.objects import Obj, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
-from ..contract.instances import InstanceReader, SidecarPlace, SidecarTarget
+from ..contract.instances import InstanceReader, Neighbours, SidecarPlace, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.switches import PatchSet, Switches
-from ..kit.gateway.attachment import GATEWAY, gateways_of
+from ..kit.gateway.attachment import gateways_of
 from ..kit.gateway.hosts import REWRITES, URL_REWRITE
 from ..kit.patches import PatchBuilder, object_of
 from ..kit.recognition import by_companion
@@ -52,13 +52,13 @@ CONTROL_PLANE_PORTS = "18000,18001"
 SHUTDOWN_MANAGER = frozenset({"envoy-gateway", "shutdown-manager"})
 
 
-def sidecar_target(snapshot: Snapshot, workload: Obj) -> SidecarTarget:
+def sidecar_target(workload: Obj, near: Neighbours) -> SidecarTarget:
     """The EnvoyProxy of the Gateway for which the workload is made; of merged ones the first of the class."""
     owners = owners_of(workload)
-    gateways = snapshot.all(GATEWAY) if owners.gateway[1] or owners.class_name else []
+    gateways = near.gateways if owners.gateway[1] or owners.class_name else ()
     of_gateway = replace(owners, class_name="") if owners.gateway[1] else owners
     gateway = min(filter(of_gateway.carries, gateways), key=name_of, default=None)
-    proxy = envoy_proxy_of(snapshot.get, gateway) if gateway else None
+    proxy = envoy_proxy_of(near.named, gateway) if gateway else None
     annotations, refusal = ((EXCLUDE_OUTBOUND_PORTS, CONTROL_PLANE_PORTS),), ""
     if proxy is None:
         refusal = f"its operator makes these pods anew, and no EnvoyProxy is attached: {REMEDY}"

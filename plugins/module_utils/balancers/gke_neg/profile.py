@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from ...core.model import LoadBalancer, ObjectRef
@@ -89,17 +90,16 @@ def front(request: ChainRequest) -> LoadBalancerSide:
 
 def group_traces(snapshot: Snapshot) -> tuple[Trace, ...]:
     """The Services that keep a group."""
-    texts = [f"{ref_of(item)} keeps a network endpoint group for port {', '.join(ports)}" for item, ports in _exposed(snapshot)]
-    return tuple(Trace(text) for text in texts[:SHOWN])
+    found = islice(_exposed(snapshot.all(kinds.NODE), snapshot.all(kinds.SERVICE)), SHOWN)
+    return tuple(Trace(f"{ref_of(item)} keeps a network endpoint group for port {', '.join(ports)}") for item, ports in found)
 
 
 def read_groups(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """The groups: what a load balancer outside does with them is not to be seen, so each is a stream to pods."""
+    exposed, service = _exposed(snapshot.all(kinds.NODE), snapshot.all(kinds.SERVICE)), services_of(snapshot)
     return RouteReading(tuple(
-        fixed_route(
-            load_balancer, ref_of(item), f"neg:{port}", (namespace_of(item), name_of(item), int(port)), "tcp", services_of(snapshot)
-        )
-        for item, ports in _exposed(snapshot) if only is None or ref_of(item) in only for port in ports
+        fixed_route(load_balancer, ref_of(item), f"neg:{port}", (namespace_of(item), name_of(item), int(port)), "tcp", service)
+        for item, ports in exposed if only is None or ref_of(item) in only for port in ports
     ))
 
 
@@ -107,11 +107,11 @@ def _group(request: ChainRequest) -> str:
     return str(request.option("neg_name", request.name))
 
 
-def _exposed(snapshot: Snapshot) -> Iterator[tuple[Obj, list[str]]]:
+def _exposed(nodes: list[Obj], services: list[Obj]) -> Iterator[tuple[Obj, list[str]]]:
     """Services with groups of their own, and the ports that these are for."""
-    if on_its_nodes(snapshot, SIGNS) is False:
+    if on_its_nodes(nodes, SIGNS) is False:
         return
-    for service in snapshot.all(kinds.SERVICE):
+    for service in services:
         ports = _ports(annotations_of(service).get(gke.NEG, ""))
         if ports:
             yield service, ports

@@ -169,7 +169,8 @@ def objects_of(snapshot: Snapshot, kind: str, only: frozenset[ObjectRef] | None)
 
 def served_object(snapshot: Snapshot, load_balancer: LoadBalancer, obj: Obj) -> ServedObject:
     """An object with what the cluster says about its routes."""
-    return ServedObject(load_balancer, obj, services_of(snapshot), pinned_strategy(snapshot, obj))
+    namespace = snapshot.get(kinds.NAMESPACE, "", namespace_of(obj))
+    return ServedObject(load_balancer, obj, services_of(snapshot), pinned_strategy(obj, namespace))
 
 
 def services_of(snapshot: Snapshot) -> ServiceLookup:
@@ -182,13 +183,9 @@ def is_ignored(obj: Obj) -> bool:
     return opted_out((dig(obj, "metadata", "annotations") or {}).get(IGNORE)) is not False
 
 
-def pinned_strategy(snapshot: Snapshot, obj: Obj) -> str:
+def pinned_strategy(obj: Obj, namespace: Obj | None) -> str:
     """The strategy that the object, else its namespace, pins; empty where neither does."""
-    of_object = annotations_of(obj).get(STRATEGY, "")
-    if of_object:
-        return of_object
-    namespace = snapshot.get(kinds.NAMESPACE, "", namespace_of(obj))
-    return annotations_of(namespace).get(STRATEGY, "") if namespace else ""
+    return annotations_of(obj).get(STRATEGY, "") or annotations_of(namespace or {}).get(STRATEGY, "")
 
 
 def is_watched(namespaces: Collection[str], obj: Obj) -> bool:

@@ -13,6 +13,7 @@ from ...kube import kinds
 from ...kube.objects import Obj, argument, dig, namespace_of
 from ...kube.snapshot import Snapshot
 from ..contract.instances import Neighbours
+from .gateway.attachment import GATEWAY
 
 S = TypeVar("S")
 
@@ -52,7 +53,7 @@ def config_maps_of_flags(*flags: str, own_namespace: bool = False) -> Callable[[
 def neighbours_of(snapshot: Snapshot) -> Neighbours:
     """What settings may depend on, as a snapshot has it."""
     workloads = (item for kind in kinds.WORKLOADS for item in snapshot.all(kind))
-    others = (tuple(snapshot.all(kind)) for kind in (kinds.NAMESPACE, kinds.INGRESS_CLASS, kinds.CONFIG_MAP))
+    others = (tuple(snapshot.all(kind)) for kind in (kinds.NAMESPACE, kinds.INGRESS_CLASS, GATEWAY, kinds.CONFIG_MAP))
     return Neighbours(snapshot.get, tuple(workloads), *others)
 
 

@@ -64,10 +64,10 @@ def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     return Settings(workload_labels(workload).get(GATEWAY_LABEL, ""))
 
 
-def sidecar_target(snapshot: Snapshot, workload: Obj) -> SidecarTarget:
+def sidecar_target(workload: Obj, near: Neighbours) -> SidecarTarget:
     """The Gateway, whose labels and annotations its pods get."""
     name = workload_labels(workload).get(GATEWAY_LABEL, "")
-    gateway = snapshot.get(GATEWAY, namespace_of(workload), name) if name else None
+    gateway = near.named(GATEWAY, namespace_of(workload), name) if name else None
     if gateway is None:
         return SidecarTarget(workload, refusal="its operator makes these pods anew, and the Gateway for which it does is not known")
     return SidecarTarget(gateway, ("spec", "infrastructure", "labels"), ("spec", "infrastructure", "annotations"))

@@ -18,16 +18,15 @@ from collections.abc import Iterable
 from ...core.model import LoadBalancer
 from ...core.writes import Write
 from ...kube.objects import Obj, containers_of, pod_template
-from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts
-from ..contract.instances import InstanceReader, SidecarPlace, SidecarTarget
+from ..contract.instances import InstanceReader, Neighbours, SidecarPlace, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition
 from ..contract.switches import Switches
 from ..kit.classes import classes_of_controller
 from ..kit.patches import nothing_to_set
 from ..kit.recognition import version_of
-from ..kit.settings import neighbours_of, settings_of
+from ..kit.settings import settings_of
 from ..kit.writes import pod_fields
 from .routes import FORWARDED, READERS
 from .settings import PROXY_CLASS, Role, Settings, read_settings, role_of
@@ -62,10 +61,10 @@ def classes(load_balancer: LoadBalancer, found: Iterable[Obj]) -> tuple[str, ...
     return tuple(name for name in named if name == settings.class_name)
 
 
-def sidecar_target(snapshot: Snapshot, workload: Obj) -> SidecarTarget:
+def sidecar_target(workload: Obj, near: Neighbours) -> SidecarTarget:
     """The ProxyClass from which its operator takes the pods' labels."""
-    name = read_settings(workload, proxy_of(workload), neighbours_of(snapshot)).proxy_class
-    found = snapshot.get(PROXY_CLASS, "", name) if name else None
+    name = read_settings(workload, proxy_of(workload), near).proxy_class
+    found = near.named(PROXY_CLASS, "", name) if name else None
     if found is None:
         return SidecarTarget(workload, refusal=(
             "its operator makes these pods anew, and no ProxyClass holds for them: make one, and name it in the label "

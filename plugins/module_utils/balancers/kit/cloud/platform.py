@@ -66,7 +66,7 @@ def platform_routes(signs: PlatformSigns, gateway_classes: tuple[str, ...] = (),
     """Ingresses and Services that are the platform's, and routes of its Gateways, none of which can be switched."""
 
     def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-        here = on_its_nodes(snapshot, signs)
+        here = on_its_nodes(snapshot.all(kinds.NODE), signs)
 
         def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
             return BackendHandling(scheme=scheme_of(ingress), why_not_settable=WHY_NOT)

@@ -50,9 +50,9 @@ def fits(value: str, words: Iterable[str]) -> bool:
     return any(value.startswith(word[:-1]) if word.endswith("*") else value == word for word in words)
 
 
-def on_its_nodes(snapshot: Snapshot, signs: PlatformSigns) -> bool | None:
+def on_its_nodes(nodes: Iterable[Obj], signs: PlatformSigns) -> bool | None:
     """Whether the cluster's nodes are the platform's; ``None`` where they say nothing."""
-    provider_ids = [str(dig(node, "spec", "providerID", default="")) for node in snapshot.all(kinds.NODE)]
+    provider_ids = [str(dig(node, "spec", "providerID", default="")) for node in nodes]
     if not any(provider_ids) or not signs.nodes:
         return None
     return any(item.startswith(signs.nodes) for item in provider_ids)
@@ -78,7 +78,7 @@ def owns_service(signs: PlatformSigns, here: bool | None, service: Obj) -> bool:
 
 def traces(snapshot: Snapshot, signs: PlatformSigns) -> tuple[Trace, ...]:
     """All that tells of the platform besides classes: what was written for it or by it, and, weakest, that its kinds are served."""
-    here = on_its_nodes(snapshot, signs)
+    here = on_its_nodes(snapshot.all(kinds.NODE), signs)
     of_ingresses = (_ingress_trace(signs, here, item) for item in snapshot.all(kinds.INGRESS))
     of_services = (_service_trace(signs, here, item) for item in snapshot.all(kinds.SERVICE))
     evidence = [trace for group in (of_ingresses, of_services) for trace in islice(filter(None, group), SHOWN)]

@@ -157,8 +157,8 @@ def test_an_operator_passes_on_what_its_object_says(fake: FakeApi, monkeypatch: 
     fake.add(gateway)
     path = ("spec", "infrastructure")
 
-    def from_gateway(snapshot: Any, workload: Obj) -> SidecarTarget:
-        found = snapshot.get("Gateway.gateway.networking.k8s.io", "edge", "gw")
+    def from_gateway(workload: Obj, near: Any) -> SidecarTarget:
+        found = near.named("Gateway.gateway.networking.k8s.io", "edge", "gw")
         return SidecarTarget(found, (*path, "labels"), (*path, "annotations"))
 
     operated = Profile(About(BALANCER.vendor, "operated"), instance=InstanceReader(sidecar_target=SidecarPlace(from_gateway)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contour.profile import PROFILE
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.settings import neighbours_of
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, route, rule, to_service
 from tests.unit.plugins.module_utils.balancers.support import (
@@ -160,13 +161,13 @@ def test_weights_stay_with_what_needs_no_switch() -> None:
 
 
 def test_its_sidecar_leaves_its_own_control_plane_alone() -> None:
-    target = PROFILE.instance.sidecar_target(live(), envoy())
+    target = PROFILE.instance.sidecar_target(envoy(), neighbours_of(live()))
     assert target.annotations == (("traffic.sidecar.istio.io/excludeOutboundPorts", "8001"),) and not target.refusal
 
 
 def test_pods_of_the_provisioner_are_made_elsewhere() -> None:
     made = envoy("envoy-gw", labels={"projectcontour.io/owning-gateway-name": "gw"})
-    assert "ContourDeployment" in PROFILE.instance.sidecar_target(live(), made).refusal
+    assert "ContourDeployment" in PROFILE.instance.sidecar_target(made, neighbours_of(live())).refusal
     objects = [gateway_class("projectcontour.io/gateway-controller"), gateway(), gateway(name="other"), *HTTP]
     routes = [route("g", rule(to_service("shop"))), route("o", rule(to_service("shop")), parents=[{"name": "other", "namespace": EDGE}])]
     assert [item.object.name for item in reading(meshed(made, *objects, *routes), "contour")[0]] == ["g"]

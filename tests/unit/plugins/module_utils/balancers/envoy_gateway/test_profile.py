@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.envoy_gateway.profile import sidecar_target
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.settings import neighbours_of
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, listener, route, rule, to_service
 from tests.unit.plugins.module_utils.balancers.support import (
@@ -185,20 +186,20 @@ def test_routes_under_one_object_are_planned_as_one() -> None:
 
 def test_where_its_pods_are_labelled() -> None:
     kubernetes = {"provider": {"type": "Kubernetes"}}
-    target = sidecar_target(cluster(envoy_proxy(**kubernetes)), proxy())
+    target = sidecar_target(proxy(), neighbours_of(cluster(envoy_proxy(**kubernetes))))
     pod = ("spec", "provider", "kubernetes", "envoyDeployment", "pod")
     assert (target.object["kind"], target.labels_path, target.annotations_path) == ("EnvoyProxy", (*pod, "labels"), (*pod, "annotations"))
     assert target.annotations == (("traffic.sidecar.istio.io/excludeOutboundPorts", "18000,18001"),)
-    assert sidecar_target(cluster(envoy_proxy(**kubernetes)), proxy(kind="DaemonSet")).labels_path[3] == "envoyDaemonSet"
+    assert sidecar_target(proxy(kind="DaemonSet"), neighbours_of(cluster(envoy_proxy(**kubernetes)))).labels_path[3] == "envoyDaemonSet"
     merged = proxy(labels={f"{PREFIX}class": "gw"})
-    assert sidecar_target(cluster(envoy_proxy(**kubernetes)), merged).object["kind"] == "EnvoyProxy"
+    assert sidecar_target(merged, neighbours_of(cluster(envoy_proxy(**kubernetes)))).object["kind"] == "EnvoyProxy"
 
 
 @pytest.mark.parametrize(
     ("objects", "said"), [([], "attach an EnvoyProxy to the Gateway"), ([envoy_proxy()], "has no spec.provider.type")],
 )  # fmt: skip
 def test_where_there_is_no_place_to_label_pods(objects: list[Obj], said: str) -> None:
-    assert said in sidecar_target(cluster(*objects), proxy()).refusal
+    assert said in sidecar_target(proxy(), neighbours_of(cluster(*objects))).refusal
 
 
 def test_a_listener_of_another_protocol() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.settings import neighbours_of
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.nginx_gateway_fabric.profile import sidecar_target
 
 from tests.unit.plugins.module_utils.balancers.gateways import gateway, gateway_class, listener, route, rule, to_service
@@ -120,9 +121,9 @@ def test_which_gateway_a_workload_carries_and_where_its_pods_are_labelled() -> N
     other = route("b", rule(to_service("shop")), parents=[{"name": "other", "namespace": EDGE}])
     snapshot = cluster(ROUTE, other, gateway(name="other"))
     assert [item.object.name for item in reading(snapshot, NGF)[0]] == ["a"]
-    target = sidecar_target(snapshot, nginx())
+    target = sidecar_target(nginx(), neighbours_of(snapshot))
     assert (target.object["kind"], target.labels_path) == ("Gateway", ("spec", "infrastructure", "labels"))
-    assert "is not known" in sidecar_target(snapshot, nginx(pod_labels={})).refusal
+    assert "is not known" in sidecar_target(nginx(pod_labels={}), neighbours_of(snapshot)).refusal
 
 
 def test_what_is_written_is_valid_by_the_vendors_schema() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.settings import neighbours_of
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 
 from tests.unit.plugins.module_utils.balancers.support import (
@@ -188,7 +189,7 @@ LABELLED = {**shop(), "metadata": {**shop()["metadata"], "labels": {"tailscale.c
     ids=["label", "annotation", "default", "group", "none", "missing", "group that is missing"],
 )  # fmt: skip
 def test_its_pods_are_labelled_through_a_proxy_class(workload: Obj, objects: list[Obj], expected: str) -> None:
-    target = REGISTRY.get("tailscale").instance.sidecar_target(meshed(workload, *objects), workload)
+    target = REGISTRY.get("tailscale").instance.sidecar_target(workload, neighbours_of(meshed(workload, *objects)))
     assert bool(target.refusal) is not bool(expected)
     if expected:
         assert (target.object["metadata"]["name"], target.labels_path) == (expected, ("spec", "statefulSet", "pod", "labels"))
