@@ -245,6 +245,11 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Correct the object that is named as the cause, or allow exactly this with allow_regressions.",
     ),
     FindingKind(
+        "MLB224", "info", "Objects in another namespace than the route's",
+        "What the plan makes for a route is in the namespace of its load balancer or of its backend, not in its own.",
+        "Set namespaces to limit where objects are made, or choose a strategy that makes none there.",
+    ),
+    FindingKind(
         "MLB226", "warning", "The pinned strategy is not allowed",
         "Annotations may pin only what pinnable_strategies allows, so the route is planned as if it had no pin.",
         "Add the strategy to pinnable_strategies, or remove the annotation.",

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core.model import Finding, Outcome, Route, replace
 from ..kube.objects import ref_of
+from .places import proposed
 from .strategies.base import Context, Proposal, Strategy, joined
 from .strategies.host_entry import MESH_POLICY
 from .strategies.table import STRATEGIES
@@ -82,14 +83,14 @@ def _for(wanted: Mapping[Route, tuple[Strategy, ...]], strategy: Strategy) -> li
 def _try(
     context: Context, strategy: Strategy, targets: list[Route], standing: Outcomes, is_owned: Owned
 ) -> Trial:
-    proposal = _without_collisions(context, strategy.propose(context, targets), targets, is_owned)
+    proposal = _without_collisions(context, proposed(context, strategy, targets), targets, is_owned)
     outcomes = context.cluster.outcomes(context.routes, proposal)
     harmed = tuple(route for route in context.routes if worse(standing[route], outcomes[route]))
     lost = sum(1 for route in targets if lost_features(context, route, strategy))
     touched = sum(1 for route in context.routes if served(standing[route]) and outcomes[route] != standing[route])
     # What it asks for in favour of routes that it does not serve anyway is never written, so it cannot be in place.
     helped = [route for route in targets if route not in proposal.refusals and served(outcomes[route])]
-    useful = proposal if len(helped) == len(targets) else strategy.propose(context, helped)
+    useful = proposal if len(helped) == len(targets) else proposed(context, strategy, helped)
     rank = (
         int(not in_place(context.live, useful, is_owned)), int(not strategy.keeps_host), lost, touched,
         proposal.size, STRATEGIES.index(strategy),
@@ -121,7 +122,7 @@ def _each_its_own(
             if found is not None:
                 assigned[route] = found.strategy
         proposal = joined(*(
-            item.propose(context, [route for route in assigned if assigned[route] is item]) for item in set_of(assigned.values())
+            proposed(context, item, [route for route in assigned if assigned[route] is item]) for item in set_of(assigned.values())
         ))
         outcomes = context.cluster.outcomes(context.routes, proposal) if proposal.size else standing
         failed = {(route, item.name) for route, item in assigned.items() if not served(outcomes[route])}

@@ -135,12 +135,14 @@ def openings(backends: Backends, plans: Sequence[RoutePlan]) -> list[Opening]:
 
 
 def with_exemptions(
-    snapshot: Snapshot, registry: Registry, plan: RoutingPlan, load_balancers: Sequence[LoadBalancer]
+    snapshot: Snapshot, registry: Registry, plan: RoutingPlan, load_balancers: Sequence[LoadBalancer],
+    may_write: Callable[[str], bool] = lambda namespace: True,
 ) -> RoutingPlan:
-    """The plan with the least exemption, and the health check, for every route of a platform that is refused."""
+    """The plan with the least exemption, and the health check, for every route of a platform that is refused, where the run may write."""
     by_key = {item.key: item for item in load_balancers if is_outside(registry, item)}
     refused = [
         entry for entry in plan.routes if entry.route.load_balancer in by_key and entry.after.verdict in ("refused", "mixed")
+        and may_write(entry.route.backend.namespace)
     ]
     proposals, findings = list(plan.proposals), list(plan.findings)
     put: list[Obj] = []

@@ -20,6 +20,7 @@ from ..kube.objects import Identity, Obj, identity_of, ref_of
 from ..kube.snapshot import Snapshot
 from .choice import choose, lost_features, outcome_with
 from .pins import Wishes
+from .places import about_places
 from .remarks import about_load_balancer, about_misrouting, about_route, plannable
 from .strategies.base import Context, Proposal, Strategy
 from .strategies.table import AUTO, BY_NAME
@@ -33,11 +34,13 @@ class PlanOptions:
 
     ``selected`` says whether a route is to be planned at all (its namespace, its labels), ``chosen`` whether a load balancer's
     routes are. All others are planned around: what is made for one load balancer must not break another in its namespace.
+    ``may_write`` says whether the run may write in a namespace.
     """
 
     wishes: Wishes = Wishes()
     selected: Callable[[Route], bool] = field(default=lambda route: True)
     chosen: Callable[[tuple[str, str]], bool] = field(default=lambda key: True)
+    may_write: Callable[[str], bool] = field(default=lambda namespace: True)
 
     def concerns(self, route: Route) -> bool:
         return self.chosen(route.load_balancer) and self.selected(route)
@@ -74,7 +77,7 @@ def plan_routes(
     facts = {route: route_facts(original, base.load_balancers[route.load_balancer], route, claims) for route in routes}
     base = replace(base, routes=routes, facts=facts)
     cluster, current = (SnapshotCluster(view, registry, base.load_balancers, locked) for view in (original, live))
-    context = Context(base, registry, (), cluster, current, raw_ports(original, base))
+    context = Context(base, registry, (), cluster, current, raw_ports(original, base), options.may_write)
     standing_now = {route_identity(route): route for route in now.routes}
     planned: list[tuple[RoutePlan, ...]] = []
     proposals: list[tuple[Proposal, tuple[str, ...]]] = []
@@ -87,6 +90,7 @@ def plan_routes(
         ))
         findings += remarks
         if proposal.size:
+            findings += about_places(proposal, [route for route in unit if outcomes.get(route) and options.concerns(route)])
             proposals.append((proposal, tuple(sorted({route.load_balancer_name for route in unit if outcomes.get(route)}))))
     shown = sorted((item for unit in planned for item in unit if options.concerns(item.route)), key=lambda item: item.route.sort_key)
     findings += _misrouted(shown, findings)

@@ -27,7 +27,7 @@ from ..detect.load_balancers import detect, setting_namespaces
 from ..detect.routes import read_routes
 from ..detect.selection import choose_load_balancers, route_filter
 from ..istio.outcome import predict
-from ..kube.objects import Obj, identity, ref_of
+from ..kube.objects import Obj, identity, namespace_of, ref_of
 from ..kube.snapshot import Snapshot
 from ..plan.exemption import about_outside, with_exemptions
 from ..plan.keeping import held_back
@@ -72,7 +72,12 @@ class RoutingScene:
 
     def covers(self, obj: Obj) -> bool:
         """The same, where it also may be touched."""
-        return self.selects(obj) and not self.kept.kinds_of(obj)
+        return self.selects(obj) and self.may_write(namespace_of(obj)) and not self.kept.kinds_of(obj)
+
+    def may_write(self, namespace: str) -> bool:
+        """Whether this run may write in a namespace: in those that it is limited to, and beside the load balancers that it is about."""
+        namespaces = self.options.namespaces
+        return not namespaces or namespace in namespaces or any(item.namespace == namespace for item in self.chosen)
 
     def removable(self, obj: Obj) -> bool:
         """Whether what an earlier run wrote may be taken back where the plan does not need it."""
@@ -155,7 +160,7 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     keys = {item.key for item in chosen}
     selected = route_filter(live, options.namespaces, options.label_selector)
     wishes = Wishes(options.strategy, options.preserve_host, options.pinnable_strategies)
-    asked = PlanOptions(wishes, selected, lambda key: key in keys)
+    asked = PlanOptions(wishes, selected, lambda key: key in keys, scene.may_write)
     found = take_inventory(live, registry, scene.load_balancers)
     live = live.doubting(found.unreadable)
     held = held_back(found, without(live, scene.part), registry, load_balancers_of)
@@ -163,7 +168,7 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     owned, closed = partial(is_owned, scene.part), partial(locked, part=scene.part)
     plan = plan_routes(live, original, registry, scene.load_balancers, asked, owned, closed, found)
     if options.strict_exemption:
-        plan = with_exemptions(original, registry, plan, chosen)
+        plan = with_exemptions(original, registry, plan, chosen, scene.may_write)
     # Files hold the whole plan, also what is applied already: whoever drives the cluster from them prunes what they lack.
     base = original if options.common.output_dir else live
     changes, about = routing_changes(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -65,7 +65,7 @@ class Context:
     """What a strategy may look at: all routes that are planned together, and the cluster without our own changes.
 
     ``inventory`` is that of the cluster without our own changes, ``live`` the cluster with them. ``raw_ports``:
-    see :func:`plan.trial.raw_ports`.
+    see :func:`plan.trial.raw_ports`. ``may_write``: whether the run may write in a namespace.
     """
 
     inventory: Inventory
@@ -74,6 +74,7 @@ class Context:
     cluster: Cluster
     live: Cluster
     raw_ports: frozenset[tuple[str, int]] = frozenset()
+    may_write: Callable[[str], bool] = lambda namespace: True
 
     def load_balancer(self, route: Route) -> LoadBalancer:
         """The load balancer of a route."""

@@ -98,3 +98,49 @@ def test_a_run_for_one_load_balancer_does_not_break_another_of_its_namespace() -
     names = rule_body["spec"]["trafficPolicy"]["tls"]["subjectAltNames"]
     # The other load balancer's route of the same host leads to namespace two, and goes through the same entry.
     assert [name.split("/")[4] for name in names] == ["one", "two"]
+
+
+FAR = {
+    "apiVersion": "traefik.io/v1alpha1", "kind": "IngressRoute", "metadata": {"namespace": "one", "name": "far"},
+    "spec": {"entryPoints": ["web"], "routes": [{
+        "kind": "Rule", "match": "Host(`far.example.com`)", "services": [{"name": "shop", "namespace": "two", "port": 80}]}]},
+}  # fmt: skip
+
+
+def across() -> Snapshot:
+    """A route of namespace one whose backend is in namespace two."""
+    traefik = container("traefik", image="traefik:v3.6.0", args=[
+        "--entryPoints.web.address=:8000/tcp", "--providers.kubernetescrd", "--providers.kubernetescrd.allowCrossNamespace=true"])
+    front = workload("traefik", where=EDGE, containers=[traefik], pod_labels={"sidecar.istio.io/inject": "true"})
+    return Snapshot([*cluster().everything(), front, FAR], Source(live=False))
+
+
+def written(decision: Any) -> set[str]:
+    return {item.object.namespace for item in decision.changes}
+
+
+@pytest.mark.parametrize("strategy", ["auto", "headless_twin", "host_entry", "service_vip", "host_alias", "host_rewrite"])
+def test_a_run_writes_only_where_it_may(strategy: str) -> None:
+    decision = routing_run.planned(scene(across(), namespaces=("one",), strategy=strategy))
+    assert written(decision) <= {"one", EDGE} and any(item.route.object.name == "far" for item in decision.routes)
+    everywhere = routing_run.planned(scene(across(), strategy="headless_twin"))
+    assert "two" in written(everywhere)
+    # What was written there by a run without that limit stays.
+    after = across().after(everywhere.changes)
+    again = routing_run.planned(scene(after, namespaces=("one",), strategy="headless_twin"))
+    assert again.changes == [] and {item.after.verdict for item in again.routes} == {"mutual_tls"}
+
+
+def test_a_reason_names_the_namespace_that_is_missing() -> None:
+    decision = routing_run.planned(scene(across(), namespaces=("one",), strategy="headless_twin"))
+    (found,) = (item for item in decision.findings if item.code == "MLB202")
+    assert str(found.object) == "IngressRoute one/far" and "namespaces does not name two" in found.message
+
+
+def test_what_is_made_elsewhere_is_said() -> None:
+    decision = routing_run.planned(scene(across(), strategy="headless_twin"))
+    found = [item for item in decision.findings if item.code == "MLB224" and "namespace two" in item.message]
+    assert [str(item.object) for item in found] == ["IngressRoute one/far"] and "Service shop-meshlb" in found[0].message
+    entries = routing_run.planned(scene(cluster(), strategy="host_entry"))
+    said = [str(item.object) for item in entries.findings if item.code == "MLB224" and f"namespace {EDGE}" in item.message]
+    assert said == ["Ingress one/shop", "Ingress two/shop"]
