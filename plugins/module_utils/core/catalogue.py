@@ -255,6 +255,11 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Add the strategy to pinnable_strategies, or remove the annotation.",
     ),
     FindingKind(
+        "MLB227", "warning", "A load balancer beside one that is planned already",
+        "It serves routes of a load balancer for which earlier runs wrote something, from another namespace, so it is planned around.",
+        "Name it in load_balancers to have it planned too, or find out who made it.",
+    ),
+    FindingKind(
         "MLB301", "error", "A sidecar cannot be injected",
         "Injection is not possible for this workload.",
         "The message says why; chained mode needs no sidecar.",

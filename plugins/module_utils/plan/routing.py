@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ..balancers.contract.profile import Registry
@@ -22,6 +23,7 @@ from .choice import choose, lost_features, outcome_with
 from .pins import Wishes
 from .places import about_places
 from .remarks import about_load_balancer, about_misrouting, about_route, plannable
+from .rivals import Known, about_rivals, rivals
 from .strategies.base import Context, Proposal, Strategy
 from .strategies.table import AUTO, BY_NAME
 from .trial import Outcomes, SnapshotCluster, raw_ports, route_identity, served
@@ -41,6 +43,7 @@ class PlanOptions:
     selected: Callable[[Route], bool] = field(default=lambda route: True)
     chosen: Callable[[tuple[str, str]], bool] = field(default=lambda key: True)
     may_write: Callable[[str], bool] = field(default=lambda namespace: True)
+    known: Known = Known()
 
     def concerns(self, route: Route) -> bool:
         return self.chosen(route.load_balancer) and self.selected(route)
@@ -71,6 +74,8 @@ def plan_routes(
     """
     now = found or take_inventory(live, registry, load_balancers)
     base = _without_own(now, live, original, registry)
+    around = rivals(now, options.known)
+    options = replace(options, chosen=partial(_is_planned, options.chosen, around))
     # A route that was not selected is planned around, like one that asks to be ignored.
     routes = tuple(_unlocked(original, locked, route if options.concerns(route) else replace(route, ignored=True)) for route in base.routes)
     claims = HostClaims(original, routes)
@@ -96,7 +101,11 @@ def plan_routes(
     findings += _misrouted(shown, findings)
     about = [remark for item in load_balancers if options.chosen(item.key) for remark in about_load_balancer(registry, item)]
     reasoned = tuple((_reasoned(proposal, shown), owners) for proposal, owners in proposals)
-    return RoutingPlan(tuple(shown), reasoned, tuple([*about, *findings]), tuple(planned))
+    return RoutingPlan(tuple(shown), reasoned, tuple([*about, *about_rivals(now.load_balancers, around), *findings]), tuple(planned))
+
+
+def _is_planned(chosen: Callable[[tuple[str, str]], bool], around: Collection[tuple[str, str]], key: tuple[str, str]) -> bool:
+    return chosen(key) and key not in around
 
 
 def _misrouted(plans: Sequence[RoutePlan], said: Sequence[Finding]) -> list[Finding]:

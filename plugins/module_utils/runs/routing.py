@@ -33,6 +33,7 @@ from ..plan.exemption import about_outside, with_exemptions
 from ..plan.keeping import held_back
 from ..plan.pins import Wishes
 from ..plan.regressions import Present, about_left_out, weigh
+from ..plan.rivals import Known
 from ..plan.routing import PlanOptions, RoutingPlan, plan_routes
 from ..plan.strategies.base import namespaces_served
 from ..plan.writes import ROUTING, routing_writes, service_routing
@@ -160,7 +161,8 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     keys = {item.key for item in chosen}
     selected = route_filter(live, options.namespaces, options.label_selector)
     wishes = Wishes(options.strategy, options.preserve_host, options.pinnable_strategies)
-    asked = PlanOptions(wishes, selected, lambda key: key in keys, scene.may_write)
+    known = Known(_written_for(scene), options.load_balancers)
+    asked = PlanOptions(wishes, selected, lambda key: key in keys, scene.may_write, known)
     found = take_inventory(live, registry, scene.load_balancers)
     live = live.doubting(found.unreadable)
     held = held_back(found, without(live, scene.part), registry, load_balancers_of)
@@ -183,6 +185,11 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     return RoutingDecision(
         weighed.plan.routes, list(weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)], held=held
     )
+
+
+def _written_for(scene: RoutingScene) -> frozenset[str]:
+    """The load balancers for which earlier runs wrote something, by their labels."""
+    return frozenset(label for obj in ledger_of(scene.live, scene.part).written for label in load_balancers_of(obj))
 
 
 def _is_kept(scene: RoutingScene, change: Change) -> bool:
