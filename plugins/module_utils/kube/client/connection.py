@@ -1,10 +1,10 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connecting to an API server: kubernetes.core's options, in kubernetes.core's order of precedence.
+"""Connecting to an API server, by kubernetes.core's options.
 
-The connection itself (TLS, proxies, credential plugins, tokens that are renewed) is the ``kubernetes`` package's; only
-its generated methods and its dynamic client, with their discovery by trial, are left out.
+The connection itself (TLS, proxies, tokens that are renewed) is the ``kubernetes`` package's. Which cluster is meant, who asks there, and
+programs that log in are not left to it: it would go on as nobody, or as somebody else.
 """
 
 from __future__ import annotations
@@ -13,23 +13,22 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from ...core.errors import MeshlbError, MissingLibrary
 from . import errors as api_errors
+from .kubeconfig import HINT, Chosen, chosen, impersonation, sources
+from .login import Renewal, log_in
+from .options import VARIABLES, demand_whole_credentials, effective, given, has_credentials, same_server, userinfo, without_userinfo
 from .patience import REQUEST_TIMEOUT, Patience
 
 try:
-    # The two are private there, but the public door creates a dynamic client, and that one asks for every API group.
-    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import (
-        _create_auth_spec,
-        _create_configuration,
-        _create_headers,
-    )
+    from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 except ImportError:  # said by connect
-    _create_auth_spec = _create_configuration = _create_headers = None
+    AUTH_ARG_SPEC = None
 
 WHY_NOT = ""
 try:
@@ -48,11 +47,12 @@ class HttpTransport:
     """Requests to one API server over a bounded pool of connections. Threads may share it."""
 
     def __init__(
-        self, configuration: Any, headers: Mapping[str, Any], workers: int, request_timeout: float = REQUEST_TIMEOUT
+        self, configuration: Any, headers: Mapping[str, Any], workers: int, request_timeout: float = REQUEST_TIMEOUT, context: str = ""
     ) -> None:
         configuration.connection_pool_maxsize = max(1, workers)
         self.configuration = configuration
         self.server = str(configuration.host)
+        self.context = context
         self.impersonates = bool(headers)
         self.request_timeout = request_timeout
         self._told: tuple[float, float] | None = None
@@ -134,26 +134,132 @@ def _may_pass(error: BaseException) -> bool:
     return _not_sent(error) or isinstance(_cause(error), passing)
 
 
-def connect(params: Mapping[str, Any], workers: int = 8) -> HttpTransport:
+@dataclass
+class Target:
+    """Where requests go and who sends them: the package's ``configuration``, further headers, and the context that was chosen."""
+
+    configuration: Any
+    headers: dict[str, Any] = field(default_factory=dict)
+    context: str = ""
+
+
+def connect(params: Mapping[str, Any], workers: int = 8, environment: Mapping[str, str] | None = None) -> HttpTransport:
     """Open a transport from a module's parameters (kubernetes.core's connection options, and its environment variables).
 
     Raises :class:`core.errors.MissingLibrary`, and :class:`core.errors.MeshlbError` where the options do not make a connection.
     Nothing is sent yet.
     """
     require_libraries()
+    around = os.environ if environment is None else environment
+    options = effective({name: params.get(name) for name in (*VARIABLES, "proxy_headers")}, around)
     try:
-        auth = _create_auth_spec(None, **params)
-        configuration = _create_configuration(auth)
-        _require_files(configuration)
+        target = _target(_with_userinfo(options), around)
+        _require_files(target.configuration)
         timeout = float(params.get("request_timeout") or REQUEST_TIMEOUT)
-        return HttpTransport(configuration, _create_headers(None, **params), workers, timeout)
+        return HttpTransport(target.configuration, target.headers, workers, timeout, target.context)
     except MeshlbError:
         raise
-    except Exception as error:  # whatever a kubeconfig, its plugins or the named files make of themselves
+    except Exception as error:  # whatever the package makes of the options and the named files
+        raise MeshlbError(f"The connection options do not lead to a cluster{_named(params)}: {_first_line(error)}", HINT) from error
+
+
+def _with_userinfo(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with a host that names nobody; a user and a password in it are credentials like others."""
+    found = dict(options)
+    if "host" in found:
+        user, password = userinfo(str(found["host"]))
+        found["host"] = without_userinfo(str(found["host"])).rstrip("/")
+        if user and password and not has_credentials(found):
+            found.update(username=user, password=password)
+    demand_whole_credentials(found)
+    return found
+
+
+def _target(options: Mapping[str, Any], environment: Mapping[str, str]) -> Target:
+    """The cluster that is meant: host, else the kubeconfig's context, else the cluster around, else the default kubeconfig's."""
+    target = Target(kubernetes.client.Configuration())
+    names_kubeconfig = "kubeconfig" in options or "context" in options
+    if "host" in options and (has_credentials(options) or not names_kubeconfig):
+        # Nobody else's credentials: those of a kubeconfig, or of the cluster around, are for another host.
+        pass
+    elif names_kubeconfig or not _is_inside(target.configuration):
+        _from_kubeconfig(target, chosen(sources(options.get("kubeconfig"), environment), str(options.get("context") or "")), options)
+    _override(target, options)
+    return target
+
+
+def _is_inside(configuration: Any) -> bool:
+    """Whether this is a pod, whose service account then asks."""
+    try:
+        kubernetes.config.load_incluster_config(client_configuration=configuration)
+    except kubernetes.config.ConfigException:
+        return False
+    return True
+
+
+def _from_kubeconfig(target: Target, found: Chosen, options: Mapping[str, Any]) -> None:
+    host = options.get("host")
+    if host and not same_server(host, found.server):
         raise MeshlbError(
-            f"The connection options do not lead to a cluster{_named(params)}: {_first_line(error)}",
-            "Name a kubeconfig (and context) that exists, or host with api_key or client_cert and client_key.",
-        ) from error
+            f"host is {host}, and context {found.context} of {found.where} leads to {without_userinfo(found.server)}: "
+            "the credentials of one cluster are not sent to another.",
+            "Leave host out, or give the credentials for it (api_key, or client_cert and client_key).",
+        )
+    target.context, target.headers = found.context, impersonation(found)
+    if has_credentials(options):
+        _load(target.configuration, found, {})
+    elif not found.login:
+        _load(target.configuration, found, found.user, options)
+    else:
+        first = log_in(found)
+        _load(target.configuration, found, first.to_user())
+        if first.token:
+            renewal = Renewal(first, lambda: log_in(found))
+            target.configuration.refresh_api_key_hook = lambda held: held.api_key.update(BearerToken=f"Bearer {renewal.token()}")
+
+
+def _load(configuration: Any, found: Chosen, user: dict[str, Any], options: Mapping[str, Any] | None = None) -> None:
+    """Have the package read a cluster and a user of a kubeconfig. Raises :class:`MeshlbError` where nobody comes of the user."""
+    if "auth-provider" in user:
+        _load_provider(configuration, found, options or {})
+    else:
+        kubernetes.config.load_kube_config_from_dict(found.to_kubeconfig(user), client_configuration=configuration, persist_config=False)
+    configuration.host = without_userinfo(str(configuration.host)).rstrip("/")
+    encrypted = configuration.host.lower().startswith("https")
+    if found.asks_as_somebody(user) and not configuration.api_key and not (configuration.cert_file or not encrypted):
+        raise MeshlbError(f"{found.where}: nothing that user {found.user_name} has to log in with can be used.", HINT)
+
+
+def _load_provider(configuration: Any, found: Chosen, options: Mapping[str, Any]) -> None:
+    """A user of ``auth-provider``, whose tokens the package renews, and writes back where it is told to."""
+    named, context = options.get("kubeconfig"), {"context": found.context, "client_configuration": configuration}
+    try:
+        if isinstance(named, Mapping):
+            kubernetes.config.load_kube_config_from_dict(named, persist_config=False, **context)
+        else:
+            persist = bool(options.get("persist_config", True))
+            kubernetes.config.load_kube_config(config_file=found.files, persist_config=persist, **context)
+    except Exception as error:
+        # Its words may quote the kubeconfig.
+        why = type(error).__name__
+        message = f"{found.where}: the auth-provider of user {found.user_name} failed ({why})."
+        raise MeshlbError(message, "Log in again, or use exec.") from None
+
+
+def _override(target: Target, options: Mapping[str, Any]) -> None:
+    """What options say goes before what a kubeconfig says."""
+    configuration = target.configuration
+    attributes = {"validate_certs": "verify_ssl", "ca_cert": "ssl_ca_cert", "client_cert": "cert_file", "client_key": "key_file"}
+    for name in ("host", "username", "password", "validate_certs", "ca_cert", "client_cert", "client_key", "proxy", "no_proxy"):
+        if name in options:
+            setattr(configuration, attributes.get(name, name), options[name])
+    if "api_key" in options:
+        configuration.api_key = {"authorization": f"Bearer {options['api_key']}"}
+    if "proxy_headers" in options:
+        configuration.proxy_headers = urllib3.util.make_headers(**given(options["proxy_headers"]))
+    for name, header in (("impersonate_user", "Impersonate-User"), ("impersonate_groups", "Impersonate-Group")):
+        if name in options:
+            target.headers[header] = options[name]
 
 
 def require_libraries() -> None:
@@ -166,7 +272,7 @@ def require_libraries() -> None:
     found = tuple(int(part) for part in str(kubernetes.__version__).split(".")[:2] if part.isdigit())
     if found < KUBERNETES_FLOOR:
         raise MissingLibrary(f"The Python package kubernetes is {kubernetes.__version__}; {floor} or newer is needed.", hint)
-    if _create_configuration is None:
+    if AUTH_ARG_SPEC is None:
         raise MissingLibrary(
             "The collection kubernetes.core, whose connection options are used, is not installed.",
             "Install it: ansible-galaxy collection install 'kubernetes.core:>=6.0.0'.",
