@@ -40,6 +40,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.meshlb.istio.plugins.module_utils.core.printable import one_line
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.selection import is_named
 
 
@@ -57,7 +58,7 @@ def chosen(load_balancers: list[dict[str, Any]], words: list[str] | str) -> list
     for word in words:
         if not any(means(word, item) for item in load_balancers):
             known = ", ".join(f"{item['namespace']}/{item['name']} ({item['vendor']})" for item in load_balancers)
-            raise AnsibleFilterError(f"No load balancer is meant by {word!r}. Found were: {known or 'none'}.")
+            raise AnsibleFilterError(one_line(f"No load balancer is meant by {word!r}. Found were: {known or 'none'}."))
     return [item for item in load_balancers if any(means(word, item) for word in words)]
 
 

@@ -243,6 +243,11 @@ changes:
     why:
       description: One sentence.
       type: str
+cluster:
+  description: The API server that was used, and the kubeconfig's context, which is empty where none was used.
+  returned: when a cluster was read
+  type: dict
+  sample: {server: "https://api.example.com:6443", context: production}
 findings:
   description: Coded remarks.
   returned: success
@@ -297,6 +302,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained import run_chained
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained_arguments import chain_spec
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.chained import chained_options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.secrecy import keep_secret
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
 
 
@@ -327,6 +333,7 @@ def main() -> None:
         **chain_spec(),
     )
     module = AnsibleModule(**module_kwargs(spec))
+    keep_secret(module.no_log_values, module.params)
 
     def body() -> dict[str, Any]:
         options = chained_options(module.params, module.check_mode, module._diff)

@@ -125,6 +125,11 @@ mesh:
     trust_domain: cluster.local
     root_namespace: istio-system
     outbound_traffic_policy: ALLOW_ANY
+cluster:
+  description: The API server that was used, and the kubeconfig's context, which is empty where none was used.
+  returned: when a cluster was read
+  type: dict
+  sample: {server: "https://api.example.com:6443", context: production}
 findings:
   description: Coded remarks.
   returned: success
@@ -173,11 +178,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.info import run_info
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.info import info_options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.secrecy import keep_secret
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
 
 
 def main() -> None:
     module = AnsibleModule(**module_kwargs(argument_spec("manifests", "namespaces", "workers", "request_timeout", "custom_profiles")))
+    keep_secret(module.no_log_values, module.params)
 
     def body() -> dict[str, Any]:
         options = info_options(module.params, module.check_mode, module._diff)

@@ -158,6 +158,11 @@ changes:
       description: One sentence.
       type: str
       sample: gives ingress-nginx/ingress-nginx-controller a sidecar that captures no inbound traffic
+cluster:
+  description: The API server that was used, and the kubeconfig's context, which is empty where none was used.
+  returned: when a cluster was read
+  type: dict
+  sample: {server: "https://api.example.com:6443", context: production}
 findings:
   description: Coded remarks.
   returned: success
@@ -205,6 +210,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.sidecar import sidecar_options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.secrecy import keep_secret
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.sidecar import run_sidecar
 
@@ -226,6 +232,7 @@ def main() -> None:
         on_failed_rollout={"type": "str", "choices": ["restore", "keep"], "default": "restore"},
     )
     module = AnsibleModule(**module_kwargs(spec))
+    keep_secret(module.no_log_values, module.params)
 
     def body() -> dict[str, Any]:
         options = sidecar_options(module.params, module.check_mode, module._diff)

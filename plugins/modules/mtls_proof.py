@@ -171,6 +171,11 @@ routes:
             route cart.shop.svc.cluster.local:80, virtual host cart.shop.svc.cluster.local:80, entry default,
             cluster outbound|80||cart.shop.svc.cluster.local,
             transport socket tlsMode-istio with the workload certificate, server spiffe://cluster.local/ns/shop/sa/cart
+cluster:
+  description: The API server that was used, and the kubeconfig's context, which is empty where none was used.
+  returned: when a cluster was read
+  type: dict
+  sample: {server: "https://api.example.com:6443", context: production}
 findings:
   description: Coded remarks.
   returned: success
@@ -219,6 +224,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.proof import proof_options
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.proof import run_proof
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.secrecy import keep_secret
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
 
 METHODS = ["configuration", "traffic"]
@@ -240,6 +246,7 @@ def main() -> None:
         ask_timeout={"type": "float", "default": 30},
     )
     module = AnsibleModule(**module_kwargs(spec))
+    keep_secret(module.no_log_values, module.params)
 
     def body() -> dict[str, Any]:
         options = proof_options(module.params, module.check_mode, module._diff)

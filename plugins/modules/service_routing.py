@@ -179,6 +179,11 @@ changes:
     why:
       description: One sentence.
       type: str
+cluster:
+  description: The API server that was used, and the kubeconfig's context, which is empty where none was used.
+  returned: when a cluster was read
+  type: dict
+  sample: {server: "https://api.example.com:6443", context: production}
 findings:
   description: Coded remarks.
   returned: success
@@ -234,6 +239,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.table
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.arguments import argument_spec, module_kwargs
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.routing import routing_options
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.routing import run_routing
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.secrecy import keep_secret
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import outcome
 
 
@@ -259,6 +265,7 @@ def main() -> None:
         pinnable_strategies={"type": "list", "elements": "str", "choices": list(NAMES), "default": list(PINNABLE)},
     )
     module = AnsibleModule(**module_kwargs(spec))
+    keep_secret(module.no_log_values, module.params)
 
     def body() -> dict[str, Any]:
         options = routing_options(module.params, module.check_mode, module._diff)

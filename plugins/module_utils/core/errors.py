@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from .model import ObjectRef
+from .printable import one_line
 
 
 class MeshlbError(Exception):
@@ -35,8 +36,8 @@ class MeshlbError(Exception):
     def to_result(self) -> dict[str, Any]:
         """``{msg, hint, object, details}``, as a failed module returns it."""
         return {
-            "msg": str(self),
-            "hint": self.hint,
+            "msg": one_line(str(self)),
+            "hint": one_line(self.hint),
             "object": self.object.to_result() if self.object else {},
             "details": self.details,
         }

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .printable import one_line
+
 Result = Mapping[str, Any]
 
 _NOTHING = "-"
@@ -15,7 +17,7 @@ _NOTHING = "-"
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Lines of a table whose columns are as wide as their widest cell; no line ends in blanks."""
-    body = [[str(cell) or _NOTHING for cell in row] for row in rows]
+    body = [[one_line(str(cell)) or _NOTHING for cell in row] for row in rows]
     widths = [max(len(line[column]) for line in [list(headings), *body]) for column in range(len(headings))]
     rule = ["=" * width for width in widths]
     return [
@@ -78,7 +80,7 @@ def finding_lines(findings: Sequence[Result]) -> list[str]:
     order = {"error": 0, "warning": 1, "info": 2}
     ranked = sorted(findings, key=lambda item: (order.get(str(item.get("severity")), 3), str(item.get("code"))))
     lines = [f"{item.get('severity', '').upper():7} {item.get('code')} {_object(item)}{item.get('message')}" for item in ranked]
-    return list(dict.fromkeys(lines))
+    return list(dict.fromkeys(map(one_line, lines)))
 
 
 def route_key(item: Result) -> tuple[str, ...]:

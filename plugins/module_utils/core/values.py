@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .printable import one_line
+
 Severity = Literal["error", "warning", "info"]
 Action = Literal["patch", "create", "delete"]
 
@@ -114,7 +116,7 @@ class Finding:
             "code": self.code,
             "severity": self.severity,
             "object": self.object.to_result() if self.object else {},
-            "message": self.message,
+            "message": one_line(self.message),
             "url": self.url,
             "cause": self.cause.to_result() if self.cause else {},
             "remedy": self.remedy,

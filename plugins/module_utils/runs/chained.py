@@ -64,6 +64,7 @@ def run_chained(options: ChainedOptions, clock: Clock | None = None) -> ChainedR
         changed=written.changed or bool(first), changes=[*first, *decision.changes], files=written.files,
         findings=[*about_reading(run.session.snapshot), *decision.findings, *now.findings, *written.findings],
         namespace=options.gateway.namespace, plan=decision.plan, plan_digest=now.decision.digest,
+        cluster=run.session.cluster,
     )
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Route
@@ -16,7 +16,7 @@ from ..detect.routes import read_routes
 from ..istio.mesh import Mesh, read_mesh
 from ..kube import kinds
 from .options.info import InfoOptions
-from .results import Result
+from .results import Result, cluster_result
 from .session import reading_kinds, start
 
 
@@ -28,6 +28,7 @@ class InfoResult:
     routes: Sequence[Route]
     mesh: Mesh
     findings: Sequence[Finding]
+    cluster: Result = field(default_factory=dict)
 
     def to_result(self, diff: bool) -> Result:
         """The module's result, which never has a diff."""
@@ -39,6 +40,7 @@ class InfoResult:
             "load_balancers": [item.to_result(tuple(of.get(item.key, ()))) for item in self.load_balancers],
             "mesh": self.mesh.to_result(),
             "findings": [item.to_result() for item in self.findings],
+            **cluster_result(self.cluster),
         }
 
 
@@ -53,4 +55,4 @@ def run_info(options: InfoOptions) -> InfoResult:
     remarks = [*about_reading(snapshot), *about_absence(snapshot, found), *findings, *about_routes]
     if not mesh.installed and snapshot.readable(kinds.DEPLOYMENT):
         remarks.insert(0, finding("MLB101", "no istiod was found and none of Istio's kinds is served"))
-    return InfoResult(shown, routes, mesh, remarks)
+    return InfoResult(shown, routes, mesh, remarks, session.cluster)

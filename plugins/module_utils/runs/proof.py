@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..core.errors import MeshlbError
 from ..core.model import Finding, LoadBalancer, Route
@@ -24,7 +24,7 @@ from ..prove.asking import Asker
 from ..prove.prove import Proven, ProveOptions, Subject, prove
 from ..prove.ways import Ways
 from .options.proof import ProofOptions
-from .results import Result, findings_result
+from .results import Result, cluster_result, findings_result
 from .session import demand, reading_kinds, start
 
 
@@ -34,10 +34,14 @@ class ProofResult:
 
     routes: Sequence[Proven]
     findings: Sequence[Finding]
+    cluster: Result = field(default_factory=dict)
 
     def to_result(self, diff: bool) -> Result:
         """The module's result, which never has a diff."""
-        return {"changed": False, "findings": findings_result(self.findings), "routes": [item.to_result() for item in self.routes]}
+        return {
+            "changed": False, "findings": findings_result(self.findings), "routes": [item.to_result() for item in self.routes],
+            **cluster_result(self.cluster),
+        }
 
 
 def run_proof(options: ProofOptions) -> ProofResult:
@@ -55,7 +59,7 @@ def run_proof(options: ProofOptions) -> ProofResult:
     subject = subject_of(snapshot, chosen, routes)
     asker = Asker(Ways(api, options.via), options.common.workers, options.ask_timeout)
     proven, findings = prove(subject, Addresses(snapshot), asker, options.proving)
-    return ProofResult(proven, [*about_reading(snapshot), *about_routes, *findings])
+    return ProofResult(proven, [*about_reading(snapshot), *about_routes, *findings], session.cluster)
 
 
 def subject_of(snapshot: Snapshot, load_balancers: Iterable[LoadBalancer], routes: Iterable[Route]) -> Subject:

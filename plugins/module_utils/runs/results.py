@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.model import Change, Finding, change_sides
@@ -23,6 +23,7 @@ class Report:
     findings: Sequence[Finding]
     files: Sequence[str] | None = None
     plan_digest: str = ""
+    cluster: Result = field(default_factory=dict)
 
     @property
     def left_out(self) -> int:
@@ -40,9 +41,15 @@ class Report:
             "findings": findings_result(self.findings),
             **({"plan_digest": self.plan_digest, "left_out": self.left_out} if self.plan_digest else {}),
             **({} if self.files is None else {"files": list(self.files)}),
+            **cluster_result(self.cluster),
             **self.own(),
             **({"diff": [_diff(item) for item in self.changes]} if diff else {}),
         }
+
+
+def cluster_result(cluster: Result) -> Result:
+    """Which API server was used, where one was."""
+    return {"cluster": dict(cluster)} if cluster else {}
 
 
 def findings_result(findings: Iterable[Finding]) -> list[Result]:

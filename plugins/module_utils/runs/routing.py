@@ -123,6 +123,7 @@ def run_routing(options: RoutingOptions) -> RoutingResult:
     return RoutingResult(
         changed=written.changed, changes=decision.changes, files=written.files, routes=decision.routes,
         findings=[*decision.findings, *run.findings, *written.findings], plan_digest=decision.digest,
+        cluster=run.session.cluster,
     )
 
 

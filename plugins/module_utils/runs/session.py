@@ -17,6 +17,7 @@ from ..balancers.tables import TABLES
 from ..core.errors import MeshlbError, NotFound
 from ..core.model import Change, Finding, ObjectRef, replace
 from ..core.parallel import attempt_all
+from ..core.printable import printable_result
 from ..core.writes import Part
 from ..istio.mesh import read_mesh
 from ..kube import kinds
@@ -48,6 +49,11 @@ class Session:
     registry: Registry = REGISTRY
     api: Api | None = None
     lock: Lock | None = None
+
+    @property
+    def cluster(self) -> Result:
+        """Where objects were read: ``{server, context}``, empty for manifests."""
+        return {} if self.api is None else {"server": self.api.server, "context": self.api.context}
 
     @property
     def writes_to_cluster(self) -> bool:
@@ -158,6 +164,6 @@ def deliver(
 def outcome(body: Callable[[], Result]) -> tuple[bool, Result]:
     """Run a module's work; gives whether it succeeded, and the arguments to exit or to fail with."""
     try:
-        return True, body()
+        return True, printable_result(body())
     except MeshlbError as error:
-        return False, error.to_result()
+        return False, printable_result(error.to_result())

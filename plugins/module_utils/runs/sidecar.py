@@ -108,6 +108,7 @@ def run_sidecar(options: SidecarOptions, clock: Clock | None = None) -> SidecarR
     return SidecarResult(
         changed=written.changed, changes=decision.changes, workload=ref,
         findings=[*decision.findings, *run.findings, *written.findings, *_about_rollout(decision)], plan_digest=decision.digest,
+        cluster=run.session.cluster,
     )
 
 

@@ -45,6 +45,7 @@ class Requests(Protocol):
     """What the client needs of a transport (:class:`kube.client.connection.HttpTransport`)."""
 
     server: str
+    context: str
 
     @property
     def server_time(self) -> float | None: ...
@@ -64,6 +65,11 @@ class Api:
     @property
     def server(self) -> str:
         return self._transport.server
+
+    @property
+    def context(self) -> str:
+        """The kubeconfig's context that was chosen, empty where none was used."""
+        return self._transport.context
 
     @property
     def server_time(self) -> float | None:

@@ -225,8 +225,9 @@ def _load(configuration: Any, found: Chosen, user: dict[str, Any], options: Mapp
     else:
         kubernetes.config.load_kube_config_from_dict(found.to_kubeconfig(user), client_configuration=configuration, persist_config=False)
     configuration.host = without_userinfo(str(configuration.host)).rstrip("/")
-    encrypted = configuration.host.lower().startswith("https")
-    if found.asks_as_somebody(user) and not configuration.api_key and not (configuration.cert_file or not encrypted):
+    # Over plain HTTP the package leaves certificates out, as they would be of no use.
+    expected = found.asks_as_somebody(user, with_certificate=configuration.host.lower().startswith("https"))
+    if expected and not configuration.api_key and not configuration.cert_file:
         raise MeshlbError(f"{found.where}: nothing that user {found.user_name} has to log in with can be used.", HINT)
 
 

@@ -22,7 +22,8 @@ from .options import userinfo, without_userinfo
 
 Section = dict[str, Any]
 DEFAULT = "~/.kube/config"
-_CREDENTIALS = ("auth-provider", "client-certificate", "client-certificate-data", "exec", "token", "tokenFile", "username")
+_CREDENTIALS = ("auth-provider", "exec", "token", "tokenFile", "username")
+_CERTIFICATES = ("client-certificate", "client-certificate-data")
 _FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 HINT = "Name a kubeconfig (and context) that exists, or host with api_key or client_cert and client_key."
 
@@ -51,9 +52,9 @@ class Chosen:
         return dict(self.user.get("exec") or {})
 
     @staticmethod
-    def asks_as_somebody(user: Section) -> bool:
+    def asks_as_somebody(user: Section, with_certificate: bool = True) -> bool:
         """Whether a user has anything to log in with, so that requests without credentials are not what is meant."""
-        return any(user.get(name) for name in _CREDENTIALS)
+        return any(user.get(name) for name in (*_CREDENTIALS, *(_CERTIFICATES if with_certificate else ())))
 
     def to_kubeconfig(self, user: Section) -> Section:
         """A kubeconfig of this context alone, for a user with these credentials."""

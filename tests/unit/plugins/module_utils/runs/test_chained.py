@@ -137,7 +137,7 @@ def test_the_clock_says_how_often_is_asked() -> None:
 class NoLeases:
     """A client that may not use Leases."""
 
-    server_time = None
+    server, context, server_time = "https://api", "", None
 
     def list(self, key: str, namespace: str = "") -> Iterable[Obj]:
         raise Forbidden(f"Not allowed to list {key} in {namespace}.")

@@ -222,7 +222,7 @@ def test_connection_options_that_lead_nowhere_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("attribute", "value", "expected"),
-    [("kubernetes", None, "package kubernetes cannot be imported"), ("_create_configuration", None, r"collection kubernetes\.core")],
+    [("kubernetes", None, "package kubernetes cannot be imported"), ("AUTH_ARG_SPEC", None, r"collection kubernetes\.core")],
 )
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, attribute: str, value: Any, expected: str) -> None:
     monkeypatch.setattr(api_connection, attribute, value)
