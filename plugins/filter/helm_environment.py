@@ -41,7 +41,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.options import CLUSTER, given
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.options import CLUSTER, with_values
 
 HELMS = (
     "HELM_KUBEAPISERVER", "HELM_KUBEASGROUPS", "HELM_KUBEASUSER", "HELM_KUBECAFILE", "HELM_KUBECONTEXT",
@@ -54,7 +54,7 @@ def helm_environment(connection: Mapping[str, Any]) -> dict[str, str]:
     """Variables that must not count for Helm, set to nothing."""
     if not isinstance(connection, Mapping):
         raise AnsibleFilterError(f"Connection options are a dictionary, not {type(connection).__name__}.")
-    own = given(connection)
+    own = with_values(connection)
     names = [*HELMS, *(ANSIBLES if any(name in own for name in CLUSTER) else ())]
     return dict.fromkeys(names, "")
 

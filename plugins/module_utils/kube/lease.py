@@ -89,7 +89,7 @@ def _state(lease: Obj) -> LeaseState:
     noted = annotations_of(lease)
     namespaces = frozenset(filter(None, str(noted.get(RUN_NAMESPACES) or "").split(",")))
     claim = Claim(str(dig(lease, "spec", "holderIdentity", default="") or name_of(lease)), str(noted.get(RUN_MODULE) or ""), namespaces)
-    renewed = seconds_of(str(dig(lease, "spec", "renewTime", default="")))
+    renewed = time_in(str(dig(lease, "spec", "renewTime", default="")))
     version, uid = (str(dig(lease, "metadata", key, default="")) for key in ("resourceVersion", "uid"))
     return LeaseState(ref_of(lease), claim, renewed, version, uid)
 
@@ -99,7 +99,7 @@ def moment_of(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def seconds_of(moment: str) -> float | None:
+def time_in(moment: str) -> float | None:
     """The time that a Lease names, ``None`` where it names none."""
     try:
         return datetime.fromisoformat(moment).timestamp()

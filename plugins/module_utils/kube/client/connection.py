@@ -20,9 +20,9 @@ from urllib.parse import urlencode
 
 from ...core.errors import MeshlbError, MissingLibrary
 from . import errors as api_errors
-from .kubeconfig import HINT, Chosen, chosen, impersonation, sources
+from .kubeconfig import HINT, KubeContext, chosen, impersonation, sources
 from .login import Renewal, log_in
-from .options import VARIABLES, demand_whole_credentials, effective, given, has_credentials, same_server, userinfo, without_userinfo
+from .options import VARIABLES, demand_whole_credentials, effective, has_credentials, same_server, userinfo, without_userinfo
 from .patience import REQUEST_TIMEOUT, Patience
 
 try:
@@ -197,7 +197,7 @@ def _is_inside(configuration: Any) -> bool:
     return True
 
 
-def _from_kubeconfig(target: Target, found: Chosen, options: Mapping[str, Any]) -> None:
+def _from_kubeconfig(target: Target, found: KubeContext, options: Mapping[str, Any]) -> None:
     host = options.get("host")
     if host and not same_server(host, found.server):
         raise MeshlbError(
@@ -218,7 +218,7 @@ def _from_kubeconfig(target: Target, found: Chosen, options: Mapping[str, Any]) 
             target.configuration.refresh_api_key_hook = lambda held: held.api_key.update(BearerToken=f"Bearer {renewal.token()}")
 
 
-def _load(configuration: Any, found: Chosen, user: dict[str, Any], options: Mapping[str, Any] | None = None) -> None:
+def _load(configuration: Any, found: KubeContext, user: dict[str, Any], options: Mapping[str, Any] | None = None) -> None:
     """Have the package read a cluster and a user of a kubeconfig. Raises :class:`MeshlbError` where nobody comes of the user."""
     if "auth-provider" in user:
         _load_provider(configuration, found, options or {})
@@ -231,7 +231,7 @@ def _load(configuration: Any, found: Chosen, user: dict[str, Any], options: Mapp
         raise MeshlbError(f"{found.where}: nothing that user {found.user_name} has to log in with can be used.", HINT)
 
 
-def _load_provider(configuration: Any, found: Chosen, options: Mapping[str, Any]) -> None:
+def _load_provider(configuration: Any, found: KubeContext, options: Mapping[str, Any]) -> None:
     """A user of ``auth-provider``, whose tokens the package renews, and writes back where it is told to."""
     named, context = options.get("kubeconfig"), {"context": found.context, "client_configuration": configuration}
     try:
@@ -257,7 +257,7 @@ def _override(target: Target, options: Mapping[str, Any]) -> None:
     if "api_key" in options:
         configuration.api_key = {"authorization": f"Bearer {options['api_key']}"}
     if "proxy_headers" in options:
-        configuration.proxy_headers = urllib3.util.make_headers(**given(options["proxy_headers"]))
+        configuration.proxy_headers = urllib3.util.make_headers(**with_values(options["proxy_headers"]))
     for name, header in (("impersonate_user", "Impersonate-User"), ("impersonate_groups", "Impersonate-Group")):
         if name in options:
             target.headers[header] = options[name]

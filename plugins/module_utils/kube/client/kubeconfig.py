@@ -29,7 +29,7 @@ HINT = "Name a kubeconfig (and context) that exists, or host with api_key or cli
 
 
 @dataclass(frozen=True)
-class Chosen:
+class KubeContext:
     """One context: ``cluster`` and ``user`` are its sections, with absolute paths; ``folder`` is that of the user's file."""
 
     where: str
@@ -70,7 +70,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Source:
+class Kubeconfig:
     """One kubeconfig: what it is called in errors, the folder that its paths start from, and its content."""
 
     where: str
@@ -79,10 +79,10 @@ class Source:
     path: str = ""
 
 
-def sources(kubeconfig: Any, environment: Mapping[str, str]) -> list[Source]:
+def sources(kubeconfig: Any, environment: Mapping[str, str]) -> list[Kubeconfig]:
     """The kubeconfigs that an option names (a path, or the content), or that kubectl would read. Raises :class:`MeshlbError`."""
     if isinstance(kubeconfig, Mapping):
-        return [Source("the kubeconfig in the options", "", dict(kubeconfig))]
+        return [Kubeconfig("the kubeconfig in the options", "", dict(kubeconfig))]
     named = str(kubeconfig or environment.get("KUBECONFIG") or DEFAULT)
     paths = [os.path.expanduser(item) for item in named.split(os.pathsep) if item]
     found = [_read(path) for path in paths if os.path.exists(path)]
@@ -91,7 +91,7 @@ def sources(kubeconfig: Any, environment: Mapping[str, str]) -> list[Source]:
     return found
 
 
-def _read(path: str) -> Source:
+def _read(path: str) -> Kubeconfig:
     where = f"kubeconfig {path}"
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -99,10 +99,10 @@ def _read(path: str) -> Source:
         # Its words may quote the file, which holds credentials.
         why = error.strerror if isinstance(error, OSError) else "it is no YAML"
         raise MeshlbError(f"{where} cannot be read: {why}.", HINT) from None
-    return Source(where, str(Path(path).resolve().parent), _section(content, where, "its content"), path)
+    return Kubeconfig(where, str(Path(path).resolve().parent), _section(content, where, "its content"), path)
 
 
-def chosen(found: Sequence[Source], context: str = "") -> Chosen:
+def chosen(found: Sequence[Kubeconfig], context: str = "") -> KubeContext:
     """The context of that name, or the current one. Raises :class:`MeshlbError`."""
     places = " and ".join(item.where for item in found)
     current = (str(item.content.get("current-context") or "") for item in found)
@@ -124,10 +124,10 @@ def chosen(found: Sequence[Source], context: str = "") -> Chosen:
     _demand_known(own, places, user_name)
     folder = user[0].folder if user else ""
     files = os.pathsep.join(item.path for item in found)
-    return Chosen(places, name, _absolute(cluster[1], cluster[0].folder), _absolute(own, folder), user_name, folder, files)
+    return KubeContext(places, name, _absolute(cluster[1], cluster[0].folder), _absolute(own, folder), user_name, folder, files)
 
 
-def _named(found: Sequence[Source], section: str, key: str, name: str) -> tuple[Source, Section] | None:
+def _named(found: Sequence[Kubeconfig], section: str, key: str, name: str) -> tuple[Kubeconfig, Section] | None:
     for source in found:
         entries = source.content.get(section) or []
         if not isinstance(entries, list):
@@ -159,7 +159,7 @@ def _absolute(section: Section, folder: str) -> Section:
     return {**section, **paths}
 
 
-def impersonation(found: Chosen) -> dict[str, Any]:
+def impersonation(found: KubeContext) -> dict[str, Any]:
     """The headers for ``as``, ``as-uid``, ``as-groups`` and ``as-user-extra``. Raises :class:`MeshlbError` for what cannot be meant."""
     user = found.user
     wanted: dict[str, Any] = {}
@@ -177,13 +177,13 @@ def impersonation(found: Chosen) -> dict[str, Any]:
     return wanted
 
 
-def _words(found: Chosen, key: str, values: Any) -> list[str]:
+def _words(found: KubeContext, key: str, values: Any) -> list[str]:
     if not isinstance(values, list):
         raise MeshlbError(f"{found.where}: {key} of user {found.user_name} is no list.", HINT)
     return [_word(found, key, value) for value in values]
 
 
-def _word(found: Chosen, key: str, value: Any) -> str:
+def _word(found: KubeContext, key: str, value: Any) -> str:
     if not isinstance(value, str) or not value.isprintable() or not value:
         raise MeshlbError(f"{found.where}: {key} of user {found.user_name} is no text that a header can hold.", HINT)
     return value

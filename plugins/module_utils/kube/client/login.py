@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from ...core.errors import MeshlbError
-from .kubeconfig import Chosen
+from .kubeconfig import KubeContext
 
 TIMEOUT = 30.0
 """Seconds that a login program gets."""
@@ -46,7 +46,7 @@ class Credentials:
         return {**found, **({"token": self.token} if self.token else {})}
 
 
-def log_in(found: Chosen, timeout: float = TIMEOUT, environment: Mapping[str, str] | None = None) -> Credentials:
+def log_in(found: KubeContext, timeout: float = TIMEOUT, environment: Mapping[str, str] | None = None) -> Credentials:
     """Run the login program of a context's user. Raises :class:`MeshlbError` with its reason, and after ``timeout`` seconds."""
     spec, who = found.login, f"The login program of user {found.user_name} in {found.where}"
     command, version = spec.get("command"), spec.get("apiVersion")
@@ -66,7 +66,7 @@ def _resolved(command: str, folder: str) -> str:
     return os.path.join(folder, command) if os.sep in command and folder else command
 
 
-def _environment(spec: Mapping[str, Any], found: Chosen, environment: Mapping[str, str]) -> dict[str, str]:
+def _environment(spec: Mapping[str, Any], found: KubeContext, environment: Mapping[str, str]) -> dict[str, str]:
     own = {str(item.get("name")): str(item.get("value")) for item in spec.get("env") or [] if isinstance(item, dict)}
     told: dict[str, Any] = {"interactive": False}
     if spec.get("provideClusterInfo"):

@@ -30,7 +30,7 @@ _ADDRESS = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)?(.*)@([^@]*)$", re.DOTALL)
 _PORTS = {"https": 443, "http": 80}
 
 
-def given(options: Mapping[str, Any]) -> dict[str, Any]:
+def with_values(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options that have a value. What is left empty, as an inventory does it, was not given; ``False`` is a value."""
     return {name: value for name, value in options.items() if value not in (None, "", [], {})}
 
@@ -55,7 +55,7 @@ def _typed(option: str, word: str) -> Any:
 
 def effective(options: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """The options that hold: a task's, and those of the environment that belong to the same cluster."""
-    own, ambient = given(options), from_environment(environment)
+    own, ambient = with_values(options), from_environment(environment)
     if any(name in own for name in CLUSTER):
         ignored = {*CLUSTER, *CREDENTIALS}
         if "host" in own and not _names_another(ambient, own["host"]):

@@ -23,7 +23,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.kube.lease import (
     lease_body,
     lease_ref,
     moment_of,
-    seconds_of,
+    time_in,
 )
 from ansible_collections.meshlb.istio.plugins.module_utils.runs import lock as locks
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.lock import Guarded, Lock, this_run
@@ -337,9 +337,9 @@ def test_never_two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_a_lease_may_say_besides() -> None:
-    assert seconds_of("") is None and seconds_of("tomorrow") is None
-    assert seconds_of(moment_of(EPOCH)) == EPOCH
-    assert seconds_of("2024-01-01T00:00:00.000000Z") == 1704067200.0
+    assert time_in("") is None and time_in("tomorrow") is None
+    assert time_in(moment_of(EPOCH)) == EPOCH
+    assert time_in("2024-01-01T00:00:00.000000Z") == 1704067200.0
 
 
 def test_an_odd_lease_counts_for_all_namespaces(server: Server) -> None:
