@@ -22,7 +22,7 @@ from ...core.errors import MeshlbError, MissingLibrary
 from . import errors as api_errors
 from .kubeconfig import HINT, KubeContext, chosen, impersonation, sources
 from .login import Renewal, log_in
-from .options import VARIABLES, demand_whole_credentials, effective, has_credentials, same_server, userinfo, without_userinfo
+from .options import VARIABLES, demand_whole_credentials, effective, has_credentials, same_server, userinfo, with_values, without_userinfo
 from .patience import REQUEST_TIMEOUT, Patience
 
 try:
