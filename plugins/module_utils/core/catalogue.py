@@ -280,6 +280,31 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Remove the annotation that the message names. A mesh-wide setting gives way to the annotation of that name on the pods.",
     ),
     FindingKind(
+        "MLB305", "warning", "A rollout takes pods away first",
+        "The load balancer's rollout lets all of its pods be missing at once, so requests are lost until new ones are ready.",
+        "Use the strategy RollingUpdate with a maxUnavailable below all of them, or make the change when nobody needs it.",
+    ),
+    FindingKind(
+        "MLB306", "warning", "There is one pod alone",
+        "The load balancer has one pod, so a rollout ends the connections that it holds, and may be without a pod for a moment.",
+        "Run at least two, for the time of the rollout.",
+    ),
+    FindingKind(
+        "MLB307", "warning", "New pods count as ready at once",
+        "Nothing says when a new pod of the load balancer takes requests, so a rollout ends old ones before the new ones do.",
+        "Give its container a readinessProbe.",
+    ),
+    FindingKind(
+        "MLB308", "warning", "A budget allows no disruption",
+        "A PodDisruptionBudget allows no pod of the load balancer to be missing. A rollout does not heed it, and evictions wait for ever.",
+        "Let the budget allow one, or run one pod more.",
+    ),
+    FindingKind(
+        "MLB309", "warning", "The proxy or the rollout is set otherwise",
+        "A setting that the load balancer's owner made keeps its pods from being replaced, or their proxy from outliving them.",
+        "The message names it: change or remove it, or replace the pods when nobody needs them.",
+    ),
+    FindingKind(
         "MLB401", "warning", "Changed by somebody else in the meantime",
         "A field that this collection had set was changed since; it is left alone.",
         "Decide which value is wanted, and set it by hand.",

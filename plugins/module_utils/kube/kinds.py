@@ -23,6 +23,7 @@ VIRTUAL_SERVICE = "VirtualService.networking.istio.io"
 SERVICE_ENTRY = "ServiceEntry.networking.istio.io"
 SIDECAR = "Sidecar.networking.istio.io"
 EVENT = "Event"
+DISRUPTION_BUDGET = "PodDisruptionBudget.policy"
 LEASE = "Lease.coordination.k8s.io"
 
 WORKLOADS = (DEPLOYMENT, DAEMON_SET, STATEFUL_SET)

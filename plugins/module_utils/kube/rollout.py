@@ -48,16 +48,23 @@ def rolls_by_itself(workload: Obj) -> bool:
     return bool(dig(workload, "spec", "updateStrategy", "type", default="RollingUpdate") != "OnDelete")
 
 
+def replicas_wanted(workload: Obj) -> int:
+    """How many pods a workload is to have; of a DaemonSet, as far as its status says."""
+    if workload.get("kind") == "DaemonSet":
+        return int(dig(workload, "status", "desiredNumberScheduled", default=0))
+    return int(dig(workload, "spec", "replicas", default=1))
+
+
 def _behind(workload: Obj) -> str:
     """What is still missing, empty when all replicas are new and available."""
     kind = str(workload.get("kind", ""))
     if kind == "DaemonSet":
-        wanted = int(dig(workload, "status", "desiredNumberScheduled", default=0))
+        wanted = replicas_wanted(workload)
         updated = int(dig(workload, "status", "updatedNumberScheduled", default=0))
         total, available = updated, int(dig(workload, "status", "numberAvailable", default=0))
     else:
         partition = int(dig(workload, "spec", "updateStrategy", "rollingUpdate", "partition", default=0))
-        wanted = max(0, int(dig(workload, "spec", "replicas", default=1)) - partition)
+        wanted = max(0, replicas_wanted(workload) - partition)
         updated = int(dig(workload, "status", "updatedReplicas", default=0))
         total = int(dig(workload, "status", "replicas", default=0)) if kind == "Deployment" else updated
         available = int(dig(workload, "status", "availableReplicas", default=0))

@@ -16,6 +16,7 @@ from ..core.interception import EXCLUDE_INBOUND_PORTS, INCLUDE_INBOUND_PORTS
 from ..core.model import ABSENT, LoadBalancer
 from ..core.writes import Write
 from ..istio.injection import INJECT, INJECTION, REVISION, TLS_MODE
+from ..istio.proxy_config import PROXY_CONFIG, USUAL_GRACE, outliving
 from ..kube import kinds
 from ..kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template
 from ..kube.selectors import object_selector
@@ -76,6 +77,8 @@ def desired_fields(
     labels, annotations = target.labels_path, target.annotations_path
     desired: Desired = {(*labels, key): value for key, value in _injection_labels(injection, load_balancer, workload).items()}
     desired.update({(*annotations, key): value for key, value in target.annotations})
+    config, dummy = outliving(*_proxy_settings(workload, target))
+    desired.update({(*annotations, PROXY_CONFIG): config} if config else {})
     if inbound_capture == "none":
         # Present and empty: an absent annotation means all ports.
         desired[(*annotations, INCLUDE_INBOUND_PORTS)] = ""
@@ -87,6 +90,16 @@ def desired_fields(
     if dig(target.object, *labels, TLS_MODE) == "disabled":
         desired[(*labels, TLS_MODE)] = ABSENT
     return desired
+
+
+def against_outliving(workload: Obj, target: SidecarTarget) -> str:
+    """What keeps the proxy from starting before the pod's containers, or from outliving them: a part of a sentence, or nothing."""
+    return outliving(*_proxy_settings(workload, target))[1]
+
+
+def _proxy_settings(workload: Obj, target: SidecarTarget) -> tuple[Any, int]:
+    grace = dig(pod_template(workload), "spec", "terminationGracePeriodSeconds", default=USUAL_GRACE)
+    return dig(target.object, *target.annotations_path, PROXY_CONFIG), grace if isinstance(grace, int) else USUAL_GRACE
 
 
 def _injection_labels(injection: Injection, load_balancer: LoadBalancer, workload: Obj) -> dict[str, str]:

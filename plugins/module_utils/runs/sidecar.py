@@ -25,12 +25,14 @@ from ..detect.description import about_reading
 from ..detect.load_balancers import detect, setting_namespaces
 from ..istio.interception import interception_of
 from ..istio.mesh import interception_defaults
+from ..istio.proxy_config import PROXY_CONFIG
 from ..kube import kinds
 from ..kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template, ref_of
 from ..kube.pods import workload_pods
 from ..kube.rollout import rolls_by_itself
 from ..kube.snapshot import Snapshot
-from ..plan.sidecar import Injection, desired_fields, injector_hooks, usable, workload_for
+from ..plan.gap import about_gaps
+from ..plan.sidecar import Injection, against_outliving, desired_fields, injector_hooks, usable, workload_for
 from ..plan.sidecar_harm import Becoming, about_harm, harm_of
 from ..plan.writes import SIDECAR, lb_sidecar, sidecar_writes
 from .digest import agreed
@@ -96,7 +98,7 @@ def run_sidecar(options: SidecarOptions, clock: Clock | None = None) -> SidecarR
     """Give a load balancer a sidecar, or take it back; raises :class:`MeshlbError`."""
 
     def read(earlier: Session | None) -> Session:
-        return start(options.common, reading_kinds(), setting_namespaces, earlier)
+        return start(options.common, (*reading_kinds(), kinds.DISRUPTION_BUDGET), setting_namespaces, earlier)
 
     with settled(LB_SIDECAR, read, lambda session: _decided(session, options)) as run:
         decision, api = run.decision, run.session.api
@@ -130,7 +132,9 @@ def _decided(session: Session, options: SidecarOptions) -> SidecarDecision:
     decision = _absent(scene) if options.state == "absent" else _without_harm(scene, _present(scene))
     ref = ref_of(decision.workload)
     said = [*about_reading(scene.live), *ledger_of(scene.live, scene.part).findings]
-    findings = [*said, *decision.findings, *(item for item in about if item.object == ref)]
+    budgets = None if kinds.DISRUPTION_BUDGET in scene.live.source.unknown else scene.live.all(kinds.DISRUPTION_BUDGET)
+    gaps = about_gaps(decision.workload, budgets) if decision.change else []
+    findings = [*said, *decision.findings, *gaps, *(item for item in about if item.object == ref)]
     return replace(decision, findings=findings, digest=agreed(options.common, decision.changes, [ref.to_result()]))
 
 
@@ -160,11 +164,16 @@ def _present(scene: SidecarScene) -> SidecarDecision:
     workload, before = workload_for(found, live.at(found.workload)), workload_for(found, base.at(found.workload))
     place = registry.get(found.vendor).instance.sidecar_target
     target = usable(found, place(workload, neighbours_of(live)))
-    desired = desired_fields(injection_of(base, before), found, before, inbound_capture, usable(found, place(before, neighbours_of(base))))
+    first = usable(found, place(before, neighbours_of(base)))
+    desired = desired_fields(injection_of(base, before), found, before, inbound_capture, first)
     why = f"gives {found.label} a sidecar that {'captures no' if inbound_capture == 'none' else 'also captures'} inbound traffic"
     change = ownership.claim(target.object, scene.part, desired, [found.label], why)
     gaps = interception_of(pod_template(workload), interception_defaults(live)).outbound_gaps(target.annotations)
     findings = [finding("MLB304", f"{found.label} {gap}", ref_of(workload), details={"setting": gap}) for gap in gaps]
+    against = against_outliving(before, first)
+    if against:
+        message = f"{ref_of(target.object)}: its annotation {PROXY_CONFIG} {against}"
+        findings.append(finding("MLB309", message, ref_of(target.object), details={"field": PROXY_CONFIG}))
     template = _made_by_an_operator(target, desired) if target.object is not workload else {}
     return SidecarDecision(workload, change, [*findings, *_about_manager(workload)], template)
 

@@ -13,6 +13,7 @@ from ...core.interception import EXCLUDE_INBOUND_PORTS, EXCLUDE_OUTBOUND_PORTS, 
 from ...core.marks import CREATED_AS, LOAD_BALANCERS
 from ...core.writes import Field, Write, annotation, none_before
 from ...istio.injection import INJECT, REVISION, TLS_MODE
+from ...istio.proxy_config import PROXY_CONFIG, extends
 from ...kube import kinds
 from ...kube.objects import dig
 from ..contract.chain import ChainSide
@@ -105,7 +106,8 @@ def pod_fields(holder: str) -> tuple[Field, ...]:
     """Labels and annotations of pods that decide about their sidecar, below this pointer to what holds both."""
     labels = (INJECT, REVISION, TLS_MODE)
     annotations = (INCLUDE_INBOUND_PORTS, EXCLUDE_INBOUND_PORTS, EXCLUDE_OUTBOUND_PORTS)
-    return tuple(
+    plain = tuple(
         Field(f"{holder}/{place}/{key.replace('/', '~1')}")
         for place, keys in (("labels", labels), ("annotations", annotations)) for key in keys
     )
+    return (*plain, Field(f"{holder}/annotations/{PROXY_CONFIG.replace('/', '~1')}", extends))

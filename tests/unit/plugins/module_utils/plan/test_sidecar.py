@@ -5,20 +5,25 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.instances import SidecarTarget
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ABSENT, LoadBalancer, Mode, ObjectRef, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.proxy_config import extends
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.sidecar import desired_fields, workload_for
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.sidecar import against_outliving, desired_fields, workload_for
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.sidecar import injection_of
 
 Obj = dict[str, Any]
 LABELS = ("spec", "template", "metadata", "labels")
 ANNOTATIONS = ("spec", "template", "metadata", "annotations")
 CAPTURE = (*ANNOTATIONS, "traffic.sidecar.istio.io/includeInboundPorts")
+PROXY = (*ANNOTATIONS, "proxy.istio.io/config")
 TLS_MODE = (*LABELS, "security.istio.io/tlsMode")
+EXIT = "EXIT_ON_ZERO_ACTIVE_CONNECTIONS"
 INJECT = (*LABELS, "sidecar.istio.io/inject")
 REVISION = (*LABELS, "istio.io/rev")
 BALANCER = LoadBalancer(
@@ -75,7 +80,9 @@ def fields(snapshot: Snapshot, inbound_capture: str = "none") -> Obj:
     return dict(desired_fields(injection_of(snapshot, workload), BALANCER, workload, inbound_capture))
 
 
-NONE = {INJECT: "true", CAPTURE: "", TLS_MODE: "disabled"}
+METADATA = '{"EXIT_ON_ZERO_ACTIVE_CONNECTIONS":"true","MINIMUM_DRAIN_DURATION":"15s"}'
+OUTLIVES = f'{{"holdApplicationUntilProxyStarts":true,"proxyMetadata":{METADATA}}}'
+NONE = {INJECT: "true", CAPTURE: "", TLS_MODE: "disabled", PROXY: OUTLIVES}
 
 
 @pytest.mark.parametrize(
@@ -100,9 +107,62 @@ def test_the_labels_are_those_that_an_injector_selects(snapshot: Snapshot, expec
 
 def test_capturing_everything_removes_what_limits_it() -> None:
     excluded = (*ANNOTATIONS, "traffic.sidecar.istio.io/excludeInboundPorts")
-    expected = {INJECT: "true", CAPTURE: ABSENT, excluded: ABSENT}
+    expected = {INJECT: "true", CAPTURE: ABSENT, excluded: ABSENT, PROXY: OUTLIVES}
     assert fields(world(default()), "all") == expected
     assert fields(world(default(), deployment({"security.istio.io/tlsMode": "disabled"})), "all") == {**expected, TLS_MODE: ABSENT}
+
+
+@pytest.mark.parametrize(
+    ("own", "grace", "expected"),
+    [
+        (None, 300, {"holdApplicationUntilProxyStarts": True, "proxyMetadata": {EXIT: "true", "MINIMUM_DRAIN_DURATION": "15s"}}),
+        ("", 10, {"holdApplicationUntilProxyStarts": True, "proxyMetadata": {EXIT: "true", "MINIMUM_DRAIN_DURATION": "5s"}}),
+        ("concurrency: 2\n", 0, {"concurrency": 2, "holdApplicationUntilProxyStarts": True,
+                                 "proxyMetadata": {EXIT: "true", "MINIMUM_DRAIN_DURATION": "1s"}}),
+        ("terminationDrainDuration: 60s", 30, {"terminationDrainDuration": "60s", "holdApplicationUntilProxyStarts": True}),
+        ("{proxyMetadata: {A: b}}", "x", {"holdApplicationUntilProxyStarts": True,
+                                          "proxyMetadata": {"A": "b", EXIT: "true", "MINIMUM_DRAIN_DURATION": "15s"}}),
+        ('{"proxyMetadata": {"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "false"}}', 30,
+         {"proxyMetadata": {EXIT: "false"}, "holdApplicationUntilProxyStarts": True}),
+    ],
+)  # fmt: skip
+def test_the_proxy_starts_first_and_goes_last_with_all_that_its_owner_set(own: Any, grace: Any, expected: Obj) -> None:
+    workload = deployment(annotations={"proxy.istio.io/config": own} if own is not None else {})
+    workload["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = grace
+    text = fields(world(default(), workload))[PROXY]
+    assert json.loads(text) == expected
+    assert extends(text, own) and extends(text, None)
+    again = deployment(annotations={"proxy.istio.io/config": text})
+    assert fields(world(default(), again))[PROXY] == text
+
+
+@pytest.mark.parametrize(
+    "own", ["- a", "5", "{", "a: &x [1]\nb: *x", "proxyMetadata: 5", "a: " + "b" * 30_000, "[" * 5000, "a: 2024-01-01"]
+)
+def test_settings_that_are_none_are_left_as_they_are_and_told(own: str) -> None:
+    workload = deployment(annotations={"proxy.istio.io/config": own})
+    assert PROXY not in fields(world(default(), workload))
+    assert against_outliving(workload, SidecarTarget(workload))
+    assert not extends('{"a":1}', own)
+
+
+def test_what_its_owner_set_against_it_stays_and_is_told() -> None:
+    workload = deployment(annotations={"proxy.istio.io/config": "holdApplicationUntilProxyStarts: false"})
+    assert json.loads(fields(world(default(), workload))[PROXY])["holdApplicationUntilProxyStarts"] is False
+    assert against_outliving(workload, SidecarTarget(workload)) == "sets holdApplicationUntilProxyStarts to false"
+
+
+@pytest.mark.parametrize(
+    ("value", "was", "expected"),
+    [
+        ('{"a":1,"proxyMetadata":{"b":"c","d":"e"}}', "{a: 1, proxyMetadata: {b: c}}", True), ('{"a":1}', '{"a":2}', False),
+        ('{"a":1}', '{"a":1,"image":"evil"}', False), ('{"a":1}', "", True), ('{"a":1}', ["x"], False),
+        ('{"a":{}}', '{"a":{"b":1}}', False),
+        (None, "a: 1", False),
+    ],
+)
+def test_only_settings_of_which_all_were_kept_can_have_been_there(value: Any, was: Any, expected: bool) -> None:
+    assert extends(value, was) is expected
 
 
 @pytest.mark.parametrize(

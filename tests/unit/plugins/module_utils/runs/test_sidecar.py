@@ -22,6 +22,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.runs.waiting import C
 from tests.unit.plugins.module_utils.support.fake_api import FakeApi, Request, obj, serving
 
 Obj = dict[str, Any]
+METADATA = '{"EXIT_ON_ZERO_ACTIVE_CONNECTIONS":"true","MINIMUM_DRAIN_DURATION":"15s"}'
+OUTLIVES = f'{{"holdApplicationUntilProxyStarts":true,"proxyMetadata":{METADATA}}}'
 REF = ObjectRef("apps/v1", "Deployment", "edge", "lb")
 PATH = "/apis/apps/v1/namespaces/edge/deployments/lb"
 BALANCER = LoadBalancer("lb", "edge", "unknown", "A proxy", workload=REF, modes=(("standalone_mtls", Mode(True, "it can")),))
@@ -69,7 +71,7 @@ def test_present_and_absent_are_exact_and_idempotent(fake: FakeApi) -> None:
     assert result == predicted
     assert result["workload"] == {"kind": "Deployment", "name": "lb", "namespace": "edge"}
     metadata = fake.objects[PATH]["spec"]["template"]["metadata"]
-    assert metadata["annotations"] == {"traffic.sidecar.istio.io/includeInboundPorts": ""}
+    assert metadata["annotations"] == {"traffic.sidecar.istio.io/includeInboundPorts": "", "proxy.istio.io/config": OUTLIVES}
     assert metadata["labels"] == {"app": "lb", "sidecar.istio.io/inject": "true", "security.istio.io/tlsMode": "disabled"}
     assert (run(fake)["changed"], run(fake)["changes"]) == (False, [])
     assert run(fake, state="absent")["changed"] is True
@@ -96,12 +98,12 @@ def test_another_tools_object_and_gaps_are_said(fake: FakeApi) -> None:
     found = fake.objects[PATH]
     found["metadata"]["labels"] = {"argocd.argoproj.io/instance": "edge"}
     found["spec"]["template"]["metadata"]["annotations"] = {"traffic.sidecar.istio.io/excludeOutboundIPRanges": "10.0.0.0/8"}
-    assert [item["code"] for item in run(fake)["findings"]] == ["MLB216", "MLB304"]
+    assert [item["code"] for item in run(fake)["findings"]] == ["MLB216", "MLB304", "MLB306", "MLB307"]
 
 
 def test_pods_that_nobody_replaces_are_said(fake: FakeApi) -> None:
     fake.objects[PATH]["spec"]["updateStrategy"] = {"type": "OnDelete"}
-    assert [item["code"] for item in run(fake)["findings"]] == ["MLB302"]
+    assert [item["code"] for item in run(fake)["findings"]] == ["MLB302", "MLB306", "MLB307"]
 
 
 def test_a_rollout_without_a_sidecar_is_no_success(fake: FakeApi) -> None:
