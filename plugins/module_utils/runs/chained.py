@@ -84,7 +84,7 @@ def _read(options: ChainedOptions, earlier: Session | None) -> Session:
     named = {options.gateway.namespace} if options.names_gateway or not options.takes_all_back else set()
 
     def namespaces(snapshot: Snapshot, registry: Registry) -> set[str]:
-        return {*setting_namespaces(snapshot, registry), *gateway_namespaces(snapshot), *named}
+        return {*setting_namespaces(snapshot, registry), *gateway_namespaces(snapshot, registry), *named}
 
     session = start(options.common, dict.fromkeys(wanted), namespaces, earlier)
     demand(session.snapshot)

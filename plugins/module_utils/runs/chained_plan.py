@@ -11,20 +11,19 @@ from functools import partial
 from typing import Any
 
 from ..apply import chain as writes
-from ..apply.book import is_created, load_balancers_of
+from ..apply.book import is_own, load_balancers_of
 from ..apply.ledger import locked
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.kit.declared import backend_of
 from ..balancers.kit.objects import services_of
 from ..core.errors import MeshlbError
 from ..core.findings import FINDINGS
-from ..core.marks import CHAINED_GATEWAY
 from ..core.model import Change, Finding, LoadBalancer, Route, replace
 from ..detect.load_balancers import detect
 from ..detect.routes import read_routes
 from ..detect.unread import DECIDING
 from ..kube.kinds import VIRTUAL_SERVICE
-from ..kube.objects import Obj, dig, identity, namespace_of
+from ..kube.objects import Obj, dig, identity, identity_of, namespace_of
 from ..kube.snapshot import Snapshot
 from ..plan.chain.carry import HostRules
 from ..plan.chain.options import ChainPlanOptions
@@ -174,8 +173,9 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     part = chained_gateway(registry)
     options = replace(options, locked=partial(locked, part=part))
     base = live.after(writes.chain_removal(ledger_of(live, part), [chain])[0])
-    routes = read_routes(base, registry, [load_balancer])[0] if load_balancer else []
     written = [obj for obj in ledger_of(live, part).written if chain in load_balancers_of(obj)]
+    routes = read_routes(base, registry, [load_balancer])[0] if load_balancer else []
+    routes = _led_already(routes, written) if asked_for.absent and profile.chain and profile.chain.redirect else routes
     _demand_known(live, registry, load_balancer, options, routes, written)
     if asked_for.absent:
         demand_whole(live, [*CHAIN, *chain_writes(profile)], written, {options.gateway.namespace})
@@ -192,6 +192,12 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     _refuse(item for item in about if item.severity == "error")
     demand_seen(live, changes)
     return ChainedDecision(changes, [*ledger_of(live, part).findings, *plan.findings, *about], plan)
+
+
+def _led_already(routes: Iterable[Route], written: Iterable[Obj]) -> list[Route]:
+    """Routes whose objects a chain has changed: what some object says of its hosts leads nobody else's routes to the gateway."""
+    led = set(map(identity, written))
+    return [route for route in routes if identity_of(route.object) in led]
 
 
 def _demand_known(
@@ -276,9 +282,10 @@ def _hosts_of(live: Snapshot, registry: Registry, chain: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def gateway_namespaces(live: Snapshot) -> set[str]:
+def gateway_namespaces(live: Snapshot, registry: Registry) -> set[str]:
     """Namespaces of gateways for which earlier runs made something: a ConfigMap may lie beside it."""
-    return {namespace_of(item) for kind in _BESIDE for item in live.all(kind) if is_created(item, CHAINED_GATEWAY)}
+    part = chained_gateway(registry)
+    return {namespace_of(item) for kind in _BESIDE for item in live.all(kind) if is_own(item, part)}
 
 
 def not_there(live: Snapshot, objects: Iterable[Obj]) -> list[Obj]:

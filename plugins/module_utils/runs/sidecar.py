@@ -205,19 +205,33 @@ def _made_by_an_operator(target: SidecarTarget, desired: Mapping[tuple[str | int
 
 def _absent(scene: SidecarScene) -> SidecarDecision:
     # What this part wrote is found by its own book: the load balancer may not be recognisable any more.
-    live, label = scene.live, scene.options.label
-    for obj in ledger_of(live, scene.part).written:
-        if label in load_balancers_of(obj):
-            change, findings = ownership.release(obj, scene.part, f"takes the sidecar of {label} back")
-            named = _named(scene)
-            template = _given_back(scene, named, change) if change and named is not None and named is not obj else {}
-            return SidecarDecision(named or obj, change, [*findings, *_about_manager(obj)], template)
+    live, label, named = scene.live, scene.options.label, _named(scene)
+    noted = [obj for obj in ledger_of(live, scene.part).written if label in load_balancers_of(obj) and not _is_another(scene, obj)]
+    for obj in sorted(noted, key=lambda obj: _remoteness(scene, obj, named))[:1]:
+        change, findings = ownership.release(obj, scene.part, f"takes the sidecar of {label} back")
+        template = _given_back(scene, named, change) if change and named is not None and named is not obj else {}
+        return SidecarDecision(named or obj, change, [*findings, *_about_manager(obj)], template)
     found = scene.load_balancer
     demand_whole(live, [*SIDECAR, *(sidecar_writes(scene.registry.get(found.vendor)) if found else ())])
     workload = live.at(found.workload) if found else None
     if workload is None:
         raise _unknown(scene)
     return SidecarDecision(workload)
+
+
+def _is_another(scene: SidecarScene, obj: Obj) -> bool:
+    """Whether it is a workload, and another one: anybody can note a load balancer on an object."""
+    is_workload = kind_key(obj["apiVersion"], obj["kind"]) in kinds.WORKLOADS
+    return is_workload and (namespace_of(obj), name_of(obj)) != scene.options.load_balancer
+
+
+def _remoteness(scene: SidecarScene, obj: Obj, named: Obj | None) -> int:
+    """How unlikely an object is to be what the load balancer's pods are made of."""
+    found = scene.load_balancer
+    place = scene.registry.get(found.vendor).instance.sidecar_target if found else None
+    if obj is named or (place and named is not None and obj is place(scene.live, named).object):
+        return 0
+    return (scene.options.load_balancer[0], "", namespace_of(obj)).index(namespace_of(obj)) + 1
 
 
 def _named(scene: SidecarScene) -> Obj | None:

@@ -202,3 +202,33 @@ def h3_all_or_nothing(t):
     run = t.live("service_routing", server, all_or_nothing=True)
     demand(run.failed and "quota" in run.told, run.say())
     demand(server.state() == before, f"it wrote: {listed(fakeapi.changed(before, server.state()))}")
+
+
+@check("C1-another-workload-is-not-the-load-balancer", "A workload of a tenant that notes the load balancer is not taken for it.")
+def c1_another_workload_is_not_the_load_balancer(t):
+    inject = {"part": "lb_sidecar", "set": "true"}
+    container = {"name": "a", "image": "b"}
+    fake = c.workload("aaa", "aaa", container, labels={"sidecar.istio.io/inject": "true"}, pods=0)[0]
+    hostile = tz.with_book(t, fake, {"/spec/template/metadata/labels/sidecar.istio.io~1inject": inject}, NAME)
+    server = t.server([*c.plain(sidecar=False), hostile])
+    original = server.get("Deployment", LB["namespace"], LB["name"])
+    given = t.live("lb_sidecar", server, load_balancer=LB, wait=False)
+    footing(given.ok and given.changes, f"giving it a sidecar: {given.say()}")
+    taken = t.live("lb_sidecar", server, load_balancer=LB, wait=False, state="absent")
+    demand(taken.ok, taken.say())
+    demand(server.get("Deployment", LB["namespace"], LB["name"])["spec"] == original["spec"], "the load balancer keeps its sidecar")
+    demand(server.get(*ref(fake))["spec"] == hostile["spec"], "the tenant's workload was written instead")
+
+
+@check("C1-hosts-that-a-chain-never-led", "What a tenant's route says of a chain's hosts leads no one else's route to the gateway.")
+def c1_hosts_that_a_chain_never_led(t):
+    server = t.server([*c.plain(OWN), *c.gateway()])
+    chained = t.live("chained_gateway", server, **{**CHAIN, "hosts": ["z.example.com"]})
+    footing(chained.ok and chained.changes, f"a chain for one host: {chained.say()}")
+    labels, key, load_balancers = tz.MADE
+    forged_route = c.obj("networking.istio.io/v1", "VirtualService", "meshlb-shop.example.com", "tenant-z", {"hosts": ["shop.example.com"]})
+    forged_route["metadata"] |= {"labels": dict(labels), "annotations": {key: "chained_gateway", load_balancers: CHAINED}}
+    server.put(forged_route)
+    run = t.live("chained_gateway", server, check_mode=True, state="absent", **{**CHAIN, "hosts": ["z.example.com"]})
+    demand(run.ok, run.say())
+    demand(c.VICTIM not in set(map(ref_of_change, run.changes)), "the victim's Ingress would be led to the gateway")

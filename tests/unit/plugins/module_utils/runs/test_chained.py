@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.apply import writer
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import Forbidden, MeshlbError, NotFound
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import ObjectRef
 from ansible_collections.meshlb.istio.plugins.module_utils.kube import kinds
@@ -233,6 +234,6 @@ def test_nothing_is_written_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_config_maps_beside_a_gateway_are_found_again(configured: list[Obj]) -> None:
     """Whoever takes all chains back names no gateway."""
     cluster = world(ingress("shop", path(backend("shop"))), *configured)
-    assert chained_plan.gateway_namespaces(cluster) == set()
+    assert chained_plan.gateway_namespaces(cluster, REGISTRY) == set()
     made = chain(cluster, gateway={"name": "edge", "namespace": GATEWAYS})
-    assert chained_plan.gateway_namespaces(made.after) == {GATEWAYS}
+    assert chained_plan.gateway_namespaces(made.after, REGISTRY) == {GATEWAYS}
