@@ -229,7 +229,7 @@ def _remoteness(scene: SidecarScene, obj: Obj, named: Obj | None) -> int:
     """How unlikely an object is to be what the load balancer's pods are made of."""
     found = scene.load_balancer
     place = scene.registry.get(found.vendor).instance.sidecar_target if found else None
-    if obj is named or (place and named is not None and obj is place(scene.live, named).object):
+    if obj is named or (place and named is not None and ref_of(obj) == ref_of(place(named, neighbours_of(scene.live)).object)):
         return 0
     return (scene.options.load_balancer[0], "", namespace_of(obj)).index(namespace_of(obj)) + 1
 
