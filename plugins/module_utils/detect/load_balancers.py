@@ -15,7 +15,7 @@ from ..balancers.kit.chain.answers import about_chaining
 from ..balancers.kit.recognition import recognition_of
 from ..balancers.kit.settings import neighbours_of
 from ..core.findings import finding
-from ..core.model import Finding, LoadBalancer, Mode, ObjectRef, replace
+from ..core.model import UNKNOWN, Finding, LoadBalancer, Mode, ObjectRef, SidecarState, replace
 from ..istio.blockers import injection_blockers
 from ..istio.injection import sidecar_state
 from ..istio.interception import interception_of
@@ -23,6 +23,7 @@ from ..istio.mesh import config_map_namespaces as mesh_namespaces
 from ..istio.mesh import interception_defaults
 from ..istio.network import about_network
 from ..istio.network import config_map_namespaces as network_namespaces
+from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template, ref_of
 from ..kube.pods import workload_pods
 from ..kube.snapshot import Snapshot
@@ -37,6 +38,7 @@ def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], 
     found = [make(*match) for match in recognised(near.workloads, registry)]
     found += list(outside(snapshot, near, registry, found))
     found += list(_unknown(near, registry, found, behind, make))
+    found = [_as_far_as_known(snapshot, registry, item) for item in found]
     found.sort(key=lambda item: item.key)
     findings = [*_conflicts(registry, found), *about_network(snapshot)]
     for item in found:
@@ -44,6 +46,13 @@ def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], 
         if item.vendor == registry.unknown.about.id:
             findings += about_unknown(near.ingress_classes, registry, item)
     return found, findings
+
+
+def _as_far_as_known(snapshot: Snapshot, registry: Registry, load_balancer: LoadBalancer) -> LoadBalancer:
+    """What seems to have no workload may have one of a kind that cannot be read."""
+    if load_balancer.workload or registry.get(load_balancer.vendor).about.outside or all(map(snapshot.readable, kinds.WORKLOADS)):
+        return load_balancer
+    return replace(load_balancer, sidecar=SidecarState(UNKNOWN, UNKNOWN))
 
 
 def recognised(workloads: Iterable[Obj], registry: Registry) -> Iterator[tuple[Obj, Profile, Recognition]]:
