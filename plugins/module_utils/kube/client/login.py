@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from .kubeconfig import KubeContext
 TIMEOUT = 30.0
 """Seconds that a login program gets."""
 _LONGEST = 500
+_MOST = 1 << 20
 SOON = 60.0
 """Seconds before the end of a token at which a new one is asked for."""
 HINT = "Run the program by hand, log in again, or choose another user or context."
@@ -89,23 +91,49 @@ def _run(words: list[str], environment: dict[str, str], folder: str, timeout: fl
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "its arguments cannot be passed on"
         raise MeshlbError(f"{who} cannot be run: {why}.", HINT) from error
+    with process:
+        try:
+            output, errors, wrong = _collect(process, timeout)
+        except BaseException:
+            _end(process)
+            raise
+        if wrong:
+            _end(process)
+            said = _shown(errors)
+            raise MeshlbError(f"{who} {wrong}" + (f"; it said: {said}" if said else "") + ".", HINT)
+    return process.returncode, output, errors
+
+
+def _collect(process: subprocess.Popen[bytes], timeout: float) -> tuple[str, str, str]:
+    """What a program prints and complains until it ends, and what is wrong where it does not."""
+    deadline, found = time.monotonic() + timeout, {"output": b"", "errors": b""}
+    late, wrong = f"did not end within {timeout:g} seconds", ""
+    with selectors.DefaultSelector() as pipes:
+        for stream, name in ((process.stdout, "output"), (process.stderr, "errors")):
+            if stream is not None:
+                pipes.register(stream, selectors.EVENT_READ, name)
+        while pipes.get_map() and not wrong:
+            ready = pipes.select(max(deadline - time.monotonic(), 0))
+            for key, _events in ready:
+                data = os.read(key.fd, 65536)
+                found[key.data] += data
+                if not data:
+                    pipes.unregister(key.fileobj)
+                if len(found[key.data]) > _MOST:
+                    wrong = f"printed more than {_MOST} bytes"
+            if time.monotonic() >= deadline:
+                wrong = wrong or late
     try:
-        output, errors = process.communicate(timeout=timeout)
+        process.wait(0 if wrong else max(deadline - time.monotonic(), 0.1))
     except subprocess.TimeoutExpired:
-        errors = _end(process)
-        said = _shown(errors.decode("utf-8", "replace"))
-        message = f"{who} did not end within {timeout:g} seconds" + (f"; it said: {said}" if said else "")
-        raise MeshlbError(f"{message}.", HINT) from None
-    return process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
+        wrong = wrong or late
+    return found["output"].decode("utf-8", "replace"), found["errors"].decode("utf-8", "replace"), wrong
 
 
-def _end(process: subprocess.Popen[bytes]) -> bytes:
-    """End a program with all that it started; gives what it said until then."""
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program with all that it started."""
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired):
-        return process.communicate(timeout=2)[1]
-    return b""
 
 
 def _shown(text: str) -> str:

@@ -163,6 +163,19 @@ def test_a_login_program_that_hangs_is_ended(home: Path, lines: tuple[str, ...])
     assert time.monotonic() - begun < 10
 
 
+@pytest.mark.parametrize("lines", [("yes",), ("yes >&2",)])
+def test_a_login_program_that_prints_without_end_is_ended(home: Path, lines: tuple[str, ...]) -> None:
+    found = chosen(sources(config("http://api", script(*lines)), {}))
+    with pytest.raises(MeshlbError, match="printed more than 1048576 bytes"):
+        log_in(found, timeout=20)
+
+
+def test_a_login_program_that_closes_its_output_and_stays_is_ended(home: Path) -> None:
+    found = chosen(sources(config("http://api", script("exec >&- 2>&-", "sleep 300")), {}))
+    with pytest.raises(MeshlbError, match=r"did not end within 0\.5 seconds"):
+        log_in(found, timeout=0.5)
+
+
 def test_a_token_that_ends_is_asked_for_again_once_for_all(home: Path) -> None:
     now, asked = [1000.0], []
 
