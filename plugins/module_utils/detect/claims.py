@@ -54,7 +54,11 @@ class HostClaims:
 
     def taken(self, route: Route) -> Taken | None:
         """Why no object may stand for a route's host, ``None`` where one may."""
-        return (belongs_to_the_mesh(self._snapshot, route.host) or self._dialled(route)) if route.host else None
+        return (self.of_the_mesh(route.host) or self._dialled(route)) if route.host else None
+
+    def of_the_mesh(self, host: str) -> Taken | None:
+        """Why a host is the mesh's own, ``None`` where it is not."""
+        return belongs_to_the_mesh(self._snapshot, host)
 
     def _dialled(self, route: Route) -> Taken | None:
         for other, name in self._dials.get(plain_host(route.host), {}).items():

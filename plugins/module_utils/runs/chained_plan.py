@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,14 +17,17 @@ from ..balancers.contract.profile import Profile, Registry
 from ..balancers.kit.declared import backend_of
 from ..balancers.kit.objects import services_of
 from ..core.errors import MeshlbError
-from ..core.findings import FINDINGS
+from ..core.findings import FINDINGS, finding
 from ..core.model import Change, Finding, LoadBalancer, Route, replace
+from ..detect.claims import HostClaims
 from ..detect.load_balancers import detect
 from ..detect.routes import read_routes
 from ..detect.unread import DECIDING
+from ..istio.names import belongs_to_the_mesh
 from ..kube.kinds import VIRTUAL_SERVICE
 from ..kube.objects import Obj, dig, identity, identity_of, namespace_of
 from ..kube.snapshot import Snapshot
+from ..plan.chain.barring import claimed, without_harm
 from ..plan.chain.carry import HostRules
 from ..plan.chain.options import ChainPlanOptions
 from ..plan.chain.paths import PathRule, in_order
@@ -179,7 +182,14 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     _demand_known(live, registry, load_balancer, options, routes, written)
     if asked_for.absent:
         demand_whole(live, [*CHAIN, *chain_writes(profile)], written, {options.gateway.namespace})
-    plan = plan_chain(live, base, profile, load_balancer, routes, options)
+    _refuse(_hosts_of_the_mesh(live, options))
+    changed = {identity(obj) for obj in written}
+    options = replace(options, standing=frozenset(route for route in routes if identity_of(route.object) in changed))
+    claims = HostClaims(base, read_routes(base, registry, detect(live, registry)[0])[0] if options.carry else ())
+    plan = without_harm(
+        lambda now: plan_chain(live, base, profile, load_balancer, routes, now), options, routes,
+        claimed(claims, routes, _hosts_of(live, registry, chain)) if options.carry else {}, asked_for.common.may_get_worse,
+    )
     if options.carry and not asked_for.absent and not plan.routes:
         names = f" for {', '.join(sorted(options.only))}" if options.only else ""
         raise MeshlbError(
@@ -191,7 +201,7 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     changes, about = writes.chain_changes(ledger_of(base if asked_for.common.output_dir else live, part), plan, chain)
     _refuse(item for item in about if item.severity == "error")
     demand_seen(live, changes)
-    return ChainedDecision(changes, [*ledger_of(live, part).findings, *plan.findings, *about], plan)
+    return ChainedDecision(changes, [*ledger_of(live, part).findings, *plan.findings, *plan.left_out, *about], plan)
 
 
 def _led_already(routes: Iterable[Route], written: Iterable[Obj]) -> list[Route]:
@@ -211,6 +221,14 @@ def _demand_known(
         raise MeshlbError(f"{unclear.object} cannot be led to a gateway: {unclear.unread}.", "Grant the right that is missing.")
     kept = kept_in(live, registry, [load_balancer] if load_balancer and options.carry else [])
     demand_kinds(live, sorted({kind for obj in written for kind in kept.kinds_of(obj)}), "which of its routes are led to the gateway")
+
+
+def _hosts_of_the_mesh(live: Snapshot, options: ChainPlanOptions) -> Iterator[Finding]:
+    """Hosts that were asked for by name and are the mesh's own."""
+    for item in options.hosts:
+        taken = belongs_to_the_mesh(live, item.host) if item.host else None
+        if taken is not None:
+            yield finding("MLB222", f"hosts names {item.host}: {taken.why}", cause=taken.owner)
 
 
 def _needs_certificate(plan: ChainPlan, options: ChainPlanOptions) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...core.marks import IGNORE
@@ -36,12 +36,18 @@ def sent_host(route: Route) -> str:
     return route.upstream.host or route.host
 
 
-def carry(routes: Iterable[Route], backends: Mapping[Route, KnownBackend], *, begins_with: bool) -> Carried:
-    """Decide route by route; what cannot be told apart behind the load balancer stays where it is."""
+def carry(
+    routes: Iterable[Route], backends: Mapping[Route, KnownBackend], *, begins_with: bool, barred: Mapping[Route, str] | None = None,
+    standing: Collection[Route] = (),
+) -> Carried:
+    """Decide route by route; what cannot be told apart behind the load balancer stays where it is.
+
+    ``barred`` says why some must stay. Those that go through the gateway already (``standing``) are not given up for new ones.
+    """
     refusals: dict[Route, str] = {}
     groups: dict[str, list[Route]] = {}
     for route in routes:
-        refusal = _refusal(route, backends[route], begins_with=begins_with)
+        refusal = (barred or {}).get(route) or _refusal(route, backends[route], begins_with=begins_with)
         if refusal:
             refusals[route] = refusal
         else:
@@ -49,7 +55,7 @@ def carry(routes: Iterable[Route], backends: Mapping[Route, KnownBackend], *, be
     taken: list[Route] = []
     hosts: list[HostRules] = []
     for host, found in sorted(groups.items()):
-        refusals.update(_contradictions(found, begins_with=begins_with))
+        refusals.update(_give_way(found, standing, begins_with=begins_with))
         good = [route for route in found if route not in refusals]
         taken += good
         if good:
@@ -80,6 +86,23 @@ def _backend_refusal(backend: Backend, known: KnownBackend) -> str:
     if known.is_external:
         return f"{name} is of type ExternalName"
     return "" if known.port else f"{name} has no port {backend.port_name or backend.port}"
+
+
+def _give_way(routes: Sequence[Route], standing: Collection[Route], *, begins_with: bool) -> dict[Route, str]:
+    """Contradictions, of which a new route bears the consequence rather than one that stands."""
+    found = _contradictions(routes, begins_with=begins_with)
+    kept = [route for route in routes if route in standing]
+    if not any(route in found for route in kept):
+        return found
+    found = _contradictions(kept, begins_with=begins_with)
+    for route in (item for item in routes if item not in standing):
+        with_it = _contradictions([*kept, route], begins_with=begins_with)
+        new = {other: why for other, why in with_it.items() if other not in found}
+        if new:
+            found[route] = new.get(route) or next(iter(new.values()))
+        else:
+            kept.append(route)
+    return found
 
 
 def _contradictions(routes: Sequence[Route], *, begins_with: bool) -> dict[Route, str]:

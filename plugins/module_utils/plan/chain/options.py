@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ...balancers.contract.chain import Api
+from ...core.model import Finding, Route, replace
 from ...kube.objects import Obj
 from .carry import HostRules
 
@@ -51,7 +52,8 @@ class ChainPlanOptions:
 
     ``carry``: whose hosts come from the load balancer's own routes (``only`` names them, all where it is empty); else ``hosts`` says
     them. ``without``: hosts that are to be taken back. ``alias``: how redirected routes name the gateway. ``locked`` tells why no field of
-    an object may be set, empty where it may.
+    an object may be set, empty where it may. ``barred`` are routes that must not be carried over, each with what is to be said of it;
+    ``standing`` are those that go through the gateway already.
     """
 
     gateway: GatewayOptions
@@ -65,3 +67,9 @@ class ChainPlanOptions:
     alias: Literal["auto", "address", "name"] = "auto"
     platform_options: Mapping[str, Any] = field(default_factory=dict)
     locked: Callable[[Obj], str] = lambda obj: ""
+    barred: Mapping[Route, Finding] = field(default_factory=dict)
+    standing: Collection[Route] = ()
+
+    def barring(self, routes: Mapping[Route, Finding]) -> ChainPlanOptions:
+        """The same, with these routes barred."""
+        return replace(self, barred=routes)

@@ -55,7 +55,10 @@ class ChainedRoute:
 
 @dataclass(frozen=True)
 class ChainPlan:
-    """Everything about one chain. ``gateway`` and ``mesh`` come before ``front`` and ``switch``, and go after them."""
+    """Everything about one chain. ``gateway`` and ``mesh`` come before ``front`` and ``switch``, and go after them.
+
+    ``left_out`` says which routes are kept out of it, which refuses no other.
+    """
 
     state: GatewayState
     client: ClientAddress
@@ -66,6 +69,7 @@ class ChainPlan:
     switch: tuple[FieldPatch, ...] = ()
     routes: tuple[ChainedRoute, ...] = ()
     findings: tuple[Finding, ...] = ()
+    left_out: tuple[Finding, ...] = ()
 
     @property
     def refusals(self) -> tuple[Finding, ...]:
@@ -111,7 +115,7 @@ def plan_chain(
         () if state.trouble else own.preflight(base, request), seen, (*side.bodies, *side.routes, *lead.helpers),
     )
     findings = [*preflight_findings(case), *_beside(title, own, routes, options)]
-    findings += (*side.findings, *lead.findings, *_about(lead), *_address_unknown(lead, state))
+    findings += (*side.findings, *lead.findings, *_about(lead, options), *_address_unknown(lead, state))
     findings += (finding("MLB613", step) for step in (*lead.front.steps, *_late(title, lead.front)))
     asked = {*(route.backend for route in routes), *(rule.backend for host in options.hosts for rule in host.rules)}
     verdicts = _Verdicts(
@@ -122,6 +126,7 @@ def plan_chain(
     return ChainPlan(
         state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.patches,
         tuple(_chained(verdicts, lead, options, side.routes)), tuple(dict.fromkeys(findings)),
+        tuple(item for route, item in options.barred.items() if route in lead.carried.refusals),
     )
 
 
@@ -179,7 +184,8 @@ def _lead(
     if not options.carry or routes is None:
         front = own.front(request) if options.hosts else LoadBalancerSide()
         return _Lead(Carried(), front)
-    carried = carry(routes, backends, begins_with=own.facts.begins_with)
+    barred = {route: item.message for route, item in options.barred.items()}
+    carried = carry(routes, backends, begins_with=own.facts.begins_with, barred=barred, standing=options.standing)
     refusals = dict(carried.refusals)
     patches: list[FieldPatch] = []
     helpers: dict[tuple[str, str, str], Obj] = {}
@@ -197,7 +203,9 @@ def _lead(
         front = own.front(replace(request, hosts=_named(carried.hosts)))
         if not front.refusal:
             return _Lead(carried, front, (), (), (finding("MLB618", f"{title}: {next(iter(refusals.values()), '')}"),))
-    rest = carry([route for route in carried.routes if route not in refusals], backends, begins_with=own.facts.begins_with)
+    rest = carry(
+        [route for route in carried.routes if route not in refusals], backends, begins_with=own.facts.begins_with, standing=options.standing
+    )
     return _Lead(replace(rest, refusals=refusals), LoadBalancerSide(), tuple(patches), tuple(helpers.values()), tuple(findings))
 
 
@@ -211,9 +219,11 @@ def _beside(title: str, own: ChainSide, routes: Iterable[Route], options: ChainP
             yield finding("MLB617", text, route.object, details=request_details(route))
 
 
-def _about(lead: _Lead) -> list[Finding]:
+def _about(lead: _Lead, options: ChainPlanOptions) -> list[Finding]:
     found = []
     for route, why in lead.carried.refusals.items():
+        if route in options.barred:
+            continue
         where = f"{route.host or '*'}{route.path} -> {route.backend.service}:{route.backend.port}"
         code = "MLB213" if route.ignored else "MLB610"
         found.append(finding(code, f"{where}: {why}", route.object, details=route_details(route)))

@@ -1,0 +1,68 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes that are kept out of a chain: their host is not theirs to claim at the gateway, or they would be worse off behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from ...core.findings import finding, request_details, route_details
+from ...core.model import Finding, Route
+from ...detect.claims import HostClaims
+from ...istio.names import plain_host
+from ..trial import worse
+from .carry import sent_host
+from .options import ChainPlanOptions
+from .plan import ChainPlan
+
+Plan = Callable[[ChainPlanOptions], ChainPlan]
+
+
+def claimed(claims: HostClaims, routes: Iterable[Route], chained: Collection[str]) -> dict[Route, Finding]:
+    """The routes for whose host the gateway must get no routing. ``chained`` are hosts that it has already, which stay."""
+    found = {}
+    for route in routes:
+        host = sent_host(route)
+        if not host or "$" in host or host in chained or _is_own_service(route, host):
+            continue
+        # Who has the load balancer send another Host than its own claims none by that, and the gateway sees only what is sent to it.
+        taken = claims.of_the_mesh(host) if route.upstream.host else claims.taken(route)
+        if taken is not None:
+            message = f"{taken.why}; {route.object} stays where it is"
+            found[route] = finding("MLB222", message, route.object, cause=taken.owner, details=route_details(route))
+    return found
+
+
+def _is_own_service(route: Route, host: str) -> bool:
+    """Whether a load balancer that rewrites the Host sends the name of the route's own backend."""
+    return plain_host(host).split(".")[:2] == [route.backend.service, route.backend.namespace]
+
+
+def without_harm(
+    plan: Plan, options: ChainPlanOptions, routes: Iterable[Route], barred: Mapping[Route, Finding], may_get_worse: Callable[[Route], bool]
+) -> ChainPlan:
+    """The plan without routes that would be worse off behind the gateway. Each round bars at least one more, so there is an end."""
+    known, kept_out = list(routes), dict(barred)
+    while True:
+        found = plan(options.barring(kept_out))
+        harmed = _harmed(found, known, may_get_worse)
+        if not harmed:
+            return found
+        kept_out.update(harmed)
+
+
+def _harmed(plan: ChainPlan, routes: Iterable[Route], may_get_worse: Callable[[Route], bool]) -> dict[Route, Finding]:
+    by_place = {(item.object, item.host, item.path, item.path_type, item.backend): item for item in plan.routes if item.chained}
+    found = {}
+    for route in routes:
+        item = by_place.get((route.object, route.host, route.path, route.path_type, route.backend))
+        if item is None or not worse(item.before, item.after) or may_get_worse(route):
+            continue
+        message = (
+            f"left out: {route.object} stays where it is. Behind the gateway, {route.host or '*'}{route.path} would go from "
+            f"{item.before.verdict} to {item.after.verdict}: {item.after.why}"
+        )
+        details = request_details(route, suffers=route.object, before=item.before.verdict, after=item.after.verdict)
+        found[route] = finding("MLB223", message, route.object, details=details)
+    return found
