@@ -13,6 +13,9 @@ author: The meshlb.istio contributors (@meshlb)
 description:
   - Labels and annotates the pod template of the load balancer's own workload so that its pods get a sidecar, and leaves everything else
     in its namespace alone (an admission Job with a sidecar would never end).
+  - The containers of its pods start once the sidecar is ready, and the sidecar ends once they have no connections any more. That is in
+    the annotation C(proxy.istio.io/config), in which everything stays that somebody else set there.
+  - Names what keeps the rollout from being without a gap before it writes (findings MLB305 to MLB309).
   - Refuses with the exact reason where a sidecar is not possible or would not help.
   - Every field that is replaced can be given back. With O(state=absent) all of it is.
 extends_documentation_fragment:
