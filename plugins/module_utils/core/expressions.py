@@ -182,7 +182,7 @@ class Machine:
         return then
 
 
-class _Known:
+class _Machines:
     """Machines by their expressions, up to a number of parts."""
 
     def __init__(self) -> None:
@@ -199,7 +199,7 @@ class _Known:
         return found
 
 
-_KNOWN = _Known()
+_KNOWN = _Machines()
 
 
 def _surroundings(text: str, place: int) -> _Surroundings:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..kube.yaml_text import yaml_documents
+
 PROXY_CONFIG = "proxy.istio.io/config"
 HOLD, DRAIN, METADATA = "holdApplicationUntilProxyStarts", "terminationDrainDuration", "proxyMetadata"
 EXIT_WHEN_IDLE, LEAST_DRAIN = "EXIT_ON_ZERO_ACTIVE_CONNECTIONS", "MINIMUM_DRAIN_DURATION"
@@ -21,19 +23,16 @@ USUAL_GRACE = 30
 
 def settings_in(text: Any) -> dict[str, Any] | None:
     """The settings in an annotation, empty where there are none; ``None`` for what is no map, or is stranger than people write."""
-    # Imported here: hosts that only ever import this file (documentation builds, sanity checks) need no PyYAML.
-    import yaml
-
     if not text:
         return {}
     if not isinstance(text, str) or len(text) > LONGEST:
         return None
     try:
-        if any(isinstance(token, (yaml.AnchorToken, yaml.AliasToken)) for token in yaml.scan(text)):
+        documents = [value for _line, value in yaml_documents(text)]
+        found = documents[0] if len(documents) == 1 else documents or None
+        if len(json.dumps(found)) > LONGEST:
             return None
-        found = yaml.safe_load(text)
-        json.dumps(found)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):  # no YAML, or what JSON has no word for
         return None
     return {} if found is None else found if isinstance(found, dict) else None
 

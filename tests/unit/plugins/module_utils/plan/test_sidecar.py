@@ -23,6 +23,7 @@ ANNOTATIONS = ("spec", "template", "metadata", "annotations")
 CAPTURE = (*ANNOTATIONS, "traffic.sidecar.istio.io/includeInboundPorts")
 PROXY = (*ANNOTATIONS, "proxy.istio.io/config")
 TLS_MODE = (*LABELS, "security.istio.io/tlsMode")
+BOMB = "\n".join(["a0: &x0 [y]", *(f"a{place}: &x{place} [{', '.join([f'*x{place - 1}'] * 9)}]" for place in range(1, 10))])
 EXIT = "EXIT_ON_ZERO_ACTIVE_CONNECTIONS"
 INJECT = (*LABELS, "sidecar.istio.io/inject")
 REVISION = (*LABELS, "istio.io/rev")
@@ -137,7 +138,7 @@ def test_the_proxy_starts_first_and_goes_last_with_all_that_its_owner_set(own: A
 
 
 @pytest.mark.parametrize(
-    "own", ["- a", "5", "{", "a: &x [1]\nb: *x", "proxyMetadata: 5", "a: " + "b" * 30_000, "[" * 5000, "a: 2024-01-01"]
+    "own", ["- a", "5", "{", "a: 1\n---\nb: 2", "a: &x [*x]", "proxyMetadata: 5", "a: " + "b" * 30_000, "[" * 5000, "a: 1\na: 2", BOMB]
 )
 def test_settings_that_are_none_are_left_as_they_are_and_told(own: str) -> None:
     workload = deployment(annotations={"proxy.istio.io/config": own})
