@@ -214,7 +214,9 @@ def taken_back(scene: RoutingScene) -> RoutingDecision:
     # With files, taking back means that they say nothing any more.
     nothing = bool(options.common.output_dir)
     ledger = ledger_of(live, scene.part)
-    selected_for = [obj for obj in ledger.written if scene.selects(obj) and (names is None or load_balancers_of(obj) & set(names))]
+    # Where a load balancer is gone, so may be its kinds, and with them all that was changed there.
+    here = {item.label for item in chosen}
+    selected_for = [obj for obj in ledger.written if scene.selects(obj) and load_balancers_of(obj) & here]
     demand_whole(live, [*ROUTING, *(item for each in chosen for item in routing_writes(registry.get(each.vendor)))], selected_for)
     changes, about = take_back(ledger, lambda obj: nothing or not scene.selects(obj), names, "is taken back")
     changes = removal_units(changes, live.get)

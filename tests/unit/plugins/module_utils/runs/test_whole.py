@@ -94,6 +94,13 @@ def test_a_kind_that_no_load_balancer_here_has_does_not_keep_a_rollback() -> Non
     assert {item.action for item in found.changes} == {"delete"}
 
 
+def test_what_was_written_for_a_load_balancer_that_is_gone_with_its_kinds_is_taken_back() -> None:
+    live = vanished(done(), ROUTE)
+    without = live.overlay(gone=[(kinds.DEPLOYMENT, "edge", "lb")])
+    found = routing_run.taken_back(scene(without, state="absent"))
+    assert {item.action for item in found.changes} == {"delete"}
+
+
 @pytest.mark.parametrize("applied", [True, False])
 def test_files_keep_what_may_still_be_needed(tmp_path: Path, applied: bool) -> None:
     common = CommonOptions(output_dir=str(tmp_path / "out"))
