@@ -250,6 +250,9 @@ def _load_provider(configuration: Any, found: KubeContext, options: Mapping[str,
 def _override(target: Target, options: Mapping[str, Any]) -> None:
     """What options say goes before what a kubeconfig says."""
     configuration = target.configuration
+    if has_credentials(options):
+        # Who gives credentials gives all of them; those of the pod's service account would be renewed over them.
+        configuration.api_key, configuration.refresh_api_key_hook = {}, None
     attributes = {"validate_certs": "verify_ssl", "ca_cert": "ssl_ca_cert", "client_cert": "cert_file", "client_key": "key_file"}
     for name in ("host", "username", "password", "validate_certs", "ca_cert", "client_cert", "client_key", "proxy", "no_proxy"):
         if name in options:

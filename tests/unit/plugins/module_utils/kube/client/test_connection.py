@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client import connection
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.connection import connect
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.kubeconfig import chosen, sources
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.login import Credentials, Renewal, log_in
@@ -97,6 +98,25 @@ def test_a_kubeconfigs_credentials_stay_with_its_server(fake: FakeApi, home: Pat
 def test_given_credentials_go_before_those_of_the_kubeconfig(fake: FakeApi, home: Path, options: Obj, expected: str) -> None:
     path = written(home / "config", config(fake.address, {"token": "other", **script("exit 3")}))
     assert sent(fake, {"kubeconfig": path, **options})["Authorization"] == expected
+
+
+@pytest.mark.parametrize(("options", "expected"), [
+    ({}, "bearer of-the-pod"), ({"api_key": "mine"}, "Bearer mine"), ({"username": "u", "password": "p"}, "Basic dTpw"),
+])  # fmt: skip
+def test_a_pods_service_account_asks_where_nobody_else_does(
+    fake: FakeApi, home: Path, monkeypatch: pytest.MonkeyPatch, options: Obj, expected: str
+) -> None:
+    def inside(client_configuration: Any) -> None:
+        def renew(held: Any) -> None:
+            held.api_key["BearerToken"] = "bearer of-the-pod"
+
+        client_configuration.host, client_configuration.refresh_api_key_hook = fake.address, renew
+        renew(client_configuration)
+
+    monkeypatch.setattr(connection.kubernetes.config, "load_incluster_config", inside)
+    assert sent(fake, options)["Authorization"] == expected
+    with serving(FakeApi()) as other:
+        assert "Authorization" not in sent(other, {"host": other.address})
 
 
 def test_as_is_honoured(fake: FakeApi, home: Path) -> None:
