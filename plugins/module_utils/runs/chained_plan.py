@@ -179,7 +179,8 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     written = [obj for obj in ledger_of(live, part).written if chain in load_balancers_of(obj)]
     routes = read_routes(base, registry, [load_balancer])[0] if load_balancer else []
     routes = _led_already(routes, written) if asked_for.absent and profile.chain and profile.chain.redirect else routes
-    _demand_known(live, registry, load_balancer, options, routes, written)
+    lost = _hosts_of(live, registry, chain) - {route.host for route in routes} if options.carry and not asked_for.absent else frozenset()
+    _demand_known(live, registry, load_balancer, options, routes, written, lost)
     if asked_for.absent:
         demand_whole(live, [*CHAIN, *chain_writes(profile)], written, {options.gateway.namespace})
     _refuse(_hosts_of_the_mesh(live, options))
@@ -212,7 +213,7 @@ def _led_already(routes: Iterable[Route], written: Iterable[Obj]) -> list[Route]
 
 def _demand_known(
     live: Snapshot, registry: Registry, load_balancer: LoadBalancer | None, options: ChainPlanOptions, routes: Sequence[Route],
-    written: Sequence[Obj],
+    written: Sequence[Obj], lost: Collection[str],
 ) -> None:
     """Stop where it is not known which routes the load balancer has: those that are not in the plan are led away from the gateway."""
     demand_kinds(live, DECIDING, "what becomes of requests")
@@ -221,6 +222,12 @@ def _demand_known(
         raise MeshlbError(f"{unclear.object} cannot be led to a gateway: {unclear.unread}.", "Grant the right that is missing.")
     kept = kept_in(live, registry, [load_balancer] if load_balancer and options.carry else [])
     demand_kinds(live, sorted({kind for obj in written for kind in kept.kinds_of(obj)}), "which of its routes are led to the gateway")
+    if lost and any(map(kept.may_be_for_unserved, written)):
+        raise MeshlbError(
+            f"No route has host {', '.join(sorted(lost))} any more. An earlier release led it to the gateway, and did not note "
+            "by which kind of route: it may be one that the API server no longer serves.",
+            "If the host is gone for good, take it back: state: absent with its name in hosts.",
+        )
 
 
 def _hosts_of_the_mesh(live: Snapshot, options: ChainPlanOptions) -> Iterator[Finding]:

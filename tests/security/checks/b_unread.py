@@ -11,7 +11,7 @@ from tests.security.checks.b_lists import traefik
 from tests.security.kit import clusters as c
 from tests.security.kit import fakeapi as api
 from tests.security.kit import lists
-from tests.security.kit.core import check
+from tests.security.kit.core import check, demand
 
 MESH = ("PeerAuthentication", "DestinationRule", "VirtualService", "ServiceEntry", "Sidecar")
 USUAL = (
@@ -136,6 +136,19 @@ def c3_chain_stays(t):
     objects = [*c.plain(), *c.gateway(name="meshlb-istio")]
     for spoil in (unserved("gateway.networking.k8s.io/v1"), refused("HTTPRoute"), refused("HTTPRoute", code=404), refused("Gateway")):
         lists.taken_back(t, "modern-chain", objects, spoil, **named)
+
+
+@check("C3-chain-of-an-earlier-release", "Objects that do not say for which kinds of routes they are: a host that is no longer seen stays.")
+def c3_chain_of_an_earlier_release(t):
+    more = c.ingress("auth", "tenant-z", "z.example.com", "evil", cls="traefik")
+    objects = t.done("traefik-chain-of-two", [*traefik(), *c.gateway(), more], "chained_gateway", **CHAIN)
+    for item in objects:
+        (item["metadata"].get("annotations") or {}).pop("meshlb.istio/route-kinds", None)
+    server = t.server(objects)
+    before = server.state()
+    server.stop_serving("traefik.io/v1alpha1")
+    run = t.live("chained_gateway", server, **CHAIN)
+    demand(run.failed and server.state() == before, run.say())
 
 
 @check("C3-sidecar-stays", "lb_sidecar: a kind that is refused changes nothing on the load balancer, and rollback is whole.")
