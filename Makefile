@@ -5,7 +5,7 @@ SHELL := /bin/bash
 STAGES := deps lint sanity unit build molecule
 RUN := bash tests/tools/run-stages
 
-.PHONY: help test $(STAGES) vendors clouds chained chaos format docs new-load-balancer structure measured changelog lock demo clean
+.PHONY: help test $(STAGES) vendors clouds chained chaos format fuzz docs new-load-balancer structure measured changelog lock demo clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/p' Makefile | expand -t 22
@@ -45,6 +45,9 @@ chaos: deps  ## a tenant's attacks, runs that are killed, an API server that res
 
 format: deps  ## mends what the Python linter can mend itself
 	@. tests/tools/env.sh && ruff check --fix .
+
+fuzz: deps  ## mutated clusters through every module: make fuzz, or make fuzz ARGS="--count 1000 --seed 2"
+	@. tests/tools/env.sh && python -m tests.fuzz $(ARGS)
 
 docs: deps  ## writes the pages that are generated from the code
 	@. tests/tools/env.sh && python -m tests.tools.generate_docs

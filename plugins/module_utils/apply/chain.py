@@ -16,9 +16,10 @@ from ..core.marks import CHAINED_GATEWAY, ROUTE_KINDS
 from ..core.model import Change, Finding, replace
 from ..kube import kinds
 from ..kube.fields import changed, put
-from ..kube.objects import Obj, identity, kind_key
+from ..kube.objects import Obj, annotations_of, identity, kind_key
 from ..plan.chain.plan import ChainPlan
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
+from ..plan.keeping import includes, spec_as_written
 from .book import is_created, load_balancers_of
 from .ledger import Ledger
 from .managers import manager_findings
@@ -46,8 +47,13 @@ def chains_of(ledger: Ledger, load_balancer: str = "", gateway: str = "") -> fro
     )
 
 
-def chain_changes(ledger: Ledger, plan: ChainPlan, chain: str) -> tuple[list[Change], list[Finding]]:
-    """Writes that bring the cluster to the plan; what an earlier run wrote and the plan lacks is taken back last."""
+def chain_changes(
+    ledger: Ledger, plan: ChainPlan, chain: str, unreadable: Collection[Key] = ()
+) -> tuple[list[Change], list[Finding]]:
+    """Writes that bring the cluster to the plan; what an earlier run wrote and the plan lacks is taken back last.
+
+    Where objects are ``unreadable``, the plan may lack routes. What is there for them stays, so nothing is narrowed or taken back.
+    """
     changes: list[Change] = []
     findings: list[Finding] = []
     wanted: set[Key] = set()
@@ -56,6 +62,8 @@ def chain_changes(ledger: Ledger, plan: ChainPlan, chain: str) -> tuple[list[Cha
         for body in (put(made, ("metadata", "annotations", ROUTE_KINDS), noted) for made in bodies):
             wanted.add(identity(body))
             existing = ledger.existing(*identity(body))
+            if identity(body) in unreadable or (unreadable and existing is not None and _would_lose(existing, body)):
+                continue
             for step, when in _steps(existing, body, phase):
                 change, about = create(existing, step, ledger.part, [chain], why, when, [chain])
                 existing = changed(existing, change) if change else existing
@@ -68,11 +76,19 @@ def chain_changes(ledger: Ledger, plan: ChainPlan, chain: str) -> tuple[list[Cha
             change = claim(obj, ledger.part, fields, [chain], why, phase, [chain]) if obj is not None else None
             changes += [change] if change else []
     leftovers, about = take_back(
-        ledger, lambda obj: identity(obj) in wanted, [chain], "the chain no longer needs it", LOAD_BALANCER
+        ledger, lambda obj: bool(unreadable) or identity(obj) in wanted, [chain], "the chain no longer needs it", LOAD_BALANCER
     )
     changes += map(_later, leftovers)
     changes = chain_units(changes, plan.state.target.namespace, wanted, LEFT_OVER, ledger.existing)
     return in_writing_order(changes), [*findings, *about, *manager_findings(ledger.existing, changes, "what the chain needs")]
+
+
+def _would_lose(existing: Obj, body: Obj) -> bool:
+    """Whether an object would say less than it does now: fewer hosts, paths or kinds of routes."""
+    if not includes(body.get("spec"), spec_as_written(existing)):
+        return True
+    kept, wanted = (set(annotations_of(item).get(ROUTE_KINDS, "").split(",")) for item in (existing, body))
+    return not kept <= wanted
 
 
 def _kinds(plan: ChainPlan) -> set[str]:

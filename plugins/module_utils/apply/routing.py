@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
 from typing import Any
 
 from ..core.errors import MeshlbError
 from ..core.findings import finding
-from ..core.marks import APPLIED, ROUTE_KINDS, SERVICE_ROUTING
+from ..core.marks import ROUTE_KINDS, SERVICE_ROUTING
 from ..core.model import ABSENT, Change, Finding
 from ..core.writes import Part
 from ..kube.fields import put, remove
-from ..kube.objects import Obj, annotations_of, identity, ref_of, value_at
-from ..plan.keeping import includes
+from ..kube.objects import Obj, identity, ref_of, value_at
+from ..plan.keeping import includes, spec_as_written
 from ..plan.routing import RoutingPlan
 from ..plan.strategies.headless_twin import also_serving, is_shared
 from .book import is_created, load_balancers_of
@@ -61,21 +60,13 @@ def _created(
         for creation in proposal.creations:
             existing = ledger.existing(*identity(creation.body))
             wanted.add(identity(creation.body))
-            if existing is not None and held(existing) and not includes(creation.body.get("spec"), _spec_as_written(existing)):
+            if existing is not None and held(existing) and not includes(creation.body.get("spec"), spec_as_written(existing)):
                 continue
             body = _for_others_too(existing, creation.body, scope)
             change, found = create(existing, body, ledger.part, names, creation.reason, MESH, scope)
             changes += [change] if change else []
             findings += found
     return changes, findings, wanted
-
-
-def _spec_as_written(existing: Obj) -> Any:
-    """What an earlier run wrote, without what the API server added."""
-    try:
-        return json.loads(annotations_of(existing)[APPLIED])["spec"]
-    except (LookupError, TypeError, ValueError, RecursionError):
-        return existing.get("spec")
 
 
 def _for_others_too(existing: Obj | None, body: Obj, scope: Collection[str]) -> Obj:

@@ -15,6 +15,7 @@ from ..balancers.kit.chain.answers import about_chaining
 from ..balancers.kit.recognition import recognition_of
 from ..balancers.kit.settings import neighbours_of
 from ..core.findings import finding
+from ..core.guard import attempt
 from ..core.model import UNKNOWN, Finding, LoadBalancer, Mode, ObjectRef, SidecarState, replace
 from ..istio.blockers import injection_blockers
 from ..istio.injection import sidecar_state
@@ -26,6 +27,7 @@ from ..istio.network import config_map_namespaces as network_namespaces
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template, ref_of
 from ..kube.pods import workload_pods
+from ..kube.reading import about_object, not_understood
 from ..kube.snapshot import Snapshot
 from .classes import about_unknown, owner_of, unserved_classes, without_workload, workload_behind
 from .outside import outside
@@ -35,12 +37,16 @@ def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], 
     """Return the load balancers (sorted by namespace and name) and what is remarkable about them."""
     near = neighbours_of(snapshot)
     make, behind = partial(_load_balancer, snapshot, near), partial(workload_behind, near, snapshot.all)
-    found = [make(*match) for match in recognised(near.workloads, registry)]
+    found, not_read = [], []
+    for match in recognised(near.workloads, registry):
+        made, error = attempt(partial(_read, make, *match))
+        found += made
+        not_read += [about_object(not_understood(match[0], error))] if error else []
     found += list(outside(snapshot, near, registry, found))
     found += list(_unknown(near, registry, found, behind, make))
     found = [_as_far_as_known(snapshot, registry, item) for item in found]
     found.sort(key=lambda item: item.key)
-    findings = [*_conflicts(registry, found), *about_network(snapshot)]
+    findings = [*not_read, *_conflicts(registry, found), *about_network(snapshot)]
     for item in found:
         findings += registry.get(item.vendor).instance.notices(snapshot, item)
         if item.vendor == registry.unknown.about.id:
@@ -75,6 +81,10 @@ def setting_namespaces(snapshot: Snapshot, registry: Registry) -> set[str]:
 
 def _strength(match: Recognition) -> tuple[int, int]:
     return (CONFIDENCES.index(match.confidence), len(match.evidence))
+
+
+def _read(make: Callable[..., LoadBalancer], workload: Obj, profile: Profile, match: Recognition) -> list[LoadBalancer]:
+    return [make(workload, profile, match)]
 
 
 def _load_balancer(snapshot: Snapshot, near: Neighbours, workload: Obj, profile: Profile, match: Recognition) -> LoadBalancer:

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..balancers.contract.profile import Registry
-from ..core.marks import ROUTES_IN
+from ..core.marks import APPLIED, ROUTES_IN
 from ..core.model import Route, replace
 from ..detect.claims import HostClaims
 from ..detect.inventory import Inventory, route_facts
@@ -75,3 +76,11 @@ def includes(wide: Any, narrow: Any) -> bool:
     if isinstance(wide, list) and isinstance(narrow, list):
         return all(any(includes(other, item) for other in wide) for item in narrow)
     return bool(wide == narrow)
+
+
+def spec_as_written(existing: Obj) -> Any:
+    """What an earlier run wrote, without what the API server added."""
+    try:
+        return json.loads(annotations_of(existing)[APPLIED])["spec"]
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return existing.get("spec")

@@ -20,12 +20,15 @@ from ..core.errors import MeshlbError
 from ..core.findings import FINDINGS, finding
 from ..core.model import Change, Finding, LoadBalancer, Route, replace
 from ..detect.claims import HostClaims
+from ..detect.inventory import take_inventory
 from ..detect.load_balancers import detect
 from ..detect.routes import read_routes
 from ..detect.unread import DECIDING
+from ..istio.doubts import doubts
 from ..istio.names import belongs_to_the_mesh
 from ..kube.kinds import VIRTUAL_SERVICE
 from ..kube.objects import Obj, dig, identity, identity_of, namespace_of
+from ..kube.reading import about_object
 from ..kube.snapshot import Snapshot
 from ..plan.chain.barring import claimed, without_harm
 from ..plan.chain.carry import HostRules
@@ -37,7 +40,7 @@ from ..plan.writes import CHAIN, chain_writes, chained_gateway
 from .kept import kept_in
 from .options.chained import AskedHost, AskedPath, ChainedOptions
 from .session import ledger_of
-from .whole import demand_kinds, demand_seen, demand_whole
+from .whole import demand_kinds, demand_readable, demand_seen, demand_whole
 
 _BESIDE = (KUBERNETES_GATEWAY, ISTIO_GATEWAY, VIRTUAL_SERVICE)
 """Kinds that are made in the gateway's namespace."""
@@ -176,8 +179,12 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     part = chained_gateway(registry)
     options = replace(options, locked=partial(locked, part=part))
     base = live.after(writes.chain_removal(ledger_of(live, part), [chain])[0])
+    found = take_inventory(base, registry, [load_balancer] if load_balancer else [])
+    base, live = (view.doubting(found.unreadable) for view in (base, live))
+    _demand_readable(live, load_balancer, options)
+    stays = {route for route in found.routes if load_balancer and doubts(live).about(load_balancer, route)}
+    routes = [route for route in found.routes if route not in stays]
     written = [obj for obj in ledger_of(live, part).written if chain in load_balancers_of(obj)]
-    routes = read_routes(base, registry, [load_balancer])[0] if load_balancer else []
     routes = _led_already(routes, written) if asked_for.absent and profile.chain and profile.chain.redirect else routes
     lost = _hosts_of(live, registry, chain) - {route.host for route in routes} if options.carry and not asked_for.absent else frozenset()
     _demand_known(live, registry, load_balancer, options, routes, written, lost)
@@ -199,16 +206,32 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
         )
     _refuse(plan.refusals)
     _needs_certificate(plan, options)
-    changes, about = writes.chain_changes(ledger_of(base if asked_for.common.output_dir else live, part), plan, chain)
+    ledger, unreadable = ledger_of(base if asked_for.common.output_dir else live, part), live.source.unreadable
+    changes, about = writes.chain_changes(ledger, plan, chain, {key for key, item in unreadable.items() if item.counts})
+    changes = [item for item in changes if identity_of(item.object) not in unreadable]
     _refuse(item for item in about if item.severity == "error")
     demand_seen(live, changes)
-    return ChainedDecision(changes, [*ledger_of(live, part).findings, *plan.findings, *plan.left_out, *about], plan)
+    said = [about_object(item) for item in found.unreadable]
+    said += (finding("MLB610", f"{route.host or '*'}{route.path}: {route.unread}", route.object) for route in sorted(stays, key=_sort_key))
+    return ChainedDecision(changes, [*ledger_of(live, part).findings, *plan.findings, *plan.left_out, *about, *said], plan)
 
 
 def _led_already(routes: Iterable[Route], written: Iterable[Obj]) -> list[Route]:
     """Routes whose objects a chain has changed: what some object says of its hosts leads nobody else's routes to the gateway."""
     led = set(map(identity, written))
     return [route for route in routes if identity_of(route.object) in led]
+
+
+def _sort_key(route: Route) -> Any:
+    return route.sort_key
+
+
+def _demand_readable(live: Snapshot, load_balancer: LoadBalancer | None, options: ChainPlanOptions) -> None:
+    """Stop where an object that decides about all routes of the chain, or belongs to its gateway, could not be read."""
+    unknown = doubts(live)
+    of_all = unknown.of_load_balancer(load_balancer) if load_balancer else next(iter(unknown.everything), None)
+    of_gateway = (item.ref for key, item in live.source.unreadable.items() if item.counts and key[1] == options.gateway.namespace)
+    demand_readable(live, [of_all, *of_gateway], "the chain")
 
 
 def _demand_known(

@@ -27,7 +27,7 @@ from ..detect.load_balancers import detect, setting_namespaces
 from ..detect.routes import read_routes
 from ..detect.selection import choose_load_balancers, route_filter
 from ..istio.outcome import predict
-from ..kube.objects import Obj, identity, namespace_of, ref_of
+from ..kube.objects import Obj, identity, identity_of, namespace_of, ref_of
 from ..kube.snapshot import Snapshot
 from ..plan.exemption import about_outside, with_exemptions
 from ..plan.keeping import held_back
@@ -177,7 +177,9 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     changes, about = routing_changes(
         ledger_of(base, scene.part), plan, [item.label for item in chosen], lambda obj: scene.removable(obj) and not held(obj), held
     )
-    changes = [item for item in changes if not _is_kept(scene, item)]
+    # What could not be read is not written either: the difference to it is not known.
+    unreadable = live.source.unreadable
+    changes = [item for item in changes if not _is_kept(scene, item) and identity_of(item.object) not in unreadable]
     demand_seen(live, changes)
     present = Present(live, registry, {item.key: item for item in scene.load_balancers})
     weighed = weigh(present, plan, changes, options.common.may_get_worse)

@@ -42,7 +42,7 @@ from .rolling import RolloutFailed, Template, template_now, undone, wait_for_rol
 from .session import Session, deliver, ledger_of, reading_kinds, start, without
 from .settled import settled
 from .waiting import Clock, Reads
-from .whole import demand_kinds, demand_whole
+from .whole import demand_kinds, demand_readable, demand_whole
 
 TEMPLATE = "the labels and annotations of its pods"
 INJECTED = "how its pods get a sidecar"
@@ -160,10 +160,13 @@ def _present(scene: SidecarScene) -> SidecarDecision:
     if found is None:
         raise _unknown(scene)
     demand_kinds(live, (*kinds.WORKLOADS, kinds.POD, kinds.NAMESPACE, kinds.WEBHOOK, *_where_pods_are_described(scene, found)), INJECTED)
+    injectors = (item.ref for key, item in live.source.unreadable.items() if key[0] == kinds.WEBHOOK)
+    demand_readable(live, [found.workload, ObjectRef("v1", "Namespace", "", found.namespace), *injectors], INJECTED)
     base = without(live, scene.part)
     workload, before = workload_for(found, live.at(found.workload)), workload_for(found, base.at(found.workload))
     place = registry.get(found.vendor).instance.sidecar_target
     target = usable(found, place(workload, neighbours_of(live)))
+    demand_readable(live, [ref_of(target.object)], INJECTED)
     first = usable(found, place(before, neighbours_of(base)))
     desired = desired_fields(injection_of(base, before), found, before, inbound_capture, first)
     why = f"gives {found.label} a sidecar that {'captures no' if inbound_capture == 'none' else 'also captures'} inbound traffic"

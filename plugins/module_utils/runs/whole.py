@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 
 from ..core.errors import MeshlbError
 from ..core.marks import ROUTE_KINDS
-from ..core.model import Change
+from ..core.model import Change, ObjectRef
 from ..core.writes import Write
 from ..kube import kinds
 from ..kube.objects import Obj, identity_of
@@ -62,6 +62,16 @@ def demand_kinds(snapshot: Snapshot, needed: Iterable[str], what: str) -> None:
         sentences = " ".join(snapshot.source.unknown[kind] for kind in missing)
         message = f"{', '.join(missing)} cannot be read, so {what} is not known. {sentences}"
         raise MeshlbError(message, _hint(snapshot, missing), details={"kinds": missing})
+
+
+def demand_readable(snapshot: Snapshot, refs: Iterable[ObjectRef | None], what: str) -> None:
+    """Stop where one of these objects could not be read as a whole, as it decides about ``what`` (a noun phrase)."""
+    unreadable = snapshot.source.unreadable
+    for ref in refs:
+        found = unreadable.get(identity_of(ref)) if ref is not None else None
+        if found is not None:
+            message = f"{found.ref} could not be read as a whole, and it decides about {what}: {'; '.join(found.faults[:3])}."
+            raise MeshlbError(message, "Correct the object, then run again.", found.ref)
 
 
 def _hint(snapshot: Snapshot, missing: list[str]) -> str:

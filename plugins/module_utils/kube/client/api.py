@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from ...core.errors import ApiError, Gone, NotFound
 from ...core.model import ObjectRef
+from ..json_text import from_json
 from ..objects import Obj, kind_key, ref_of
 from . import answers
 from . import connection as api_connection
@@ -215,7 +216,7 @@ class Api:
         if status >= 400:
             raise api_errors.refusal(status, data.decode("utf-8", "replace"), action, self.server, ref, kind)
         try:
-            answer = json.loads(data)
+            answer = from_json(data.decode())
         except (ValueError, RecursionError) as error:
             raise _no_api(self.server, action, "its answer is no JSON", ref) from error
         if not isinstance(answer, dict):
