@@ -14,6 +14,7 @@ from ..core.model import LoadBalancer, Route, replace
 from ..istio.doubts import doubts
 from ..istio.mesh import config_map_namespaces
 from ..kube import kinds
+from ..kube.objects import Obj
 from ..kube.snapshot import Snapshot
 
 DECIDING = (kinds.NAMESPACE, kinds.POD, kinds.SERVICE, kinds.ENDPOINT_SLICE, *kinds.ISTIO)
@@ -28,13 +29,15 @@ def why_unclear(snapshot: Snapshot, profile: Profile, load_balancer: LoadBalance
     if kind:
         return f"{kind} cannot be read, and it decides about every route"
     closed = snapshot.source.closed
-    namespace = next((name for name in _settings(snapshot, profile, load_balancer) if name in closed), "") if closed else ""
+    namespace = next((name for name in _settings(
+        config_map_namespaces(snapshot), snapshot.at(load_balancer.workload), profile
+    ) if name in closed), "") if closed else ""
     return f"the ConfigMaps of namespace {namespace} cannot be read, and they hold settings" if namespace else ""
 
 
-def _settings(snapshot: Snapshot, profile: Profile, load_balancer: LoadBalancer) -> Iterator[str]:
-    yield from sorted(config_map_namespaces(snapshot))
-    workload = snapshot.at(load_balancer.workload)
+def _settings(of_mesh: set[str], workload: Obj | None, profile: Profile) -> Iterator[str]:
+    """Namespaces whose ConfigMaps hold settings: the mesh's, and those of a load balancer."""
+    yield from sorted(of_mesh)
     match = recognition_of(profile.recogniser, workload) if workload is not None else None
     if workload is not None and match is not None:
         yield from profile.instance.config_maps(workload, match.container)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..core.interception import Interception
@@ -69,31 +71,35 @@ def config_map_namespaces(snapshot: Snapshot) -> set[str]:
 
 def mesh_config(snapshot: Snapshot) -> Obj:
     """The mesh configuration of the first istiod's revision, empty where its ConfigMap cannot be read."""
-    return snapshot.cached("mesh_config", lambda view: _settings(view, "istio", "mesh"), _SETTINGS_DEPEND)
+    return snapshot.cached(
+        "mesh_config", lambda view: _settings(_istiods(view), partial(view.get, kinds.CONFIG_MAP), "istio", "mesh"), _SETTINGS_DEPEND
+    )
 
 
 def interception_defaults(snapshot: Snapshot) -> Interception:
     """How pods are intercepted that say nothing about it themselves."""
-    return snapshot.cached(
-        "interception", lambda view: mesh_defaults(_settings(view, "istio-sidecar-injector", "values"), mesh_config(view)), _SETTINGS_DEPEND
-    )
+    return snapshot.cached("interception", lambda view: mesh_defaults(
+        _settings(_istiods(view), partial(view.get, kinds.CONFIG_MAP), "istio-sidecar-injector", "values"), mesh_config(view)
+    ), _SETTINGS_DEPEND)
 
 
-def _settings(snapshot: Snapshot, name: str, key: str) -> Obj:
+def _settings(istiods: list[Obj], config_map: Callable[[str, str], Obj | None], name: str, key: str) -> Obj:
     """What a ConfigMap of the first istiod's revision holds, empty where it cannot be read."""
-    for istiod in _istiods(snapshot):
+    for istiod in istiods:
         revision = labels_of(istiod).get("istio.io/rev", "default")
-        found = snapshot.get(kinds.CONFIG_MAP, namespace_of(istiod), name if revision == "default" else f"{name}-{revision}")
+        found = config_map(namespace_of(istiod), name if revision == "default" else f"{name}-{revision}")
         if found is not None:
             return _parse(dig(found, "data", key, default=""))
-    found = snapshot.get(kinds.CONFIG_MAP, DEFAULT_ROOT_NAMESPACE, name)
+    found = config_map(DEFAULT_ROOT_NAMESPACE, name)
     return _parse(dig(found, "data", key, default="")) if found else {}
 
 
 def cluster_domains(snapshot: Snapshot) -> tuple[str, ...]:
     """The cluster's DNS domains as istiod and its injector were told them; empty where nothing is said."""
-    found = [argument(item, "domain") for istiod in _istiods(snapshot) for item in containers_of(pod_template(istiod))]
-    found.append(str(dig(_settings(snapshot, "istio-sidecar-injector", "values"), "global", "proxy", "clusterDomain", default="")))
+    istiods = _istiods(snapshot)
+    found = [argument(item, "domain") for istiod in istiods for item in containers_of(pod_template(istiod))]
+    values = _settings(istiods, partial(snapshot.get, kinds.CONFIG_MAP), "istio-sidecar-injector", "values")
+    found.append(str(dig(values, "global", "proxy", "clusterDomain", default="")))
     return tuple(dict.fromkeys(item.lower().strip(".") for item in found if item))
 
 

@@ -69,7 +69,10 @@ def belongs_to_the_mesh(snapshot: Snapshot, host: str) -> Taken | None:
         return Taken(f"{host} is an address, and Services answer by theirs")
     if "." not in name:
         return Taken(f"{host} has no dot: in the mesh, that names a Service of the namespace that asks")
-    domain = _domain_of(_domains(snapshot), read_mesh(snapshot).trust_domain, name)
+    domains = snapshot.cached(
+        "domains", lambda view: tuple(dict.fromkeys([CLUSTER_DOMAIN, *cluster_domains(view), _SERVICES])), MESH_DEPENDS
+    )
+    domain = _domain_of(domains, read_mesh(snapshot).trust_domain, name)
     if domain:
         return Taken(f"{host} {'covers' if name.startswith('*.') else 'is in'} {domain}, where Services have their names")
     service = _service_of(partial(snapshot.get, kinds.SERVICE), partial(snapshot.lookup, kinds.SERVICE, by_namespace), name)
@@ -94,12 +97,6 @@ def _domain_of(domains: Iterable[str], trust_domain: str, name: str) -> str:
     # The trust domain is no domain of hosts, and a company's own may well be the parent of its public ones.
     trusted = f"{_SERVICES}.{trust_domain}".lower()
     return trusted if rest == trusted or rest.endswith(f".{trusted}") else ""
-
-
-def _domains(snapshot: Snapshot) -> tuple[str, ...]:
-    return snapshot.cached(
-        "domains", lambda view: tuple(dict.fromkeys([CLUSTER_DOMAIN, *cluster_domains(view), _SERVICES])), MESH_DEPENDS
-    )
 
 
 def _service_of(service: Callable[[str, str], Obj | None], in_namespace: Callable[[str], list[Obj]], name: str) -> Obj | None:

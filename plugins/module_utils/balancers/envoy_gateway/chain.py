@@ -144,7 +144,7 @@ def redirect(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[R
     if answer.refusal or not asked:
         return answer
     route = object_of(snapshot, asked[0])
-    gateways = list(parents_of(route, gateways_of(snapshot, {settings_of(load_balancer, Settings).controller})))
+    gateways = list(parents_of(route, gateways_of(snapshot.all, {settings_of(load_balancer, Settings).controller})))
     bodies = [*answer.bodies, *tls_bodies(asked[0].object.namespace, request)]
     if any(dig(envoy_proxy_of(snapshot.get, gateway), "spec", "mergeBackends") is not None for gateway in gateways):
         bodies.append(_holder(route, request))

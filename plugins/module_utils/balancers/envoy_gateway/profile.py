@@ -74,7 +74,7 @@ def sidecar_target(workload: Obj, near: Neighbours) -> SidecarTarget:
 def set_routing_type(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
     """The routingType of whatever decides about each rule."""
     patches, order = PatchBuilder(), precedence(snapshot, load_balancer)
-    gateways = gateways_of(snapshot, {settings_of(load_balancer, Settings).controller})
+    gateways = gateways_of(snapshot.all, {settings_of(load_balancer, Settings).controller})
     for obj in (object_of(snapshot, route) for route in routes):
         for gateway in parents_of(obj, gateways):
             for rule in range(len(dig(obj, "spec", "rules", default=[]))):

@@ -89,11 +89,7 @@ class PatchTarget:
 
 def on_targets(switch: Callable[[LoadBalancer, list[PatchTarget]], PatchSet]) -> RouteSwitch:
     """A switch that needs to know routes, their objects and their Services, and nothing else of the cluster."""
-
-    def switched(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
-        return switch(load_balancer, targets_of(snapshot, routes))
-
-    return switched
+    return lambda snapshot, load_balancer, routes: switch(load_balancer, targets_of(snapshot, routes))
 
 
 nothing_to_set = on_targets(lambda load_balancer, targets: PatchSet())

@@ -113,7 +113,7 @@ def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozens
 def set_use_cluster_ip(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
     """useClusterIP of whatever decides about each Service."""
     patches, in_namespace = PatchBuilder(), partial(snapshot.lookup, POLICY, by_namespace)
-    gateways = [item for key, item in sorted(gateways_of(snapshot, CONTROLLERS).items()) if carries(load_balancer, item)]
+    gateways = [item for key, item in sorted(gateways_of(snapshot.all, CONTROLLERS).items()) if carries(load_balancer, item)]
     proxies = [parameters_of(snapshot.get, NGINX_PROXY, gateway) for gateway in gateways]
     for route in routes:
         policies = policies_for(in_namespace, _service(route.backend.namespace, route.backend.service))

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from ....core.model import Scheme
 from ....kube.objects import Obj, dig, kind_key, name_of, namespace_of
 from ....kube.selectors import object_selector
-from ....kube.snapshot import Snapshot
 
 GROUP = "gateway.networking.k8s.io"
 GATEWAY_CLASS = f"GatewayClass.{GROUP}"
@@ -49,14 +48,14 @@ class Attachment:
     scheme: Scheme
 
 
-def gateways_of(snapshot: Snapshot, controllers: Collection[str]) -> dict[tuple[str, str], Obj]:
-    """Gateways by namespace and name whose GatewayClass has one of these controller names."""
+def gateways_of(listed: Callable[[str], Iterable[Obj]], controllers: Collection[str]) -> dict[tuple[str, str], Obj]:
+    """Gateways by namespace and name whose GatewayClass has one of these controller names; ``listed`` gives all objects of a kind."""
     classes = {
-        name_of(item) for item in snapshot.all(GATEWAY_CLASS) if dig(item, "spec", "controllerName") in controllers
+        name_of(item) for item in listed(GATEWAY_CLASS) if dig(item, "spec", "controllerName") in controllers
     }
     return {
         (namespace_of(item), name_of(item)): item
-        for item in snapshot.all(GATEWAY) if dig(item, "spec", "gatewayClassName") in classes
+        for item in listed(GATEWAY) if dig(item, "spec", "gatewayClassName") in classes
     }
 
 

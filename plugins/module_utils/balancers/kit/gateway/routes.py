@@ -61,7 +61,7 @@ def read_gateway_routes(
     workload carries (some implementations make one workload per Gateway). ``per_backend_host``: each backend of a rule can
     be sent a Host of its own, so that a rewritten Host costs no canary.
     """
-    gateways = {key: item for key, item in gateways_of(snapshot, controllers).items() if serves(load_balancer, item)}
+    gateways = {key: item for key, item in gateways_of(snapshot.all, controllers).items() if serves(load_balancer, item)}
     shared = ("weights",) if per_backend_host else ("canary", "weights")
     grants, policies = partial(snapshot.lookup, REFERENCE_GRANT, by_namespace), partial(snapshot.lookup, BACKEND_TLS_POLICY, by_service)
 
