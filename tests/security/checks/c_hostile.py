@@ -106,6 +106,35 @@ def h3_route_of_a_wrong_type(t):
         tz.stopped_nobody(t, base, [honest], [wrong], ref(honest))
 
 
+@check("H3-rules-without-end", "Rules of Traefik that are too long, too deep or too wide stop nobody, and are named.")
+def h3_rules_without_end(t):
+    base = t.done("traefik", c.before_mesh(c.traefik(), c.ingress_route("shop", "victim", "Host(`shop.example.com`)", "web")))
+    honest = c.ingress_route("zz", "tenant-z", "Host(`z.example.com`)", "evil")
+    for rule in ("||".join(f"Host(`a{n}.example.com`)" for n in range(50_000)), "(" * 20_000, "!" * 20_000 + "Host(`a`)"):
+        tz.stopped_nobody(t, base, [honest], [c.ingress_route("zz", "tenant-z", rule, "evil")], ref(honest))
+
+
+@check("H3-annotation-of-brackets", "An Emissary annotation of 900 brackets, or of no map, stops nobody, and is named.")
+def h3_annotation_of_brackets(t):
+    base, own = t.done("emissary", emissary()), c.service("zz", "tenant-z", app="evil")
+    for config in ("[" * 900 + "]" * 900, "just a text", EMISSARY + "metadata_labels: abc\n", EMISSARY + "hostname: {a: b}\n"):
+        tz.stopped_nobody(t, base, [own], [annotated(config)], ref(own))
+
+
+@check("H3-malformed-objects-live", "A malformed object of any kind changes nothing for others, in any module, and is named.")
+def h3_malformed_objects_live(t):
+    base = t.done("plain", c.plain())
+    honest = c.ingress("zz", "tenant-z", "z.example.com", "evil")
+    for spec in (5, {"rules": ["x"]}, {"rules": [{"http": {"paths": [{"backend": {"service": {"name": 5}}}]}}]}):
+        tz.stopped_nobody(t, base, [honest], [{**honest, "spec": spec}], ref(honest))
+    own = c.service("zz", "tenant-z", app="evil")
+    for spec in ({"ports": ["80/tcp"]}, {"ports": [{"port": 80, "targetPort": -1}]}, {"selector": "app=evil"}):
+        tz.stopped_nobody(t, base, [own], [{**own, "spec": spec}], ref(own))
+        tz.stopped_nobody(t, c.plain(sidecar=False), [own], [{**own, "spec": spec}], ref(own), "lb_sidecar", load_balancer=LB, wait=False)
+    chained = {"gateway": {"namespace": "istio-ingress"}, "hosts": "from_load_balancer", "wait": False, "drain": 0}
+    tz.stopped_nobody(t, [*c.plain(), *c.gateway()], [own], [{**own, "spec": {"selector": 5}}], ref(own), "chained_gateway", **chained)
+
+
 # Proofs -----------------------------------------------------------------------------------------------------------------
 
 

@@ -224,6 +224,33 @@ def m5_opt_out(t):
         demand(server.state() == before, f'"{value}": it writes for the route all the same')
 
 
+@check("M5-spellings", "Every usual spelling of yes is an opt-out, every usual one of no is none, and anything else is told.")
+def m5_spellings(t):
+    for value in ("TRUE", "1", "yes", "On", "t"):
+        server = t.server(c.plain(victim={"meshlb.istio/ignore": value}))
+        before = server.state()
+        run = t.live("service_routing", server)
+        demand(run.ok and server.state() == before, f'"{value}": {run.say()}')
+    for value in ("False", "0", "no", "off"):
+        run = t.live("service_routing", t.server(c.plain(victim={"meshlb.istio/ignore": value})))
+        demand(run.ok and run.changes, f'"{value}": {run.say()}')
+    server = t.server(c.plain(victim={"meshlb.istio/ignore": "perhaps"}))
+    before = server.state()
+    run = t.live("service_routing", server)
+    told = any("perhaps" in str(item.get("message")) for item in run.findings)
+    demand(run.ok and server.state() == before and told, f'"perhaps": {run.say()}')
+
+
+@check("M5-what-was-written-stays", "What was written for an object that then opted out stays.")
+def m5_what_was_written_stays(t):
+    done = t.done("plain", c.plain())
+    objects = [files.put(item, ("metadata", "annotations", "meshlb.istio/ignore"), "yes") if ref(item) == SHOP else item for item in done]
+    server = t.server(objects)
+    before = server.state()
+    run = t.live("service_routing", server)
+    demand(run.ok and server.state() == before, run.say())
+
+
 # M8 ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -280,6 +307,16 @@ def m13_pipes(t):
     run = t.dry("service_routing", [folder], timeout=15)
     cheap(run)
     demand(run.ok or (run.failed and "pipe.yaml" in run.message), run.say())
+
+
+@check("M13-devices-and-links", "A link to a device, and a folder that holds itself, end in an error that names the file, or do no harm.")
+def m13_devices_and_links(t):
+    for target in ("/dev/zero", "."):
+        folder = t.manifests(c.plain())
+        os.symlink(target, folder / ("odd.yaml" if target != "." else "odd"))
+        run = t.dry("service_routing", [folder], timeout=15)
+        cheap(run)
+        demand(run.ok or (run.failed and "odd" in run.message), run.say())
 
 
 @check("M3-honest-manifests", "The honest manifests give the honest plan (a guard).")
