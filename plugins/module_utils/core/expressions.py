@@ -166,7 +166,9 @@ class Machine:
             return then
         if isinstance(node, Alternatives):
             return self._state(*[self._add(item, then) for item in node.items])
-        return self._repeat(node, then)
+        if isinstance(node, Repeat):
+            return self._repeat(node, then)
+        raise TypeError(f"{type(node).__name__} is no part of an expression")
 
     def _repeat(self, node: Repeat, then: int) -> int:
         if node.most is None:

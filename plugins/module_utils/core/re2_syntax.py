@@ -24,8 +24,12 @@ class ExpressionError(Exception):
     """Why an expression is not evaluated, as a part of a sentence."""
 
 
+class Node:
+    """A part of an expression: one of the classes below."""
+
+
 @dataclass(frozen=True)
-class Chars:
+class Chars(Node):
     """One character of a set. ``categories`` are Unicode's, each with whether its members are meant (or all others)."""
 
     spans: tuple[Span, ...] = ()
@@ -45,32 +49,30 @@ class Chars:
 
 
 @dataclass(frozen=True)
-class Place:
+class Place(Node):
     """A condition that takes no character: ``text_begin``, ``text_end``, ``line_begin``, ``line_end``, ``word`` or ``no_word``."""
 
     kind: str
 
 
 @dataclass(frozen=True)
-class Sequence:
+class Sequence(Node):
     items: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True)
-class Alternatives:
+class Alternatives(Node):
     items: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
-class Repeat:
+class Repeat(Node):
     """``most`` is ``None`` where there is no limit."""
 
     item: Node
     least: int
     most: int | None
 
-
-Node = Chars | Place | Sequence | Alternatives | Repeat
 
 _DIGITS: tuple[Span, ...] = ((48, 57),)
 _LETTERS: tuple[Span, ...] = ((65, 90), (97, 122))

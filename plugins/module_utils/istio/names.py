@@ -116,4 +116,3 @@ def _pod_of(service: Callable[[str, str], Obj | None], labels: list[str]) -> Obj
         return None
     found = service(labels[1], labels[0])
     return found if found is not None and is_headless(found) else None
-

@@ -34,7 +34,7 @@ def readable_object(obj: Obj, source: Source, table: Mapping[str, Shape] = TABLE
     kind = kind_key(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
     shape = table.get(kind, ANY_OBJECT)
     metadata = obj.get("metadata")
-    if shape.fits(obj) and type(metadata) is dict and is_name(metadata.get("name")) and is_name(metadata.get("namespace") or "default"):
+    if shape.fits(obj) and isinstance(metadata, dict) and is_name(metadata.get("name")) and is_name(metadata.get("namespace") or "default"):
         return obj
     faults: list[Fault] = []
     mended: Obj = shape.mend(obj, (), faults)

@@ -117,7 +117,7 @@ class Scalar(Shape):
         if value is None:
             return self.empty
         # Kubernetes takes 80.0 for 80.
-        if type(value) is float and value.is_integer() and self.fits(int(value)):
+        if isinstance(value, float) and value.is_integer() and self.fits(int(value)):
             return int(value)
         if not self.fits(value):
             faults.append(Fault(path, value, self.wanted))
@@ -125,7 +125,7 @@ class Scalar(Shape):
         return value
 
     def texts(self, value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-        if type(value) is str:
+        if isinstance(value, str):
             yield path, value
 
 
@@ -157,10 +157,10 @@ class Items(Shape):
     item: Shape
 
     def fits(self, value: Any) -> bool:
-        return type(value) is list and all(map(self.item.fits, value))
+        return isinstance(value, list) and all(map(self.item.fits, value))
 
     def mend(self, value: Any, path: Path, faults: list[Fault]) -> Any:
-        if type(value) is not list:
+        if not isinstance(value, list):
             faults.append(Fault(path, value, "a list"))
             return []
         return [item if self.item.fits(item) else self._mended(item, (*path, place), faults) for place, item in enumerate(value)]
@@ -189,15 +189,15 @@ class Values(Shape):
     item: Shape
 
     def fits(self, value: Any) -> bool:
-        return type(value) is dict and all(type(key) is str for key in value) and all(map(self.item.fits, value.values()))
+        return isinstance(value, dict) and all(isinstance(key, str) for key in value) and all(map(self.item.fits, value.values()))
 
     def mend(self, value: Any, path: Path, faults: list[Fault]) -> Any:
-        if type(value) is not dict:
+        if not isinstance(value, dict):
             faults.append(Fault(path, value, "a map"))
             return {}
         mended = {}
         for key, item in value.items():
-            if type(key) is not str:
+            if not isinstance(key, str):
                 faults.append(Fault(path, key, "a text as key"))
             elif item is None or self.item.fits(item):
                 mended[key] = self.item.empty if item is None else item
@@ -231,7 +231,7 @@ class Fields(Shape):
         return {}
 
     def fits(self, value: Any) -> bool:
-        if type(value) is not dict:
+        if not isinstance(value, dict):
             return False
         for name, item in self._pairs:  # noqa: SIM110 - all() with a generator takes twice as long, and every object passes here
             if name in value and not item.fits(value[name]):
@@ -239,7 +239,7 @@ class Fields(Shape):
         return True
 
     def mend(self, value: Any, path: Path, faults: list[Fault]) -> Any:
-        if type(value) is not dict:
+        if not isinstance(value, dict):
             faults.append(Fault(path, value, "a map"))
             return {}
         mended = dict(value)

@@ -46,7 +46,7 @@ class _Open:
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Seen:
     """What an anchor names, with how deep it is and how much is in it."""
 
     value: Any
@@ -99,7 +99,7 @@ class _Builder:
         self._loader = loader
         self._yaml = yaml
         self._open: list[_Open] = []
-        self._known: dict[str, _Known | None] = {}
+        self._known: dict[str, _Seen | None] = {}
         self._result: Any = None
         self._document = 1
 
@@ -116,8 +116,8 @@ class _Builder:
         yaml = self._yaml
         if isinstance(event, yaml.ScalarEvent):
             value = self._scalar(event)
-            self._remember(event.anchor, _Known(value))
-            self._put(event, _Known(value))
+            self._remember(event.anchor, _Seen(value))
+            self._put(event, _Seen(value))
         elif isinstance(event, yaml.AliasEvent):
             self._put(event, self._alias(event), is_copy=True)
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
@@ -135,14 +135,14 @@ class _Builder:
         for other in closed.merged:
             for key, value in other.items() if isinstance(other, dict) else ():
                 closed.value.setdefault(key, value)
-        known = _Known(closed.value, closed.depth + 1, closed.size)
+        known = _Seen(closed.value, closed.depth + 1, closed.size)
         if known.depth > DEEPEST or closed.copies > MOST_COPIES:
-            known = _Known(UNREADABLE)
+            known = _Seen(UNREADABLE)
             closed.copies = 0
         self._remember(closed.anchor, known)
         self._put(event, known, copies=closed.copies)
 
-    def _alias(self, event: Any) -> _Known:
+    def _alias(self, event: Any) -> _Seen:
         if event.anchor not in self._known:
             raise self._problem(event, f"there is no anchor {event.anchor!r}")
         known = self._known[event.anchor]
@@ -150,11 +150,11 @@ class _Builder:
             raise self._problem(event, f"the value of anchor {event.anchor!r} holds itself")
         return known
 
-    def _remember(self, anchor: str | None, known: _Known | None) -> None:
+    def _remember(self, anchor: str | None, known: _Seen | None) -> None:
         if anchor is not None:
             self._known[anchor] = known
 
-    def _put(self, event: Any, known: _Known, copies: int = 0, *, is_copy: bool = False) -> None:
+    def _put(self, event: Any, known: _Seen, copies: int = 0, *, is_copy: bool = False) -> None:
         if not self._open:
             self._result = known.value
             return

@@ -37,7 +37,7 @@ def route_keys(snapshot: Snapshot, route: Route) -> Keys:
         yield ("upstream", route.load_balancer, route.upstream_group)
     if route.upstream.scheme != "http":
         yield _RAW
-    for namespace in {route.object.namespace, backend.namespace, route.load_balancer[0]}:
+    for namespace in sorted({route.object.namespace, backend.namespace, route.load_balancer[0]}):
         yield ("namespace", namespace)
     for host in _names(snapshot, route):
         for pattern in (host, *below(host), "*"):

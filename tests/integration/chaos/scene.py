@@ -38,7 +38,7 @@ def routes(image: str) -> list[Obj]:
     return made
 
 
-def account(cluster: Cluster, name: str, folder: Path, places: Mapping[str, tuple[str, ...]] = PLACES) -> Path:
+def account(cluster: Cluster, name: str, folder: Path, places: Mapping[str, tuple[str, ...]]) -> Path:
     """A service account with the documented roles, each bound in its places (none: in the whole cluster); gives its kubeconfig."""
     objects = [rights.account(name)]
     for role, where in places.items():

@@ -26,7 +26,7 @@ from tests.integration.support.modules import Result, environment, module
 from tests.integration.support.objects import Record, differences
 
 from .front import Asked, Front
-from .scene import LB, NAMESPACE, SCOPE, WRITES, account, content, recorded, routes
+from .scene import LB, NAMESPACE, PLACES, SCOPE, WRITES, account, content, recorded, routes
 
 # Every fifth write, some of them as they arrive and some after the API server has carried them out.
 KILLED_AT = [pytest.param(at, marks=[pytest.mark.sample] if at == WRITES // 2 + 1 else []) for at in range(1, WRITES + 1, WRITES // 20)]
@@ -41,7 +41,7 @@ def kubeconfig(cluster: Cluster, clean: None, echo_image: str, tmp_path_factory:
     cluster.rolled_out(NAMESPACE, "deployment/echo")
     set_mode(cluster, "PERMISSIVE")
     module(cluster, "lb_sidecar", load_balancer=LB)
-    yield account(cluster, "operator", tmp_path_factory.mktemp("chaos"))
+    yield account(cluster, "operator", tmp_path_factory.mktemp("chaos"), PLACES)
     module(cluster, "service_routing", state="absent", **SCOPE)
     cluster.delete("namespace", NAMESPACE)
     rights.remove(cluster)

@@ -64,7 +64,7 @@ def test_no_role_lets_anything_be_written_that_is_not_declared() -> None:
         assert verbs & WRITES <= declared.get(place, set()), f"{place}: {sorted(verbs & WRITES)}"
 
 
-@pytest.mark.parametrize("profile", [item for item in REGISTRY.profiles], ids=lambda item: item.about.id)
+@pytest.mark.parametrize("profile", list(REGISTRY.profiles), ids=lambda item: item.about.id)
 def test_the_roles_of_a_load_balancer_suffice_for_it_and_for_no_other(profile: Any) -> None:
     own = [name for name in rbac.vendor_roles(DECLARED, profile) if name in roles()]
     common = list(rbac.common_roles(DECLARED))

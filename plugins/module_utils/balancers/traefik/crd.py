@@ -118,7 +118,7 @@ def leaves(named: NamedObjects, obj: Obj, number: int, rule: Obj) -> Iterator[Le
 
 
 def _resolved(named: NamedObjects, leaf: Leaf, steps: Iterator[int], depth: int = 0) -> Iterator[Leaf | Finding]:
-    if next(steps) > _MOST_STEPS:
+    if next(steps, _MOST_STEPS) >= _MOST_STEPS:
         raise NotUnderstood(f"services that lead to more than {_MOST_STEPS} others are not followed")
     if leaf.entry.get("kind", "Service") != "TraefikService":
         yield leaf

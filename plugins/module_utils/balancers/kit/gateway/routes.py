@@ -188,4 +188,3 @@ def host_set_by(filters: list[Obj] | None) -> str:
             if str(header.get("name", "")).lower() == "host":
                 found = str(header.get("value", ""))
     return found
-
