@@ -13,6 +13,7 @@ import yaml
 from tests.tools.generate_docs import rbac
 from tests.tools.generate_docs.frame import imported
 from tests.tools.stage_collection import ROOT
+from tests.unit.plugins.module_utils.support import written
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 DECLARED, REGISTRY = imported(ROOT, "plan.writes"), imported(ROOT, "balancers.registry").REGISTRY
@@ -101,3 +102,13 @@ def test_the_table_of_writes_has_every_declaration() -> None:
             assert f"| {item.kind} |" in text
         for field in item.fields:
             assert f"`{field.pointer}`" in text
+
+
+def test_every_right_to_write_is_used() -> None:
+    """Runs last: by then the other tests have had the code write whatever it can."""
+    if not any(written.COMPLETE):
+        pytest.skip("only some of the unit tests were selected")
+    patched = {item.kind for item in everything() if item.fields}
+    made = {item.kind for item in everything() if item.named is not None}
+    assert patched - written.PATCHED == set(), "nothing sets a field of these"
+    assert made - written.MADE == set(), "nothing makes these"
