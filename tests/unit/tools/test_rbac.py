@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ DECLARED, REGISTRY = imported(ROOT, "plan.writes"), imported(ROOT, "balancers.re
 FILES = sorted((ROOT / "docs" / "rbac").glob("*.yaml"))
 
 
+@cache
 def roles() -> dict[str, list[Any]]:
     """Rules of every documented role, by its name."""
     found = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract import chain, instances, switches
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain import sides
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.chain import gateway_api, sides
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies import base
 
 PATCHED: set[str] = set()
@@ -27,6 +27,14 @@ def watch() -> None:
     _note(chain.LoadBalancerSide, MADE, "bodies")
     _note(base.Creation, MADE, "body")
     _note(sides.Side, MADE, "bodies", "routes")
+    make = gateway_api.route_bodies
+
+    def route_bodies(*args: Any, **values: Any) -> list[dict[str, Any]]:
+        found = make(*args, **values)
+        MADE.update(map(_kind_key, found))
+        return found
+
+    gateway_api.route_bodies = route_bodies
 
 
 def _note(made: Any, seen: set[str], *names: str) -> None:
