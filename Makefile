@@ -5,7 +5,7 @@ SHELL := /bin/bash
 STAGES := deps lint sanity unit build molecule
 RUN := bash tests/tools/run-stages
 
-.PHONY: help test $(STAGES) vendors clouds chained chaos format fuzz docs new-load-balancer structure measured changelog lock demo clean
+.PHONY: help test $(STAGES) vendors clouds chained chaos format fuzz docs new-load-balancer structure measured changelog lock demo ask clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/p' Makefile | expand -t 22
@@ -70,6 +70,10 @@ lock:  ## pins the newest tools that install together
 demo: deps  ## the collection at work on a real cluster on this machine
 	@test -x lab/demo || { echo "lab/demo is missing or not executable" >&2; exit 1; }
 	@. tests/tools/env.sh && ANSIBLE_COLLECTIONS_PATH=$$(python tests/tools/stage_collection.py link) lab/demo
+
+ask: deps  ## what would Istio do? For a folder of manifests, with Istio's own code: make ask CASE=FOLDER
+	@. tests/tools/env.sh && python lab/lab oracle --keep-caches >/dev/null && \
+	  PYTHONPATH=$$(python tests/tools/stage_collection.py link) python -m tests.oracle.ask "$(CASE)"
 
 clean:  ## what the tools left for this checkout; the tools themselves stay
 	@. tests/tools/env.sh && rm -rf .ansible .cache .mypy_cache .pytest_cache .ruff_cache .coverage tests/output && \

@@ -43,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
     kinds.add_argument("--built", action="store_true", help="get nothing: only those that are there")
     kinds.add_argument("--json", action="store_true", help="for programs")
     kinds.add_argument("--keep-caches", action="store_true", help="keep Go's module and build caches")
+    oracle = sub.add_parser("oracle", help="build the program that answers with Istio's own code; print its path")
+    oracle.add_argument("--built", action="store_true", help="build nothing: print nothing where it is not there")
+    oracle.add_argument("--keep-caches", action="store_true", help="keep Go's module and build caches, for work on the program")
     restart = sub.add_parser("restart", parents=[common], help="restart a component, as after a crash")
     restart.add_argument("component", metavar="COMPONENT")
     logs = sub.add_parser("logs", parents=[common], help="print the log of a component")
@@ -61,6 +64,13 @@ def check_machine() -> None:
         raise UsageError("this needs root: network namespaces, mounts and cgroups are made")
 
 
+def without_cluster(options: argparse.Namespace) -> int:
+    """Run a command that builds something for tests."""
+    if options.command == "kinds":
+        return commands.kinds(options.built, options.json, options.keep_caches)
+    return commands.oracle(options.built, options.keep_caches)
+
+
 def dispatch(options: argparse.Namespace) -> int:
     """Run the chosen command."""
     if options.command in ("up", "down") and not commands.external():
@@ -76,8 +86,8 @@ def dispatch(options: argparse.Namespace) -> int:
         return commands.kubeconfig(options.name)
     if options.command == "images":
         return commands.images(options.name, options.json)
-    if options.command == "kinds":
-        return commands.kinds(options.built, options.json, options.keep_caches)
+    if options.command in ("kinds", "oracle"):
+        return without_cluster(options)
     if options.command == "restart":
         return commands.restart(options.name, options.component)
     return commands.logs(options.name, options.component, options.lines)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from meshlab import addons, packages, paths
 from meshlab import kinds as vendor_kinds
+from meshlab import oracle as istio_oracle
 from meshlab.addons.base import Addon
 from meshlab.build import builder, disk
 from meshlab.build.cache import lock
@@ -169,6 +170,15 @@ def kinds(built: bool, as_json: bool, keep_caches: bool) -> int:
         vendor_kinds.build(keep_caches)
     found = {name: str(path) for name, path in vendor_kinds.folders().items()}
     print(json.dumps(found, indent=1)) if as_json else print("\n".join(f"{name:<29} {path}" for name, path in found.items()))
+    return 0
+
+
+def oracle(built: bool, keep_caches: bool) -> int:
+    """Build the program that answers with Istio's own code, and say where it is."""
+    if not built:
+        istio_oracle.build(keep_caches)
+    if path := istio_oracle.binary():
+        print(path)
     return 0
 
 

@@ -35,6 +35,7 @@ run_mypy() {
         echo "note: there are no plugins yet"
     fi
     mypy --cache-dir "$MESHLB_CACHE/mypy/tools" -p tests.tools -p tests.integration || return
+    MYPYPATH=$tree mypy --cache-dir "$MESHLB_CACHE/mypy/oracle-$(basename "$(dirname "$tree")")" -p tests.oracle || return
     MYPYPATH=lab mypy --cache-dir "$MESHLB_CACHE/mypy/lab" -p meshlab
 }
 

@@ -1,0 +1,34 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The program that asks Istio's own code."""
+
+import re
+
+import pytest
+from meshlab import cli, oracle, paths
+
+
+def pins(name: str) -> dict[str, str]:
+    """Versions of the modules that a program is built from."""
+    return dict(re.findall(r"^\t(\S+) (v\S+)", (paths.GO_PROGRAMS / name / "go.mod").read_text(), re.MULTILINE))
+
+
+def test_nothing_is_built_when_only_what_is_there_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not even a folder is made."""
+    assert cli.main(["oracle", "--built"]) == 0
+    assert not capsys.readouterr().out
+    assert not paths.cache().exists()
+
+
+def test_the_path_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """And what is there is not built again."""
+    oracle.PROGRAM.artifact.ensure(lambda folder: (folder / "bin").mkdir())
+    assert cli.main(["oracle"]) == 0
+    assert capsys.readouterr().out.strip() == str(oracle.PROGRAM.artifact.folder / "bin" / "oracle")
+
+
+def test_it_asks_the_istio_that_the_lab_runs() -> None:
+    """Every module has the same version in both."""
+    asked, runs = pins("oracle"), pins("istio")
+    assert asked == runs

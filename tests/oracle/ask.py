@@ -1,0 +1,73 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What would Istio do? For a folder of manifests: each route's call, the way that it takes, and what the collection says of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import cluster, product
+from .client import NotBuilt, Oracle
+from .compare import judge_route, together
+from .words import describe
+
+
+def report(oracle: Oracle, folder: Path) -> Iterator[str]:
+    """Lines about every route of a case."""
+    given = cluster.read(folder / "manifests" if (folder / "manifests").is_dir() else folder)
+    objects = cluster.completed(given)
+    yield f"{folder.name}: {len(given)} objects, and {len(objects) - len(given)} that a cluster would add"
+    said = product.said(objects)
+    if said.error:
+        yield f"the collection refuses: {said.error}"
+    for item in product.asked(objects):
+        yield ""
+        yield item.title
+        rows = said.routes.get(item.key, [])
+        if item.why:
+            yield f"  nothing to ask: {item.why}"
+        else:
+            yield from (f"  {line}" for line in _answer(oracle, objects, item))
+        for side in ("before", "after") if rows else ():
+            strategy = f" with {rows[0]['after']['strategy']}" if side == "after" else ""
+            yield f"  the collection, {side}{strategy}: {rows[0][side]['verdict']}, {rows[0][side]['why']}"
+
+
+def _answer(oracle: Oracle, objects: list[cluster.Obj], item: product.Asked) -> Iterator[str]:
+    judged, answer = judge_route(oracle, objects, item)
+    if answer.get("error"):
+        yield f"Istio takes no such case: {answer['error']}"
+        return
+    pod = item.client or {}
+    yield f"{cluster.namespace(pod)}/{cluster.name(pod)} {'with' if cluster.has_sidecar(pod) else 'without'} a sidecar"
+    through = cluster.has_sidecar(pod)
+    for call, one in zip(item.calls, judged, strict=True):
+        outcome = next((found for found in answer.get("calls") or [] if found["name"] == call["name"]), None)
+        yield from describe(call, outcome if through else None, one)
+    if len(judged) > 1:
+        yield f"Istio, for all of them: {together(judged).verdict}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="ask", description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    options = parser.parse_args(argv)
+    try:
+        with Oracle() as oracle:
+            for folder in options.folders:
+                if not folder.is_dir():
+                    parser.error(f"{folder} is no folder")
+                sys.stdout.writelines(f"{line}\n" for line in report(oracle, folder))
+                sys.stdout.flush()
+    except NotBuilt as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
