@@ -191,7 +191,8 @@ def known(component: str) -> str:
 
 def restart(name: str, component: str) -> int:
     """Restart one component of the cluster."""
-    lifecycle.restart(recorded(name), known(component))
+    wanted = known(component)
+    lifecycle.restart(recorded(name), wanted)
     return 0
 
 

@@ -27,7 +27,10 @@ PINS = {
     "rights-entry": ("echo-b", 80, "host_entry"), "rights-alias": ("echo-8000", 8000, "host_alias"),
 }  # fmt: skip
 # The role's variables; nothing else in the cluster is planned for.
-ONLY = {"istio_standalone_mtls_namespaces": [ROUTED], "istio_standalone_mtls_load_balancers": ["/".join(LOAD_BALANCER)]}
+ONLY = {
+    "istio_standalone_mtls_namespaces": [ROUTED], "istio_standalone_mtls_load_balancers": ["/".join(LOAD_BALANCER)],
+    "istio_standalone_mtls_pinnable_strategies": sorted({strategy for _service, _port, strategy in PINS.values()}),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
