@@ -88,7 +88,7 @@ def matches(selector: dict[str, str] | None, found: dict[str, str]) -> bool:
 def mesh_settings(objects: Iterable[Obj]) -> str:
     """Istio's mesh settings as YAML, empty where there are none."""
     for item in of_kind(objects, "ConfigMap"):
-        if name(item).split("-")[0] == "istio" and "mesh" in (item.get("data") or {}):
+        if name(item).partition("-")[0] == "istio" and "mesh" in (item.get("data") or {}):
             return str(item["data"]["mesh"])
     return ""
 

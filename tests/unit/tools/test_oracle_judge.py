@@ -57,8 +57,8 @@ def endpoint(ip: str, **more: Any) -> dict[str, Any]:
     return {"address": ip, "port": 8080, "health": "HEALTHY", "labels": {"tlsMode": "istio"}, **more}
 
 
-def to_service(*endpoints: dict[str, Any], socket: dict[str, Any] = MESH, name: str = SERVICE, **more: Any) -> dict[str, Any]:
-    found = {"name": name, "weight": 1, "found": True, "type": "EDS", "http": "http1", "socket": socket}
+def to_service(*endpoints: dict[str, Any], socket: dict[str, Any] | None = None, name: str = SERVICE, **more: Any) -> dict[str, Any]:
+    found = {"name": name, "weight": 1, "found": True, "type": "EDS", "http": "http1", "socket": MESH if socket is None else socket}
     return {**found, "endpoints": list(endpoints), **more}
 
 
@@ -66,7 +66,7 @@ PASSTHROUGH = {"name": "PassthroughCluster", "weight": 1, "found": True, "type":
 
 
 def judged(
-    *clusters: dict[str, Any], ways: dict[str, Any] = PERMISSIVE, pods: list[cluster.Obj] | None = None, by: cluster.Obj | None = None,
+    *clusters: dict[str, Any], ways: dict[str, Any] | None = None, pods: list[cluster.Obj] | None = None, by: cluster.Obj | None = None,
     http: bool = True, error: str = "",
 ) -> Judgement:
     backends = pods or [pod("echo-0", "10.0.1.1")]
@@ -74,7 +74,7 @@ def judged(
     objects += cluster.slices(objects)
     answer = {
         "calls": [{"name": "call 0", "listener": "l", "chain": {"name": "c", "http": http}, "clusters": list(clusters), "error": error}],
-        "inbound": {f"{cluster.address(item)}:8080": {"ways": ways} for item in backends},
+        "inbound": {f"{cluster.address(item)}:8080": {"ways": PERMISSIVE if ways is None else ways} for item in backends},
     }
     return Judge(objects, by or client(), answer).judge(CALL, [cluster.address(item) for item in backends], ECHO)
 

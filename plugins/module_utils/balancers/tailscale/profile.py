@@ -82,7 +82,9 @@ def blockers(workload: Obj) -> tuple[str, ...]:
 HOLDERS = (Write(PROXY_CLASS, pod_fields("/spec/statefulSet/pod"), why="the sidecar"),)
 PROFILE = Profile(
     About("tailscale", "Tailscale Kubernetes Operator", facts=FACTS), Recogniser(classes=CONTROLLERS, workload=recognise),
-    InstanceReader(read_settings, classes=classes, sidecar_target=SidecarPlace(sidecar_target, HOLDERS),
-        blockers=blockers, shares_classes=True), READERS,
+    InstanceReader(
+        read_settings, classes=classes, sidecar_target=SidecarPlace(sidecar_target, HOLDERS), blockers=blockers, shares_classes=True
+    ),
+    READERS,
     Switches(to_service=nothing_to_set),
 )

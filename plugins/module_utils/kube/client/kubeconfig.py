@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import yaml
-
 from ...core.errors import MeshlbError
 from .options import userinfo, without_userinfo
 
@@ -92,6 +90,9 @@ def sources(kubeconfig: Any, environment: Mapping[str, str]) -> list[Kubeconfig]
 
 
 def _read(path: str) -> Kubeconfig:
+    # Imported here: hosts that only ever import this file (documentation builds, sanity checks) need no PyYAML.
+    import yaml
+
     where = f"kubeconfig {path}"
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
