@@ -189,7 +189,15 @@ def restart(cluster: Cluster, name: str) -> None:
     """Kill a component, as a crash would, start it again, and wait until it serves."""
     ready = {"etcd": lambda: etcd_answers(cluster), "apiserver": lambda: kubectl.ready(cluster)}
     processes.stop(cluster.state / "run", name, patience=0)
-    ensure_running(cluster, name, ready.get(name))
+    for attempts_left in (2, 1, 0):
+        try:
+            ensure_running(cluster, name, ready.get(name))
+            return
+        except LabError:
+            # The kernel closes the ports of a killed process a moment after it is gone.
+            if not attempts_left:
+                raise
+            time.sleep(1)
 
 
 def wait(cluster: Cluster, name: str, what: str, ready: Callable[[], bool], seconds: float) -> None:
