@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ALLOWED = frozenset(
-    "CHANGELOG.md FILES.json LICENSE LICENSES MANIFEST.json README.md changelogs docs extensions meta playbooks plugins roles".split()
+    ("CHANGELOG.md FILES.json LICENSE LICENSES MANIFEST.json README.md SECURITY.md "
+     "changelogs docs extensions meta playbooks plugins roles").split()
 )
 REQUIRED = ("FILES.json", "LICENSE", "MANIFEST.json", "README.md", "meta/execution-environment.yml", "meta/runtime.yml")
 LEFT_OVERS = re.compile(r"(^|/)(__pycache__|\.[^/]+|molecule)(/|$)|\.(pyc|tar\.gz|orig)$")
