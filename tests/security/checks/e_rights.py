@@ -45,20 +45,8 @@ def h4_helm_gets_the_connection(t):
     "A connection that Helm has no option for (user and password) ends the play before Helm speaks to a cluster, or reaches it.",
 )
 def h4_what_helm_cannot_be_told(t):
-    def role(helm, chart):
-        return {
-            "role": "meshlb.istio.lb_vendor",
-            "vars": {
-                "lb_vendor_load_balancers": ["ingress_nginx"],
-                "lb_vendor_install": True,
-                "lb_vendor_mutual_tls": False,
-                "lb_vendor_helm": helm,
-                "lb_vendor_releases": [{"name": "front", "namespace": "front", "chart_ref": chart, "values": {}}],
-                "lb_vendor_connection": {"host": STAGING, "username": "me", "password": "secret"},
-            },
-        }
-
-    rights.told_or_refused(t, role, STAGING, "username")
+    connection = {"host": STAGING, "username": "me", "password": "secret"}
+    rights.told_or_refused(t, rights.release(connection), STAGING, "username")
 
 
 # H5 ---------------------------------------------------------------------------------------------------------------------

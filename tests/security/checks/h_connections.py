@@ -119,23 +119,6 @@ def m6_password_in_a_reachable_address(t):
     demand("hunter2" not in run.out + run.err, "the play shows the password at -vvv")
 
 
-def release(connection):
-    def role(helm, chart):
-        return {
-            "role": "meshlb.istio.lb_vendor",
-            "vars": {
-                "lb_vendor_load_balancers": ["ingress_nginx"],
-                "lb_vendor_install": True,
-                "lb_vendor_mutual_tls": False,
-                "lb_vendor_helm": helm,
-                "lb_vendor_releases": [{"name": "front", "namespace": "front", "chart_ref": chart, "values": {}}],
-                "lb_vendor_connection": connection,
-            },
-        }
-
-    return role
-
-
 @check("H4-variables-lead-helm-nowhere-else", "With a kubeconfig in the connection, neither HELM_KUBE* nor K8S_AUTH_* lead Helm elsewhere.")
 def h4_variables_lead_helm_nowhere_else(t):
     path = rights.kubeconfig(t.folder(), STAGING, {"token": "staging-token"}, "staging.yaml")
@@ -144,7 +127,7 @@ def h4_variables_lead_helm_nowhere_else(t):
         "K8S_AUTH_HOST": PROD, "K8S_AUTH_API_KEY": "prod-token", "K8S_AUTH_CONTEXT": "prod",
     }  # fmt: skip
     for connection in ({"kubeconfig": path}, {"host": STAGING, "api_key": "staging-token"}):
-        run, calls = rights.helm_calls(t, release(connection), ambient)
+        run, calls = rights.helm_calls(t, rights.release(connection), ambient)
         demand(calls, f"Helm was not called: {short((run.out + run.err)[-300:], 300)}")
         rights.sent_there(calls, STAGING, token="staging-token")
         demand(not any(call["env"].get("HELM_KUBEASUSER") for call in calls), "Helm speaks as somebody else")
@@ -157,7 +140,7 @@ def h4_host_without_credentials(t):
     prod = rights.kubeconfig(t.folder(), PROD, {"token": "prod-token"}, "prod.yaml")
     for connection in ({"host": STAGING}, {"host": STAGING, "kubeconfig": prod}, {"host": STAGING, "client_cert": "a", "client_key": "b"}):
         for env in ({}, {"K8S_AUTH_KUBECONFIG": prod}, {"K8S_AUTH_HOST": PROD, "K8S_AUTH_API_KEY": "prod-token"}):
-            run, calls = rights.helm_calls(t, release(connection), env)
+            run, calls = rights.helm_calls(t, rights.release(connection), env)
             demand(run.code != 0 and not calls, f"{sorted(connection)} with {sorted(env)}: Helm was called")
 
 

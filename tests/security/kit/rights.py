@@ -80,6 +80,25 @@ def helm_calls(t, tasks, env=None, timeout=100):
     return run, [item for item in calls if not (set(item["args"]) & LOCAL)]
 
 
+def release(connection):
+    """For :func:`helm_calls`: a role that installs a chart over this connection."""
+
+    def role(helm, chart):
+        return {
+            "role": "meshlb.istio.lb_vendor",
+            "vars": {
+                "lb_vendor_load_balancers": ["ingress_nginx"],
+                "lb_vendor_install": True,
+                "lb_vendor_mutual_tls": False,
+                "lb_vendor_helm": helm,
+                "lb_vendor_releases": [{"name": "front", "namespace": "front", "chart_ref": chart, "values": {}}],
+                "lb_vendor_connection": connection,
+            },
+        }
+
+    return role
+
+
 def destination(call):
     """(server, what it says of credentials) of a call of Helm."""
     args = {}

@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.api import Api, open_api
+
+from tests.unit.plugins.module_utils.support.listening import listening
 
 Obj = dict[str, Any]
 Answer = tuple[int, Any]
@@ -237,14 +239,5 @@ def serving(fake: FakeApi) -> Iterator[FakeApi]:
             self.end_headers()
             self.wfile.write(data)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    fake.address = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with listening(Handler) as fake.address:
         yield fake
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -12,12 +12,13 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.api import Api, open_api
+
+from tests.unit.plugins.module_utils.support.listening import listening
 
 DONE = b'{"status": "Success"}'
 MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -106,12 +107,5 @@ def serving(fake: FakePods) -> Iterator[FakePods]:
             with suppress(OSError):
                 fake.speak(found)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    fake.address = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with listening(Handler) as fake.address:
         yield fake
-    finally:
-        server.shutdown()
-        server.server_close()
