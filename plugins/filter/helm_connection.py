@@ -49,7 +49,12 @@ from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.kubeconfig import chosen, sources
-from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.options import CLUSTER, effective, same_server, without_userinfo
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.options import (
+    effective,
+    names_cluster,
+    same_server,
+    without_userinfo,
+)
 
 ALIASES = {"ssl_ca_cert": "ca_cert", "verify_ssl": "validate_certs"}
 TAKEN = ("kubeconfig", "context", "host", "api_key", "ca_cert", "validate_certs")
@@ -85,7 +90,7 @@ def helm_connection(connection: Mapping[str, Any]) -> dict[str, Any]:
         raise AnsibleFilterError(f"Helm cannot be given {' or '.join(refused)}. {' '.join(instead)}")
     _demand_one_cluster(meant)
     # Where no cluster is named, both find it in the same way, wherever they run.
-    options = meant if any(name in own for name in CLUSTER) else own
+    options = meant if names_cluster(own) else own
     if "validate_certs" in options:
         options["validate_certs"] = boolean(options["validate_certs"])
     options = {name: value for name, value in options.items() if name in TAKEN}
@@ -111,7 +116,7 @@ def _demand_one_cluster(meant: Mapping[str, Any]) -> None:
                 f"host is {without_userinfo(str(meant['host']))}, and the kubeconfig leads to {without_userinfo(server)}. "
                 "Helm would send the credentials of the one to the other. Add api_key, or leave host out."
             )
-    named = any(name in meant for name in CLUSTER)
+    named = names_cluster(meant)
     if not named and os.path.isfile(SERVICE_ACCOUNT) and os.environ.get("KUBERNETES_SERVICE_HOST") and os.environ.get("KUBECONFIG"):
         raise AnsibleFilterError(
             "In this pod the modules would ask as its service account, and Helm by KUBECONFIG. Say which is meant: set kubeconfig or host."

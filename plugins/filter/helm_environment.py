@@ -41,7 +41,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.options import CLUSTER, with_values
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.options import names_cluster, with_values
 
 HELMS = (
     "HELM_KUBEAPISERVER", "HELM_KUBEASGROUPS", "HELM_KUBEASUSER", "HELM_KUBECAFILE", "HELM_KUBECONTEXT",
@@ -55,7 +55,7 @@ def helm_environment(connection: Mapping[str, Any]) -> dict[str, str]:
     if not isinstance(connection, Mapping):
         raise AnsibleFilterError(f"Connection options are a dictionary, not {type(connection).__name__}.")
     own = with_values(connection)
-    names = [*HELMS, *(ANSIBLES if any(name in own for name in CLUSTER) else ())]
+    names = [*HELMS, *(ANSIBLES if names_cluster(own) else ())]
     return dict.fromkeys(names, "")
 
 

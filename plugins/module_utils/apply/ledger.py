@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from ..core.findings import finding
 from ..core.marks import MANAGED_BY, PART, REPLACED
 from ..core.model import Finding
+from ..core.printable import listed
 from ..core.writes import Part
-from ..kube.objects import Obj, dig, kind_key, name_of, ref_of
+from ..kube.objects import Obj, dig, kind_key, kind_key_of, name_of, ref_of
 from .book import Book, BookError, compact, is_created, is_own, read_book
 
 Lookup = Callable[[str, str, str], "Obj | None"]
@@ -95,8 +96,7 @@ def _is_made_of(obj: Obj, existing: Lookup) -> bool:
 
 
 def _owner(obj: Obj, owner: Obj, existing: Lookup) -> Obj | None:
-    kind = kind_key(str(owner.get("apiVersion", "")), str(owner.get("kind", "")))
-    return existing(kind, str(dig(obj, "metadata", "namespace", default="")), str(owner.get("name", "")))
+    return existing(kind_key_of(owner), str(dig(obj, "metadata", "namespace", default="")), str(owner.get("name", "")))
 
 
 def _same_marks(obj: Obj, owner: Obj | None) -> bool:
@@ -112,10 +112,9 @@ def _not_created(obj: Obj, part: Part) -> str:
 
 
 def _not_written(obj: Obj, part: Part, book: Book) -> str:
-    named = ", ".join(compact(_cut(item)) for item in book.strange[:_MOST_NAMED])
-    more = f" and {len(book.strange) - _MOST_NAMED} more" if len(book.strange) > _MOST_NAMED else ""
+    named = listed([compact(_cut(item)) for item in book.strange], _MOST_NAMED)
     return (
-        f"The annotation {REPLACED} of {ref_of(obj)} has entries that {part.name} of this collection did not make: {named}{more}. "
+        f"The annotation {REPLACED} of {ref_of(obj)} has entries that {part.name} of this collection did not make: {named}. "
         "Nothing is restored for their word."
     )
 

@@ -16,8 +16,9 @@ from ..core.errors import MeshlbError
 from ..core.findings import finding
 from ..core.marks import APPLIED, CREATED_AS, LOAD_BALANCERS, MANAGED_BY, PART
 from ..core.model import ABSENT, Change, Finding, replace
+from ..core.pointers import pointer
 from ..core.writes import Part
-from ..kube.fields import NoContainer, Path, difference, is_keyed_map, merge, pointer, put, remove, resolve
+from ..kube.fields import NoContainer, Path, difference, is_keyed_map, merge, put, remove, resolve
 from ..kube.objects import Obj, annotations_of, dig, kind_key, labels_of, ref_of, value_at
 from . import book as books
 from .ledger import Ledger

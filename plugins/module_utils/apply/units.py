@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..core.marks import ROUTES_IN
 from ..core.model import Change, replace
+from ..core.printable import listed
 from ..kube.objects import Identity, Obj, dig, identity, identity_of, namespace_of
 from ..plan.strategies.base import Proposal, namespaces_served
 from .ledger import Lookup
@@ -54,8 +55,8 @@ def _groups(proposals: Iterable[Proposal]) -> dict[Identity, tuple[int, frozense
         members[number] = own
         of.update(dict.fromkeys((key for key, dummy in own), number))
     found: dict[Identity, tuple[int, frozenset[str]]] = {}
-    for number, listed in members.items():
-        for key, namespaces in listed:
+    for number, entries in members.items():
+        for key, namespaces in entries:
             found[key] = (number, namespaces | found.get(key, (0, frozenset()))[1])
     return found
 
@@ -67,13 +68,7 @@ def _labels(changes: Iterable[Change], groups: Mapping[Identity, tuple[int, froz
         group = groups.get(identity_of(change.object))
         if group is not None:
             named.setdefault(group[0], []).append(str(change.object))
-    return {number: _some(dict.fromkeys(names)) for number, names in named.items()}
-
-
-def _some(names: Collection[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
-    return f"{', '.join(listed[:SHOWN])}{more}"
+    return {number: listed(dict.fromkeys(names), SHOWN) for number, names in named.items()}
 
 
 def removal_units(changes: Sequence[Change], existing: Lookup) -> list[Change]:

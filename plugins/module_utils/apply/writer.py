@@ -15,7 +15,8 @@ from ..core.errors import ApiUnreachable, Conflict, DryRunUnsupported, MeshlbErr
 from ..core.findings import finding
 from ..core.model import ABSENT, Change, Finding, ObjectRef, replace
 from ..core.parallel import attempt_all
-from ..kube.fields import covers, pointer
+from ..core.pointers import pointer
+from ..kube.fields import covers
 from ..kube.objects import Obj, dig, value_at
 from .book import is_created
 

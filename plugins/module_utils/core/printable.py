@@ -10,7 +10,8 @@ escape, as in a string of Python, so that a reader sees that it was there. Other
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import Any
 
 _LAYOUT = frozenset("\n\t")
@@ -27,6 +28,13 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """The same on a single line, so that no part of it passes for another line of the output."""
     return text if text.isprintable() else "".join(map(_shown, " ".join(text.split("\n"))))
+
+
+def listed(items: Collection[object], most: int, separator: str = ", ") -> str:
+    """The first of many for a message, and how many more there are."""
+    more = len(items) - most
+    shown = separator.join(map(str, islice(items, most)))
+    return shown if more <= 0 else f"{shown}{'' if separator == ', ' else separator.rstrip()} and {more} more"
 
 
 def _shown(char: str) -> str:

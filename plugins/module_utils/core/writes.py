@@ -15,9 +15,9 @@ from functools import cached_property
 from typing import Any, Literal
 
 from .marks import OWN_PREFIX
+from .pointers import Steps, pointer, steps_of
 from .values import ABSENT
 
-Steps = tuple[str, ...]
 Fits = Callable[[Any, Any], bool]
 """Whether a value may be the one that was there before, given the one that was set. Both are JSON values."""
 Named = Callable[[Mapping[str, Any]], bool]
@@ -28,11 +28,6 @@ Place = Literal["load_balancer", "routes", "gateway", "exemption"]
 _OPEN_METADATA = ("annotations", "labels")
 _CLOSED = frozenset({"apiVersion", "kind", "metadata", "status"})
 """An object's identity, and what is its owner's or the API server's; of the metadata, annotations and labels may be declared."""
-
-
-def steps_of(pointer: str) -> Steps:
-    """The steps of an RFC 6901 JSON pointer, all of them as text."""
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
 
 
 def alike(value: Any, was: Any) -> bool:
@@ -81,7 +76,7 @@ def _matches(pattern: str, step: str) -> bool:
 
 def annotation(key: str, fits: Fits = alike) -> Field:
     """An annotation of an object; ``*`` in the key is any text, for keys whose prefix is an option of the load balancer."""
-    return Field(f"/metadata/annotations/{key.replace('~', '~0').replace('/', '~1')}", fits)
+    return Field(pointer(("metadata", "annotations", key)), fits)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class _Reading:
     objects: list[Obj] = field(default_factory=list)
     denied: dict[str, str] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
-    closed: dict[str, str] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
 
 
 def _read(lists: list[tuple[str, str]], api: Api, workers: int) -> _Reading:
@@ -98,7 +98,8 @@ def _read(lists: list[tuple[str, str]], api: Api, workers: int) -> _Reading:
     for (kind, namespace), result in attempt_all(one, lists, workers):
         if isinstance(result, Forbidden):
             reading.denied.setdefault(kind, result.message)
-            reading.closed.update({namespace: result.message} if namespace else {})
+            if namespace:
+                reading.closed |= {namespace}
         elif isinstance(result, NotFound) and kind not in known.USUAL:
             reading.lost |= {kind}
         elif isinstance(result, MeshlbError):

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from ..core.model import ABSENT, Change, FieldChange
+from ..core.pointers import pointer, steps_of
 from .objects import value_at
 
 Path = tuple["str | int", ...]
@@ -31,19 +32,12 @@ class NoContainer(ValueError):
         self.path = path
 
 
-def pointer(path: Path) -> str:
-    """The RFC 6901 JSON pointer of a path."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-
-
 def resolve(obj: Any, text: str) -> Path:
     """The path of a JSON pointer in ``obj``; a number is a position where there is a list, else a key."""
     path: list[str | int] = []
     node = obj
-    for part in text.split("/")[1:]:
-        step: str | int = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(node, list) and _POSITION.fullmatch(part):
-            step = int(part)
+    for part in steps_of(text):
+        step = int(part) if isinstance(node, list) and _POSITION.fullmatch(part) else part
         path.append(step)
         node = value_at(node, (step,))
     return tuple(path)

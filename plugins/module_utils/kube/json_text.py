@@ -13,11 +13,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .shapes import UNREADABLE
+from .shapes import DEEPEST, MOST_DIGITS, UNREADABLE
 
-DEEPEST = 100
-"""Levels of nesting of one object, a list of them and its envelope included; objects of Kubernetes have a dozen."""
-_MOST_DIGITS = 1000
 _SIGN = re.compile(r'["{}\[\]]')
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _STANDS_FOR = "-Infinity"
@@ -39,7 +36,7 @@ def from_json(text: str, pairs: Callable[[Pairs], Any] | None = None) -> Any:
 
 
 def _number(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _MOST_DIGITS else UNREADABLE
+    return int(digits) if len(digits) <= MOST_DIGITS else UNREADABLE
 
 
 def _flattened(text: str) -> str:

@@ -31,8 +31,8 @@ WORKLOADS = (DEPLOYMENT, DAEMON_SET, STATEFUL_SET)
 
 ISTIO = (PEER_AUTHENTICATION, DESTINATION_RULE, VIRTUAL_SERVICE, SERVICE_ENTRY, SIDECAR)
 
-USUAL = frozenset({NAMESPACE, NODE, POD, SERVICE, CONFIG_MAP, ENDPOINT_SLICE, *WORKLOADS, INGRESS, INGRESS_CLASS, WEBHOOK})
-"""Kinds that every cluster has."""
-
 BASE = (NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, *WORKLOADS, INGRESS, INGRESS_CLASS, WEBHOOK, *ISTIO)
 """Read in every run, each by one paged list. ConfigMaps are read per namespace, and only where a reader asks for them."""
+
+USUAL = frozenset({*BASE, CONFIG_MAP}) - frozenset(ISTIO)
+"""Kinds that every cluster has."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from ..core.marks import MANAGED_BY, RUN_MODULE, RUN_NAMESPACES
 from ..core.model import ObjectRef
-from .objects import Obj, annotations_of, dig, labels_of, name_of, ref_of
+from .objects import Obj, annotations_of, dig, labels_of, name_of, ref_of, time_in
 
 API_VERSION = "coordination.k8s.io/v1"
 PREFIX = "meshlb-run-"
@@ -97,14 +97,6 @@ def _state(lease: Obj) -> LeaseState:
 def moment_of(seconds: float) -> str:
     """A time as a Lease has it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def time_in(moment: str) -> float | None:
-    """The time that a Lease names, ``None`` where it names none."""
-    try:
-        return datetime.fromisoformat(moment).timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 @dataclass

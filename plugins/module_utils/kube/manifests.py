@@ -15,8 +15,8 @@ from .json_text import from_json
 from .objects import Obj, dig, identity_of, kind_key, ref_of
 from .reading import is_name, readable_object
 from .shapes import Shape
-from .snapshot import Snapshot, Source, Unreadable
-from .spelling import about_unknown_fields, is_template, slip_in
+from .snapshot import Snapshot, Source
+from .spelling import about_unknown_fields, is_template, slip_in, unknown_fields
 from .tables import TABLE
 from .yaml_text import YamlProblem, yaml_documents
 
@@ -38,6 +38,7 @@ CLUSTER_SCOPED = frozenset(
     ValidatingWebhookConfiguration.admissionregistration.k8s.io""".split()
 )
 """Kinds known to have no namespace; of other kinds the CustomResourceDefinitions in the same manifests say."""
+RENDER_FIRST = "A template has to be rendered first (helm template, kustomize build)."
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,12 @@ def _readable(documents: Iterable[_Document], source: Source, table: Mapping[str
         if obj is None:
             continue
         objects.append(obj)
-        ref, slip = ref_of(obj), slip_in(obj, table)
+        ref, unknown = ref_of(obj), unknown_fields(obj, table)
+        slip = slip_in(obj, table, unknown, document.where)
         if slip is not None:
-            source.unreadable.setdefault(identity_of(ref), Unreadable(ref, slip.faults, document.where, slip.counts, slip.code))
+            source.unreadable.setdefault(identity_of(ref), slip)
         elif identity_of(ref) not in source.unreadable:
-            source.remarks.extend(about_unknown_fields(obj, table, document.where))
+            source.remarks.extend(about_unknown_fields(ref, unknown, document.where))
     return objects
 
 
@@ -129,7 +131,7 @@ def _read_yaml(file: str, text: str) -> Iterator[_Document]:
             yield _Document(file, number, line, content)
     except YamlProblem as error:
         near = text.splitlines()[max(0, error.line - 3) : error.line + 1]
-        hint = "A template has to be rendered first (helm template, kustomize build)." if any("{{" in item for item in near) else ""
+        hint = RENDER_FIRST if any("{{" in item for item in near) else ""
         raise _Document(file, error.document, error.line, None).error(f"is not valid YAML: {error.problem}.", hint) from error
 
 
@@ -156,7 +158,7 @@ def _unpack(document: _Document) -> Iterator[_Document]:
     for field in ("name", "namespace"):
         name = content["metadata"].get(field) or "default"
         if isinstance(name, str) and not is_name(name):
-            hint = "A template has to be rendered first (helm template, kustomize build)." if is_template(name) else ""
+            hint = RENDER_FIRST if is_template(name) else ""
             raise document.error(f"has {name[:300]!r} in metadata.{field} ({content['kind']}), which cannot be a name.", hint)
     yield document
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from ..core.values import ABSENT, ObjectRef
@@ -61,6 +62,14 @@ def created_at(obj: Obj) -> str:
     return str(dig(obj, "metadata", "creationTimestamp", default="")) or "9999"
 
 
+def time_in(moment: str) -> float | None:
+    """The time that an RFC 3339 text names, in seconds since 1970; ``None`` where it names none."""
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
 def ref_of(obj: Obj) -> ObjectRef:
     return ObjectRef(str(obj.get("apiVersion", "")), str(obj.get("kind", "")), namespace_of(obj), name_of(obj))
 
@@ -69,6 +78,11 @@ def kind_key(api_version: str, kind: str) -> str:
     """The key a kind has in a snapshot: ``Ingress.networking.k8s.io``, or ``Service`` for the core group."""
     group = api_version.rpartition("/")[0]
     return f"{kind}.{group}" if group else kind
+
+
+def kind_key_of(obj: Obj) -> str:
+    """The kind key of an object; of one that does not say what it is, a key that no kind has."""
+    return kind_key(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
 
 
 def identity(obj: Obj) -> Identity:

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from ..core.findings import finding
 from ..core.guard import NotUnderstood, why
 from ..core.model import Finding, ObjectRef
-from .objects import Identity, Obj, dig, kind_key, ref_of
+from ..core.printable import listed
+from .objects import Obj, dig, identity_of, kind_key_of, ref_of
 from .shapes import Fault, Shape
 from .snapshot import Source, Unreadable
 from .tables import ANY_OBJECT, TABLE
@@ -31,7 +32,7 @@ def readable_objects(objects: Iterable[Obj], source: Source, table: Mapping[str,
 
 def readable_object(obj: Obj, source: Source, table: Mapping[str, Shape] = TABLE, place: str = "") -> Obj | None:
     """One object, ``None`` where not even its name can be read. ``place`` says where it is written, for people."""
-    kind = kind_key(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
+    kind = kind_key_of(obj)
     shape = table.get(kind, ANY_OBJECT)
     metadata = obj.get("metadata")
     if shape.fits(obj) and isinstance(metadata, dict) and is_name(metadata.get("name")) and is_name(metadata.get("namespace") or "default"):
@@ -46,9 +47,8 @@ def readable_object(obj: Obj, source: Source, table: Mapping[str, Shape] = TABLE
         faults.append(Fault(("metadata", "namespace"), namespace, "a name without slashes and control characters"))
         name = ""
     if faults:
-        source.unreadable.setdefault(
-            _identity(kind, mended), Unreadable(_ref(obj, mended), tuple(map(str, faults)), place, kind in table)
-        )
+        ref = _ref(obj, mended)
+        source.unreadable.setdefault(identity_of(ref), Unreadable(ref, tuple(map(str, faults)), place, kind in table))
     return mended if is_name(name) else None
 
 
@@ -59,9 +59,8 @@ def about_unreadable(source: Source) -> Iterator[Finding]:
 
 def about_object(item: Unreadable) -> Finding:
     """The finding about one of them."""
-    more = len(item.faults) - _SHOWN
     where = f"{item.place}: " if item.place else ""
-    sentence = "; ".join(item.faults[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    sentence = listed(item.faults, _SHOWN, "; ")
     details = {"faults": item.faults[:_SHOWN], **({"place": item.place} if item.place else {})}
     return finding(item.code, f"{where}{_named(item.ref)}: {sentence}", item.ref, details=details)
 
@@ -81,10 +80,6 @@ def is_name(name: object) -> bool:
         isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name not in (".", "..") and name.isprintable()
         and not any(sign in name for sign in "/%\\ ")
     )
-
-
-def _identity(kind: str, obj: Obj) -> Identity:
-    return (kind, str(dig(obj, "metadata", "namespace", default="")), str(dig(obj, "metadata", "name", default="")))
 
 
 def _ref(obj: Obj, mended: Obj) -> ObjectRef:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..core.printable import listed
 from .objects import Obj, created_at, dig, labels_of, name_of
 
 _HASHES = ("pod-template-hash", "controller-revision-hash")
@@ -136,9 +137,7 @@ def _container_state(status: Obj) -> str:
 def not_ready(pods: list[Obj]) -> str:
     """Which of the newest pods are not ready, and why, for a message."""
     waiting = [pod for pod in newest(pods) if not is_ready(pod)]
-    shown = "; ".join(f"pod {name_of(pod)}: {_why(pod)}" for pod in waiting[:_MOST_PODS])
-    more = len(waiting) - _MOST_PODS
-    return shown + (f"; and {more} more" if more > 0 else "")
+    return listed([f"pod {name_of(pod)}: {_why(pod)}" for pod in waiting], _MOST_PODS, "; ")
 
 
 def _why(pod: Obj) -> str:

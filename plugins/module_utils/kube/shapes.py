@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from .fields import Path, pointer
+from ..core.pointers import pointer
+from .fields import Path
 
 PORTS = range(65536)
 _INTEGERS = range(-(2**63), 2**63)
@@ -71,6 +72,10 @@ def described(value: Any) -> str:
 
 UNREADABLE = float("-inf")
 """Stands for a value that was too large or nested too deeply to be read. No field in use may have it."""
+DEEPEST = 100
+"""Levels of nesting that are read, a list of objects and its envelope included; objects of Kubernetes have a dozen."""
+MOST_DIGITS = 1000
+"""Of a number."""
 
 
 class Shape(ABC):

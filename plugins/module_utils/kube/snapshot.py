@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ..core.model import Change, Finding, ObjectRef
 from .fields import changed
-from .objects import Identity, Obj, identity_of, kind_key, name_of, namespace_of
+from .objects import Identity, Obj, identity_of, kind_key_of, name_of, namespace_of
 
 T = TypeVar("T")
 Key = tuple[str, str]
@@ -52,7 +52,7 @@ class Source:
     available: frozenset[str] = frozenset()
     denied: dict[str, str] = field(default_factory=dict)
     gone: dict[str, str] = field(default_factory=dict)
-    closed: dict[str, str] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
     unreadable: dict[Identity, Unreadable] = field(default_factory=dict)
     remarks: list[Finding] = field(default_factory=list)
 
@@ -71,7 +71,7 @@ class Snapshot:
         self._indexes: dict[tuple[str, Indexer], dict[Any, list[Obj]]] = {}
         self._memo: dict[Hashable, Any] = {}
         for obj in objects:
-            kind = kind_key(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
+            kind = kind_key_of(obj)
             self._kinds.setdefault(kind, {})[(namespace_of(obj), name_of(obj))] = obj
 
     def all(self, kind: str) -> list[Obj]:

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..core.findings import finding
-from ..core.model import Finding
+from ..core.model import Finding, ObjectRef
 from .fields import Path
-from .objects import Obj, kind_key, ref_of
-from .shapes import Shape, field_name
+from .objects import Obj, kind_key, kind_key_of, ref_of
+from .shapes import Shape, UnknownField, field_name
+from .snapshot import Unreadable
 
 _OLD_GROUPS = frozenset({"extensions"})
 _VERSIONS = {
@@ -21,14 +21,16 @@ _VERSIONS = {
     "StatefulSet.apps": "v1", "EndpointSlice.discovery.k8s.io": "v1", "MutatingWebhookConfiguration.admissionregistration.k8s.io": "v1",
 }
 """Kinds of Kubernetes whose older versions have other fields, and are served no more."""
-_TEMPLATE = re.compile(r"\{\{.*?\}\}|\$\{[A-Za-z_]+\}", re.DOTALL)
+_VARIABLE = re.compile(r"\$\{[A-Za-z_]+\}")
 
 _FREE = frozenset({"annotations", "data", "args", "command", "env"})
 
 
 def is_template(text: str) -> bool:
     """Whether a text still has an expression of a template in it (Helm, Jinja, envsubst)."""
-    return _TEMPLATE.search(text) is not None
+    # Not one expression for both: it would look for the end anew from each beginning.
+    begun = text.find("{{")
+    return (begun >= 0 and text.find("}}", begun + 2) >= 0) or _VARIABLE.search(text) is not None
 
 
 def unread_kind(obj: Obj, table: Mapping[str, Shape]) -> str:
@@ -58,35 +60,30 @@ def _are_alike(one: str, other: str) -> bool:
     return rest[1:] == other_rest[1:] or rest[1:] == other_rest or rest == other_rest[1:] or swapped
 
 
-@dataclass(frozen=True)
-class Slip:
-    """Why an object is not what its author meant, with the code of the finding; ``counts``: it is of a kind that is read."""
-
-    code: str
-    faults: tuple[str, ...]
-    counts: bool = True
+def unknown_fields(obj: Obj, table: Mapping[str, Shape]) -> list[UnknownField]:
+    """The fields of an object that its kind does not have."""
+    shape = table.get(kind_key_of(obj))
+    return list(shape.unknown(obj, ())) if shape else []
 
 
-def slip_in(obj: Obj, table: Mapping[str, Shape]) -> Slip | None:
+def slip_in(obj: Obj, table: Mapping[str, Shape], unknown: Iterable[UnknownField], place: str) -> Unreadable | None:
     """What keeps an object of a manifest from being what was meant, ``None`` where nothing does."""
-    shape, unread = table.get(kind_key(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))), unread_kind(obj, table)
+    shape, unread = table.get(kind_key_of(obj)), unread_kind(obj, table)
     if unread:
-        return Slip("MLB118", (unread,), shape is not None)
+        return Unreadable(ref_of(obj), (unread,), place, shape is not None, "MLB118")
     if shape is None:
         return None
-    texts = (field_name(path) for path, text in shape.texts(obj, ()) if is_template(text) and not _may_be_any(path))
+    texts = (field_name(path) for path, text in shape.texts(obj, ()) if not _may_be_any(path) and is_template(text))
     templates = tuple(f"{name} holds a template's expression" for name in texts)
     if templates:
-        return Slip("MLB117", templates)
-    misspelt = tuple(str(item) for item in shape.unknown(obj, ()) if item.meant)
-    return Slip("MLB116", misspelt) if misspelt else None
+        return Unreadable(ref_of(obj), templates, place, code="MLB117")
+    misspelt = tuple(str(item) for item in unknown if item.meant)
+    return Unreadable(ref_of(obj), misspelt, place, code="MLB116") if misspelt else None
 
 
-def about_unknown_fields(obj: Obj, table: Mapping[str, Shape], place: str) -> Iterator[Finding]:
-    """The fields of an object that its kind does not have."""
-    ref = ref_of(obj)
-    shape = table.get(kind_key(ref.api_version, ref.kind))
-    for item in shape.unknown(obj, ()) if shape else ():
+def about_unknown_fields(ref: ObjectRef, unknown: Iterable[UnknownField], place: str) -> Iterator[Finding]:
+    """The findings about them."""
+    for item in unknown:
         yield finding("MLB116", f"{place}: {ref}: {item}", ref, details={"place": place, "field": field_name(item.path)})
 
 

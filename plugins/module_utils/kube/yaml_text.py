@@ -14,13 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .shapes import UNREADABLE
+from .shapes import DEEPEST, MOST_DIGITS, UNREADABLE
 
-DEEPEST = 100
-"""Levels of nesting; objects of Kubernetes have a dozen."""
 MOST_COPIES = 100_000
 """Values that the aliases in one value may add to it."""
-_MOST_DIGITS = 1000
 
 
 class YamlProblem(ValueError):
@@ -193,7 +190,7 @@ class _Builder:
             return event.value
         if tag == "tag:yaml.org,2002:merge":
             return _MERGE if self._open and isinstance(self._open[-1].value, dict) and not self._open[-1].waiting else event.value
-        if tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and len(event.value) > _MOST_DIGITS:
+        if tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and len(event.value) > MOST_DIGITS:
             return UNREADABLE
         try:
             value = self._loader.construct_object(yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark))

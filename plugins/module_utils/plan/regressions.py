@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ..balancers.contract.profile import Registry
 from ..core.findings import finding, request_details
 from ..core.model import Change, Finding, LoadBalancer, ObjectRef, Outcome, Route, RoutePlan, replace
+from ..core.printable import listed
 from ..istio.outcome import Outlook
 from ..kube import kinds
 from ..kube.objects import Identity, identity, identity_of
@@ -258,11 +259,10 @@ class _Scales:
 def about_left_out(left_out: Iterable[LeftOut]) -> Iterator[Finding]:
     """What was left out of a plan, for whom, and because of what."""
     for item in left_out:
-        written = ", ".join(f"{change.action} {change.object}" for change in item.changes[:4])
-        more = f" and {len(item.changes) - 4} more" if len(item.changes) > 4 else ""
+        written = listed([f"{change.action} {change.object}" for change in item.changes], 4)
         route = item.suffers
         message = (
-            f"left out: {written}{more}. With it, {route.host or '*'}{route.path} of {route.object} (by {route.load_balancer_name}) would "
+            f"left out: {written}. With it, {route.host or '*'}{route.path} of {route.object} (by {route.load_balancer_name}) would "
             f"go from {item.before.verdict} to {item.after.verdict}: {item.after.why}. The cause is {item.cause}"
         )
         details = request_details(

@@ -11,6 +11,7 @@ from ..balancers.contract.profile import Registry
 from ..core.findings import finding, route_details
 from ..core.marks import IGNORE, opted_out
 from ..core.model import Finding, LoadBalancer, ObjectRef, Outcome, Route
+from ..core.printable import listed
 from ..istio.protocols import is_http
 from ..kube.objects import dig, ref_of
 from .strategies.base import Context
@@ -81,8 +82,7 @@ def _about_backend(context: Context, route: Route, where: str) -> Iterator[Findi
         return
     without = sorted({item.pod.name if item.pod else item.ip for item in found if item.pod is None or not item.pod.sidecar})
     if without:
-        shown = ", ".join(without[:3]) + (f" and {len(without) - 3} more" if len(without) > 3 else "")
-        message = f"{where}: no sidecar in {len(without)} of {len(found)} pods ({shown})"
+        message = f"{where}: no sidecar in {len(without)} of {len(found)} pods ({listed(without, 3)})"
         yield finding("MLB207", message, route.object, details={**details, "without_sidecar": len(without), "pods": len(found)})
     facts, namespace = context.facts(route), route.load_balancer[0]
     if not facts.visible:

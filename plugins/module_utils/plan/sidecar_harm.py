@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ..balancers.contract.profile import Registry
 from ..core.findings import finding, request_details
 from ..core.model import Finding, LoadBalancer, Outcome, Route
+from ..core.printable import listed
 from ..detect.inventory import known_backend, take_inventory
 from ..istio.outcome import predict
 from ..kube.snapshot import Snapshot
@@ -61,13 +62,13 @@ def about_harm(load_balancer: LoadBalancer, harmed: Iterable[Harm]) -> Finding:
     """That the sidecar is left out, for whose sake, and whom else that concerns."""
     found = list(harmed)
     first = found[0].route
-    each = "; ".join(
+    each = [
         f"{item.route.host or '*'}{item.route.path} of {item.route.object} from {item.before.verdict} to {item.after.verdict}: "
-        f"{item.after.why}" for item in found[:_SHOWN]
-    )
-    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        f"{item.after.why}" for item in found
+    ]
     message = (
-        f"left out: the sidecar of {load_balancer.label}, on which all of its routes depend, whoever's they are. It would take {each}{more}"
+        f"left out: the sidecar of {load_balancer.label}, on which all of its routes depend, whoever's they are. "
+        f"It would take {listed(each, _SHOWN, '; ')}"
     )
     details = request_details(
         first, suffers=first.object, load_balancer=load_balancer.label, before=found[0].before.verdict, after=found[0].after.verdict,

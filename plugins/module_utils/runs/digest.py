@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.errors import MeshlbError
 from ..core.model import Change, change_sides
+from ..core.printable import listed
 from .options.common import CommonOptions
 
 _SHOWN = 20
@@ -35,10 +36,9 @@ def agreed(options: CommonOptions, changes: Sequence[Change], inputs: Iterable[A
     if not expected or expected == found:
         return found
     planned = [f"{item.action} {item.object}" for item in changes]
-    more = f" and {len(planned) - _SHOWN} more" if len(planned) > _SHOWN else ""
     raise MeshlbError(
         f"The plan is not the one that was expected ({expected}): it is {found}. Nothing was written. The plan now has "
-        f"{len(planned)} changes: {', '.join(planned[:_SHOWN]) or 'none'}{more}.",
+        f"{len(planned)} changes: {listed(planned, _SHOWN) or 'none'}.",
         "Look at the plan in check mode, and give its plan_digest if it is right.",
         details={
             "plan_digest": found, "expected_plan_digest": expected, "changes": [item.to_result() for item in changes],

@@ -16,9 +16,10 @@ from ..balancers.contract.profile import Registry
 from ..core.findings import finding
 from ..core.marks import ROUTE_KINDS
 from ..core.model import Finding, LoadBalancer
+from ..core.printable import listed
 from ..detect.unread import EVERY_KIND, unknown_kinds, unserved_kinds
 from ..kube import kinds
-from ..kube.objects import Obj, annotations_of, kind_key, ref_of
+from ..kube.objects import Obj, annotations_of, kind_key_of, ref_of
 from ..kube.snapshot import Snapshot
 
 MOST_NAMED = 10
@@ -29,7 +30,7 @@ _SHARED = frozenset({kinds.SERVICE, kinds.CONFIG_MAP})
 def route_kinds_of(obj: Obj) -> frozenset[str] | None:
     """The kinds of the routes for which an object was written; ``None`` where nobody noted them."""
     if not is_created(obj):
-        own = kind_key(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
+        own = kind_key_of(obj)
         return None if own in _SHARED else frozenset({own})
     text = annotations_of(obj).get(ROUTE_KINDS)
     return None if text is None else frozenset(item for item in str(text).split(",") if item)
@@ -65,18 +66,13 @@ class Kept:
         for names, objects in sorted(stays.items()):
             which = "routes of which nothing is known" if EVERY_KIND in names else f"routes of {', '.join(names)}, which cannot be read"
             refs = [ref_of(item) for item in objects]
-            message = f"{_listed(map(str, refs), len(refs))} may be for {which}, and stays as it is"
+            message = f"{listed(refs, MOST_NAMED)} may be for {which}, and stays as it is"
             yield finding("MLB111", message, refs[0] if len(refs) == 1 else None, details={"kinds": names, "objects": refs})
 
     @staticmethod
     def _all(per_load_balancer: Mapping[str, frozenset[str]], obj: Obj) -> frozenset[str]:
         names = {name.partition(">")[0].lstrip("/") for name in load_balancers_of(obj)}
         return frozenset().union(*(per_load_balancer.get(name, frozenset()) for name in names))
-
-
-def _listed(names: Iterable[str], number: int) -> str:
-    shown = [name for dummy, name in zip(range(MOST_NAMED), names, strict=False)]
-    return ", ".join(shown) + (f" and {number - len(shown)} more" if number > len(shown) else "")
 
 
 def about_spared(kept: Kept, left: Iterable[Obj]) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ def demand_whole(
     """
     noted = {kind for obj in written for kind in route_kinds_of(obj) or ()}
     # ConfigMaps are not read everywhere, so what counts is whether they were where some may have been made.
-    made = {item.kind for item in writes if item.kind != kinds.CONFIG_MAP or not snapshot.source.closed.keys().isdisjoint(config_maps_in)}
+    made = {item.kind for item in writes if item.kind != kinds.CONFIG_MAP or not snapshot.source.closed.isdisjoint(config_maps_in)}
     missing = sorted(kind for kind in made | noted if not snapshot.readable(kind))
     if missing:
         sentences = " ".join(snapshot.source.unknown[kind] for kind in missing)

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from ...core.errors import MeshlbError, MissingLibrary
+from ...core.pointers import pointer
 from ...core.writes import Field, none_before
 
 _FIELDS = {"id", "title", "class_controllers", "recognise", "forbids_injection", "routes"}
@@ -36,7 +37,7 @@ class Setting:
 
     def declared(self) -> Field:
         """The field as a declaration. Raises :class:`ValueError` where it is part of an object's identity."""
-        return Field("".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in self.path), none_before)
+        return Field(pointer(self.path), none_before)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...core.interception import EXCLUDE_INBOUND_PORTS, EXCLUDE_OUTBOUND_PORTS, INCLUDE_INBOUND_PORTS
 from ...core.marks import CREATED_AS, LOAD_BALANCERS
+from ...core.pointers import pointer
 from ...core.writes import Field, Write, annotation, none_before
 from ...istio.injection import INJECT, REVISION, TLS_MODE
 from ...istio.proxy_config import PROXY_CONFIG, extends
@@ -107,7 +108,7 @@ def pod_fields(holder: str) -> tuple[Field, ...]:
     labels = (INJECT, REVISION, TLS_MODE)
     annotations = (INCLUDE_INBOUND_PORTS, EXCLUDE_INBOUND_PORTS, EXCLUDE_OUTBOUND_PORTS)
     plain = tuple(
-        Field(f"{holder}/{place}/{key.replace('/', '~1')}")
+        Field(holder + pointer((place, key)))
         for place, keys in (("labels", labels), ("annotations", annotations)) for key in keys
     )
-    return (*plain, Field(f"{holder}/annotations/{PROXY_CONFIG.replace('/', '~1')}", extends))
+    return (*plain, Field(holder + pointer(("annotations", PROXY_CONFIG)), extends))

@@ -31,7 +31,6 @@ FIELD_MANAGER = "meshlb.istio"
 _FORMS = ("apidiscovery.k8s.io;v=v2", "apidiscovery.k8s.io;v=v2beta1")
 AGGREGATED = ",".join([*(f"application/json;g={form};as=APIGroupDiscoveryList" for form in _FORMS), "application/json"])
 _RESTARTS = 3
-BOUNDS = Bounds()
 MOST_EMPTY_PAGES = 100
 """More than these are no list that will end."""
 T = TypeVar("T")
@@ -187,11 +186,11 @@ class Api:
             options["dryRun"] = ["All"]
         self._json("DELETE", self._path(ref), f"delete {ref}", content=options, ref=ref)
 
-    def exec(self, namespace: str, pod: str, container: str, command: Words, bounds: Bounds = BOUNDS) -> str:
+    def exec(self, namespace: str, pod: str, container: str, command: Words, bounds: Bounds) -> str:
         """Run a command in a container and give what it printed; see :func:`kube.client.exec.run`."""
         return api_exec.run(self._transport, namespace, pod, container, command, bounds)
 
-    def get_from_pod(self, namespace: str, pod: str, port: int, path: str, bounds: Bounds = BOUNDS) -> str:
+    def get_from_pod(self, namespace: str, pod: str, port: int, path: str, bounds: Bounds) -> str:
         """The answer to a GET request at a port inside a pod; see :func:`kube.client.portforward.get`."""
         return api_portforward.get(self._transport, namespace, pod, port, path, bounds)
 
@@ -217,7 +216,7 @@ class Api:
             raise api_errors.refusal(status, data.decode("utf-8", "replace"), action, self.server, ref, kind)
         try:
             answer = from_json(data.decode())
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise _no_api(self.server, action, "its answer is no JSON", ref) from error
         if not isinstance(answer, dict):
             raise _no_api(self.server, action, f"it answers with {answers.described(answer)}", ref)

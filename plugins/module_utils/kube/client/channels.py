@@ -37,8 +37,8 @@ _SMALL_PIECES, _LEAST_PIECE = 4000, 1024
 class Bounds:
     """For one conversation as a whole: ``seconds`` until its end, and the ``size`` of all that comes in, in bytes."""
 
-    seconds: float = 30.0
-    size: int = 256 * MEBIBYTE
+    seconds: float
+    size: int
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Call:
     subresource: str
     query: tuple[tuple[str, str], ...]
     action: str
-    bounds: Bounds = Bounds()
+    bounds: Bounds
 
     def failed(self, why: str, hint: str = "", details: dict[str, Any] | None = None) -> MeshlbError:
         return MeshlbError(f"Could not {self.action}: {why}.", hint, self.ref, details)
@@ -122,7 +122,7 @@ def opened(transport: Any, call: Call) -> Iterator[Channels]:
         # The package's websocket drops the headers: it would be opened with the rights of the user behind.
         hint = "Use that user's own credentials."
         raise MeshlbError(f"Cannot {call.action} in the name of an impersonated user.", hint, call.ref)
-    connection = websocket.WebSocket(sslopt=tls_options(transport.configuration), skip_utf8_validation=True)
+    connection: Any = websocket.WebSocket(sslopt=tls_options(transport.configuration), skip_utf8_validation=True)
     with Deadline(call.bounds.seconds) as deadline:
         deadline.watch(connection)
         try:
@@ -130,15 +130,11 @@ def opened(transport: Any, call: Call) -> Iterator[Channels]:
             yield Channels(connection, call, deadline)
         finally:
             # Without the farewell: the other side may not listen.
-            _close(connection)
+            connection.shutdown()
 
 
 def _late(error: Exception, deadline: Deadline) -> bool:
     return deadline.passed or isinstance(error, (TimeoutError, websocket.WebSocketTimeoutException))
-
-
-def _close(connection: Any) -> None:
-    connection.shutdown()
 
 
 def _connect(connection: Any, transport: Any, call: Call, deadline: Deadline) -> None:

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,7 +22,7 @@ from . import errors as api_errors
 from .kubeconfig import HINT, KubeContext, chosen, impersonation, sources
 from .login import Renewal, log_in
 from .options import VARIABLES, demand_whole_credentials, effective, has_credentials, same_server, userinfo, with_values, without_userinfo
-from .patience import REQUEST_TIMEOUT, Patience
+from .patience import REQUEST_TIMEOUT, Patience, http_date
 
 try:
     from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
@@ -98,10 +97,9 @@ class HttpTransport:
         return self._pool.request(method, url, body=body, headers=fields, timeout=limits, retries=none_left)
 
     def _note_time(self, date: str) -> None:
-        try:
-            self._told = (parsedate_to_datetime(date).timestamp(), time.monotonic())
-        except (ValueError, TypeError, IndexError, OverflowError):
-            return
+        told = http_date(date)
+        if told is not None:
+            self._told = (told, time.monotonic())
 
     @property
     def server_time(self) -> float | None:
@@ -247,13 +245,17 @@ def _load_provider(configuration: Any, found: KubeContext, options: Mapping[str,
         raise MeshlbError(message, "Log in again, or use exec.") from None
 
 
+_FILES = {"ca_cert": "ssl_ca_cert", "client_cert": "cert_file", "client_key": "key_file"}
+"""Options that name files, with the package's names for them."""
+
+
 def _override(target: Target, options: Mapping[str, Any]) -> None:
     """What options say goes before what a kubeconfig says."""
     configuration = target.configuration
     if has_credentials(options):
         # Who gives credentials gives all of them; those of the pod's service account would be renewed over them.
         configuration.api_key, configuration.refresh_api_key_hook = {}, None
-    attributes = {"validate_certs": "verify_ssl", "ca_cert": "ssl_ca_cert", "client_cert": "cert_file", "client_key": "key_file"}
+    attributes = {"validate_certs": "verify_ssl", **_FILES}
     for name in ("host", "username", "password", "validate_certs", "ca_cert", "client_cert", "client_key", "proxy", "no_proxy"):
         if name in options:
             setattr(configuration, attributes.get(name, name), options[name])
@@ -284,8 +286,7 @@ def require_libraries() -> None:
 
 
 def _require_files(configuration: Any) -> None:
-    options = {"ca_cert": "ssl_ca_cert", "client_cert": "cert_file", "client_key": "key_file"}
-    for option, attribute in options.items():
+    for option, attribute in _FILES.items():
         path = getattr(configuration, attribute, None)
         if path and not os.access(path, os.R_OK):
             raise MeshlbError(f"{option} is {path!r}, which is no file that can be read.", "Correct the path.")

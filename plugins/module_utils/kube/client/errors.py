@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 from ...core.errors import ApiError, ApiUnreachable, Conflict, DryRunUnsupported, Forbidden, Gone, NotFound, Rejected, Unauthorized
 from ...core.model import ObjectRef
+from ..json_text import from_json
 from ..objects import kind_key
 from ..rights import hint_for
 
@@ -48,7 +48,7 @@ def refusal(status: int, text: str, action: str, server: str, ref: ObjectRef | N
 def _message(text: str) -> str:
     """What a Status object says; of anything else (a proxy's page, say) the beginning."""
     try:
-        found = json.loads(text)
+        found = from_json(text)
     except ValueError:
         return " ".join(text.split())[:_LONGEST]
     message = found.get("message") if isinstance(found, dict) else None

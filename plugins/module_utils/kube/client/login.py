@@ -17,10 +17,10 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from ...core.errors import MeshlbError
+from ..objects import time_in
 from .kubeconfig import KubeContext
 
 TIMEOUT = 30.0
@@ -155,14 +155,7 @@ def _credentials(output: str, version: str, who: str) -> Credentials:
         raise MeshlbError(f"{who} gave a client certificate or a key without the other.", HINT)
     if not token and not certificate:
         raise MeshlbError(f"{who} gave neither a token nor a client certificate.", HINT)
-    return Credentials(token, certificate, key, _seconds(status.get("expirationTimestamp")))
-
-
-def _seconds(moment: Any) -> float | None:
-    try:
-        return datetime.fromisoformat(str(moment)).timestamp() if moment else None
-    except (ValueError, OverflowError):
-        return None
+    return Credentials(token, certificate, key, time_in(str(status.get("expirationTimestamp"))))
 
 
 class Renewal:

@@ -56,7 +56,7 @@ def _typed(option: str, word: str) -> Any:
 def effective(options: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """The options that hold: a task's, and those of the environment that belong to the same cluster."""
     own, ambient = with_values(options), from_environment(environment)
-    if any(name in own for name in CLUSTER):
+    if names_cluster(own):
         ignored = {*CLUSTER, *CREDENTIALS}
         if "host" in own and not _names_another(ambient, own["host"]):
             ignored -= {*CREDENTIALS}
@@ -71,6 +71,11 @@ def _names_another(ambient: Mapping[str, Any], host: Any) -> bool:
     if "kubeconfig" in ambient or "context" in ambient:
         return True
     return "host" in ambient and not same_server(str(ambient["host"]), str(host))
+
+
+def names_cluster(options: Mapping[str, Any]) -> bool:
+    """Whether the options say themselves which cluster is meant."""
+    return any(name in options for name in CLUSTER)
 
 
 def has_credentials(options: Mapping[str, Any]) -> bool:

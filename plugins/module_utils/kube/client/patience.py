@@ -65,10 +65,15 @@ def seconds_of(retry_after: str) -> float:
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text[-12:]) if len(text) <= 12 else LONGEST_PAUSE
+    date = http_date(text)
+    return 0.0 if date is None else max(0.0, date - datetime.now(UTC).timestamp())
+
+
+def http_date(text: str) -> float | None:
+    """The time that a header names, in seconds since 1970; ``None`` where it names none."""
     try:
         date = parsedate_to_datetime(text)
         # A date without a zone is taken for UTC, as HTTP has it.
-        aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-        return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
-        return 0.0
+        return None

@@ -23,8 +23,8 @@ from ansible_collections.meshlb.istio.plugins.module_utils.kube.lease import (
     lease_body,
     lease_ref,
     moment_of,
-    time_in,
 )
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import time_in
 from ansible_collections.meshlb.istio.plugins.module_utils.runs import lock as locks
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.lock import Guarded, Lock, this_run
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.waiting import Clock

@@ -58,7 +58,7 @@ def test_a_rollback_asks_for_the_kinds_that_were_noted() -> None:
 
 
 def test_config_maps_matter_where_some_may_have_been_made() -> None:
-    closed = snapshot(denied={kinds.CONFIG_MAP: "no"}, closed={"gateways": "no"})
+    closed = snapshot(denied={kinds.CONFIG_MAP: "no"}, closed=frozenset({"gateways"}))
     demand_whole(closed, CHAIN, (), {"elsewhere"})
     with pytest.raises(MeshlbError, match="ConfigMap cannot be listed"):
         demand_whole(closed, CHAIN, (), {"gateways"})

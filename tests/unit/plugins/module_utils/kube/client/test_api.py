@@ -29,6 +29,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.core.parallel import 
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client import connection as api_connection
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client import errors as api_errors
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.api import open_api
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.channels import MEBIBYTE, Bounds
 
 from tests.unit.plugins.module_utils.support.fake_api import FakeApi, Request, obj, serving, status
 
@@ -132,7 +133,7 @@ def test_impersonation_is_passed_on(fake: FakeApi) -> None:
     assert fake.requests[0].headers["Impersonate-User"] == "jane"
     assert "Impersonate-Group" in fake.requests[0].headers
     with pytest.raises(MeshlbError, match="impersonated"):
-        api.exec("web", "p", "c", ["x"])
+        api.exec("web", "p", "c", ["x"], Bounds(30, MEBIBYTE))
 
 
 def test_a_busy_server_is_given_its_time(fake: FakeApi) -> None:

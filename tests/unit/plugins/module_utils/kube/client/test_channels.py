@@ -102,7 +102,7 @@ def test_a_server_that_never_opens_the_connection_is_not_waited_for(way: str) ->
         silent.listen()
         fake = FakePods(address=f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(OutOfBounds, match="not done within"):
-            ask(fake, way, Bounds(0.3))
+            ask(fake, way, Bounds(0.3, MEBIBYTE))
 
 
 @pytest.mark.parametrize("way", ["exec", "portforward"])
@@ -116,7 +116,7 @@ def test_a_long_answer_is_taken_as_a_whole(fake: FakePods, way: str) -> None:
         conversation.close()
 
     fake.speak = speak
-    assert len(ask(fake, way, Bounds(60))) == 20 * MEBIBYTE
+    assert len(ask(fake, way, Bounds(60, 256 * MEBIBYTE))) == 20 * MEBIBYTE
 
 
 def test_a_message_in_fragments_belongs_to_one_channel(fake: FakePods) -> None:
@@ -127,7 +127,7 @@ def test_a_message_in_fragments_belongs_to_one_channel(fake: FakePods) -> None:
         conversation.close()
 
     fake.speak = speak
-    assert ask(fake, "exec", Bounds(5)) == "ab\x03cd"
+    assert ask(fake, "exec", Bounds(5, MEBIBYTE)) == "ab\x03cd"
 
 
 def test_a_deadline_ends_what_is_watched_after_it_too() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import ApiError, ApiUnreachable, Forbidden, MeshlbError, NotFound
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client import exec as api_exec
-from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.channels import Bounds
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.channels import MEBIBYTE, Bounds
 
 from tests.unit.plugins.module_utils.support.fake_pods import Conversation, FakePods, refused, serving
 
@@ -56,7 +56,7 @@ def run(fake: FakePods, *channels: str, close: bool = True) -> str:
             conversation.heard()
 
     fake.speak = speak
-    return fake.api().exec("web", "p", "c", ["ask", "it"], Bounds(2))
+    return fake.api().exec("web", "p", "c", ["ask", "it"], Bounds(2, MEBIBYTE))
 
 
 def test_a_command_gives_what_it_printed(fake: FakePods) -> None:
@@ -76,7 +76,7 @@ def test_a_character_may_be_cut_in_two_by_frames(fake: FakePods) -> None:
         conversation.close()
 
     fake.speak = speak
-    assert fake.api().exec("web", "p", "c", ["x"]) == "ü"
+    assert fake.api().exec("web", "p", "c", ["x"], Bounds(30, MEBIBYTE)) == "ü"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_command_that_does_not_end_is_an_error(fake: FakePods) -> None:
 def test_a_connection_that_breaks_off_is_said(fake: FakePods) -> None:
     fake.speak = lambda conversation: None
     with pytest.raises(MeshlbError, match="the connection broke off"):
-        fake.api().exec("web", "p", "c", ["x"])
+        fake.api().exec("web", "p", "c", ["x"], Bounds(30, MEBIBYTE))
 
 
 @pytest.mark.parametrize(
@@ -126,4 +126,4 @@ def test_a_server_that_is_gone_is_an_error() -> None:
     with serving(FakePods()) as running:
         api = running.api()
     with pytest.raises(ApiUnreachable, match="Connection refused"):
-        api.exec("web", "p", "c", ["x"])
+        api.exec("web", "p", "c", ["x"], Bounds(30, MEBIBYTE))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import ApiError, Forbidden, MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.channels import Bounds
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.channels import MEBIBYTE, Bounds
 
 from tests.unit.plugins.module_utils.support.fake_pods import Conversation, FakePods, http_answer, refused, serving
 
@@ -32,7 +32,7 @@ def get(fake: FakePods, *pieces: bytes, end: Callable[[Conversation], None] = Co
         end(conversation)
 
     fake.speak = speak
-    return fake.api().get_from_pod("web", "p", 15000, "/config_dump?include_eds", Bounds(2))
+    return fake.api().get_from_pod("web", "p", 15000, "/config_dump?include_eds", Bounds(2, MEBIBYTE))
 
 
 def test_the_body_of_the_answer_is_given(fake: FakePods) -> None:
@@ -44,7 +44,7 @@ def test_the_body_of_the_answer_is_given(fake: FakePods) -> None:
         conversation.say(0, http_answer("über".encode(), "Content-Length: 5"))
 
     fake.speak = speak
-    assert fake.api().get_from_pod("web", "p", 15000, "/config_dump?include_eds") == "über"
+    assert fake.api().get_from_pod("web", "p", 15000, "/config_dump?include_eds", Bounds(30, MEBIBYTE)) == "über"
     asked = fake.asked[0]
     assert (asked.path, asked.query) == ("/api/v1/namespaces/web/pods/p/portforward", {"ports": ["15000"]})
     assert asked.headers["sec-websocket-protocol"] == "v4.channel.k8s.io"
@@ -72,7 +72,7 @@ def test_the_ports_number_may_come_with_the_data(fake: FakePods) -> None:
         conversation.say(0, struct.pack("<H", 15000)[1:] + http_answer(b"abc", "Content-Length: 3"))
 
     fake.speak = speak
-    assert fake.api().get_from_pod("web", "p", 15000, "/x") == "abc"
+    assert fake.api().get_from_pod("web", "p", 15000, "/x", Bounds(30, MEBIBYTE)) == "abc"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_port_that_nobody_listens_on_is_an_error(fake: FakePods) -> None:
 
     fake.speak = speak
     with pytest.raises(MeshlbError, match="of Pod web/p: failed to connect to localhost:15000 inside namespace: connection refused."):
-        fake.api().get_from_pod("web", "p", 15000, "/x")
+        fake.api().get_from_pod("web", "p", 15000, "/x", Bounds(30, MEBIBYTE))
 
 
 def test_a_connection_that_breaks_off_is_said(fake: FakePods) -> None:
@@ -117,5 +117,5 @@ def test_a_port_that_is_not_forwarded_is_an_error(fake: FakePods, code: int, kin
 
 def test_nothing_is_asked_with_the_rights_of_the_user_behind(fake: FakePods) -> None:
     with pytest.raises(MeshlbError, match="Cannot ask port 15000 of Pod web/p in the name of an impersonated user"):
-        fake.api(impersonate_user="jane").get_from_pod("web", "p", 15000, "/x")
+        fake.api(impersonate_user="jane").get_from_pod("web", "p", 15000, "/x", Bounds(30, MEBIBYTE))
     assert not fake.asked
