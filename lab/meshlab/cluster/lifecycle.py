@@ -114,7 +114,7 @@ def start_node(cluster: Cluster, addons: Sequence[Addon], progress: Progress) ->
         cluster.save()
     with ThreadPoolExecutor(max_workers=1) as pool:
         with progress.step("control plane"):
-            ensure_running(cluster, "containerd", lambda: runtime.answers(cluster))
+            ensure_running(cluster, "containerd")
             note_replaced_images(cluster, addons)
             importing = pool.submit(runtime.import_images, cluster, images_of(addons))
             start_control_plane(cluster)
@@ -146,8 +146,8 @@ def imported(importing: "Future[int]") -> str:
 
 def start_control_plane(cluster: Cluster) -> None:
     """Store, API server, controllers, scheduler."""
-    ensure_running(cluster, "etcd", lambda: etcd_answers(cluster))
-    ensure_running(cluster, "apiserver", lambda: kubectl.ready(cluster))
+    ensure_running(cluster, "etcd")
+    ensure_running(cluster, "apiserver")
     kubectl.kubectl(cluster, "apply", "--server-side", "-f", "-", stdin=PROXY_ROLE)
     if (cluster.state / STALE_PODS).exists():
         replace_stale_pods(cluster)
@@ -171,7 +171,11 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: "system:kube-
 """
 
 
-def ensure_running(cluster: Cluster, name: str, ready: Callable[[], bool] | None = None) -> bool:
+#: Whether components serve, of those that say so.
+PROBES: dict[str, Callable[[Cluster], bool]] = {"containerd": runtime.answers, "etcd": etcd_answers, "apiserver": kubectl.ready}
+
+
+def ensure_running(cluster: Cluster, name: str) -> bool:
     """Start a component that does not run, or runs with older settings, and wait until it serves; True if started."""
     wanted = components.component(cluster, name)
     folder = cluster.state / "run"
@@ -180,18 +184,17 @@ def ensure_running(cluster: Cluster, name: str, ready: Callable[[], bool] | None
     if started:
         processes.stop(folder, name)
         processes.start(folder, name, wanted.argv, log_path(cluster, name), network.enter(cluster))
-    if ready:
-        wait(cluster, name, name, ready, 60)
+    if name in PROBES:
+        wait(cluster, name, name, lambda: PROBES[name](cluster), 60)
     return started
 
 
 def restart(cluster: Cluster, name: str) -> None:
     """Kill a component, as a crash would, start it again, and wait until it serves."""
-    ready = {"etcd": lambda: etcd_answers(cluster), "apiserver": lambda: kubectl.ready(cluster)}
     processes.stop(cluster.state / "run", name, patience=0)
     for attempts_left in (2, 1, 0):
         try:
-            ensure_running(cluster, name, ready.get(name))
+            ensure_running(cluster, name)
             return
         except LabError:
             # The kernel closes the ports of a killed process a moment after it is gone.

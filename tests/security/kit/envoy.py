@@ -116,10 +116,6 @@ def pod_ip(namespace, app):
     return c.address("10.244", f"{namespace}/{app}-0")
 
 
-def service_ip(namespace, name):
-    return c.address("10.96", f"{namespace}/{name}")
-
-
 class Sidecars:
     """Answers for every sidecar of a cluster. ``load_balancer`` is its configuration dump; others take mutual TLS alone.
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import copy
 import os
-import shutil
-import subprocess
 
 import yaml
 
@@ -132,18 +130,3 @@ def whole(output):
     content = yaml.safe_load(file.read_text()) or {}
     named = [*(content.get("resources") or []), *(item.get("path") for item in content.get("patches") or [])]
     return [name for name in named if name and not (output / name).is_file()]
-
-
-def obedient(t):
-    """An interpreter that obeys the permissions of files also when root starts it; ``None`` where there is none."""
-    if os.geteuid():
-        return t.product.python
-    if not shutil.which("setpriv"):
-        return None
-    wrapper, lost = t.folder("wrapper") / "python", "-dac_override,-dac_read_search"
-    wrapper.write_text(f'#!/bin/sh\nexec setpriv --bounding-set {lost} --inh-caps {lost} "{t.product.python}" "$@"\n')
-    wrapper.chmod(0o755)
-    closed = t.folder("closed")
-    closed.chmod(0)
-    seen = subprocess.run([str(wrapper), "-c", f"import os; os.listdir({str(closed)!r})"], capture_output=True, check=False)
-    return str(wrapper) if seen.returncode and b"PermissionError" in seen.stderr else None

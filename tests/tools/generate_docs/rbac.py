@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from . import markdown
 from .frame import imported
 
 HEAD = """# Copyright: Contributors to the meshlb.istio project
@@ -164,13 +165,13 @@ def table(declared: Any, registry: Any) -> str:
         rows += [("service_routing", name, item) for item in declared.routing_writes(profile)]
         rows += [("lb_sidecar", name, item) for item in declared.sidecar_writes(profile)]
         rows += [("chained_gateway", name, item) for item in declared.chain_writes(profile)]
-    text = f"{TABLE}| module | load balancer | kind | created and deleted | fields that are set on others' objects | for |\n"
-    text += "| --- | --- | --- | --- | --- | --- |\n"
-    for part, name, item in rows:
-        fields = ", ".join(f"`{field.pointer}`" for field in item.fields)
-        if fields or item.named is not None:
-            text += f"| `{part}` | {name} | {item.kind} | {'yes' if item.named is not None else ''} | {fields} | {item.why} |\n"
-    return text
+    head = ("module", "load balancer", "kind", "created and deleted", "fields that are set on others' objects", "for")
+    cells = [
+        (f"`{part}`", name, item.kind, "yes" if item.named is not None else "", ", ".join(f"`{field.pointer}`" for field in item.fields),
+         item.why)
+        for part, name, item in rows if item.fields or item.named is not None
+    ]  # fmt: skip
+    return TABLE + markdown.table(head, [map(markdown.cell, row) for row in cells])
 
 
 def pages(root: Path) -> dict[str, str]:

@@ -22,7 +22,7 @@ from ..kit.cloud.options import class_for, given, has_option, listen_ports, pref
 from ..kit.cloud.platform import in_cloud, platform, platform_routes, scheme_by_annotation
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.gateway.attachment import GATEWAY, HTTP_ROUTE
-from ..kit.writes import declaring, gateway_service, made_for_chains
+from ..kit.writes import declaring, made_for_chains
 
 PREFIX = "alb.ingress.kubernetes.io"
 TITLE = "AWS Application Load Balancer"
@@ -133,9 +133,7 @@ def _target_group(target: CheckTarget, request: ChainRequest) -> Obj:
 
 
 CHECKS = tuple(annotation(f"{PREFIX}/{key}", none_before) for key in ("healthcheck-*", "success-codes"))
-WRITES = (
-    *made_for_chains(kinds.INGRESS, GATEWAY, HTTP_ROUTE, SETTINGS, TARGET_GROUP), *gateway_service(),
-)
+WRITES = made_for_chains(kinds.INGRESS, GATEWAY, HTTP_ROUTE, SETTINGS, TARGET_GROUP)
 PROFILE = platform(
     in_cloud("aws_alb", TITLE), SIGNS, declaring(chain_side(TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls), *WRITES),
     HealthChecker(check, (TARGET_GROUP,), CHECKS), recogniser=RECOGNISER,

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...core.model import Finding, LoadBalancer
 from ...core.writes import Write
-from ...kube.objects import Obj, namespace_of
+from ...kube.objects import Obj
 from ...kube.snapshot import Snapshot
 
 
@@ -34,24 +34,17 @@ class SidecarTarget:
 class Neighbours:
     """What the cluster has besides a workload that its settings may depend on: all of some kinds, and objects that it names.
 
-    ``named`` gives an object by kind key, namespace and name. ``gateways`` are those of the Gateway API. ConfigMaps were read of some
-    namespaces only (``InstanceReader.config_maps``).
+    ``named`` gives an object by kind key, namespace and name, ``workloads_in`` and ``config_maps_in`` give those of a namespace. ConfigMaps
+    were read of some namespaces only (``InstanceReader.config_maps``). ``gateways`` are those of the Gateway API.
     """
 
     named: Callable[[str, str, str], Obj | None]
+    workloads_in: Callable[[str], list[Obj]]
+    config_maps_in: Callable[[str], list[Obj]]
     workloads: tuple[Obj, ...] = ()
     namespaces: tuple[Obj, ...] = ()
     ingress_classes: tuple[Obj, ...] = ()
     gateways: tuple[Obj, ...] = ()
-    config_maps: tuple[Obj, ...] = ()
-
-    def workloads_in(self, namespace: str) -> list[Obj]:
-        """The workloads of a namespace."""
-        return [item for item in self.workloads if namespace_of(item) == namespace]
-
-    def config_maps_in(self, namespace: str) -> list[Obj]:
-        """The ConfigMaps of a namespace."""
-        return [item for item in self.config_maps if namespace_of(item) == namespace]
 
 
 def none_at_all(*_about: object) -> tuple[()]:

@@ -12,24 +12,23 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...core.guard import NotUnderstood, attempt
+from ...core.guard import NotUnderstood
 from ...core.model import LoadBalancer, ObjectRef, Scheme
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, ref_of
-from ...kube.reading import not_understood
 from ...kube.services import find_port
 from ...kube.shapes import Fault, Shape, described, shape
 from ...kube.snapshot import Snapshot, Unreadable
 from ...kube.yaml_text import YamlProblem, yaml_documents
 from ..kit.ingresses import IngressEntry, class_of, entries
-from ..kit.objects import objects_of
+from ..kit.objects import objects_of, within_guard
 from ..kit.settings import settings_of
 from .settings import DEFAULT_ID, Settings
 
@@ -156,18 +155,22 @@ def declared_mappings(
             if settings.takes(item):
                 name, namespace, spec = name_of(item), namespace_of(item), item.get("spec") or {}
                 declared.append(DeclaredMapping(str(item["kind"]), name, namespace, spec, labels_of(item), item, Origin.OBJECT))
-    for item in (*objects_of(snapshot, kinds.SERVICE, only), *objects_of(snapshot, kinds.INGRESS, only)):
-        if ANNOTATION in (dig(item, "metadata", "annotations") or ()) and settings.watches(item):
-            found, error = attempt(partial(_of_annotation, settings, item))
-            declared += found
-            if unreadable is not None and error is not None:
-                unreadable.append(not_understood(item, error))
+    annotated = list(_annotated((*objects_of(snapshot, kinds.SERVICE, only), *objects_of(snapshot, kinds.INGRESS, only)), settings))
+    declared += [part for part in annotated if isinstance(part, DeclaredMapping)]
+    if unreadable is not None:
+        unreadable += [part for part in annotated if isinstance(part, Unreadable)]
     for item in objects_of(snapshot, kinds.INGRESS, only):
         if _takes_ingress(settings, load_balancer.classes, item):
             for number, entry in enumerate(entries(item)):
                 service = snapshot.get(kinds.SERVICE, namespace_of(item), entry.service) or {}
                 declared.append(_of_entry(item, f"{name_of(item)}-{number}", entry, service))
     return sorted(declared, key=lambda item: (item.is_tcp, item.rank or f"{item.name}.{item.namespace}.1"))
+
+
+def _annotated(objects: Iterable[Obj], settings: Settings) -> Iterator[DeclaredMapping | Unreadable]:
+    for item in objects:
+        if ANNOTATION in (dig(item, "metadata", "annotations") or ()) and settings.watches(item):
+            yield from within_guard(item, partial(_of_annotation, settings, item))
 
 
 def _of_annotation(settings: Settings, owner: Obj) -> Iterator[DeclaredMapping]:

@@ -14,7 +14,7 @@ from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.cloud.bodies import metadata
 from ..kit.cloud.health import pod_port
 from ..kit.cloud.options import given, has_option, word
-from ..kit.writes import declaring, gateway_service, made_for_chains
+from ..kit.writes import declaring, made_for_chains
 
 VIRTUAL_SERVER = "VirtualServer.cis.f5.com"
 FACTS = ChainFacts(
@@ -134,6 +134,6 @@ CHAIN = declaring(
         "F5 BIG-IP (CIS)", FACTS, unless(_reasons, front), client_address=_client_address, ends_tls=has_option("client_ssl"),
         server_name=_server_name,
     ),
-    *made_for_chains(*FACTS.kinds), *gateway_service(),
+    *made_for_chains(*FACTS.kinds),
 )
 HEALTH = HealthChecker(_check)

@@ -23,7 +23,7 @@ from ..kit.cloud.platform import in_cloud, platform
 from ..kit.cloud.preflight import kind_is_served
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.gateway.attachment import GATEWAY, HTTP_ROUTE
-from ..kit.writes import declaring, gateway_service, made_for_chains
+from ..kit.writes import declaring, made_for_chains
 
 TITLE = "GKE Gateway"
 GROUP = "networking.gke.io"
@@ -107,7 +107,7 @@ def _policy(kind: str, name: str, namespace: str, default: Obj, target: Obj) -> 
     return resource(f"{GROUP}/v1", kind, name, namespace, {"default": default, "targetRef": target})
 
 
-WRITES = (*made_for_chains(GATEWAY, HTTP_ROUTE, HEALTH_CHECK, BACKEND_POLICY, GATEWAY_POLICY), *gateway_service())
+WRITES = made_for_chains(GATEWAY, HTTP_ROUTE, HEALTH_CHECK, BACKEND_POLICY, GATEWAY_POLICY)
 CHAIN = declaring(
     chain_side(
         TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls,

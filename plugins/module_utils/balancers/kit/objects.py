@@ -123,11 +123,11 @@ def within_guard(obj: Obj, read: Callable[[], Iterable[T]]) -> Iterator[T | Unre
         yield not_understood(obj, error)
 
 
-def bounded(parts: Iterable[T], what: str) -> Iterator[T]:
+def bounded(parts: Iterable[T], what: str, most: int = MOST_PARTS) -> Iterator[T]:
     """The parts; raises :class:`core.guard.NotUnderstood` where there are so many that nobody can have meant them."""
     for number, part in enumerate(parts):
-        if number >= MOST_PARTS:
-            raise NotUnderstood(f"more than {MOST_PARTS} {what} are not followed")
+        if number >= most:
+            raise NotUnderstood(f"more than {most} {what} are not followed")
         yield part
 
 
@@ -136,13 +136,19 @@ def declared_reading(
 ) -> RouteReading:
     """What objects declare together, each part with its object, and once."""
     per_object: Counter[int] = Counter()
+    known: dict[int, ServedObject] = {}
 
     def counted() -> Iterator[Route | Finding | Unreadable]:
         for obj, item in declared:
             per_object[id(obj)] += 1
             if per_object[id(obj)] > MOST_PARTS:
                 raise NotUnderstood(f"more than {MOST_PARTS} routes of one object are not followed")
-            yield served(obj).declared(item) if isinstance(item, DeclaredRoute) else item
+            if not isinstance(item, DeclaredRoute):
+                yield item
+                continue
+            if id(obj) not in known:
+                known[id(obj)] = served(obj)
+            yield known[id(obj)].declared(item)
 
     return reading_of(dict.fromkeys(counted()))
 

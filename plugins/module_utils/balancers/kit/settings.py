@@ -11,6 +11,7 @@ from typing import TypeVar
 from ...core.model import LoadBalancer
 from ...kube import kinds
 from ...kube.objects import Obj, argument, dig, namespace_of
+from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
 from ..contract.instances import Neighbours
 from .gateway.attachment import GATEWAY
@@ -52,9 +53,15 @@ def config_maps_of_flags(*flags: str, own_namespace: bool = False) -> Callable[[
 
 def neighbours_of(snapshot: Snapshot) -> Neighbours:
     """What settings may depend on, as a snapshot has it."""
+    def workloads_in(namespace: str) -> list[Obj]:
+        return [item for kind in kinds.WORKLOADS for item in snapshot.lookup(kind, by_namespace, namespace)]
+
+    def config_maps_in(namespace: str) -> list[Obj]:
+        return list(snapshot.lookup(kinds.CONFIG_MAP, by_namespace, namespace))
+
     workloads = (item for kind in kinds.WORKLOADS for item in snapshot.all(kind))
-    others = (tuple(snapshot.all(kind)) for kind in (kinds.NAMESPACE, kinds.INGRESS_CLASS, GATEWAY, kinds.CONFIG_MAP))
-    return Neighbours(snapshot.get, tuple(workloads), *others)
+    others = (tuple(snapshot.all(kind)) for kind in (kinds.NAMESPACE, kinds.INGRESS_CLASS, GATEWAY))
+    return Neighbours(snapshot.get, workloads_in, config_maps_in, tuple(workloads), *others)
 
 
 def config_map_data(near: Neighbours, reference: str) -> dict[str, str]:

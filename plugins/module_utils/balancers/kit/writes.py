@@ -85,16 +85,16 @@ SERVICES_OF_ROUTES = (Field("/spec/routes/*/services/*/name"), Field("/spec/rout
 """Where several kinds name Services."""
 
 
-def redirects(*own: Write, annotations: tuple[str, ...] = (), alias: str = kinds.ENDPOINT_SLICE) -> tuple[Write, ...]:
+def redirects(*own: Write, annotations: tuple[str, ...] = ()) -> tuple[Write, ...]:
     """What chained mode writes for a load balancer that serves Ingresses: their backends, and what stands for the gateway beside them.
 
-    ``annotations`` are those of Ingresses that TLS to the gateway needs, ``alias`` is the kind that holds the gateway's address.
+    ``annotations`` are those of Ingresses that TLS to the gateway needs.
     """
     noted = tuple(annotation(key, none_before) for key in annotations)
     stands = "stands for the gateway where routes are"
     return (
         Write(kinds.INGRESS, (*INGRESS_BACKENDS, *noted), of_a_chain, why="leads requests to the gateway"),
-        Write(kinds.SERVICE, named=of_a_chain, why=stands), Write(alias, named=of_a_chain, why=stands), *own,
+        Write(kinds.SERVICE, named=of_a_chain, why=stands), Write(kinds.ENDPOINT_SLICE, named=of_a_chain, why=stands), *own,
     )
 
 

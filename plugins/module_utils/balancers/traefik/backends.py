@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ...core.findings import finding
-from ...core.guard import NotUnderstood
 from ...core.model import Address, Finding, Scheme, Upstream
 from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
 from ...kube.services import find_port, fqdn, is_external_name, is_headless
 from ...kube.snapshot import Snapshot
 from ..kit.declared import DeclaredRoute, ServiceReference
+from ..kit.objects import bounded
 from ..kit.patches import is_older
 
 POD_ADDRESS = "<pod address>"
@@ -143,9 +143,7 @@ def scheme_of(port: Obj, given: str) -> Scheme:
 def host_and_path(middlewares: Iterable[Obj]) -> tuple[str, bool]:
     """The Host that middlewares set (empty: none does), and whether one of them changes the path."""
     host, changes = "", False
-    for number, item in enumerate(middlewares):
-        if number > _MOST:
-            raise NotUnderstood(f"more than {_MOST} middlewares are not followed")
+    for item in bounded(middlewares, "middlewares", _MOST):
         changes = changes or bool(_CHANGES_PATH & set(dig(item, "spec", default={})))
         for name, value in dig(item, "spec", "headers", "customRequestHeaders", default={}).items():
             if str(name).lower() == "host":

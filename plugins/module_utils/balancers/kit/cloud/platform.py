@@ -75,13 +75,14 @@ def platform_routes(signs: PlatformSigns, gateway_classes: tuple[str, ...] = (),
             return owns_ingress(signs, here, ingress, load_balancer.classes)
 
         def of_services() -> Iterator[Route]:
+            provided = services_of(snapshot)
             for service in snapshot.all(kinds.SERVICE):
                 ref = ref_of(service)
                 if (only is None or ref in only) and owns_service(signs, here, service):
                     for port in dig(service, "spec", "ports", default=[]):
                         number = int(port.get("port", 0))
                         target = (namespace_of(service), name_of(service), number)
-                        yield fixed_route(load_balancer, ref, f"tcp:{number}", target, scheme_of(service), services_of(snapshot))
+                        yield fixed_route(load_balancer, ref, f"tcp:{number}", target, scheme_of(service), provided)
 
         plain = read_ingresses(snapshot, load_balancer, only, of_entry, serves)
         modern = read_gateway_routes(snapshot, load_balancer, only, gateway_classes, always(BackendHandling(why_not_settable=WHY_NOT)))
