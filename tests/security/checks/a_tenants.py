@@ -11,11 +11,6 @@ from tests.security.kit import clusters as c
 from tests.security.kit import tenant as tz
 from tests.security.kit.core import check, demand, footing, listed, ref, ref_of_change, words
 
-LB = {"namespace": "ingress-nginx", "name": "ingress-nginx-controller"}
-CHAIN = {"gateway": {"namespace": "istio-ingress"}, "hosts": "from_load_balancer", "wait": False, "drain": 0}
-CHAINED = "ingress-nginx/ingress-nginx-controller>istio-ingress/meshlb"
-OWN = c.ingress("zz", "tenant-z", "z.example.com", "evil")
-
 
 def find(objects, kind, namespace, name):
     return next(item for item in objects if ref(item) == (kind, namespace, name))
@@ -29,8 +24,8 @@ def c1_restores_another_object(t):
     base = t.done("plain", c.plain())
     fake = copy.deepcopy(find(base, *c.VICTIM))
     fake["metadata"]["annotations"] = {"meshlb.istio/ignore": "true"}
-    forged = tz.with_book(t, OWN, {"": {"part": "service_routing", "set": {}, "was": fake}})
-    tz.unharmed(t, base, [OWN], [forged])
+    forged = tz.with_book(t, c.OWN, {"": {"part": "service_routing", "set": {}, "was": fake}})
+    tz.unharmed(t, base, [c.OWN], [forged])
 
 
 @check("C1-restores-the-injector", "A book entry on a tenant's Service never changes what lb_sidecar writes on the load balancer.")
@@ -40,7 +35,7 @@ def c1_restores_the_injector(t):
     fake["webhooks"] = [{**fake["webhooks"][0], "namespaceSelector": {}, "objectSelector": {"matchLabels": {"istio.io/rev": "evil"}}}]
     own = c.service("zz", "tenant-z", app="evil")
     forged = tz.with_book(t, own, {"": {"part": "lb_sidecar", "set": {}, "was": fake}})
-    control, run = tz.unharmed(t, base, [own], [forged], "lb_sidecar", load_balancer=LB, wait=False)
+    control, run = tz.unharmed(t, base, [own], [forged], "lb_sidecar", load_balancer=c.LB, wait=False)
     footing(control.changes, "the honest run gives the load balancer no sidecar")
     demand(run.changes == control.changes, f"another change of the load balancer: {listed(map(words, run.changes))}")
 
@@ -50,8 +45,8 @@ def c1_publishes_at_the_gateway(t):
     base = [*c.plain(), *c.gateway()]
     carrier = c.ingress("carrier", "tenant-z", "z.example.com", "evil", cls="another-class")
     fake = c.ingress("nowhere", "victim", "z.example.com", "internal-admin", path="/admin")
-    forged = tz.with_book(t, carrier, {"": {"part": "chained_gateway", "set": {}, "was": fake}}, CHAINED)
-    tz.planned_alike(t, base, [carrier], [forged], "chained_gateway", **CHAIN)
+    forged = tz.with_book(t, carrier, {"": {"part": "chained_gateway", "set": {}, "was": fake}}, c.CHAINED)
+    tz.planned_alike(t, base, [carrier], [forged], "chained_gateway", **c.CHAIN)
 
 
 @check("C1-rollback-under-another-name", "Rollback is not stopped, and writes nothing elsewhere, for a book entry that changes identity.")
@@ -61,14 +56,10 @@ def c1_rollback_under_another_name(t):
         "/metadata/namespace": {"part": "service_routing", "set": "tenant-z", "was": "victim"},
         "/metadata/name": {"part": "service_routing", "set": "zz", "was": "shop"},
     }
-    tz.unharmed(t, base, [OWN], [tz.with_book(t, OWN, book)], state="absent")
+    tz.unharmed(t, base, [c.OWN], [tz.with_book(t, c.OWN, book)], state="absent")
 
 
 # C2 ---------------------------------------------------------------------------------------------------------------------
-
-
-def innocent(host):
-    return c.ingress("innocent", "tenant-z", host, "evil", created="2025-05-05T00:00:00Z")
 
 
 FOLLOWS_THE_PAGE = {
@@ -80,12 +71,12 @@ FOLLOWS_THE_PAGE = {
 @check("C2-name-of-a-service", "A route whose host is the full name of a Service makes no mesh object, and an error or warning says so.")
 def c2_name_of_a_service(t):
     host = "web.victim.svc.cluster.local"
-    tz.refused_both_ways(t, c.plain(victim=FOLLOWS_THE_PAGE), [innocent(host)], host, "host_alias")
+    tz.refused_both_ways(t, c.plain(victim=FOLLOWS_THE_PAGE), [tz.innocent(host)], host, "host_alias")
 
 
 @check("C2-wildcard-over-services", "A route whose host is a wildcard over names of Services makes no mesh object, and is told.")
 def c2_wildcard_over_services(t):
-    tz.refused_both_ways(t, c.plain(victim=FOLLOWS_THE_PAGE), [innocent("*.svc.cluster.local")], "*.svc.cluster.local", "host_alias")
+    tz.refused_both_ways(t, c.plain(victim=FOLLOWS_THE_PAGE), [tz.innocent("*.svc.cluster.local")], "*.svc.cluster.local", "host_alias")
 
 
 @check(
@@ -94,7 +85,7 @@ def c2_wildcard_over_services(t):
 )
 def c2_name_with_host_entry(t):
     host = "oauth2-proxy.auth.svc.cluster.local"
-    tz.refused_both_ways(t, c.plain(), [innocent(host)], host, "host_entry")
+    tz.refused_both_ways(t, c.plain(), [tz.innocent(host)], host, "host_entry")
 
 
 @check("C2-misrouted-is-not-mutual-tls", "A route whose requests the mesh leads to another Service is never called mutual_tls.")
@@ -122,7 +113,7 @@ def c2_misrouted_is_not_mutual_tls(t):
 
 @check("C2-pinned-strategy", "By default a strategy that a tenant pins makes no object outside of the tenant's namespace.")
 def c2_pinned_strategy(t):
-    tz.unharmed(t, t.done("plain", c.plain()), [OWN], [tz.pinned(OWN, "host_alias")])
+    tz.unharmed(t, t.done("plain", c.plain()), [c.OWN], [tz.pinned(c.OWN, "host_alias")])
 
 
 @check("C2-public-hosts-still-work", "Ordinary public hosts still get host_alias and host_entry (a guard).")
@@ -145,19 +136,11 @@ def h1_never_worse(t):
 # H2 ---------------------------------------------------------------------------------------------------------------------
 
 
-def marked(obj, part="service_routing", name="ingress-nginx/ingress-nginx-controller"):
-    labels, key, load_balancers = tz.MADE
-    made = copy.deepcopy(obj)
-    made["metadata"].setdefault("labels", {}).update(labels)
-    made["metadata"].setdefault("annotations", {}).update({key: part, load_balancers: name, "meshlb.istio/applied": "{}"})
-    return made
-
-
 @check("H2-kinds-that-no-part-makes", "An object of a kind that a part never creates is never deleted, whatever its labels say.")
 def h2_kinds_that_no_part_makes(t):
     pod = c.obj("v1", "Pod", "p", "tenant-z", {"containers": [{"name": "a", "image": "b"}]})
     strange = [
-        marked(item)
+        tz.marked(item)
         for item in (
             c.namespace("tenant-y"),
             c.obj("v1", "Node", "node7", spec={}),
@@ -203,9 +186,9 @@ def h6_rollback_writes_no_foreign_fields(t):
         },
         "/metadata/finalizers": {"part": "service_routing", "was": ["example.com/stay"]},
     }
-    server = t.server([*t.done("plain", c.plain()), tz.with_book(t, OWN, book)])
+    server = t.server([*t.done("plain", c.plain()), tz.with_book(t, c.OWN, book)])
     run = t.live("service_routing", server, state="absent")
-    now = server.get(*ref(OWN))
+    now = server.get(*ref(c.OWN))
     seen = []
     if "configuration-snippet" in str(now["metadata"].get("annotations", {}).keys()):
         seen.append("the snippet")

@@ -13,11 +13,9 @@ from tests.security.kit import lists
 from tests.security.kit.core import check, demand
 from tests.security.kit.product import short
 
-TRAEFIK = ("traefik", lambda: c.before_mesh(c.traefik(), c.ingress_route("shop", "victim", "Host(`shop.example.com`)", "web")))
-
 
 def traefik():
-    return TRAEFIK[1]()
+    return c.before_mesh(c.traefik(), c.ingress_route("shop", "victim", "Host(`shop.example.com`)", "web"))
 
 
 # C3 ---------------------------------------------------------------------------------------------------------------------

@@ -19,8 +19,7 @@ USUAL = (
     "MutatingWebhookConfiguration", "ConfigMap", "Node",
 )
 GROUPS = ("networking.istio.io/v1", "security.istio.io/v1", "apps/v1", "discovery.k8s.io/v1", "networking.k8s.io/v1")
-CHAIN = {"gateway": {"namespace": "istio-ingress"}, "hosts": "from_load_balancer", "wait": False, "drain": 0}
-SIDECAR = {"load_balancer": {"namespace": "ingress-nginx", "name": "ingress-nginx-controller"}, "wait": False}
+SIDECAR = {"load_balancer": c.LB, "wait": False}
 
 
 def listing(kind):
@@ -126,11 +125,11 @@ def c3_chain_stays(t):
         *(([kind], refused(kind)) for kind in ("VirtualService", "Gateway", "Service", "Deployment", "Pod")),
     ]
     for words, spoil in gone:
-        lists.second_run(t, "traefik-chain", objects, spoil, lasting=True, named=words, module="chained_gateway", **CHAIN)
+        lists.second_run(t, "traefik-chain", objects, spoil, lasting=True, named=words, module="chained_gateway", **c.CHAIN)
     gone += [([], unserved("networking.istio.io/v1")), ([], refused("Gateway", code=404)), ([], refused("VirtualService", code=404))]
     for _words, spoil in gone:
-        lists.taken_back(t, "traefik-chain", objects, spoil, module="chained_gateway", back={"wait": False, "drain": 0}, **CHAIN)
-    modern = {**CHAIN, "gateway": {**CHAIN["gateway"], "api": "gateway_api", "create": True}}
+        lists.taken_back(t, "traefik-chain", objects, spoil, module="chained_gateway", back={"wait": False, "drain": 0}, **c.CHAIN)
+    modern = {**c.CHAIN, "gateway": {**c.CHAIN["gateway"], "api": "gateway_api", "create": True}}
     named = {"module": "chained_gateway", "back": {"wait": False, "drain": 0}, **modern}
     # Istio makes the Deployment and the Service of a Gateway; here they are there before it.
     objects = [*c.plain(), *c.gateway(name="meshlb-istio")]
@@ -141,13 +140,13 @@ def c3_chain_stays(t):
 @check("C3-chain-of-an-earlier-release", "Objects that do not say for which kinds of routes they are: a host that is no longer seen stays.")
 def c3_chain_of_an_earlier_release(t):
     more = c.ingress("auth", "tenant-z", "z.example.com", "evil", cls="traefik")
-    objects = t.done("traefik-chain-of-two", [*traefik(), *c.gateway(), more], "chained_gateway", **CHAIN)
+    objects = t.done("traefik-chain-of-two", [*traefik(), *c.gateway(), more], "chained_gateway", **c.CHAIN)
     for item in objects:
         (item["metadata"].get("annotations") or {}).pop("meshlb.istio/route-kinds", None)
     server = t.server(objects)
     before = server.state()
     server.stop_serving("traefik.io/v1alpha1")
-    run = t.live("chained_gateway", server, **CHAIN)
+    run = t.live("chained_gateway", server, **c.CHAIN)
     demand(run.failed and server.state() == before, run.say())
 
 

@@ -14,8 +14,6 @@ from tests.security.kit.core import check, demand, names, ref
 from tests.security.kit.fakeapi import changed, refusal
 from tests.security.kit.product import short
 
-LB = {"namespace": "ingress-nginx", "name": "ingress-nginx-controller"}
-OWN = c.ingress("zz", "tenant-z", "z.example.com", "evil")
 DEEP = "[" * 100_000
 
 
@@ -34,26 +32,16 @@ def h3_deep_book_service_routing(t):
 def h3_deep_book_other_modules(t):
     own = c.service("zz", "tenant-z", app="evil")
     forged = tz.with_book(t, own, DEEP)
-    tz.unharmed(t, c.plain(sidecar=False), [own], [forged], "lb_sidecar", load_balancer=LB, wait=False)
-    tz.unharmed(
-        t,
-        [*c.plain(), *c.gateway()],
-        [own],
-        [forged],
-        "chained_gateway",
-        gateway={"namespace": "istio-ingress"},
-        hosts="from_load_balancer",
-        wait=False,
-        drain=0,
-    )
+    tz.unharmed(t, c.plain(sidecar=False), [own], [forged], "lb_sidecar", load_balancer=c.LB, wait=False)
+    tz.unharmed(t, [*c.plain(), *c.gateway()], [own], [forged], "chained_gateway", **c.CHAIN)
 
 
 @check("H3-book-through-a-text", "A book entry whose path leads through a text stops neither a plan nor a rollback.")
 def h3_book_through_a_text(t):
     base = t.done("plain", c.plain())
-    forged = tz.with_book(t, OWN, {"/metadata/name/x": {"part": "service_routing", "was": 1}})
+    forged = tz.with_book(t, c.OWN, {"/metadata/name/x": {"part": "service_routing", "was": 1}})
     for state in ("present", "absent"):
-        tz.unharmed(t, base, [OWN], [forged], state=state)
+        tz.unharmed(t, base, [c.OWN], [forged], state=state)
 
 
 # Routes with a grammar of their own -------------------------------------------------------------------------------------
@@ -124,15 +112,14 @@ def h3_annotation_of_brackets(t):
 @check("H3-malformed-objects-live", "A malformed object of any kind changes nothing for others, in any module, and is named.")
 def h3_malformed_objects_live(t):
     base = t.done("plain", c.plain())
-    honest = c.ingress("zz", "tenant-z", "z.example.com", "evil")
+    honest = c.OWN
     for spec in (5, {"rules": ["x"]}, {"rules": [{"http": {"paths": [{"backend": {"service": {"name": 5}}}]}}]}):
         tz.stopped_nobody(t, base, [honest], [{**honest, "spec": spec}], ref(honest))
     own = c.service("zz", "tenant-z", app="evil")
     for spec in ({"ports": ["80/tcp"]}, {"ports": [{"port": 80, "targetPort": -1}]}, {"selector": "app=evil"}):
         tz.stopped_nobody(t, base, [own], [{**own, "spec": spec}], ref(own))
-        tz.stopped_nobody(t, c.plain(sidecar=False), [own], [{**own, "spec": spec}], ref(own), "lb_sidecar", load_balancer=LB, wait=False)
-    chained = {"gateway": {"namespace": "istio-ingress"}, "hosts": "from_load_balancer", "wait": False, "drain": 0}
-    tz.stopped_nobody(t, [*c.plain(), *c.gateway()], [own], [{**own, "spec": {"selector": 5}}], ref(own), "chained_gateway", **chained)
+        tz.stopped_nobody(t, c.plain(sidecar=False), [own], [{**own, "spec": spec}], ref(own), "lb_sidecar", load_balancer=c.LB, wait=False)
+    tz.stopped_nobody(t, [*c.plain(), *c.gateway()], [own], [{**own, "spec": {"selector": 5}}], ref(own), "chained_gateway", **c.CHAIN)
 
 
 # Proofs -----------------------------------------------------------------------------------------------------------------
@@ -208,16 +195,16 @@ def h3_a_tenants_own_load_balancer(t):
 
 @check("H3-a-quota-in-one-namespace", "A refusal in one namespace does not keep the plan from the others, and is told.")
 def h3_a_quota_in_one_namespace(t):
-    server = t.server(c.plain(OWN))
+    server = t.server(c.plain(c.OWN))
     full = refusal(
         403, 'services "evil-meshlb" is forbidden: exceeded quota: small, requested: count/services=1, used: 5, limited: 5', "Forbidden"
     )
     server.fault("POST", "^/api/v1/namespaces/tenant-z/services", full, -1)
     run = t.live("service_routing", server)
     demand(run.ok or run.failed, run.say())
-    made = [item for item in changed(t.server(c.plain(OWN)).state(), server.state()) if " victim/" in item]
+    made = [item for item in changed(t.server(c.plain(c.OWN)).state(), server.state()) if " victim/" in item]
     demand(made, f"nothing was written for the victim: {run.say()}")
-    told = run.failed or names(run, ref(OWN), "tenant-z")
+    told = run.failed or names(run, ref(c.OWN), "tenant-z")
     demand(told, "nothing tells of the refusal")
     low = run.message.lower()
     demand("quota" in low or run.ok, f"the reason is lost: {short(run.message)}")

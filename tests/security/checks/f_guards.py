@@ -15,8 +15,6 @@ from tests.security.kit import fakeapi as api
 from tests.security.kit.core import cheap, check, demand, footing, listed, ref
 from tests.security.kit.product import short
 
-ZZ = c.ingress("zz", "tenant-z", "z.example.com", "evil")
-
 
 @check("G-secrets-are-never-read", "Secrets are neither listed nor read, whatever kind a custom profile names.")
 def g_secrets_are_never_read(t):
@@ -36,21 +34,20 @@ def g_no_templating_of_cluster_content(t):
 
 @check("G-killed-midway", "After SIGKILL in the middle of its writes the next run finishes, and rollback restores every object.")
 def g_killed_midway(t):
-    guards.ended_midway(t, c.plain(ZZ), signal.SIGKILL, strategy="host_alias")
+    guards.ended_midway(t, c.plain(c.OWN), signal.SIGKILL, strategy="host_alias")
 
 
 @check("G-run-and-rollback", "A run, a second run without changes, and a rollback that restores every object.")
 def g_run_and_rollback(t):
     for strategy in ("auto", "host_alias", "host_entry"):
-        guards.there_and_back(t, c.plain(ZZ), strategy=strategy, back={})
+        guards.there_and_back(t, c.plain(c.OWN), strategy=strategy, back={})
 
 
 @check(
     "G-chain-and-rollback", "chained_gateway: a run, a second one without changes, and a rollback that gives the route its backend back."
 )
 def g_chain_and_rollback(t):
-    chain = {"gateway": {"namespace": "istio-ingress"}, "hosts": "from_load_balancer", "wait": False, "drain": 0}
-    guards.there_and_back(t, [*c.plain(), *c.gateway()], "chained_gateway", back={"wait": False, "drain": 0}, **chain)
+    guards.there_and_back(t, [*c.plain(), *c.gateway()], "chained_gateway", back={"wait": False, "drain": 0}, **c.CHAIN)
 
 
 @check("G-own-values-come-back", "One strategy after the other on a route with values of its user's, which rollback then gives back.")
@@ -69,7 +66,7 @@ def g_one_host_in_two_namespaces(t):
 def g_documented_rights(t):
     rules = [rule for rules in rights.cluster_roles(t).values() for rule in rules]
     for strategy in ("auto", "host_alias", "host_entry"):
-        guards.there_and_back(t, c.plain(ZZ), rules=rules, strategy=strategy, back={})
+        guards.there_and_back(t, c.plain(c.OWN), rules=rules, strategy=strategy, back={})
 
 
 @check(
@@ -77,7 +74,7 @@ def g_documented_rights(t):
     "A list that is refused (403) from the start, of a kind that no route needs, is a finding and changes no plan.",
 )
 def g_kind_that_nobody_needs(t):
-    guards.refused_kind(t, c.plain(ZZ), "HTTPRoute")
+    guards.refused_kind(t, c.plain(c.OWN), "HTTPRoute")
 
 
 @check("G-proof-by-commands", "With the right to run commands and without the right to forward ports, routes are proven.")
@@ -180,7 +177,7 @@ def g_impersonation_and_proof(t):
 
 @check("G-check-mode-writes-nothing", "Check mode sends no write, and plans what the run then does.")
 def g_check_mode_writes_nothing(t):
-    server = t.server(c.plain(ZZ))
+    server = t.server(c.plain(c.OWN))
     before = server.state()
     planned = t.live("service_routing", server, check_mode=True)
     demand(planned.ok and planned.changes, planned.say())

@@ -12,15 +12,11 @@ from tests.security.kit import clusters as c
 from tests.security.kit import rights
 from tests.security.kit.core import check, demand, footing, ref
 
-YY, ZZ = c.ingress("yy", "auth", "y.example.com", "oauth2-proxy"), c.ingress("zz", "tenant-z", "z.example.com", "evil")
-LB = {"namespace": "ingress-nginx", "name": "ingress-nginx-controller"}
-CHAIN = {"gateway": {"namespace": "istio-ingress"}, "hosts": "from_load_balancer", "wait": False, "drain": 0}
-
 
 @check("M7-equal-runs-without-leases", "Without the right to Leases none of two equal runs fails halfway either; a finding says so.")
 def m7_equal_runs_without_leases(t):
     for strategy in ("host_alias", "host_entry", "headless_twin"):
-        rights.consistent(t, c.plain(YY, ZZ), {"strategy": strategy}, {"strategy": strategy}, prepare=rights.no_leases)
+        rights.consistent(t, c.plain(c.OTHER, c.OWN), {"strategy": strategy}, {"strategy": strategy}, prepare=rights.no_leases)
     server = t.server(c.plain())
     rights.no_leases(server)
     run = t.live("service_routing", server)
@@ -30,18 +26,18 @@ def m7_equal_runs_without_leases(t):
 
 @check("M7-two-chains-at-once", "Of two equal runs of chained_gateway at once, none fails halfway, and their plan is there.")
 def m7_two_chains_at_once(t):
-    rights.consistent(t, [*c.plain(), *c.gateway()], CHAIN, CHAIN, "chained_gateway", back={"wait": False, "drain": 0})
+    rights.consistent(t, [*c.plain(), *c.gateway()], c.CHAIN, c.CHAIN, "chained_gateway", back={"wait": False, "drain": 0})
 
 
 @check("M7-two-sidecars-at-once", "Of two equal runs of lb_sidecar at once, none fails.")
 def m7_two_sidecars_at_once(t):
-    args = {"load_balancer": LB, "wait": False}
+    args = {"load_balancer": c.LB, "wait": False}
     rights.consistent(t, c.plain(sidecar=False), args, args, "lb_sidecar", back=args)
 
 
 @check("M7-present-during-absent", "A rollback and a run at once leave what one of them wants.")
 def m7_present_during_absent(t):
-    objects = t.done("m7", c.plain(YY, ZZ), strategy="host_alias")
+    objects = t.done("m7", c.plain(c.OTHER, c.OWN), strategy="host_alias")
     runs, _wrote, server = rights.together(t, objects, {"strategy": "host_entry"}, {"state": "absent"})
     again = [t.live("service_routing", server, check_mode=True, **args) for args in ({"strategy": "host_entry"}, {"state": "absent"})]
     footing(all(item.ok for item in again), again[0].say())
@@ -51,8 +47,8 @@ def m7_present_during_absent(t):
 
 @check("M7-the-loser-names-the-holder", "A run that another one holds up writes nothing, and names it; the other module's runs count, too.")
 def m7_the_loser_names_the_holder(t):
-    for module, args in (("service_routing", {"strategy": "host_entry"}), ("chained_gateway", CHAIN)):
-        server = t.server([*c.plain(YY, ZZ), *c.gateway()])
+    for module, args in (("service_routing", {"strategy": "host_entry"}), ("chained_gateway", c.CHAIN)):
+        server = t.server([*c.plain(c.OTHER, c.OWN), *c.gateway()])
         process, holder = rights.holding(t, server, strategy="host_alias", workers=1)
         seen = server.writes()
         loser = t.live(module, server, lock_timeout=1, **args)
@@ -66,7 +62,7 @@ def m7_the_loser_names_the_holder(t):
 
 @check("M7-apart-by-namespaces", "Runs that are limited to different namespaces do not wait for each other; one that is not limited does.")
 def m7_apart_by_namespaces(t):
-    server = t.server(c.plain(YY, ZZ))
+    server = t.server(c.plain(c.OTHER, c.OWN))
     process, holder = rights.holding(t, server, strategy="host_alias", namespaces=["tenant-z"], workers=1)
     all_of_them = t.live("service_routing", server, strategy="host_alias", lock_timeout=0)
     footing(process.poll() is None or all_of_them.failed, "the first run was over too soon")
@@ -78,7 +74,7 @@ def m7_apart_by_namespaces(t):
 
 @check("M7-nothing-to-write", "Neither check mode nor a run without changes waits for another one, or uses a Lease.")
 def m7_nothing_to_write(t):
-    objects = t.done("m7-done", c.plain(YY), strategy="host_alias")
+    objects = t.done("m7-done", c.plain(c.OTHER), strategy="host_alias")
     server = t.server(objects)
     for args in ({"check_mode": True, "strategy": "host_entry"}, {"strategy": "host_alias"}):
         run = t.live("service_routing", server, **args)
@@ -88,7 +84,7 @@ def m7_nothing_to_write(t):
 
 @check("M7-killed-and-run-again", "A run right after one that was killed waits for its Lease to expire, and finishes.", patient=True)
 def m7_killed_and_run_again(t):
-    server = t.server(c.plain(YY, ZZ))
+    server = t.server(c.plain(c.OTHER, c.OWN))
     process, _holder = rights.holding(t, server, strategy="host_alias", workers=1)
     process.send(signal.SIGKILL)
     process.wait()
@@ -104,7 +100,7 @@ def m7_killed_and_run_again(t):
 @check("M7-planned-after-waiting", "A run that waited plans on what is there then, not on what it read before.")
 def m7_planned_after_waiting(t):
     late = c.ingress("late", "auth", "late.example.com", "oauth2-proxy")
-    server = t.server(c.plain(YY, ZZ))
+    server = t.server(c.plain(c.OTHER, c.OWN))
     process, _holder = rights.holding(t, server, strategy="host_alias", workers=1)
     second = t.start("service_routing", server, strategy="host_alias")
     time.sleep(1.5)

@@ -18,7 +18,7 @@ VERSION = "client.authentication.k8s.io/v1"
 MODULES = {
     "service_routing": {},
     "lb_info": {},
-    "lb_sidecar": {"load_balancer": {"namespace": "ingress-nginx", "name": "ingress-nginx-controller"}, "wait": False},
+    "lb_sidecar": {"load_balancer": c.LB, "wait": False},
     "chained_gateway": {"gateway": {"namespace": "istio-ingress"}, "hosts": "from_load_balancer", "wait": False},
     "mtls_proof": {},
 }
@@ -156,7 +156,6 @@ def m10_texts_of_an_api_server(t):
         run = t.live(module, server, **args)
         demand(run.ok or run.failed, run.say())
         text = json.dumps({key: value for key, value in run.data.items() if key != "invocation"}, ensure_ascii=False)
-        found = sorted({f"U+{ord(char):04X}" for char in rights.UGLY.findall(text)})
-        demand(not found, f"{module}: its result holds {', '.join(found)}")
+        rights.printable(text, f"{module}: its result")
         lines = [run.message, *(item["message"] for item in run.findings)]
         demand(not any("\n" in item for item in lines), f"{module}: a message has more than one line")

@@ -10,13 +10,8 @@ from tests.security.kit import fakeapi
 from tests.security.kit import tenant as tz
 from tests.security.kit.core import check, demand, footing, listed, names, ref, ref_of_change
 
-LB = {"namespace": "ingress-nginx", "name": "ingress-nginx-controller"}
-NAME = "ingress-nginx/ingress-nginx-controller"
-CHAIN = {"gateway": {"namespace": "istio-ingress"}, "hosts": "from_load_balancer", "wait": False, "drain": 0}
-CHAINED = f"{NAME}>istio-ingress/meshlb"
-OWN = c.ingress("zz", "tenant-z", "z.example.com", "evil")
 MODULES = {
-    "service_routing": {"state": "absent"}, "lb_sidecar": {"load_balancer": LB, "wait": False, "state": "absent"},
+    "service_routing": {"state": "absent"}, "lb_sidecar": {"load_balancer": c.LB, "wait": False, "state": "absent"},
     "chained_gateway": {"state": "absent", "hosts": "", "wait": False, "drain": 0},
 }  # fmt: skip
 BROKEN = {
@@ -48,10 +43,10 @@ def forged(part, was_of_everything=None):
 def c1_every_part_keeps_to_its_fields(t):
     base = [*t.done("plain", c.plain()), *c.gateway()]
     for part in MODULES:
-        hostile = tz.with_book(t, OWN, forged(part, copy.deepcopy(base[0])), CHAINED if part == "chained_gateway" else NAME)
+        hostile = tz.with_book(t, c.OWN, forged(part, copy.deepcopy(base[0])), c.CHAINED if part == "chained_gateway" else c.LB_NAME)
         for module, back in MODULES.items():
-            dummy, run = tz.unharmed(t, base, [OWN], [hostile], module, **back)
-            demand(part != module or names(run, ref(OWN)), f"{module} says nothing of the entries")
+            dummy, run = tz.unharmed(t, base, [c.OWN], [hostile], module, **back)
+            demand(part != module or names(run, ref(c.OWN)), f"{module} says nothing of the entries")
 
 
 @check("C1-books-on-other-kinds", "Bookkeeping on kinds that are never patched has no effect, whatever its entries name.")
@@ -63,7 +58,7 @@ def c1_books_on_other_kinds(t):
         c.obj("networking.k8s.io/v1", "IngressClass", "zz", spec={"controller": "example.com/zz"}),
         c.obj("security.istio.io/v1", "PeerAuthentication", "zz", "tenant-z", {"mtls": {"mode": "STRICT"}}),
     ):  # fmt: skip
-        server = t.server([*base, tz.with_book(t, item, entries, NAME)])
+        server = t.server([*base, tz.with_book(t, item, entries, c.LB_NAME)])
         before = server.get(*ref(item))
         for state in ("present", "absent"):
             run = t.live("service_routing", server, state=state)
@@ -75,18 +70,18 @@ def c1_books_on_other_kinds(t):
 def h6_values_that_cannot_have_been_there(t):
     vhost = "/metadata/annotations/nginx.ingress.kubernetes.io~1upstream-vhost"
     backend = "/spec/rules/0/http/paths/0/backend/service"
-    now = OWN["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
+    now = c.OWN["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
     book = {
         vhost: {"part": "service_routing", "set": "x", "was": "evil\n}"},
         backend: {"part": "chained_gateway", "set": now, "was": {"name": "x", "resource": {"kind": "Secret", "name": "y"}}},
     }
-    own = copy.deepcopy(OWN)
+    own = copy.deepcopy(c.OWN)
     own["metadata"].setdefault("annotations", {})["nginx.ingress.kubernetes.io/upstream-vhost"] = "x"
-    server = t.server([*t.done("plain", c.plain()), *c.gateway(), tz.with_book(t, own, book, CHAINED)])
+    server = t.server([*t.done("plain", c.plain()), *c.gateway(), tz.with_book(t, own, book, c.CHAINED)])
     for module in ("service_routing", "chained_gateway"):
         run = t.live(module, server, **MODULES[module])
         demand(run.ok, run.say())
-    found = server.get(*ref(OWN))
+    found = server.get(*ref(c.OWN))
     demand("evil" not in str(found["metadata"]["annotations"].get("nginx.ingress.kubernetes.io/upstream-vhost")), "the Host came back")
     demand(found["spec"] == own["spec"], f"the backend is {found['spec']['rules'][0]['http']['paths'][0]['backend']}")
 
@@ -96,13 +91,13 @@ def h3_broken_books(t):
     service = c.service("evil-2", "tenant-z", app="evil")
     base = [*c.plain(sidecar=True), *c.gateway()]
     for shape, text in BROKEN.items():
-        for own in (OWN, service):
+        for own in (c.OWN, service):
             hostile = tz.with_book(t, own, text)
-            for module, args in (("service_routing", {}), ("lb_sidecar", {"load_balancer": LB, "wait": False})):
+            for module, args in (("service_routing", {}), ("lb_sidecar", {"load_balancer": c.LB, "wait": False})):
                 dummy, run = tz.unharmed(t, base, [own], [hostile], module, **args)
                 demand(names(run, ref(own)), f"{shape}: {module} does not name {own['kind']} zz")
             # The Gateway lacks the host of a route that cannot be led there.
-            run = t.live("chained_gateway", t.server([*base, hostile]), check_mode=True, **CHAIN)
+            run = t.live("chained_gateway", t.server([*base, hostile]), check_mode=True, **c.CHAIN)
             demand(run.ok and c.VICTIM in set(map(ref_of_change, run.changes)), f"{shape}: {run.say()}")
             demand(ref(own) not in set(map(ref_of_change, run.changes)), f"{shape}: chained_gateway writes on {own['kind']}")
             demand(names(run, ref(own)), f"{shape}: chained_gateway does not name {own['kind']} {own['metadata']['name']}")
@@ -112,7 +107,7 @@ def h3_broken_books(t):
 def h3_broken_book_and_rollback(t):
     done = t.done("plain", c.plain())
     for shape, text in BROKEN.items():
-        server = t.server([*done, tz.with_book(t, OWN, text)])
+        server = t.server([*done, tz.with_book(t, c.OWN, text)])
         run = t.live("service_routing", server, state="absent")
         demand(run.ok, f"{shape}: {run.say()}")
         left = [item for item in server.objects() if (item["metadata"].get("annotations") or {}).get("meshlb.istio/part")]
@@ -132,15 +127,8 @@ MARKED = (
 @check("H2-marks-of-every-part", "Label and annotations of any part get nothing deleted that the part did not name, by any module.")
 def h2_marks_of_every_part(t):
     base = [*c.plain(), *c.gateway()]
-    labels, key, load_balancers = tz.MADE
     for part in MODULES:
-        strange = []
-        for item in MARKED:
-            made = copy.deepcopy(item)
-            made["metadata"].setdefault("labels", {}).update(labels)
-            annotations = {key: part, load_balancers: f"{NAME},{CHAINED}", "meshlb.istio/applied": "{}"}
-            made["metadata"].setdefault("annotations", {}).update(annotations)
-            strange.append(made)
+        strange = [tz.marked(item, part, f"{c.LB_NAME},{c.CHAINED}") for item in MARKED]
         for module, back in MODULES.items():
             server = t.server([*base, *strange])
             run = t.live(module, server, **back)
@@ -173,7 +161,7 @@ def _denies(code, text):
 
 @check("H3-refusals-in-one-namespace", "A policy, a webhook or a quota in one namespace keeps neither plan nor rollback from the others.")
 def h3_refusals_in_one_namespace(t):
-    both = c.plain(OWN)
+    both = c.plain(c.OWN)
     for method, path, text in (
         ("POST", "/namespaces/tenant-z/", 'admission webhook "policy.example.com" denied the request: not here'),
         ("DELETE", "/namespaces/tenant-z/", 'admission webhook "keep.example.com" denied the request: it stays'),
@@ -196,7 +184,7 @@ def h3_refusals_in_one_namespace(t):
 
 @check("H3-all-or-nothing", "With all_or_nothing a refusal in one namespace keeps everything from being written.")
 def h3_all_or_nothing(t):
-    server = t.server(c.plain(OWN))
+    server = t.server(c.plain(c.OWN))
     before = server.state()
     server.fault("POST", "/namespaces/tenant-z/services", _denies(403, "exceeded quota: small"), -1)
     run = t.live("service_routing", server, all_or_nothing=True)
@@ -209,26 +197,26 @@ def c1_another_workload_is_not_the_load_balancer(t):
     inject = {"part": "lb_sidecar", "set": "true"}
     container = {"name": "a", "image": "b"}
     fake = c.workload("aaa", "aaa", container, labels={"sidecar.istio.io/inject": "true"}, pods=0)[0]
-    hostile = tz.with_book(t, fake, {"/spec/template/metadata/labels/sidecar.istio.io~1inject": inject}, NAME)
+    hostile = tz.with_book(t, fake, {"/spec/template/metadata/labels/sidecar.istio.io~1inject": inject}, c.LB_NAME)
     server = t.server([*c.plain(sidecar=False), hostile])
-    original = server.get("Deployment", LB["namespace"], LB["name"])
-    given = t.live("lb_sidecar", server, load_balancer=LB, wait=False)
+    original = server.get("Deployment", c.LB["namespace"], c.LB["name"])
+    given = t.live("lb_sidecar", server, load_balancer=c.LB, wait=False)
     footing(given.ok and given.changes, f"giving it a sidecar: {given.say()}")
-    taken = t.live("lb_sidecar", server, load_balancer=LB, wait=False, state="absent")
+    taken = t.live("lb_sidecar", server, load_balancer=c.LB, wait=False, state="absent")
     demand(taken.ok, taken.say())
-    demand(server.get("Deployment", LB["namespace"], LB["name"])["spec"] == original["spec"], "the load balancer keeps its sidecar")
+    demand(server.get("Deployment", c.LB["namespace"], c.LB["name"])["spec"] == original["spec"], "the load balancer keeps its sidecar")
     demand(server.get(*ref(fake))["spec"] == hostile["spec"], "the tenant's workload was written instead")
 
 
 @check("C1-hosts-that-a-chain-never-led", "What a tenant's route says of a chain's hosts leads no one else's route to the gateway.")
 def c1_hosts_that_a_chain_never_led(t):
-    server = t.server([*c.plain(OWN), *c.gateway()])
-    chained = t.live("chained_gateway", server, **{**CHAIN, "hosts": ["z.example.com"]})
+    server = t.server([*c.plain(c.OWN), *c.gateway()])
+    chained = t.live("chained_gateway", server, **{**c.CHAIN, "hosts": ["z.example.com"]})
     footing(chained.ok and chained.changes, f"a chain for one host: {chained.say()}")
     labels, key, load_balancers = tz.MADE
     forged_route = c.obj("networking.istio.io/v1", "VirtualService", "meshlb-shop.example.com", "tenant-z", {"hosts": ["shop.example.com"]})
-    forged_route["metadata"] |= {"labels": dict(labels), "annotations": {key: "chained_gateway", load_balancers: CHAINED}}
+    forged_route["metadata"] |= {"labels": dict(labels), "annotations": {key: "chained_gateway", load_balancers: c.CHAINED}}
     server.put(forged_route)
-    run = t.live("chained_gateway", server, check_mode=True, state="absent", **{**CHAIN, "hosts": ["z.example.com"]})
+    run = t.live("chained_gateway", server, check_mode=True, state="absent", **{**c.CHAIN, "hosts": ["z.example.com"]})
     demand(run.ok, run.say())
     demand(c.VICTIM not in set(map(ref_of_change, run.changes)), "the victim's Ingress would be led to the gateway")

@@ -8,17 +8,11 @@ from tests.security.kit import fakeapi
 from tests.security.kit import tenant as tz
 from tests.security.kit.core import check, demand, footing
 
-OWN = c.ingress("zz", "tenant-z", "z.example.com", "evil")
-
-
-def innocent(host):
-    return c.ingress("innocent", "tenant-z", host, "evil", created="2025-05-05T00:00:00Z")
-
 
 @check("C2-other-spellings", "Short names, wider wildcards and other spellings of names of Services make no mesh object, and are told.")
 def c2_other_spellings(t):
     for host in ("web.victim", "web.victim.svc", "*.local", "*.victim.svc.cluster.local", "x.web.victim.svc.cluster.local"):
-        tz.refused_host(t, c.plain(), [innocent(host)], host, strategy="host_entry")
+        tz.refused_host(t, c.plain(), [tz.innocent(host)], host, strategy="host_entry")
 
 
 @check("C2-host-that-is-dialled", "A host that a load balancer sends for somebody else makes no mesh object for a tenant, and is told.")
@@ -26,7 +20,7 @@ def c2_host_that_is_dialled(t):
     host = "api.partner.example"
     victim = {"nginx.ingress.kubernetes.io/upstream-vhost": host}
     for strategy in ("host_alias", "host_entry"):
-        tz.refused_host(t, c.plain(victim=victim), [innocent(host)], host, dialled=[host], strategy=strategy)
+        tz.refused_host(t, c.plain(victim=victim), [tz.innocent(host)], host, dialled=[host], strategy=strategy)
 
 
 @check("C2-dialling-blocks-nobody", "A tenant that has the load balancer send a victim's host keeps the victim from nothing.")
@@ -43,7 +37,7 @@ def c2_dialling_blocks_nobody(t):
 @check("C2-other-pins", "Neither host_entry nor a word that is no strategy, pinned by a tenant, writes outside of the tenant's namespace.")
 def c2_other_pins(t):
     for pin in ("host_entry", "auto", "no-strategy"):
-        tz.unharmed(t, t.done("plain", c.plain()), [OWN], [tz.pinned(OWN, pin)])
+        tz.unharmed(t, t.done("plain", c.plain()), [c.OWN], [tz.pinned(c.OWN, pin)])
 
 
 @check("H1-other-neighbours", "No new neighbour on a victim's host takes mutual TLS away, by whichever strategy it was given.")
@@ -62,7 +56,7 @@ def g_digest(t):
     plan = t.live("service_routing", server, check_mode=True)
     digest = (plan.data or {}).get("plan_digest")
     footing(plan.ok and digest, f"no digest: {plan.say()}")
-    other = t.server(c.plain(OWN))
+    other = t.server(c.plain(c.OWN))
     before = other.state()
     refused = t.live("service_routing", other, expected_plan_digest=digest)
     demand(refused.failed and not fakeapi.changed(before, other.state()), f"another plan was carried out: {refused.say()}")

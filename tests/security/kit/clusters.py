@@ -240,3 +240,12 @@ def before_mesh(front, *routes):
         *app("evil", "tenant-z"),
         *routes,
     ]
+
+
+# What most checks are about: the load balancer, a chain of it, and the routes of two tenants beside the victim's.
+LB = {"namespace": "ingress-nginx", "name": "ingress-nginx-controller"}
+LB_NAME = "ingress-nginx/ingress-nginx-controller"
+CHAIN = {"gateway": {"namespace": "istio-ingress"}, "hosts": "from_load_balancer", "wait": False, "drain": 0}
+CHAINED = f"{LB_NAME}>istio-ingress/meshlb"
+OWN = ingress("zz", "tenant-z", "z.example.com", "evil")
+OTHER = ingress("yy", "auth", "y.example.com", "oauth2-proxy")

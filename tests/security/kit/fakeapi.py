@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from . import reviews, webs
+from .clusters import address
 from .patches import json_patch, merge_patch
 
 KINDS = {
@@ -154,10 +155,9 @@ class Server:
             metadata.setdefault("creationTimestamp", "2024-01-01T00:00:00Z")
             if kind.kind == "Service" and (obj.get("spec") or {}).get("type") != "ExternalName":
                 # The same address for the same name, so that two servers can be compared.
-                number = int(hashlib.sha1(repr(key).encode()).hexdigest()[:4], 16)
                 spec = obj.setdefault("spec", {})
                 if isinstance(spec, dict):
-                    spec.setdefault("clusterIP", f"10.200.{number // 250 % 250}.{number % 250 + 1}")
+                    spec.setdefault("clusterIP", address("10.200", repr(key)))
             self.store[key] = obj
         return obj
 
@@ -186,6 +186,11 @@ class Server:
         fault = Fault(method, pattern, action, times, dry)
         self.faults.insert(0, fault)
         return fault
+
+    def on_writes(self, pattern, action):
+        """A fault of every write, dry runs left out."""
+        for method in ("POST", "PATCH", "PUT", "DELETE"):
+            self.fault(method, pattern, action, -1, dry=False)
 
     def writes(self):
         return [item for item in self.log if item.writes]

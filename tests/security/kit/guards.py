@@ -28,8 +28,7 @@ def changed_before(handler, request):
 
 def slow_writes(server):
     """Have every write take a quarter of a second, so that a run can be ended between two."""
-    for method in ("POST", "PATCH", "PUT", "DELETE"):
-        server.fault(method, "", fakeapi.wait(0.25), -1, dry=False)
+    server.on_writes("", fakeapi.wait(0.25))
 
 
 def end_after_first_write(server, process, number):

@@ -36,6 +36,12 @@ def kubeconfig(folder, server, user, name="kubeconfig.yaml", context="here"):
     return str(path)
 
 
+def printable(text, what):
+    """Demand that a text holds nothing that a terminal obeys."""
+    found = sorted({f"U+{ord(char):04X}" for char in UGLY.findall(text)})
+    demand(not found, f"{what} holds {', '.join(found)}")
+
+
 # Helm -------------------------------------------------------------------------------------------------------------------
 
 STUB = """#!{python}
@@ -225,8 +231,7 @@ def together(t, objects, first, second, module="service_routing", prepare=None):
     server, meeting = t.server(objects), Meeting()
     if prepare:
         prepare(server)
-    for method in ("POST", "PATCH", "PUT", "DELETE"):
-        server.fault(method, WORK, meeting, -1, dry=False)
+    server.on_writes(WORK, meeting)
     asked = {"one": first, "two": second}
     runs = meeting.wait({name: t.start(module, server, token=TOKENS[name], **args) for name, args in asked.items()})
     for name, run in runs.items():
@@ -265,8 +270,7 @@ def consistent(t, objects, first, second, module="service_routing", prepare=None
 
 def holding(t, server, module="service_routing", **args):
     """Start a run whose writes are slow, and wait until it holds its Lease. Gives (process, the Lease's holder)."""
-    for method in ("POST", "PATCH", "PUT", "DELETE"):
-        server.fault(method, WORK, fakeapi.wait(1.5), -1, dry=False)
+    server.on_writes(WORK, fakeapi.wait(1.5))
     process = t.start(module, server, **args)
     until = time.monotonic() + 30
     while time.monotonic() < until and process.poll() is None:

@@ -17,6 +17,20 @@ BOOK = "meshlb.istio/replaced"
 MADE = ({"app.kubernetes.io/managed-by": "meshlb.istio"}, "meshlb.istio/part", "meshlb.istio/load-balancers")
 
 
+def marked(obj, part="service_routing", name=c.LB_NAME):
+    """A copy of an object that claims to be one of the product's."""
+    labels, key, load_balancers = MADE
+    made = copy.deepcopy(obj)
+    made["metadata"].setdefault("labels", {}).update(labels)
+    made["metadata"].setdefault("annotations", {}).update({key: part, load_balancers: name, "meshlb.istio/applied": "{}"})
+    return made
+
+
+def innocent(host):
+    """A tenant's route, younger than the victim's."""
+    return c.ingress("innocent", "tenant-z", host, "evil", created="2025-05-05T00:00:00Z")
+
+
 class Book:
     """How the product keeps, on an object that it changed, what was there before."""
 
@@ -55,7 +69,7 @@ def learned(t):
 
     def learn():
         server = fakeapi.Server([*c.plain(), *c.gateway()])
-        run = t.live("chained_gateway", server, gateway={"namespace": "istio-ingress"}, hosts="from_load_balancer", wait=False, drain=0)
+        run = t.live("chained_gateway", server, **c.CHAIN)
         server.close()
         footing(run.ok and run.changes, f"an honest chain, to learn the book's form from: {run.say()}")
         found = server.get(*c.VICTIM)["metadata"].get("annotations") or {}
