@@ -16,7 +16,7 @@ from tests.integration.conftest import LOAD_BALANCER
 from tests.integration.support import apps, rights
 from tests.integration.support.cluster import Cluster
 from tests.integration.support.modules import run_playbook
-from tests.integration.support.objects import Record, differences, record
+from tests.integration.support.objects import differences
 from tests.integration.support.traffic import Entry, Target, ask_all, measured, settle
 
 ROUTED = "apps"
@@ -48,22 +48,13 @@ def routes(cluster: Cluster, clean: None) -> Iterator[None]:
 OF_THE_FRONT = "meshlb-ingress-nginx-standalone"
 
 
-def without_accounts(cluster: Cluster) -> Record:
-    """Everything but what the tests themselves make."""
-    return {key: item for key, item in record(cluster).items() if f"/{rights.NAMESPACE}/" not in key}
-
-
 def account(cluster: Cluster, folder: Path, name: str, *bound: str) -> str:
     """A service account with some of the roles, each bound where the page says; gives its kubeconfig."""
     places = {
         "meshlb-settings": SETTINGS, "meshlb-prove": (LOAD_BALANCER[0], ROUTED), "meshlb-load-balancer": LOAD_BALANCER[:1],
         "meshlb-routes": (ROUTED,), OF_THE_FRONT: (ROUTED,),
     }  # fmt: skip
-    objects = [rights.account(name)]
-    for role in bound:
-        objects += rights.within(name, role, places[role]) if role in places else [rights.everywhere(name, role)]
-    cluster.apply(*objects)
-    return str(rights.kubeconfig(cluster, name, folder))
+    return str(rights.bound(cluster, name, folder, {role: places.get(role, ()) for role in bound}))
 
 
 def passed(done: subprocess.CompletedProcess[str]) -> str:
@@ -77,28 +68,28 @@ LOOK = ("meshlb-assess", "meshlb-settings")
 
 
 def test_assess_needs_to_look(cluster: Cluster, tmp_path: Path) -> None:
-    before = without_accounts(cluster)
+    before = rights.recorded(cluster)
     output = passed(run_playbook("assess", account(cluster, tmp_path, "looks", *LOOK), **ONLY))
     assert "rights-entry.example.test /" in output and "host_entry" in output
-    assert differences(before, without_accounts(cluster)) == []
+    assert differences(before, rights.recorded(cluster)) == []
 
 
 def test_check_mode_needs_to_look(cluster: Cluster, tmp_path: Path) -> None:
-    before = without_accounts(cluster)
+    before = rights.recorded(cluster)
     passed(run_playbook("standalone_mtls", account(cluster, tmp_path, "checks", *LOOK), "--check", "--diff", **ONLY))
-    assert differences(before, without_accounts(cluster)) == []
+    assert differences(before, rights.recorded(cluster)) == []
 
 
 def test_looking_is_not_enough_to_write(cluster: Cluster, tmp_path: Path) -> None:
-    before = without_accounts(cluster)
+    before = rights.recorded(cluster)
     done = run_playbook("standalone_mtls", account(cluster, tmp_path, "writes-not", *LOOK), **ONLY)
     assert done.returncode != 0
     assert "cannot patch resource" in done.stdout + done.stderr and "docs/rbac.md" in done.stdout + done.stderr
-    assert differences(before, without_accounts(cluster)) == []
+    assert differences(before, rights.recorded(cluster)) == []
 
 
 def test_the_whole_way_and_back(cluster: Cluster, entry: Entry, tmp_path: Path) -> None:
-    before = without_accounts(cluster)
+    before = rights.recorded(cluster)
     writes = ("meshlb-load-balancer", "meshlb-routes", OF_THE_FRONT)
     every = account(cluster, tmp_path, "establishes", *LOOK, *writes, "meshlb-prove")
     output = passed(run_playbook("standalone_mtls", every, **ONLY))
@@ -116,7 +107,7 @@ def test_the_whole_way_and_back(cluster: Cluster, entry: Entry, tmp_path: Path) 
     goes_back = account(cluster, tmp_path, "goes-back", *LOOK, *writes, "meshlb-chained-read")
     # In whole: a rollback of some namespaces leaves the sidecar to the others.
     passed(run_playbook("rollback", goes_back))
-    assert differences(before, without_accounts(cluster)) == []
+    assert differences(before, rights.recorded(cluster)) == []
 
 
 def test_no_rule_is_for_secrets_or_for_everything() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from . import product
 from .client import Oracle
 from .cluster import Obj
-from .judge import Judge, Judgement
+from .judge import Judge, Judgement, overall
 
 AGREED, DISAGREED, UNKNOWN, LEFT_OUT = "agreed", "disagreed", "unknown", "left out"
 
@@ -41,10 +41,8 @@ class Compared:
 
 def together(judged: Sequence[Judgement]) -> Judgement:
     """One judgement of several calls of a route."""
-    verdicts = {one.verdict for one in judged}
-    verdict = verdicts.pop() if len(verdicts) == 1 else "unknown" if "unknown" in verdicts else "mixed"
     steps = tuple(step for one in judged for step in one.steps)
-    return Judgement(verdict, steps, tuple(sorted({name for one in judged for name in one.elsewhere})))
+    return Judgement(overall(one.verdict for one in judged), steps, tuple(sorted({name for one in judged for name in one.elsewhere})))
 
 
 def compared(oracle: Oracle, objects: Sequence[Obj], side: str = "before", told: product.Said | None = None) -> Iterator[Compared]:

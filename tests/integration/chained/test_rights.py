@@ -44,12 +44,9 @@ def roles(cluster: Cluster) -> Iterator[None]:
 
 def account(cluster: Cluster, folder: Path, name: str, bound: tuple[str, ...]) -> str:
     """A service account with some of the roles; gives its kubeconfig."""
-    objects, there = [rights.account(name)], {item["metadata"]["name"] for item in cluster.items("namespaces")}
-    for role in bound:
-        places = [where for where in PLACES.get(role, ROUTED if role.endswith("-chained") else ()) if where in there]
-        objects += rights.within(name, role, places) if places else [rights.everywhere(name, role)]
-    cluster.apply(*objects)
-    return str(rights.kubeconfig(cluster, name, folder))
+    there = {item["metadata"]["name"] for item in cluster.items("namespaces")}
+    meant = {role: PLACES.get(role, ROUTED if role.endswith("-chained") else ()) for role in bound}
+    return str(rights.bound(cluster, name, folder, {role: [item for item in where if item in there] for role, where in meant.items()}))
 
 
 def variables(chain: Chain, **more: Any) -> dict[str, Any]:

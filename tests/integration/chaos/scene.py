@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tests.integration.conftest import LOAD_BALANCER
-from tests.integration.support import apps, rights
-from tests.integration.support.cluster import Cluster, Obj
-from tests.integration.support.objects import Record, record
+from tests.integration.support import apps
+from tests.integration.support.cluster import Obj
+from tests.integration.support.objects import Record
 
 NAMESPACE = "chaos"
 TWINS, REWRITES = 40, 20  # two objects each, and one annotation each
@@ -36,20 +34,6 @@ def routes(image: str) -> list[Obj]:
         pin = {"meshlb.istio/strategy": strategy}
         made.append(apps.ingress(NAMESPACE, name, f"{name}.chaos.example.test", (name, 80), annotations=pin))
     return made
-
-
-def account(cluster: Cluster, name: str, folder: Path, places: Mapping[str, tuple[str, ...]]) -> Path:
-    """A service account with the documented roles, each bound in its places (none: in the whole cluster); gives its kubeconfig."""
-    objects = [rights.account(name)]
-    for role, where in places.items():
-        objects += rights.within(name, role, where) if where else [rights.everywhere(name, role)]
-    cluster.apply(*objects)
-    return rights.kubeconfig(cluster, name, folder)
-
-
-def recorded(cluster: Cluster) -> Record:
-    """Everything but what the tests themselves make."""
-    return {key: item for key, item in record(cluster).items() if f"/{rights.NAMESPACE}/" not in key}
 
 
 def content(objects: Record) -> Record:

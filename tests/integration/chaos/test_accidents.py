@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,11 +20,11 @@ import pytest
 from tests.integration.conftest import set_mode
 from tests.integration.support import rights
 from tests.integration.support.cluster import LAB_NAME, ROOT, Cluster
-from tests.integration.support.modules import Result, environment, module
+from tests.integration.support.modules import Result, module, result_of, start_module
 from tests.integration.support.objects import Record, differences
 
 from .front import Asked, Front
-from .scene import LB, NAMESPACE, PLACES, SCOPE, WRITES, account, content, recorded, routes
+from .scene import LB, NAMESPACE, PLACES, SCOPE, WRITES, content, routes
 
 # Every fifth write, some of them as they arrive and some after the API server has carried them out.
 KILLED_AT = [pytest.param(at, marks=[pytest.mark.sample] if at == WRITES // 2 + 1 else []) for at in range(1, WRITES + 1, WRITES // 20)]
@@ -41,7 +39,7 @@ def kubeconfig(cluster: Cluster, clean: None, echo_image: str, tmp_path_factory:
     cluster.rolled_out(NAMESPACE, "deployment/echo")
     set_mode(cluster, "PERMISSIVE")
     module(cluster, "lb_sidecar", load_balancer=LB)
-    yield account(cluster, "operator", tmp_path_factory.mktemp("chaos"), PLACES)
+    yield rights.bound(cluster, "operator", tmp_path_factory.mktemp("chaos"), PLACES)
     module(cluster, "service_routing", state="absent", **SCOPE)
     cluster.delete("namespace", NAMESPACE)
     rights.remove(cluster)
@@ -50,7 +48,7 @@ def kubeconfig(cluster: Cluster, clean: None, echo_image: str, tmp_path_factory:
 @pytest.fixture(scope="module")
 def before(cluster: Cluster, kubeconfig: Path) -> Record:
     """The cluster before any run."""
-    return recorded(cluster)
+    return rights.recorded(cluster)
 
 
 @pytest.fixture(scope="module")
@@ -59,32 +57,17 @@ def undisturbed(cluster: Cluster, kubeconfig: Path, before: Record) -> Record:
     with Front(kubeconfig) as front:
         assert_ok(run(front))
         assert front.writes == WRITES
-    made = recorded(cluster)
+    made = rights.recorded(cluster)
     undo(cluster, before)
     return made
 
 
 def start(front: Front, state: str = "present") -> subprocess.Popen[str]:
-    """A module in a process of its own."""
-    arguments = {**SCOPE, **front.connection, "state": state}
-    with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
-        json.dump({"ANSIBLE_MODULE_ARGS": arguments}, file)
-    command = [sys.executable, "-m", "ansible_collections.meshlb.istio.plugins.modules.service_routing", file.name]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
-
-
-def result(process: subprocess.Popen[str]) -> Result:
-    """What it returned; nothing where it was killed."""
-    out, err = process.communicate(timeout=300)
-    if process.returncode == -signal.SIGKILL:
-        return {}
-    assert out.strip(), err
-    found: Result = json.loads(out.strip().splitlines()[-1])
-    return found
+    return start_module("service_routing", **SCOPE, **front.connection, state=state)
 
 
 def run(front: Front, state: str = "present") -> Result:
-    return result(start(front, state))
+    return result_of(start(front, state))
 
 
 def assert_ok(found: Result) -> None:
@@ -94,7 +77,7 @@ def assert_ok(found: Result) -> None:
 def undo(cluster: Cluster, before: Record) -> None:
     """Rollback, after which every object is as it was."""
     module(cluster, "service_routing", state="absent", **SCOPE)
-    assert differences(before, recorded(cluster)) == []
+    assert differences(before, rights.recorded(cluster)) == []
 
 
 def killed(kubeconfig: Path, at: int, state: str) -> None:
@@ -111,7 +94,7 @@ def killed(kubeconfig: Path, at: int, state: str) -> None:
     with Front(kubeconfig, hook) as front:
         started.append(start(front, state))
         there.set()
-        assert result(started[0]) == {}, "the run ended before that write"
+        assert result_of(started[0]) == {}, "the run ended before that write"
 
 
 def forget_lease(cluster: Cluster) -> None:
@@ -128,7 +111,7 @@ def test_after_a_kill_a_run_finishes_and_rollback_restores(
         forget_lease(cluster)  # the first one waits until it expires
     with Front(kubeconfig) as front:
         assert_ok(run(front))
-    assert differences(content(undisturbed), content(recorded(cluster))) == []
+    assert differences(content(undisturbed), content(rights.recorded(cluster))) == []
     undo(cluster, before)
 
 
@@ -159,7 +142,7 @@ def test_a_run_survives_a_storm_of_429(cluster: Cluster, kubeconfig: Path, befor
     with Front(kubeconfig, refusal=every_other) as front:
         assert_ok(run(front))
         assert front.refused > 10
-    assert differences(content(undisturbed), content(recorded(cluster))) == []
+    assert differences(content(undisturbed), content(rights.recorded(cluster))) == []
     undo(cluster, before)
 
 
@@ -174,7 +157,7 @@ def test_writes_that_are_refused_with_429_are_finished_by_the_next_run(
     assert "Traceback" not in str(found.get("msg", ""))
     with Front(kubeconfig) as front:
         assert_ok(run(front))
-    assert differences(content(undisturbed), content(recorded(cluster))) == []
+    assert differences(content(undisturbed), content(rights.recorded(cluster))) == []
     undo(cluster, before)
 
 
@@ -195,5 +178,5 @@ def test_a_run_survives_a_restart_of_the_api_server(cluster: Cluster, kubeconfig
     forget_lease(cluster)
     with Front(kubeconfig) as front:
         assert_ok(run(front))
-    assert differences(content(undisturbed), content(recorded(cluster))) == []
+    assert differences(content(undisturbed), content(rights.recorded(cluster))) == []
     undo(cluster, before)

@@ -21,7 +21,7 @@ from tests.integration.support.objects import Record, differences
 from tests.integration.support.traffic import Entry, Target, ask_all, measured, settle
 
 from .attacks import ATTACKS, TENANT, VICTIM, VICTIM_HOST
-from .scene import LB, PLACES, account, recorded
+from .scene import LB, PLACES
 
 ALIKE = {"twin": "headless_twin", "rewrite": "host_rewrite"}
 HOSTS = [VICTIM_HOST, "rewrite.victim.example.test"]
@@ -65,7 +65,7 @@ def operator(cluster: Cluster, clean: None, echo_image: str, tmp_path_factory: p
     routed = (VICTIM, TENANT, "apps")
     of_routes = dict.fromkeys(("meshlb-routes", "meshlb-ingress-nginx-standalone"), routed)
     places = {**PLACES, **of_routes, "meshlb-prove": (*LOAD_BALANCER[:1], *routed)}
-    yield str(account(cluster, "nightly", tmp_path_factory.mktemp("operator"), places))
+    yield str(rights.bound(cluster, "nightly", tmp_path_factory.mktemp("operator"), places))
     module(cluster, "service_routing", state="absent")
     cluster.delete("namespace", VICTIM, TENANT)
     rights.remove(cluster)
@@ -75,7 +75,7 @@ def operator(cluster: Cluster, clean: None, echo_image: str, tmp_path_factory: p
 def honest(cluster: Cluster, operator: str) -> Record:
     """The cluster after a run that nobody disturbed."""
     passed(run_playbook("standalone_mtls", operator, **ONLY))
-    return outside(recorded(cluster))
+    return outside(rights.recorded(cluster))
 
 
 def passed(done: subprocess.CompletedProcess[str]) -> None:
@@ -110,7 +110,7 @@ def test_nothing_outside_of_the_tenants_namespace_changes(
 ) -> None:
     done = run_playbook("standalone_mtls", operator, **ONLY)
     assert "Traceback" not in done.stdout + done.stderr
-    assert differences(honest, outside(recorded(cluster))) == []
+    assert differences(honest, outside(rights.recorded(cluster))) == []
     expected = dict.fromkeys(HOSTS, "mutual_tls")
     assert settle(lambda: serves(entry), expected) == expected
     # A quota keeps the tenant's own objects from being written, and the run fails with their names. Nothing else may fail it.
@@ -120,10 +120,10 @@ def test_nothing_outside_of_the_tenants_namespace_changes(
 
 @pytest.mark.parametrize("attack", [name for name in ATTACKS if name.startswith("book")], indirect=True)
 def test_rollback_writes_nothing_of_the_tenants_choosing(cluster: Cluster, operator: str, honest: Record, attack: str) -> None:
-    before = {key: item for key, item in recorded(cluster).items() if f"/{TENANT}/" in key}
+    before = {key: item for key, item in rights.recorded(cluster).items() if f"/{TENANT}/" in key}
     done = run_playbook("rollback", operator, "--check", "--diff")
     assert "Traceback" not in done.stdout + done.stderr
     module(cluster, "service_routing", state="absent", namespaces=[TENANT])
-    after = {key: item for key, item in recorded(cluster).items() if f"/{TENANT}/" in key}
+    after = {key: item for key, item in rights.recorded(cluster).items() if f"/{TENANT}/" in key}
     assert differences(before, after) == []
-    assert differences(honest, outside(recorded(cluster))) == []
+    assert differences(honest, outside(rights.recorded(cluster))) == []

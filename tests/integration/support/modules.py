@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +30,39 @@ def environment(kubeconfig: str = "") -> dict[str, str]:
     return found
 
 
-def run_module(name: str, check: bool = False, diff: bool = False, **options: Any) -> Result:
-    """One module in a process of its own, without the controller before it; gives what it returns, failed or not."""
+def start_module(name: str, check: bool = False, diff: bool = False, **options: Any) -> subprocess.Popen[str]:
+    """One module in a process of its own, without the controller before it."""
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_no_log": False}
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump({"ANSIBLE_MODULE_ARGS": arguments}, file)
-        file.flush()
-        command = [sys.executable, "-m", f"ansible_collections.meshlb.istio.plugins.modules.{name}", file.name]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False, timeout=600)
+    command = [sys.executable, "-m", f"ansible_collections.meshlb.istio.plugins.modules.{name}"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment())
+    assert process.stdin is not None
+    # Not on the command line, nor in a file: there may be a token in it.
+    json.dump({"ANSIBLE_MODULE_ARGS": arguments}, process.stdin)
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def result_of(process: subprocess.Popen[str]) -> Result:
+    """What a module returned, failed or not; nothing where it was killed."""
     try:
-        result: Result = json.loads(done.stdout.strip().splitlines()[-1])
+        out, err = process.communicate(timeout=600)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    if process.returncode == -signal.SIGKILL:
+        return {}
+    try:
+        result: Result = json.loads(out.strip().splitlines()[-1])
     except (ValueError, IndexError) as error:
-        raise AssertionError(f"{name} printed no result: {done.stdout}\n{done.stderr}") from error
+        raise AssertionError(f"the module printed no result: {out}\n{err}") from error
     return result
+
+
+def run_module(name: str, check: bool = False, diff: bool = False, **options: Any) -> Result:
+    """One module; gives what it returns, failed or not."""
+    return result_of(start_module(name, check, diff, **options))
 
 
 def module(cluster: Cluster, name: str, check: bool = False, **options: Any) -> Result:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
 
 from .cluster import ROOT, Cluster, Obj
+from .objects import Record, record
 
 NAMESPACE = "meshlb-rights"
 RULES = ROOT / "docs" / "rbac"
@@ -56,6 +57,20 @@ def _binding(kind: str, metadata: Obj, name: str, role: str) -> Obj:
         "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
         "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}],
     }  # fmt: skip
+
+
+def bound(cluster: Cluster, name: str, folder: Path, places: Mapping[str, Iterable[str]]) -> Path:
+    """A service account with documented roles, each bound in its places (none: in the whole cluster); gives its kubeconfig."""
+    objects = [account(name)]
+    for role, where in places.items():
+        objects += within(name, role, where) or [everywhere(name, role)]
+    cluster.apply(*objects)
+    return kubeconfig(cluster, name, folder)
+
+
+def recorded(cluster: Cluster) -> Record:
+    """Every object but those of this file."""
+    return {key: item for key, item in record(cluster).items() if f"/{NAMESPACE}/" not in key}
 
 
 def kubeconfig(cluster: Cluster, name: str, folder: Path) -> Path:
