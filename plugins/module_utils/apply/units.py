@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
 
 from ..core.marks import ROUTES_IN
 from ..core.model import Change, replace
@@ -15,6 +16,8 @@ from ..plan.strategies.base import Proposal, namespaces_served
 from .ledger import Lookup
 
 SHOWN = 4
+Homes = Mapping[str, Collection[str]]
+"""The namespaces of the routes that each unit is for."""
 
 
 def planned_units(changes: Sequence[Change], proposals: Iterable[Proposal], existing: Lookup) -> list[Change]:
@@ -35,12 +38,7 @@ def planned_units(changes: Sequence[Change], proposals: Iterable[Proposal], exis
             others.append(change)
         else:
             planned.append(replace(change, unit=labels[group[0]]))
-    later = []
-    for change in removal_units(others, existing):
-        served = _served(change, existing)
-        needed = {label for label, namespaces in homes.items() if not namespaces.isdisjoint(served)}
-        later.append(replace(change, waits_for=change.waits_for | needed))
-    return [*planned, *later]
+    return [*planned, *removal_units(others, existing, homes)]
 
 
 def _groups(proposals: Iterable[Proposal]) -> dict[Identity, tuple[int, frozenset[str]]]:
@@ -71,15 +69,32 @@ def _labels(changes: Iterable[Change], groups: Mapping[Identity, tuple[int, froz
     return {number: listed(dict.fromkeys(names), SHOWN) for number, names in named.items()}
 
 
-def removal_units(changes: Sequence[Change], existing: Lookup) -> list[Change]:
-    """Changes that take something back: every object is a unit, and what was created goes after the fields that need it were given back."""
-    restored = {str(item.object): item.object.namespace for item in changes if item.action == "patch"}
+def removal_units(changes: Sequence[Change], existing: Lookup, homes: Homes | None = None) -> list[Change]:
+    """Changes that take something back: every object is a unit, and what was created goes after the fields that need it were given back.
+
+    All of them wait for the units of ``homes`` that are for routes in the same namespaces.
+    """
+    restored = {str(item.object): {item.object.namespace} for item in changes if item.action == "patch"}
+    of_patches, of_deletions = _waiting(homes or {}), _waiting(homes or {}, restored)
     found = []
     for change in changes:
-        served = _served(change, existing)
-        needed = {label for label, namespace in restored.items() if namespace in served} if change.action == "delete" else set()
-        found.append(replace(change, unit=str(change.object), waits_for=frozenset(needed)))
+        needed = of_deletions if change.action == "delete" else of_patches
+        found.append(replace(change, unit=str(change.object), waits_for=needed(_served(change, existing))))
     return found
+
+
+def _waiting(*homes: Homes) -> Callable[[frozenset[str]], frozenset[str]]:
+    """Which units have routes in some of the namespaces given. One set for all who ask the same: there may be thousands of both."""
+    units: dict[str, set[str]] = {}
+    for unit, namespaces in (pair for item in homes for pair in item.items()):
+        for namespace in namespaces:
+            units.setdefault(namespace, set()).add(unit)
+
+    @cache
+    def needed(served: frozenset[str]) -> frozenset[str]:
+        return frozenset().union(*(units.get(namespace, ()) for namespace in served))
+
+    return needed
 
 
 def _served(change: Change, existing: Lookup) -> frozenset[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -81,6 +82,10 @@ class Progress:
     lost: bool = False
     """Whether the API server can be reached no longer, so that nothing more is tried."""
 
+    @cached_property
+    def _waiting(self) -> list[Change]:
+        return [item for item in self.changes if item.waits_for]
+
     def holds_back(self, change: Change) -> bool:
         return self.lost or change.unit in self.units or not self.units.isdisjoint(change.waits_for)
 
@@ -88,9 +93,11 @@ class Progress:
         """Leave out the unit of a change that failed, and whatever waits for it."""
         self.failed.append((change, error))
         self.lost = self.lost or isinstance(error, (ApiUnreachable, Unauthorized))
+        if change.unit in self.units:
+            return
         units = self.units | {change.unit}
         while True:
-            more = {item.unit for item in self.changes if not units.isdisjoint(item.waits_for)} - units
+            more = {item.unit for item in self._waiting if not units.isdisjoint(item.waits_for)} - units
             if not more:
                 break
             units |= more

@@ -56,7 +56,7 @@ class RoutingScene:
     chosen: Sequence[LoadBalancer]
     options: RoutingOptions
 
-    @property
+    @cached_property
     def part(self) -> Part:
         """What this run may write."""
         return service_routing(self.registry)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ..apply import ownership
@@ -57,7 +58,7 @@ class SidecarScene:
     load_balancers: Sequence[LoadBalancer]
     options: SidecarOptions
 
-    @property
+    @cached_property
     def part(self) -> Part:
         """What this run may write."""
         return lb_sidecar(self.registry)

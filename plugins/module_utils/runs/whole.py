@@ -36,32 +36,23 @@ def demand_whole(
     made = {item.kind for item in writes if item.kind != kinds.CONFIG_MAP or not snapshot.source.closed.isdisjoint(config_maps_in)}
     missing = sorted(kind for kind in made | noted if not snapshot.readable(kind))
     if missing:
-        sentences = " ".join(snapshot.source.unknown[kind] for kind in missing)
-        raise MeshlbError(
-            f"{', '.join(missing)} cannot be listed, so what earlier runs wrote there could not be taken back, and the rollback would "
-            f"not be whole. {sentences}",
-            _hint(snapshot, missing), details={"kinds": missing},
-        )
+        what = "what earlier runs wrote there could not be taken back, and the rollback would not be whole"
+        raise _unseen(snapshot, missing, f"{', '.join(missing)} cannot be listed, so {what}.")
 
 
 def demand_seen(snapshot: Snapshot, changes: Iterable[Change]) -> None:
     """Stop a run that would write objects of kinds that it cannot read: nobody knows what is there already."""
     missing = sorted({kind for item in changes if not snapshot.readable(kind := identity_of(item.object)[0])})
     if missing:
-        sentences = " ".join(snapshot.source.unknown[kind] for kind in missing)
-        raise MeshlbError(
-            f"The plan writes {', '.join(missing)}, which cannot be read, so nobody knows what is there already. {sentences}",
-            _hint(snapshot, missing), details={"kinds": missing},
-        )
+        what = "which cannot be read, so nobody knows what is there already"
+        raise _unseen(snapshot, missing, f"The plan writes {', '.join(missing)}, {what}.")
 
 
 def demand_kinds(snapshot: Snapshot, needed: Iterable[str], what: str) -> None:
     """Stop where a kind cannot be read without which ``what`` (a noun phrase) is not known."""
     missing = [kind for kind in dict.fromkeys(needed) if not snapshot.readable(kind)]
     if missing:
-        sentences = " ".join(snapshot.source.unknown[kind] for kind in missing)
-        message = f"{', '.join(missing)} cannot be read, so {what} is not known. {sentences}"
-        raise MeshlbError(message, _hint(snapshot, missing), details={"kinds": missing})
+        raise _unseen(snapshot, missing, f"{', '.join(missing)} cannot be read, so {what} is not known.")
 
 
 def demand_readable(snapshot: Snapshot, refs: Iterable[ObjectRef | None], what: str) -> None:
@@ -74,6 +65,8 @@ def demand_readable(snapshot: Snapshot, refs: Iterable[ObjectRef | None], what: 
             raise MeshlbError(message, "Correct the object, then run again.", found.ref)
 
 
-def _hint(snapshot: Snapshot, missing: list[str]) -> str:
+def _unseen(snapshot: Snapshot, missing: list[str], message: str) -> MeshlbError:
+    """The error for kinds that cannot be read, with the reason of each."""
+    sentences = " ".join(snapshot.source.unknown[kind] for kind in missing)
     refused = next((kind for kind in missing if kind in snapshot.source.denied), "")
-    return hint_for(refused) if refused else GONE
+    return MeshlbError(f"{message} {sentences}", hint_for(refused) if refused else GONE, details={"kinds": missing})
