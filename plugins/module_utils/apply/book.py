@@ -22,7 +22,7 @@ from ..core.marks import CREATED_AS, LOAD_BALANCERS, MANAGED_BY, PART, PARTS, RE
 from ..core.model import ABSENT
 from ..core.writes import Part
 from ..kube.fields import NoContainer, Path, covers, put, remove, resolve, subtract
-from ..kube.objects import Obj, dig, kind_key, name_of, namespace_of, ref_of, value_at
+from ..kube.objects import Obj, dig, kind_key_of, name_of, namespace_of, ref_of, value_at
 
 ANNOTATIONS: Path = ("metadata", "annotations")
 
@@ -81,7 +81,7 @@ def read_book(obj: Obj, part: Part) -> Book:
             "Put the annotation's former value back, or remove it and restore the object by hand.",
             ref_of(obj),
         ) from error
-    kind = kind_key(obj["apiVersion"], obj["kind"])
+    kind = kind_key_of(obj)
     mine = {
         key: entry for key, entry in read.items() if entry.part == part.name and part.may_restore(kind, key, entry.set, entry.was)
     }
@@ -167,7 +167,7 @@ def is_own(obj: Obj, part: Part) -> bool:
 
     A copy that somebody made of such an object under another name is not ours.
     """
-    return is_created(obj, part.name) and not is_copy(obj) and part.would_name(kind_key(obj["apiVersion"], obj["kind"]), obj)
+    return is_created(obj, part.name) and not is_copy(obj) and part.would_name(kind_key_of(obj), obj)
 
 
 def is_copy(obj: Obj) -> bool:

@@ -67,30 +67,25 @@ def would_remove(output_dir: str, changes: Sequence[Change]) -> list[str]:
 def _rendered(changes: Sequence[Change], present: Mapping[str, str], keep: Callable[[Obj], bool]) -> dict[str, str]:
     """The files by name, with those that stay as they are."""
     wanted = render(changes, bool(present))
-    refs = {name: ref for name, ref in _refs_in(present).items() if name not in wanted}
-    kept = {name: ref for name, ref in refs.items() if keep(_object_in(ref, present[name]))}
+    stale = {name: _loaded(text) for name, text in present.items() if name not in wanted and name != KUSTOMIZATION}
+    refs = _refs_of(stale, present.get(KUSTOMIZATION, "")) if stale else {}
+    kept = {name: ref for name, ref in refs.items() if keep(_object_in(ref, stale[name]))}
     return {**render(changes, True, kept), **{name: present[name] for name in kept}} if kept else wanted
 
 
-def _refs_in(present: Mapping[str, str]) -> dict[str, ObjectRef]:
-    """The object that each of our files is about; what somebody made unreadable is about none."""
-    found = {}
-    for name, text in present.items():
-        content = _loaded(text)
-        if name == KUSTOMIZATION:
-            for entry in dig(content, "patches", default=[]):
-                target = dig(entry, "target", default={})
-                version = "/".join(filter(None, (str(dig(target, "group", default="")), str(dig(target, "version", default="")))))
-                ref = ObjectRef(version, *(str(dig(target, key, default="")) for key in ("kind", "namespace", "name")))
-                if ref.kind and dig(entry, "path") in present:
-                    found[str(dig(entry, "path"))] = ref
-        elif isinstance(content, dict):
-            found[name] = ref_of(content)
+def _refs_of(contents: Mapping[str, Any], kustomization: str) -> dict[str, ObjectRef]:
+    """The object that each of these files is about; what somebody made unreadable is about none."""
+    found = {name: ref_of(content) for name, content in contents.items() if isinstance(content, dict)}
+    for entry in dig(_loaded(kustomization), "patches", default=[]):
+        target = dig(entry, "target", default={})
+        version = "/".join(filter(None, (str(dig(target, "group", default="")), str(dig(target, "version", default="")))))
+        ref = ObjectRef(version, *(str(dig(target, key, default="")) for key in ("kind", "namespace", "name")))
+        if ref.kind and dig(entry, "path") in contents:
+            found[str(dig(entry, "path"))] = ref
     return found
 
 
-def _object_in(ref: ObjectRef, text: str) -> Obj:
-    content = _loaded(text)
+def _object_in(ref: ObjectRef, content: Any) -> Obj:
     metadata = {"name": ref.name, "namespace": ref.namespace}
     whole = content if isinstance(content, dict) else {}
     return {**whole, "apiVersion": ref.api_version, "kind": ref.kind, "metadata": {**dig(whole, "metadata", default={}), **metadata}}

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from ..core.findings import finding
 from ..core.marks import MANAGED_BY, PART, REPLACED
 from ..core.model import Finding
-from ..core.printable import listed
+from ..core.printable import clipped, listed
 from ..core.writes import Part
-from ..kube.objects import Obj, dig, kind_key, kind_key_of, name_of, ref_of
+from ..kube.objects import Obj, dig, kind_key_of, name_of, ref_of
 from .book import Book, BookError, compact, is_created, is_own, read_book
 
 Lookup = Callable[[str, str, str], "Obj | None"]
@@ -58,8 +58,7 @@ def is_of(obj: Obj, part: Part) -> bool:
 def locked(obj: Obj, part: Part) -> str:
     """Why no field of an object may be set: what was there before could not be noted beside what cannot be read. Empty where it may."""
     try:
-        if dig(obj, "metadata", "annotations", REPLACED) is not None:
-            read_book(obj, part)
+        read_book(obj, part)
     except BookError as error:
         return error.message
     return ""
@@ -81,7 +80,8 @@ def _judged(obj: Obj, part: Part, existing: Lookup) -> tuple[bool, list[Finding]
     except BookError as error:
         return False, [*findings, finding("MLB401", error.message, ref_of(obj), details={"part": part.name})]
     if book.strange and not _is_made_of(obj, existing):
-        details = {"part": part.name, "entries": [_cut(item) for item in book.strange[:_MOST_NAMED]], "number": len(book.strange)}
+        entries = [clipped(item, _MOST_CHARACTERS) for item in book.strange[:_MOST_NAMED]]
+        details = {"part": part.name, "entries": entries, "number": len(book.strange)}
         findings.append(finding("MLB405", _not_written(obj, part, book), ref_of(obj), details=details))
     return bool(book.mine), findings
 
@@ -106,18 +106,15 @@ def _same_marks(obj: Obj, owner: Obj | None) -> bool:
 
 
 def _not_created(obj: Obj, part: Part) -> str:
-    kind = kind_key(obj["apiVersion"], obj["kind"])
+    kind = kind_key_of(obj)
     why = f"gives none the name {name_of(obj)}" if part.makes(kind) else "creates no object of that kind"
     return f"{ref_of(obj)} says that {part.name} of this collection created it, which {why}: it is left alone"
 
 
 def _not_written(obj: Obj, part: Part, book: Book) -> str:
-    named = listed([compact(_cut(item)) for item in book.strange], _MOST_NAMED)
+    named = listed([compact(clipped(item, _MOST_CHARACTERS)) for item in book.strange], _MOST_NAMED)
     return (
         f"The annotation {REPLACED} of {ref_of(obj)} has entries that {part.name} of this collection did not make: {named}. "
         "Nothing is restored for their word."
     )
 
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."

@@ -19,7 +19,7 @@ from ..core.model import ABSENT, Change, Finding, replace
 from ..core.pointers import pointer
 from ..core.writes import Part
 from ..kube.fields import NoContainer, Path, difference, is_keyed_map, merge, put, remove, resolve
-from ..kube.objects import Obj, annotations_of, dig, kind_key, labels_of, ref_of, value_at
+from ..kube.objects import Obj, annotations_of, dig, kind_key_of, labels_of, ref_of, value_at
 from . import book as books
 from .ledger import Ledger
 
@@ -63,7 +63,7 @@ def claim(
 
 
 def _demand_declared(obj: Obj, part: Part, desired: Iterable[Path]) -> None:
-    kind = kind_key(obj["apiVersion"], obj["kind"])
+    kind = kind_key_of(obj)
     undeclared = next((path for path in desired if not part.sets(kind, path)), None)
     if undeclared is not None:
         message = f"{part.name} does not declare that it sets {pointer(undeclared)} of a {kind}, so {ref_of(obj)} is left alone."
@@ -159,11 +159,11 @@ def create(
     ``existing`` is the object of its kind, namespace and name. What the API server added to ours does not count as a
     difference. An object of that name that is not this part's is finding MLB402, and is not touched.
     """
-    if not part.would_name(kind_key(body["apiVersion"], body["kind"]), _owned_body(body, part, frozenset(load_balancers))):
+    wanted = _owned_body(body, part, frozenset(load_balancers))
+    if not part.would_name(kind_key_of(body), wanted):
         message = f"{part.name} does not declare that it creates {ref_of(body)}, so it could not be taken back."
         raise MeshlbError(message, "This is a fault of the collection: please report it.", ref_of(body))
     if existing is None:
-        wanted = _owned_body(body, part, frozenset(load_balancers))
         return Change(ref_of(wanted), "create", why, (), wanted, phase), []
     if not books.is_created(existing, part.name) or books.is_copy(existing):
         message = f"{ref_of(existing)} exists, and was not made by {part.name} of this collection; it is not touched."

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import chain
 
 from ..core.marks import ROUTES_IN
 from ..core.model import Change, replace
 from ..core.printable import listed
 from ..kube.objects import Identity, Obj, dig, identity, identity_of, namespace_of
 from ..plan.strategies.base import Proposal, namespaces_served
+from ..plan.units import tied
 from .ledger import Lookup
 
 SHOWN = 4
@@ -43,20 +45,16 @@ def planned_units(changes: Sequence[Change], proposals: Iterable[Proposal], exis
 
 def _groups(proposals: Iterable[Proposal]) -> dict[Identity, tuple[int, frozenset[str]]]:
     """Every object that is proposed, with the number of its unit, and the namespaces of the routes that need it."""
-    members: dict[int, list[tuple[Identity, frozenset[str]]]] = {}
-    of: dict[Identity, int] = {}
-    for number, proposal in enumerate(proposals):
-        bodies = [*(item.body for item in proposal.creations), *(item.object for item in proposal.patches)]
-        own = [(identity(body), namespaces_served(body)) for body in bodies]
-        for joined in {of[key] for key, dummy in own if key in of}:
-            own += members.pop(joined)
-        members[number] = own
-        of.update(dict.fromkeys((key for key, dummy in own), number))
     found: dict[Identity, tuple[int, frozenset[str]]] = {}
-    for number, entries in members.items():
-        for key, namespaces in entries:
-            found[key] = (number, namespaces | found.get(key, (0, frozenset()))[1])
+    for number, group in enumerate(tied(list(map(_bodies, proposals)), lambda bodies: map(identity, bodies))):
+        for body in chain.from_iterable(group):
+            key = identity(body)
+            found[key] = (number, namespaces_served(body) | found.get(key, (0, frozenset()))[1])
     return found
+
+
+def _bodies(proposal: Proposal) -> list[Obj]:
+    return [*(item.body for item in proposal.creations), *(item.object for item in proposal.patches)]
 
 
 def _labels(changes: Iterable[Change], groups: Mapping[Identity, tuple[int, frozenset[str]]]) -> dict[int, str]:

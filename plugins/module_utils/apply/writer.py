@@ -95,12 +95,10 @@ class Progress:
         self.lost = self.lost or isinstance(error, (ApiUnreachable, Unauthorized))
         if change.unit in self.units:
             return
-        units = self.units | {change.unit}
-        while True:
-            more = {item.unit for item in self._waiting if not units.isdisjoint(item.waits_for)} - units
-            if not more:
-                break
-            units |= more
+        units, fresh = set(self.units), {change.unit}
+        while fresh:
+            units |= fresh
+            fresh = {item.unit for item in self._waiting if not fresh.isdisjoint(item.waits_for)} - units
         # In one step, as others look at it meanwhile.
         self.units = units
 
@@ -235,14 +233,12 @@ def _patch(api: Writes, change: Change, dry_run: bool) -> None:
 
 def _is_made(change: Change, live: Obj) -> bool:
     """Whether somebody else made the same change in between, as an equal run does."""
-    found = ((value_at(live, item.path), item.after) for item in change.fields)
-    return all(now is after or (now is not ABSENT and after is not ABSENT and now == after) for now, after in found)
+    return all(value_at(live, item.path) == item.after for item in change.fields)
 
 
 def _still_as_read(change: Change, live: Obj) -> None:
     for item in change.fields:
-        found = value_at(live, item.path)
-        if found is not item.before and (found is ABSENT or item.before is ABSENT or found != item.before):
+        if value_at(live, item.path) != item.before:
             message = f"{pointer(item.path)} of {change.object} was changed by somebody else since it was read."
             raise Conflict(message, "Run again, so that the plan is made from what is there now.", change.object)
 

@@ -37,6 +37,11 @@ def listed(items: Collection[object], most: int, separator: str = ", ") -> str:
     return shown if more <= 0 else f"{shown}{'' if separator == ', ' else separator.rstrip()} and {more} more"
 
 
+def clipped(text: str, most: int = 200) -> str:
+    """A part of a sentence, no longer than it can be read."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 def _shown(char: str) -> str:
     if char.isprintable() or unicodedata.category(char) not in _UNSEEN:
         return char

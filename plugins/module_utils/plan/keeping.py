@@ -26,17 +26,17 @@ Holds = Callable[[Obj], bool]
 
 
 def held_back(
-    found: Inventory, bare: Snapshot, registry: Registry, load_balancers_of: Callable[[Obj], Iterable[str]]
+    found: Inventory, live: Snapshot, bare: Callable[[], Snapshot], registry: Registry, load_balancers_of: Callable[[Obj], Iterable[str]]
 ) -> Holds:
     """Whether an object of this collection has to stay as it is.
 
-    ``bare`` is the cluster without this collection's own changes, and ``load_balancers_of`` names those that an object was written for.
+    ``bare`` gives the cluster without this collection's own changes, and ``load_balancers_of`` names those that an object was written for.
     What was written for routes that ask to be left alone is known by name. What was written for routes that cannot be read is not: that
     is everything for their namespaces.
     """
     ignored = [route for route in found.routes if route.ignored]
-    own = _written_for(ignored, found, bare, registry) if ignored else {}
-    unknown, unreadable = doubts(bare), bare.source.unreadable
+    own = _written_for(ignored, found, bare(), registry) if ignored else {}
+    unknown, unreadable = doubts(live), live.source.unreadable
 
     def holds(obj: Obj) -> bool:
         key = identity(obj)

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 from ..core.errors import MeshlbError
 from ..core.model import Proof, Verdict
+from ..core.printable import clipped
 from ..istio.endpoints import PodView
 from .asking import ODD, Asker, Key
 from .configuration import Evaluation, evaluate, judge_plain, others, proofs
 from .counters import Certificate
-from .proxy import EnvoyEndpoint, Proxy, ProxyDataError, clipped, guarded
+from .proxy import EnvoyEndpoint, Proxy, ProxyDataError, guarded
 from .servers import ServerLookup
 from .trace import Dialed
 

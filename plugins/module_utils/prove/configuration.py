@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.model import Proof, Verdict
-from .proxy import EnvoyCluster, EnvoyEndpoint, Proxy, clipped
+from ..core.printable import clipped
+from .proxy import EnvoyCluster, EnvoyEndpoint, Proxy
 from .servers import ServerLookup, ServerSide
 from .trace import BLACK_HOLE, Dialed, RequestCarrier, trace
 from .transport import PLAIN, SeenTransport, transport_of

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ..core.errors import MeshlbError
+from ..core.printable import clipped
 from ..kube.objects import Obj, dig
 
 HTTP_MANAGER = "HttpConnectionManager"
@@ -44,11 +45,6 @@ def guarded(what: str) -> Iterator[None]:
     except Exception as error:  # any reading of a value of another type
         said = clipped(" ".join(str(error).split()))
         raise ProxyDataError(f"{what} is not of the shape that Envoy's have ({type(error).__name__}: {said}).") from error
-
-
-def clipped(text: str, most: int = 200) -> str:
-    """A part of a sentence, no longer than it can be read."""
-    return text if len(text) <= most else f"{text[:most]}..."
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from ..core.errors import MeshlbError
+from ..core.printable import clipped
 from ..kube.client.deadline import Deadline
-from .proxy import clipped
 from .traffic import Answers
 from .virtual_hosts import strip_port
 

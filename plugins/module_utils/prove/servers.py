@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..core.printable import clipped
 from ..istio.endpoints import PodView
 from .listeners import HTTP_PROTOCOLS, ISTIO_PROTOCOLS, RAW, TLS, Connection, find_chain
-from .proxy import INBOUND_PORT, Proxy, ProxyDataError, clipped, guarded
+from .proxy import INBOUND_PORT, Proxy, ProxyDataError, guarded
 
 ModeOf = Callable[[dict[str, Any], int], str]
 

@@ -53,7 +53,7 @@ class ChainedResult(Report):
 
 def run_chained(options: ChainedOptions, clock: Clock | None = None) -> ChainedResult:
     """Chain a load balancer to a gateway, or take chains back; raises :class:`core.errors.MeshlbError` before anything is written."""
-    with settled(CHAINED_GATEWAY, lambda earlier: _read(options, earlier), lambda session: _decided(session, options)) as now:
+    with settled(CHAINED_GATEWAY, lambda earlier: _read(options, earlier), lambda session: _decided(session, options), clock=clock) as now:
         run, decision = _Run(options, now.session, clock or Clock()), now.decision
         first: list[Change] = []
         if decision.plan is not None and run.is_to_make_first(decision.plan):

@@ -61,11 +61,12 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Asked:
-    """The one chain that the options are about, and how it is noted (``chain``) on what is written."""
+    """The one chain that the options are about, how it is noted (``chain``) on what is written, and all load balancers that there are."""
 
     chosen: Chosen
     options: ChainPlanOptions
     chain: str
+    load_balancers: Sequence[LoadBalancer]
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,15 @@ def _known(found: Sequence[LoadBalancer]) -> str:
 
 def asked(live: Snapshot, registry: Registry, options: ChainedOptions) -> Asked:
     """The chain that is meant. Raises :class:`MeshlbError` for what the cluster or its load balancer does not have."""
-    meant = chosen_load_balancer(options, registry, detect(live, registry)[0])
+    known = detect(live, registry)[0]
+    meant = chosen_load_balancer(options, registry, known)
     found = ChainPlanOptions(
         gateway=options.gateway, carry=options.hosts.carry, only=options.hosts.only,
         hosts=tuple(_host_rules(number, item, live) for number, item in enumerate(options.hosts.new)), client=options.client,
         trusted_hops=options.trusted_hops, https_redirect=options.https_redirect, alias=options.alias,
         platform_options=_platform_options(options.platform_options, meant.profile),
     )
-    return Asked(meant, found, writes.chain_name(meant.label, _gateway_label(options)))
+    return Asked(meant, found, writes.chain_name(meant.label, _gateway_label(options)), known)
 
 
 def _gateway_label(options: ChainedOptions) -> str:
@@ -167,15 +169,10 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     """The plan for what was asked for, and its writes. Raises :class:`MeshlbError` where it is refused."""
     meant = asked(live, registry, asked_for)
     profile, load_balancer, options, chain = meant.chosen.profile, meant.chosen.load_balancer, meant.options, meant.chain
+    chained = _hosts_of(live, registry, chain) if asked_for.absent or options.carry else frozenset()
     if asked_for.absent:
-        options = replace(options, without=options.only, only=_hosts_of(live, registry, chain) - options.only)
-    if not options.carry and not options.hosts:
-        raise MeshlbError("hosts is empty, so nobody would be led to the gateway.", "Write from_load_balancer, or a list.")
-    if options.carry and load_balancer is None:
-        raise MeshlbError(
-            f"hosts come from the load balancer's routes, and no {profile.about.title} was found here.",
-            "Write the hosts with their paths and backends.",
-        )
+        options = replace(options, without=options.only, only=chained - options.only)
+    _demand_hosts(options, profile, load_balancer)
     part = chained_gateway(registry)
     options = replace(options, locked=partial(locked, part=part))
     base = live.after(writes.chain_removal(ledger_of(live, part), [chain])[0])
@@ -186,17 +183,17 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     routes = [route for route in found.routes if route not in stays]
     written = [obj for obj in ledger_of(live, part).written if chain in load_balancers_of(obj)]
     routes = _led_already(routes, written) if asked_for.absent and profile.chain and profile.chain.redirect else routes
-    lost = _hosts_of(live, registry, chain) - {route.host for route in routes} if options.carry and not asked_for.absent else frozenset()
+    lost = chained - {route.host for route in routes} if options.carry and not asked_for.absent else frozenset()
     _demand_known(live, registry, load_balancer, options, routes, written, lost)
     if asked_for.absent:
         demand_whole(live, [*CHAIN, *chain_writes(profile)], written, {options.gateway.namespace})
     _refuse(_hosts_of_the_mesh(live, options))
     changed = {identity(obj) for obj in written}
     options = replace(options, standing=frozenset(route for route in routes if identity_of(route.object) in changed))
-    claims = HostClaims(base, read_routes(base, registry, detect(live, registry)[0])[0] if options.carry else ())
+    claims = HostClaims(base, read_routes(base, registry, meant.load_balancers)[0] if options.carry else ())
     plan = without_harm(
         lambda now: plan_chain(live, base, profile, load_balancer, routes, now), options, routes,
-        claimed(claims, routes, _hosts_of(live, registry, chain)) if options.carry else {}, asked_for.common.may_get_worse,
+        claimed(claims, routes, chained) if options.carry else {}, asked_for.common.may_get_worse,
     )
     if options.carry and not asked_for.absent and not plan.routes:
         names = f" for {', '.join(sorted(options.only))}" if options.only else ""
@@ -214,6 +211,16 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     said = [about_object(item) for item in found.unreadable]
     said += (finding("MLB610", f"{route.host or '*'}{route.path}: {route.unread}", route.object) for route in sorted(stays, key=_sort_key))
     return ChainedDecision(changes, [*ledger_of(live, part).findings, *plan.findings, *plan.left_out, *about, *said], plan)
+
+
+def _demand_hosts(options: ChainPlanOptions, profile: Profile, load_balancer: LoadBalancer | None) -> None:
+    if not options.carry and not options.hosts:
+        raise MeshlbError("hosts is empty, so nobody would be led to the gateway.", "Write from_load_balancer, or a list.")
+    if options.carry and load_balancer is None:
+        raise MeshlbError(
+            f"hosts come from the load balancer's routes, and no {profile.about.title} was found here.",
+            "Write the hosts with their paths and backends.",
+        )
 
 
 def _led_already(routes: Iterable[Route], written: Iterable[Obj]) -> list[Route]:

@@ -166,7 +166,7 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     asked = PlanOptions(wishes, selected, lambda key: key in keys, scene.may_write, known)
     found = take_inventory(live, registry, scene.load_balancers)
     live = live.doubting(found.unreadable)
-    held = held_back(found, without(live, scene.part), registry, load_balancers_of)
+    held = held_back(found, live, lambda: without(live, scene.part), registry, load_balancers_of)
     original = without(live, scene.part, lambda obj: not scene.covers(obj) or held(obj))
     owned, closed = partial(is_owned, scene.part), partial(locked, part=scene.part)
     plan = plan_routes(live, original, registry, scene.load_balancers, asked, owned, closed, found)
@@ -231,4 +231,4 @@ def taken_back(scene: RoutingScene) -> RoutingDecision:
         load_balancer = by_key[route.load_balancer]
         then = predict(after, load_balancer, restored.get(route.sort_key, route))
         plans.append(RoutePlan(route, predict(live, load_balancer, route), then, "none"))
-    return RoutingDecision(plans, changes, [*ledger_of(live, scene.part).findings, *about])
+    return RoutingDecision(plans, changes, [*ledger.findings, *about])

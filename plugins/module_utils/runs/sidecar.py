@@ -28,7 +28,7 @@ from ..istio.interception import interception_of
 from ..istio.mesh import interception_defaults
 from ..istio.proxy_config import PROXY_CONFIG
 from ..kube import kinds
-from ..kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template, ref_of
+from ..kube.objects import Obj, dig, kind_key, kind_key_of, labels_of, name_of, namespace_of, pod_template, ref_of
 from ..kube.pods import workload_pods
 from ..kube.rollout import rolls_by_itself
 from ..kube.snapshot import Snapshot
@@ -101,7 +101,7 @@ def run_sidecar(options: SidecarOptions, clock: Clock | None = None) -> SidecarR
     def read(earlier: Session | None) -> Session:
         return start(options.common, (*reading_kinds(), kinds.DISRUPTION_BUDGET), setting_namespaces, earlier)
 
-    with settled(LB_SIDECAR, read, lambda session: _decided(session, options)) as run:
+    with settled(LB_SIDECAR, read, lambda session: _decided(session, options), clock=clock) as run:
         decision, api = run.decision, run.session.api
         ref = ref_of(decision.workload)
         written = deliver(run.session, decision.changes)
@@ -185,8 +185,9 @@ def _present(scene: SidecarScene) -> SidecarDecision:
 def _where_pods_are_described(scene: SidecarScene, load_balancer: LoadBalancer) -> Iterator[str]:
     """Kinds that tell where an operator takes its pods' labels from; none where that is the workload itself."""
     profile = scene.registry.get(load_balancer.vendor)
-    for item in sidecar_writes(profile):
-        yield item.kind
+    writes = sidecar_writes(profile)
+    yield from (item.kind for item in writes)
+    if writes:
         yield from filter(None, (reader.unclear(scene.live) for reader in profile.routes))
 
 
@@ -225,7 +226,7 @@ def _absent(scene: SidecarScene) -> SidecarDecision:
 
 def _is_another(scene: SidecarScene, obj: Obj) -> bool:
     """Whether it is a workload, and another one: anybody can note a load balancer on an object."""
-    is_workload = kind_key(obj["apiVersion"], obj["kind"]) in kinds.WORKLOADS
+    is_workload = kind_key_of(obj) in kinds.WORKLOADS
     return is_workload and (namespace_of(obj), name_of(obj)) != scene.options.load_balancer
 
 

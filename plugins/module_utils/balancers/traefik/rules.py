@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ...core.guard import NotUnderstood
+from ...core.printable import clipped
 
 _TOKEN = re.compile(r"\s*(?:(&&|\|\||[!(),])|([A-Za-z][A-Za-z0-9]*)|`([^`]*)`|\"((?:[^\"\\]|\\.)*)\")")
 _HOSTS = frozenset({"host", "hostheader", "hostsni"})
@@ -53,12 +54,8 @@ def matched(rule: str) -> tuple[Matched, ...]:
     parser = _Parser(deque(_tokens(rule)))
     found = parser.alternatives()
     if parser.rest:
-        raise RuleError(f"{parser.rest[0]!r} is not expected in rule {_cut(rule)}")
+        raise RuleError(f"{parser.rest[0]!r} is not expected in rule {clipped(rule, 300)}")
     return tuple(found)
-
-
-def _cut(rule: str) -> str:
-    return rule if len(rule) <= 300 else f"{rule[:300]}..."
 
 
 def at_most_so_many(found: Iterable[Matched]) -> dict[Matched, None]:
@@ -76,7 +73,7 @@ def _tokens(rule: str) -> Iterator[str]:
     while position < len(rule):
         found = _TOKEN.match(rule, position)
         if found is None:
-            raise RuleError(f"{_cut(rule[position:])!r} is not understood in rule {_cut(rule)}")
+            raise RuleError(f"{clipped(rule[position:], 300)!r} is not understood in rule {clipped(rule, 300)}")
         sign, name, raw, quoted = found.groups()
         # Values are told from names and signs by their first letter.
         yield sign or name or "'" + (raw if raw is not None else re.sub(r"\\(.)", r"\1", quoted))

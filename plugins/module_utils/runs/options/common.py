@@ -75,27 +75,21 @@ def common_options(params: Mapping[str, Any], check_mode: bool = False, diff: bo
     # Manifests are read without workers, so their number does not matter.
     if not manifests and not 1 <= workers <= MOST_WORKERS:
         raise MeshlbError(f"workers is {workers}.", f"Choose a number from 1 to {MOST_WORKERS}.")
+    lock_timeout = _timeout(params, "lock_timeout", LOCK_TIMEOUT, 0, "0 for none")
+    request_timeout = _timeout(params, "request_timeout", REQUEST_TIMEOUT, 1, "at least 1")
     return CommonOptions(
         connection_of(params), manifests, str(params.get("output_dir") or ""), workers, str(params.get("lock_namespace") or ""),
-        _lock_timeout(params), profiles, bool(check_mode), bool(diff), allowance(params.get("allow_regressions")),
-        str(params.get("expected_plan_digest") or ""), _request_timeout(params), bool(params.get("all_or_nothing")),
+        lock_timeout, profiles, bool(check_mode), bool(diff), allowance(params.get("allow_regressions")),
+        str(params.get("expected_plan_digest") or ""), request_timeout, bool(params.get("all_or_nothing")),
     )
 
 
-def _request_timeout(params: Mapping[str, Any]) -> int:
-    found = params.get("request_timeout")
-    seconds = REQUEST_TIMEOUT if found is None else int(found)
-    if seconds < 1:
-        raise MeshlbError(f"request_timeout is {seconds}.", "Give a number of seconds, at least 1.")
+def _timeout(params: Mapping[str, Any], name: str, default: float, least: int, hint: str) -> int:
+    found = params.get(name)
+    seconds = int(default if found is None else found)
+    if seconds < least:
+        raise MeshlbError(f"{name} is {seconds}.", f"Give a number of seconds, {hint}.")
     return seconds
-
-
-def _lock_timeout(params: Mapping[str, Any]) -> float:
-    found = params.get("lock_timeout")
-    seconds = LOCK_TIMEOUT if found is None else int(found)
-    if seconds < 0:
-        raise MeshlbError(f"lock_timeout is {seconds}.", "Give a number of seconds, 0 for none.")
-    return float(seconds)
 
 
 def texts(params: Mapping[str, Any], name: str) -> tuple[str, ...]:
