@@ -117,4 +117,3 @@ def _not_written(obj: Obj, part: Part, book: Book) -> str:
         f"The annotation {REPLACED} of {ref_of(obj)} has entries that {part.name} of this collection did not make: {named}. "
         "Nothing is restored for their word."
     )
-
