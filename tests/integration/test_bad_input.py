@@ -125,13 +125,29 @@ def _of_istio(item: dict[str, Any]) -> bool:
 
 
 def test_absent_kinds_are_not_asked_for(cluster: Cluster) -> None:
-    """Istio without its security CRDs: read as no policies, and never probed."""
-    with mirrored(cluster, Mirror(lambda group: group in ("security.istio.io", "gateway.networking.k8s.io"))) as mirror:
+    """A cluster without the Gateway API: its kinds are read as having no objects, and never probed."""
+    with mirrored(cluster, Mirror(lambda group: group == "gateway.networking.k8s.io")) as mirror:
         result = run_module("service_routing", check=True, host=mirror.address, api_key="none", namespaces=["apps"])
     assert not result.get("failed"), result["msg"]
-    assert [item for item in result["routes"] if item["host"] == HOST][0]["after"]["verdict"] == "mutual_tls"
-    assert not [path for _verb, path in mirror.asked if "security.istio.io" in path]
+    assert _after(result)["verdict"] == "mutual_tls"
+    assert not [path for _verb, path in mirror.asked if "gateway.networking.k8s.io" in path]
     assert len([path for _verb, path in mirror.asked if path.rstrip("/") in ("/api", "/apis")]) <= 2, "discovery is asked for once"
+
+
+def test_a_kind_of_the_mesh_that_is_not_served_is_not_asked_for(cluster: Cluster) -> None:
+    """Istio without its security CRDs: whether a policy was there is not known, so no verdict is; and a finding says so."""
+    with mirrored(cluster, Mirror(lambda group: group == "security.istio.io")) as mirror:
+        result = run_module("service_routing", check=True, host=mirror.address, api_key="none", namespaces=["apps"])
+    assert not result.get("failed"), result["msg"]
+    assert _after(result)["verdict"] == "unknown" and "PeerAuthentication" in _after(result)["why"]
+    assert not result["changes"]
+    assert any("PeerAuthentication" in item["message"] for item in result["findings"])
+    assert not [path for _verb, path in mirror.asked if "security.istio.io" in path]
+
+
+def _after(result: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = next(item for item in result["routes"] if item["host"] == HOST)["after"]
+    return found
 
 
 @pytest.mark.parametrize("name", ["service_routing", "mtls_proof"])
