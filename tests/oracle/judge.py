@@ -98,7 +98,7 @@ class Judge:
             pairs = [(item["address"], item["port"], socket_for(cluster, item)) for item in listed]
         if not pairs:
             return [Step(REFUSED, "the cluster has no endpoint", called)]
-        ways = _way(cluster, reads_http)
+        ways = _way(cluster, reads_http, call)
         return [self._arrive(ip, port, socket, call, "", called, ways) for ip, port, socket in pairs]
 
     def _arrive(
@@ -154,10 +154,10 @@ def socket_for(cluster: dict[str, Any], endpoint: dict[str, Any]) -> dict[str, A
     return general
 
 
-def _way(cluster: dict[str, Any], reads_http: bool) -> str:
-    """Which kind of connection the mesh's mutual TLS becomes: a proxy that reads HTTP says so in ALPN."""
+def _way(cluster: dict[str, Any], reads_http: bool, call: dict[str, Any]) -> str:
+    """Which kind of connection the mesh's mutual TLS becomes: only a proxy that reads HTTP says so in ALPN."""
     if not reads_http:
-        return "mesh_tcp"
+        return "mesh_tcp" if _plain_way(call) == "plain_http" else "mesh_bytes"
     return "mesh_h2" if cluster.get("http") == "http2" else "mesh_http"
 
 

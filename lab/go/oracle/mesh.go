@@ -118,10 +118,20 @@ func reply(t *failer, asked question) answer {
 	krt.GlobalDebugHandler = new(krt.DebugHandler)
 	control := xds.NewFakeDiscoveryServer(t, xds.FakeOptions{KubernetesObjects: found.kubernetes, Configs: found.istio, MeshConfig: settings})
 	said := answer{Ignored: found.ignored, Inbound: map[string]inbound{}}
-	client := newProxy(t, control, asked.Client)
+	proxies := map[string]*proxy{}
+	of := func(known workload) *proxy {
+		if proxies[known.id()] == nil {
+			proxies[known.id()] = newProxy(t, control, known)
+		}
+		return proxies[known.id()]
+	}
 	targets := asked.Inbound
 	for _, one := range asked.Calls {
-		result := client.follow(t, one)
+		from := asked.Client
+		if one.From != nil {
+			from = *one.From
+		}
+		result := of(from).follow(t, one)
 		said.Calls = append(said.Calls, result)
 		targets = append(targets, target{one.Address, one.Port})
 		for _, cluster := range result.Clusters {
@@ -130,18 +140,13 @@ func reply(t *failer, asked question) answer {
 			}
 		}
 	}
-	proxies := map[string]*proxy{asked.Client.id(): client}
 	for _, one := range targets {
 		key := net.JoinHostPort(one.IP, strconv.Itoa(one.Port))
 		pod := found.pods[one.IP]
 		if _, done := said.Inbound[key]; done || pod == nil {
 			continue
 		}
-		of := workloadOf(pod, one.IP)
-		if proxies[of.id()] == nil {
-			proxies[of.id()] = newProxy(t, control, of)
-		}
-		said.Inbound[key] = proxies[of.id()].receive(t, pod.Namespace+"/"+pod.Name, one)
+		said.Inbound[key] = of(workloadOf(pod, one.IP)).receive(t, pod.Namespace+"/"+pod.Name, one)
 	}
 	if asked.Dump {
 		said.Dumps = map[string]json.RawMessage{}

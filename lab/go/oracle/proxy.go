@@ -26,13 +26,17 @@ import (
 const proxyVersion = "1.31.0"
 
 // ways are the kinds of connections that a backend's sidecar is asked about.
+//
+// A proxy that passes bytes on offers the ALPN "istio", whatever the bytes are: mesh_tcp carries requests in that way, which a sidecar that
+// reads HTTP understands, and mesh_bytes carries something else.
 var ways = map[string]simulation.Call{
 	"plain_http": {Protocol: simulation.HTTP, TLS: simulation.Plaintext},
 	"plain_tcp":  {Protocol: simulation.TCP, TLS: simulation.Plaintext},
 	"tls":        {Protocol: simulation.HTTP, TLS: simulation.TLS},
 	"mesh_http":  {Protocol: simulation.HTTP, TLS: simulation.MTLS, Alpn: "istio-http/1.1"},
 	"mesh_h2":    {Protocol: simulation.HTTP2, TLS: simulation.MTLS, Alpn: "istio-h2"},
-	"mesh_tcp":   {Protocol: simulation.TCP, TLS: simulation.MTLS, Alpn: "istio"},
+	"mesh_tcp":   {Protocol: simulation.HTTP, TLS: simulation.MTLS, Alpn: "istio"},
+	"mesh_bytes": {Protocol: simulation.TCP, TLS: simulation.MTLS, Alpn: "istio"},
 }
 
 // proxy is a workload's proxy with all that the control plane sends it.

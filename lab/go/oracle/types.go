@@ -5,7 +5,7 @@ package main
 
 import "encoding/json"
 
-// question is a case: a cluster as objects, and the calls of one client in it.
+// question is a case: a cluster as objects, and calls in it.
 type question struct {
 	ID      string            `json:"id"`
 	Objects []json.RawMessage `json:"objects"`
@@ -29,9 +29,10 @@ type workload struct {
 
 func (w workload) id() string { return w.Name + "." + w.Namespace }
 
-// call is a request that the client sends.
+// call is a request that a client sends.
 type call struct {
 	Name     string            `json:"name"`
+	From     *workload         `json:"from"` // who sends it; the case's client by default
 	Address  string            `json:"address"`
 	Port     int               `json:"port"`
 	Host     string            `json:"host"`

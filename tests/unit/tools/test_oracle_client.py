@@ -67,13 +67,13 @@ def pod(home: str, name: str, ip: str, labels: dict[str, str]) -> cluster.Obj:
     }
 
 
-def case(*more: cluster.Obj, host: str = "echo.apps.svc.cluster.local") -> dict[str, Any]:
+def case(*more: cluster.Obj, port: str = "http") -> dict[str, Any]:
     service = {
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "echo", "namespace": "apps"},
-        "spec": {"clusterIP": "10.96.0.10", "selector": {"app": "echo"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
+        "spec": {"clusterIP": "10.96.0.10", "selector": {"app": "echo"}, "ports": [{"name": port, "port": 80, "targetPort": 8080}]},
     }
     objects = cluster.completed([service, pod("apps", "echo-0", "10.0.1.1", {"app": "echo"}), pod("ingress", "lb", "10.0.9.9", {}), *more])
-    call = {"name": "call 0", "address": "10.96.0.10", "port": 80, "host": host, "path": "/"}
+    call = {"name": "call 0", "address": "10.96.0.10", "port": 80, "host": "echo.apps.svc.cluster.local", "path": "/"}
     return {"id": "case", "objects": objects, "calls": [call], "client": {"namespace": "ingress", "name": "lb", "ip": "10.0.9.9"}}
 
 
@@ -103,6 +103,27 @@ def test_istio_answers(istio: Oracle) -> None:
     assert not ways["plain_http"].get("error")
     assert ways["mesh_http"]["chain"]["tls"]
     assert ways["mesh_http"]["chain"]["http"]
+
+
+@pytest.mark.parametrize(("port", "taken"), [("http", True), ("tcp", False), ("web", False)])
+def test_a_client_that_passes_bytes_on(istio: Oracle, port: str, taken: bool) -> None:
+    """Requests from it are read where the port is HTTP; anything else is then no request, and passed on elsewhere."""
+    ways = istio.ask(case(port=port))["inbound"]["10.0.1.1:8080"]["ways"]
+    assert not ways["mesh_tcp"].get("error")
+    assert ways["mesh_tcp"]["chain"]["http"] == taken
+    assert bool(ways["mesh_bytes"].get("error")) == taken
+
+
+def test_calls_of_several_clients(istio: Oracle) -> None:
+    """Each goes through its own proxy."""
+    rule = {"host": "echo.apps.svc.cluster.local", "trafficPolicy": {"tls": {"mode": "DISABLE"}}}
+    metadata = {"name": "plain", "namespace": "other"}
+    asked = case({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": metadata, "spec": rule})
+    asked["calls"].append({**asked["calls"][0], "name": "call 1", "from": {"namespace": "other", "name": "curl", "ip": "10.0.8.8"}})
+    first, second = (item["clusters"][0] for item in istio.ask(asked)["calls"])
+    assert any(match["socket"]["tls"] for match in first["matches"])
+    assert not second.get("matches")
+    assert not second["socket"]["tls"]
 
 
 def test_istio_is_asked_anew_each_time(istio: Oracle) -> None:

@@ -23,10 +23,13 @@ ECHO = "echo.apps.svc.cluster.local"
 READS = {"name": "c", "tls": False, "http": True, "filters": ["http_connection_manager"]}
 ENDS = {"name": "c", "tls": True, "http": True, "filters": ["http_connection_manager"], "http_filters": ["envoy.filters.http.rbac"]}
 PASSES = {"name": "c", "tls": True, "http": False, "filters": ["tcp_proxy"]}
-PERMISSIVE = {"plain_http": {"chain": READS}, "plain_tcp": {"chain": READS}, "mesh_http": {"chain": ENDS}, "mesh_tcp": {"chain": PASSES}}
+PERMISSIVE = {
+    "plain_http": {"chain": READS}, "plain_tcp": {"chain": READS}, "mesh_http": {"chain": ENDS}, "mesh_tcp": {"chain": PASSES},
+    "mesh_bytes": {"error": "protocol error"},
+}
 STRICT = {
     "plain_http": {"error": "no filter chains matched"}, "plain_tcp": {"error": "no filter chains matched"},
-    "mesh_http": {"chain": ENDS}, "mesh_tcp": {"chain": PASSES},
+    "mesh_http": {"chain": ENDS}, "mesh_tcp": {"chain": PASSES}, "mesh_bytes": {"error": "protocol error"},
 }
 
 
@@ -67,7 +70,7 @@ PASSTHROUGH = {"name": "PassthroughCluster", "weight": 1, "found": True, "type":
 
 def judged(
     *clusters: dict[str, Any], ways: dict[str, Any] | None = None, pods: list[cluster.Obj] | None = None, by: cluster.Obj | None = None,
-    http: bool = True, error: str = "",
+    http: bool = True, error: str = "", call: dict[str, Any] | None = None,
 ) -> Judgement:
     backends = pods or [pod("echo-0", "10.0.1.1")]
     objects = [service(), *backends]
@@ -76,7 +79,7 @@ def judged(
         "calls": [{"name": "call 0", "listener": "l", "chain": {"name": "c", "http": http}, "clusters": list(clusters), "error": error}],
         "inbound": {f"{cluster.address(item)}:8080": {"ways": PERMISSIVE if ways is None else ways} for item in backends},
     }
-    return Judge(objects, by or client(), answer).judge(CALL, [cluster.address(item) for item in backends], ECHO)
+    return Judge(objects, by or client(), answer).judge({**CALL, **(call or {})}, [cluster.address(item) for item in backends], ECHO)
 
 
 def test_mutual_tls_to_a_sidecar() -> None:
@@ -91,6 +94,12 @@ def test_a_proxy_that_passes_tcp_meets_the_chain_for_tcp() -> None:
     found = judged(to_service(endpoint("10.0.1.1")), http=False)
     assert found.verdict == "mutual_tls"
     assert found.steps[0].filters == ("tcp_proxy",)
+
+
+@pytest.mark.parametrize("call", [{"protocol": "tcp"}, {"tls": "tls"}])
+def test_a_sidecar_that_reads_http_takes_requests_alone(call: dict[str, str]) -> None:
+    """Whoever passes bytes on offers the same ALPN for requests as for anything else."""
+    assert judged(to_service(endpoint("10.0.1.1")), http=False, call=call).verdict == "refused"
 
 
 @pytest.mark.parametrize(("ways", "verdict"), [(PERMISSIVE, "plaintext"), (STRICT, "refused")])
