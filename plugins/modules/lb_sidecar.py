@@ -137,6 +137,13 @@ left_out:
   returned: success
   type: int
   sample: 0
+unfinished:
+  description:
+    - How much was left undone, as nobody can see what it needs. Each is a finding C(MLB407), C(MLB408) or C(MLB409).
+    - Where there is any, the module fails after all else was done, and returns the whole result besides its message.
+  returned: success
+  type: int
+  sample: 0
 changes:
   description: What was (in check mode would be) written; empty when nothing is to do.
   returned: success

@@ -170,6 +170,11 @@ def is_own(obj: Obj, part: Part) -> bool:
     return is_created(obj, part.name) and not is_copy(obj) and part.would_name(kind_key_of(obj), obj)
 
 
+def is_made_by(obj: Obj, part: str) -> bool:
+    """Whether an object that has the name that a part gives is the part's to write."""
+    return is_created(obj, part) and not is_copy(obj)
+
+
 def is_copy(obj: Obj) -> bool:
     """Whether an object was made of one that was created under another name. Those of the first release do not tell."""
     return bool(dig(obj, "metadata", "annotations", CREATED_AS, default=created_as(obj)) != created_as(obj))

@@ -48,11 +48,13 @@ def chains_of(ledger: Ledger, load_balancer: str = "", gateway: str = "") -> fro
 
 
 def chain_changes(
-    ledger: Ledger, plan: ChainPlan, chain: str, unreadable: Collection[Key] = ()
+    ledger: Ledger, plan: ChainPlan, chain: str, unreadable: Collection[Key] = (),
+    spared: Callable[[Obj], bool] = lambda obj: False,
 ) -> tuple[list[Change], list[Finding]]:
     """Writes that bring the cluster to the plan; what an earlier run wrote and the plan lacks is taken back last.
 
     Where objects are ``unreadable``, the plan may lack routes. What is there for them stays, so nothing is narrowed or taken back.
+    What is ``spared`` is left as it is.
     """
     changes: list[Change] = []
     findings: list[Finding] = []
@@ -62,6 +64,8 @@ def chain_changes(
         for body in (put(made, ("metadata", "annotations", ROUTE_KINDS), noted) for made in bodies):
             wanted.add(identity(body))
             existing = ledger.existing(*identity(body))
+            if existing is not None and is_created(existing) and spared(existing):
+                continue
             if identity(body) in unreadable or (unreadable and existing is not None and _would_lose(existing, body)):
                 continue
             for step, when in _steps(existing, body, phase):
@@ -75,9 +79,11 @@ def chain_changes(
             obj = ledger.existing(*key)
             change = claim(obj, ledger.part, fields, [chain], why, phase, [chain]) if obj is not None else None
             changes += [change] if change else []
-    leftovers, about = take_back(
-        ledger, lambda obj: bool(unreadable) or identity(obj) in wanted, [chain], "the chain no longer needs it", LOAD_BALANCER
-    )
+
+    def stays(obj: Obj) -> bool:
+        return bool(unreadable) or identity(obj) in wanted or spared(obj)
+
+    leftovers, about = take_back(ledger, stays, [chain], "the chain no longer needs it", LOAD_BALANCER)
     changes += map(_later, leftovers)
     changes = chain_units(changes, plan.state.target.namespace, wanted, LEFT_OVER, ledger.existing)
     return in_writing_order(changes), [*findings, *about, *manager_findings(ledger.existing, changes, "what the chain needs")]

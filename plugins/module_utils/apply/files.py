@@ -58,10 +58,11 @@ def write_output(
     return bool(fresh or stale), sorted(wanted)
 
 
-def would_remove(output_dir: str, changes: Sequence[Change]) -> list[str]:
-    """Files of ours in the folder that writing these changes would remove."""
+def objects_in(output_dir: str) -> set[ObjectRef]:
+    """The objects that files of ours in the folder are about."""
     present = present_files(output_dir, HEADER)
-    return sorted(present.keys() - render(changes, bool(present)).keys())
+    contents = {name: _loaded(text) for name, text in present.items() if name != KUSTOMIZATION}
+    return set(_refs_of(contents, present.get(KUSTOMIZATION, "")).values())
 
 
 def _rendered(changes: Sequence[Change], present: Mapping[str, str], keep: Callable[[Obj], bool]) -> dict[str, str]:

@@ -165,11 +165,18 @@ def create(
         raise MeshlbError(message, "This is a fault of the collection: please report it.", ref_of(body))
     if existing is None:
         return Change(ref_of(wanted), "create", why, (), wanted, phase), []
-    if not books.is_created(existing, part.name) or books.is_copy(existing):
-        message = f"{ref_of(existing)} exists, and was not made by {part.name} of this collection; it is not touched."
+    if not books.is_made_by(existing, part.name):
+        message = f"{why_occupied(existing, part)}; it is not touched."
         return None, [finding("MLB402", message, ref_of(existing), details={"part": part.name})]
     wanted = _owned_body(body, part, books.merge_names(existing, load_balancers, scope, shared=False))
     return _patch(existing, _brought_up(existing, wanted), why, phase), []
+
+
+def why_occupied(existing: Obj | None, part: Part) -> str:
+    """Why an object cannot be made where there is this one already, empty where it can."""
+    if existing is None or books.is_made_by(existing, part.name):
+        return ""
+    return f"{ref_of(existing)} exists, and was not made by {part.name} of this collection"
 
 
 def _brought_up(existing: Obj, wanted: Obj) -> Obj:

@@ -335,6 +335,23 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Correct the object as the finding says, then run again.",
     ),
     FindingKind(
+        "MLB407", "error", "Left as it is, as what it is for cannot be seen",
+        "An object says that it is for routes of a kind that cannot be read or is not served, so it is neither taken back nor left out of "
+        "files in silence. Everything else is done; the run then fails.",
+        "Grant the right that is missing, or have the kind served, then run again; or delete the object by hand.",
+    ),
+    FindingKind(
+        "MLB408", "error", "Not taken back, as not all of it can be seen",
+        "Kinds that are written for this load balancer (or chain) cannot be listed, so nothing of it is taken back. What was written for "
+        "others is; the run then fails.",
+        "Grant the right that is missing, then run again.",
+    ),
+    FindingKind(
+        "MLB409", "error", "Left out, as nobody knows what is there already",
+        "A part of the plan writes objects of a kind that cannot be read. Everything else is written; the run then fails.",
+        "Grant the right that is missing, then run again.",
+    ),
+    FindingKind(
         "MLB410", "warning", "Runs at the same time are not kept apart",
         "The run may not use Leases, so it neither waits for other runs nor holds them up. A write still applies only to what was read.",
         "Grant list, create, patch and delete on leases in the namespace of the message; docs/rbac.md has the rules.",

@@ -13,6 +13,7 @@ from typing import Any
 from ..apply import chain as writes
 from ..apply.book import is_own, load_balancers_of
 from ..apply.ledger import locked
+from ..apply.ownership import why_occupied
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.kit.declared import backend_of
 from ..balancers.kit.objects import services_of
@@ -37,9 +38,10 @@ from ..plan.chain.paths import PathRule, in_order
 from ..plan.chain.plan import ChainPlan, plan_chain
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
 from ..plan.writes import CHAIN, chain_writes, chained_gateway
-from .kept import kept_in
+from .kept import Kept, kept_in, missed_kinds
 from .options.chained import AskedHost, AskedPath, ChainedOptions
 from .session import ledger_of
+from .unseen import Unseen, unlisted, whole_or_nothing
 from .whole import demand_kinds, demand_readable, demand_seen, demand_whole
 
 _BESIDE = (KUBERNETES_GATEWAY, ISTIO_GATEWAY, VIRTUAL_SERVICE)
@@ -174,7 +176,7 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
         options = replace(options, without=options.only, only=chained - options.only)
     _demand_hosts(options, profile, load_balancer)
     part = chained_gateway(registry)
-    options = replace(options, locked=partial(locked, part=part))
+    options = replace(options, locked=partial(locked, part=part), taken=lambda body: why_occupied(live.get(*identity(body)), part))
     base = live.after(writes.chain_removal(ledger_of(live, part), [chain])[0])
     found = take_inventory(base, registry, [load_balancer] if load_balancer else [])
     base, live = (view.doubting(found.unreadable) for view in (base, live))
@@ -182,18 +184,20 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     stays = {route for route in found.routes if load_balancer and doubts(live).about(load_balancer, route)}
     routes = [route for route in found.routes if route not in stays]
     written = [obj for obj in ledger_of(live, part).written if chain in load_balancers_of(obj)]
+    of_gateway, beside_routes = _apart(written, options.gateway.namespace)
     routes = _led_already(routes, written) if asked_for.absent and profile.chain and profile.chain.redirect else routes
     lost = chained - {route.host for route in routes} if options.carry and not asked_for.absent else frozenset()
-    _demand_known(live, registry, load_balancer, options, routes, written, lost)
+    kept = kept_in(live, registry, [load_balancer] if load_balancer and options.carry else [], ledger_of(live, part).written)
+    _demand_known(live, kept, options, routes, of_gateway, lost)
     if asked_for.absent:
-        demand_whole(live, [*CHAIN, *chain_writes(profile)], written, {options.gateway.namespace})
+        demand_whole(live, [*CHAIN, *chain_writes(profile)], {options.gateway.namespace})
     _refuse(_hosts_of_the_mesh(live, options))
     changed = {identity(obj) for obj in written}
     options = replace(options, standing=frozenset(route for route in routes if identity_of(route.object) in changed))
     claims = HostClaims(base, read_routes(base, registry, meant.load_balancers)[0] if options.carry else ())
     plan = without_harm(
         lambda now: plan_chain(live, base, profile, load_balancer, routes, now), options, routes,
-        claimed(claims, routes, chained) if options.carry else {}, asked_for.common.may_get_worse,
+        claimed(claims, routes, _hosts_in(of_gateway)) if options.carry else {}, asked_for.common.may_get_worse,
     )
     if options.carry and not asked_for.absent and not plan.routes:
         names = f" for {', '.join(sorted(options.only))}" if options.only else ""
@@ -204,11 +208,13 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     _refuse(plan.refusals)
     _needs_certificate(plan, options)
     ledger, unreadable = ledger_of(base if asked_for.common.output_dir else live, part), live.source.unreadable
-    changes, about = writes.chain_changes(ledger, plan, chain, {key for key, item in unreadable.items() if item.counts})
+    changes, about = writes.chain_changes(
+        ledger, plan, chain, {key for key, item in unreadable.items() if item.counts}, lambda obj: bool(kept.kinds_of(obj))
+    )
     changes = [item for item in changes if identity_of(item.object) not in unreadable]
     _refuse(item for item in about if item.severity == "error")
     demand_seen(live, changes)
-    said = [about_object(item) for item in found.unreadable]
+    said = [*_about_kept(live, kept, beside_routes, asked_for), *(about_object(item) for item in found.unreadable)]
     said += (finding("MLB610", f"{route.host or '*'}{route.path}: {route.unread}", route.object) for route in sorted(stays, key=_sort_key))
     return ChainedDecision(changes, [*ledger_of(live, part).findings, *plan.findings, *plan.left_out, *about, *said], plan)
 
@@ -221,6 +227,21 @@ def _demand_hosts(options: ChainPlanOptions, profile: Profile, load_balancer: Lo
             f"hosts come from the load balancer's routes, and no {profile.about.title} was found here.",
             "Write the hosts with their paths and backends.",
         )
+
+
+def _apart(written: Iterable[Obj], gateway: str) -> tuple[list[Obj], list[Obj]]:
+    """What lies beside the gateway, of which all routes of the chain may be in need, and what lies in namespaces of routes.
+
+    Whoever may edit objects there decides about what lies there alone.
+    """
+    objects = list(written)
+    return [obj for obj in objects if namespace_of(obj) == gateway], [obj for obj in objects if namespace_of(obj) != gateway]
+
+
+def _about_kept(live: Snapshot, kept: Kept, written: Sequence[Obj], options: ChainedOptions) -> list[Finding]:
+    """What stays in namespaces of routes, as what it is for cannot be seen: where it was to be taken back, that is an error."""
+    unseen = whole_or_nothing(list(Unseen(kept.missed).findings(written, live)), options.common.all_or_nothing) if options.absent else []
+    return [*kept.findings(written), *unseen]
 
 
 def _led_already(routes: Iterable[Route], written: Iterable[Obj]) -> list[Route]:
@@ -242,17 +263,16 @@ def _demand_readable(live: Snapshot, load_balancer: LoadBalancer | None, options
 
 
 def _demand_known(
-    live: Snapshot, registry: Registry, load_balancer: LoadBalancer | None, options: ChainPlanOptions, routes: Sequence[Route],
-    written: Sequence[Obj], lost: Collection[str],
+    live: Snapshot, kept: Kept, options: ChainPlanOptions, routes: Sequence[Route], of_gateway: Sequence[Obj], lost: Collection[str]
 ) -> None:
     """Stop where it is not known which routes the load balancer has: those that are not in the plan are led away from the gateway."""
     demand_kinds(live, DECIDING, "what becomes of requests")
     unclear = next((route for route in routes if route.unread), None)
     if options.carry and unclear is not None:
         raise MeshlbError(f"{unclear.object} cannot be led to a gateway: {unclear.unread}.", "Grant the right that is missing.")
-    kept = kept_in(live, registry, [load_balancer] if load_balancer and options.carry else [])
-    demand_kinds(live, sorted({kind for obj in written for kind in kept.kinds_of(obj)}), "which of its routes are led to the gateway")
-    if lost and any(map(kept.may_be_for_unserved, written)):
+    unknown = sorted({kind for obj in of_gateway for kind in kept.kinds_of(obj)})
+    demand_kinds(live, unknown, "which of its routes are led to the gateway", kept.missed)
+    if lost and any(map(kept.may_be_for_unserved, of_gateway)):
         raise MeshlbError(
             f"No route has host {', '.join(sorted(lost))} any more. An earlier release led it to the gateway, and did not note "
             "by which kind of route: it may be one that the API server no longer serves.",
@@ -290,24 +310,32 @@ def _refuse(findings: Iterable[Finding]) -> None:
 
 
 def taken_back_chains(live: Snapshot, registry: Registry, options: ChainedOptions) -> ChainedDecision:
-    """What takes chains back as a whole."""
+    """What takes chains back as a whole. A chain of which not all can be seen stays, and so does what leads to an object that stays."""
     ledger, chains = ledger_of(live, chained_gateway(registry)), chains_meant(live, registry, options)
+    demand_whole(live, CHAIN)
     written = [obj for obj in ledger.written if chains is None or load_balancers_of(obj) & set(chains)]
     meant = {name for obj in written for name in load_balancers_of(obj) if chains is None or name in chains}
-    possible = [item for profile in _profiles_of(live, registry, options, meant) for item in chain_writes(profile)]
-    demand_whole(live, [*CHAIN, *possible], written, {name.partition(">")[2].partition("/")[0] for name in meant})
-    changes, about = writes.chain_removal(ledger, chains)
-    return ChainedDecision(changes, [*ledger.findings, *about])
+    hidden = {name: found for name, profiles in _profiles_of(live, registry, options, meant) if (found := unlisted(
+        live, [*CHAIN, *(item for profile in profiles for item in chain_writes(profile))], {name.partition(">")[2].partition("/")[0]}
+    ))}
+    unseen = Unseen(missed_kinds(live, registry), hidden).beside(written)
+    changes, about = writes.chain_removal(ledger, chains, unseen.holds)
+    left = whole_or_nothing(list(unseen.findings(written, live)), options.common.all_or_nothing)
+    return ChainedDecision(changes, [*ledger.findings, *about, *left])
 
 
-def _profiles_of(live: Snapshot, registry: Registry, options: ChainedOptions, chains: Iterable[str]) -> Iterable[Profile]:
-    """The kinds of load balancers that chains are of: those that are there, and all where one of them is not."""
+def _profiles_of(
+    live: Snapshot, registry: Registry, options: ChainedOptions, chains: Collection[str]
+) -> Iterator[tuple[str, Iterable[Profile]]]:
+    """The chains, each with the kinds of load balancers that it may be of: all where its own is not there.
+
+    Where none is known, the load balancers that are there: fields of theirs may have been set.
+    """
     named = registry.named(options.platform) if options.platform else None
-    if named is not None:
-        return [named]
     found = {item.label: registry.get(item.vendor) for item in detect(live, registry)[0]}
-    labels = {name.partition(">")[0] for name in chains}
-    return registry.profiles if labels - found.keys() else [profile for label, profile in found.items() if not labels or label in labels]
+    for name in sorted(chains or found):
+        own = named or found.get(name.partition(">")[0])
+        yield name, [own] if own else registry.profiles
 
 
 def chains_meant(live: Snapshot, registry: Registry, options: ChainedOptions) -> Collection[str] | None:
@@ -329,9 +357,13 @@ def remaining_hosts(live: Snapshot, registry: Registry, options: ChainedOptions)
 
 def _hosts_of(live: Snapshot, registry: Registry, chain: str) -> frozenset[str]:
     """Hosts that an earlier run leads to the gateway."""
+    return _hosts_in(obj for obj in ledger_of(live, chained_gateway(registry)).written if chain in load_balancers_of(obj))
+
+
+def _hosts_in(written: Iterable[Obj]) -> frozenset[str]:
     names: set[str] = set()
-    for obj in ledger_of(live, chained_gateway(registry)).written:
-        if obj["kind"] in _ROUTED and chain in load_balancers_of(obj):
+    for obj in written:
+        if obj["kind"] in _ROUTED:
             listed = dig(obj, "spec", _ROUTED[obj["kind"]], default=[]) or [""]
             names.update("" if item == "*" else str(item) for item in listed)
     return frozenset(names)

@@ -8,7 +8,7 @@ A route that is not in a list which could not be read is not a route that is gon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..apply.book import is_created, load_balancers_of
@@ -19,8 +19,9 @@ from ..core.model import Finding, LoadBalancer
 from ..core.printable import listed
 from ..detect.unread import EVERY_KIND, unknown_kinds, unserved_kinds
 from ..kube import kinds
-from ..kube.objects import Obj, annotations_of, kind_key_of, ref_of
+from ..kube.objects import Obj, annotations_of, kind_key_of, namespace_of, ref_of
 from ..kube.snapshot import Snapshot
+from ..plan.writes import CHAIN
 
 MOST_NAMED = 10
 _SHARED = frozenset({kinds.SERVICE, kinds.CONFIG_MAP})
@@ -38,19 +39,37 @@ def route_kinds_of(obj: Obj) -> frozenset[str] | None:
 
 @dataclass(frozen=True)
 class Kept:
-    """Kinds of routes per load balancer (its label): those of which nothing is known, and those that are not served."""
+    """Kinds of routes per load balancer (its label): those of which nothing is known, and those that are not served.
+
+    ``missed`` are all kinds that cannot be read, whoever has routes of them, each with a sentence. An object's note of one of them keeps
+    that object alone, as whoever may edit the object may edit the note. Changed objects have no note, so for them that of others counts:
+    ``noted_in`` are the namespaces of the objects that note a kind.
+    """
 
     unknown: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unserved: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    missed: Mapping[str, str] = field(default_factory=dict)
+    noted_in: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def kinds_of(self, obj: Obj) -> frozenset[str]:
         """The kinds for whose routes an object may be, and of which nothing is known: while there are any, it is not touched."""
         found, noted = self._all(self.unknown, obj), route_kinds_of(obj)
-        return found if noted is None or EVERY_KIND in found else found & noted
+        if EVERY_KIND in found:
+            return found
+        return found | self._noted_near(obj) if noted is None else noted & (found | self.missed.keys())
+
+    def _noted_near(self, obj: Obj) -> frozenset[str]:
+        """Kinds that are not served, of which something was written beside this object or beside its load balancers."""
+        near = {namespace_of(obj), *(name.partition("/")[0] for name in _for_whom(obj))}
+        return frozenset(kind for kind in self._all(self.unserved, obj) if not near.isdisjoint(self.noted_in.get(kind, ())))
 
     def spares(self, obj: Obj) -> bool:
         """Whether an object must not be taken for one that nothing needs any more."""
         return bool(self.kinds_of(obj)) or self.may_be_for_unserved(obj)
+
+    def spares_file(self, obj: Obj) -> bool:
+        """Whether the file of an object stays; what a file holds does not always say for whom it is."""
+        return self.spares(obj) or (not _for_whom(obj) and any(EVERY_KIND in found for found in self.unknown.values()))
 
     def may_be_for_unserved(self, obj: Obj) -> bool:
         """Whether an earlier release wrote an object, which did not note for which kinds, and some of them are not served."""
@@ -68,11 +87,18 @@ class Kept:
             refs = [ref_of(item) for item in objects]
             message = f"{listed(refs, MOST_NAMED)} may be for {which}, and stays as it is"
             yield finding("MLB111", message, refs[0] if len(refs) == 1 else None, details={"kinds": names, "objects": refs})
+        unserved = frozenset().union(*self.unserved.values())
+        for kind in sorted({kind for names in stays for kind in names} & (unserved & self.missed.keys())):
+            yield finding("MLB110", f"{kind}: {self.missed[kind]}", details={"kind": kind})
 
     @staticmethod
     def _all(per_load_balancer: Mapping[str, frozenset[str]], obj: Obj) -> frozenset[str]:
-        names = {name.partition(">")[0].lstrip("/") for name in load_balancers_of(obj)}
-        return frozenset().union(*(per_load_balancer.get(name, frozenset()) for name in names))
+        return frozenset().union(*(per_load_balancer.get(name, frozenset()) for name in _for_whom(obj)))
+
+
+def _for_whom(obj: Obj) -> set[str]:
+    """The labels of the load balancers that an object was written for."""
+    return {name.partition(">")[0].lstrip("/") for name in load_balancers_of(obj)}
 
 
 def about_spared(kept: Kept, left: Iterable[Obj]) -> Iterator[Finding]:
@@ -83,8 +109,8 @@ def about_spared(kept: Kept, left: Iterable[Obj]) -> Iterator[Finding]:
             yield finding("MLB112", message, ref_of(obj))
 
 
-def kept_in(snapshot: Snapshot, registry: Registry, load_balancers: Iterable[LoadBalancer]) -> Kept:
-    """What must be kept of what was written for these load balancers."""
+def kept_in(snapshot: Snapshot, registry: Registry, load_balancers: Iterable[LoadBalancer], written: Collection[Obj]) -> Kept:
+    """What must be kept of what was ``written`` for these load balancers."""
     if not snapshot.source.live:
         return Kept()
     unknown, unserved = {}, {}
@@ -92,13 +118,20 @@ def kept_in(snapshot: Snapshot, registry: Registry, load_balancers: Iterable[Loa
         profile = registry.get(item.vendor)
         unknown[item.label] = unknown_kinds(snapshot, profile, item)
         unserved[item.label] = unserved_kinds(snapshot, profile)
-    return Kept(unknown, unserved)
+    return Kept(unknown, unserved, missed_kinds(snapshot, registry), _noted_in(written))
 
 
-def noted_kinds(written: Iterable[Obj]) -> dict[str, str]:
-    """Kinds for whose routes earlier runs wrote these objects, each with the reason why it is missed if it is not served."""
-    found: dict[str, str] = {}
-    for obj in written:
+def missed_kinds(snapshot: Snapshot, registry: Registry) -> dict[str, str]:
+    """Kinds of routes, and of what chains are made of, that cannot be read here, each with a sentence."""
+    known = dict.fromkeys((*registry.route_kinds(), *registry.chain_kinds(), *(item.kind for item in CHAIN)))
+    server, there = snapshot.source.server, set(snapshot.kinds())
+    absent = {kind: f"The API server {server} does not serve {kind}." for kind in known if not snapshot.serves(kind) and kind not in there}
+    return {**absent, **snapshot.source.unknown}
+
+
+def _noted_in(written: Iterable[Obj]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for obj in filter(is_created, written):
         for kind in route_kinds_of(obj) or ():
-            found.setdefault(kind, f"and {ref_of(obj)} was written for its routes")
-    return found
+            found.setdefault(kind, set()).add(namespace_of(obj))
+    return {kind: frozenset(namespaces) for kind, namespaces in found.items()}

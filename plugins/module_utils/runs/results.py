@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.model import Change, Finding, change_sides
+from ..core.printable import one_line
 
 Result = dict[str, Any]
+UNFINISHED = frozenset({"MLB407", "MLB408", "MLB409"})
+"""Findings that say what a run left undone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,11 @@ class Report:
         """How many parts of the plan were left out."""
         return sum(1 for item in set(self.findings) if item.code == "MLB223")
 
+    @property
+    def unfinished(self) -> int:
+        """How much was left undone, as nobody can see what it needs: then the module fails, after all else was done."""
+        return sum(1 for item in set(self.findings) if item.code in UNFINISHED)
+
     def own(self) -> Result:
         """What this module tells besides."""
         return {}
@@ -39,7 +47,7 @@ class Report:
             "changed": self.changed,
             "changes": [item.to_result() for item in self.changes],
             "findings": findings_result(self.findings),
-            **({"plan_digest": self.plan_digest, "left_out": self.left_out} if self.plan_digest else {}),
+            **({"plan_digest": self.plan_digest, "left_out": self.left_out, "unfinished": self.unfinished} if self.plan_digest else {}),
             **({} if self.files is None else {"files": list(self.files)}),
             **cluster_result(self.cluster),
             **self.own(),
@@ -62,3 +70,13 @@ def _diff(change: Change) -> Result:
     before, after = change_sides(change)
     title = str(change.object)
     return {"before_header": title, "after_header": f"{title} ({change.why})", "before": before or "", "after": after or ""}
+
+
+def left_undone(result: Result) -> Result:
+    """What a module fails with where something was left undone: ``{msg, hint, object, details}``, empty where nothing was."""
+    found = [item for item in result.get("findings", ()) if item["code"] in UNFINISHED]
+    if not result.get("unfinished") or not found:
+        return {}
+    first, more = found[0], f" Findings have {len(found) - 1} more like it." if len(found) > 1 else ""
+    message = f"Everything else was done, but not this: {first['message']}{more} {first['remedy']}"
+    return {"msg": one_line(message), "hint": one_line(first["remedy"]), "object": first["object"] or {}, "details": {"unfinished": found}}

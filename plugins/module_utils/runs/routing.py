@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from ..apply.book import load_balancers_of
-from ..apply.files import would_remove
+from ..apply.files import objects_in
 from ..apply.ledger import locked
 from ..apply.ownership import take_back
 from ..apply.routing import is_owned, routing_changes
 from ..apply.units import removal_units
 from ..balancers.contract.profile import Registry
 from ..balancers.registry import REGISTRY
-from ..core.errors import MeshlbError
+from ..core.findings import finding
 from ..core.marks import SERVICE_ROUTING
 from ..core.model import Change, Finding, LoadBalancer, RoutePlan, replace
 from ..core.writes import Part
@@ -26,6 +26,7 @@ from ..detect.inventory import known_backend, take_inventory
 from ..detect.load_balancers import detect, setting_namespaces
 from ..detect.routes import read_routes
 from ..detect.selection import choose_load_balancers, route_filter
+from ..detect.unread import EVERY_KIND
 from ..istio.outcome import predict
 from ..kube.objects import Obj, identity, identity_of, namespace_of, ref_of
 from ..kube.snapshot import Snapshot
@@ -38,12 +39,13 @@ from ..plan.routing import PlanOptions, RoutingPlan, plan_routes
 from ..plan.strategies.base import namespaces_served
 from ..plan.writes import ROUTING, routing_writes, service_routing
 from .digest import agreed, route_input
-from .kept import Kept, about_spared, kept_in
+from .kept import Kept, about_spared, kept_in, missed_kinds
 from .options.routing import RoutingOptions
 from .results import Report, Result
 from .session import Session, deliver, demand, ledger_of, reading_kinds, start, without
 from .settled import settled
-from .whole import demand_seen, demand_whole
+from .unseen import Unseen, unlisted, whole_or_nothing
+from .whole import demand_whole, only_seen
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class RoutingScene:
     @cached_property
     def kept(self) -> Kept:
         """What stays as it is, because its routes could not be read."""
-        return kept_in(self.live, self.registry, self.load_balancers)
+        return kept_in(self.live, self.registry, self.load_balancers, ledger_of(self.live, self.part).written)
 
     def selects(self, obj: Obj) -> bool:
         """Whether what an earlier run wrote is for the routes that this run decides about."""
@@ -133,27 +135,26 @@ def _decided(session: Session, options: RoutingOptions) -> RoutingDecision:
     load_balancers, about = detect(live, session.registry)
     scene = RoutingScene(live, session.registry, load_balancers, choose_load_balancers(load_balancers, options.load_balancers), options)
     decision = taken_back(scene) if options.state == "absent" else planned(scene)
-    _demand_whole_files(scene, decision)
     digest = agreed(options.common, decision.changes, (route_input(item.to_result()) for item in decision.routes))
     return replace(decision, digest=digest, findings=[
         *about_reading(live), *about_absence(live, load_balancers), *filter(scene.concerns, about), *decision.findings,
+        *_in_no_file(scene, decision),
     ])
 
 
-def _demand_whole_files(scene: RoutingScene, decision: RoutingDecision) -> None:
-    """Stop where files would lack what stays in the cluster: whoever drives the cluster from them would prune it."""
+def _in_no_file(scene: RoutingScene, decision: RoutingDecision) -> Iterator[Finding]:
+    """What stays in the cluster, may still be needed and is in no file: whoever drives the cluster from the files would prune it."""
     folder, kept = scene.options.common.output_dir, scene.kept
-    unknown = sorted({kind for item in scene.chosen for kind in kept.unknown.get(item.label, ())})
-    if not folder or not unknown or scene.options.state == "absent":
+    if not folder or scene.options.state == "absent":
         return
-    stays = [str(ref_of(obj)) for obj in ledger_of(scene.live, scene.part).written if kept.kinds_of(obj)]
-    lost = [*stays, *would_remove(folder, decision.changes)]
-    if lost:
-        which = ", ".join(scene.live.source.unknown) or "the settings of a load balancer"
-        raise MeshlbError(
-            f"output_dir would no longer hold {', '.join(lost[:5])}, which may be for routes that are not known: {which} cannot be read.",
-            "Grant the right that is missing, then run again.", details={"kinds": unknown},
-        )
+    stays = [obj for obj in ledger_of(scene.live, scene.part).written if kept.kinds_of(obj)]
+    filed = {item.object for item in decision.changes} | objects_in(folder) if stays else set()
+    for obj in stays:
+        if ref_of(obj) not in filed:
+            names = sorted(kept.kinds_of(obj))
+            which = "that are not known" if EVERY_KIND in names else f"of {', '.join(names)}, which cannot be read"
+            message = f"{ref_of(obj)} may be for routes {which}, and no file in output_dir holds it, so it would be pruned"
+            yield finding("MLB407", message, ref_of(obj), details={"kinds": names})
 
 
 def planned(scene: RoutingScene) -> RoutingDecision:
@@ -180,13 +181,14 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     # What could not be read is not written either: the difference to it is not known.
     unreadable = live.source.unreadable
     changes = [item for item in changes if not _is_kept(scene, item) and identity_of(item.object) not in unreadable]
-    demand_seen(live, changes)
+    changes, unseen = only_seen(live, changes)
     present = Present(live, registry, {item.key: item for item in scene.load_balancers})
     weighed = weigh(present, plan, changes, options.common.may_get_worse)
     outside = about_outside(partial(known_backend, live), registry, weighed.plan, chosen)
-    said = [*plan.findings, *about, *outside, *about_left_out(weighed.left_out)]
+    said = [*plan.findings, *about, *outside, *about_left_out(weighed.left_out), *unseen]
     return RoutingDecision(
-        weighed.plan.routes, list(weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)], held=held
+        weighed.plan.routes, list(weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)],
+        held=lambda obj: held(obj) or scene.kept.spares_file(obj),
     )
 
 
@@ -216,11 +218,10 @@ def taken_back(scene: RoutingScene) -> RoutingDecision:
     # With files, taking back means that they say nothing any more.
     nothing = bool(options.common.output_dir)
     ledger = ledger_of(live, scene.part)
-    # Where a load balancer is gone, so may be its kinds, and with them all that was changed there.
-    here = {item.label for item in chosen}
-    selected_for = [obj for obj in ledger.written if scene.selects(obj) and load_balancers_of(obj) & here]
-    demand_whole(live, [*ROUTING, *(item for each in chosen for item in routing_writes(registry.get(each.vendor)))], selected_for)
-    changes, about = take_back(ledger, lambda obj: nothing or not scene.selects(obj), names, "is taken back")
+    demand_whole(live, ROUTING)
+    unseen = unseen_by(scene)
+    changes, about = take_back(ledger, lambda obj: nothing or not scene.selects(obj) or unseen.holds(obj), names, "is taken back")
+    left = whole_or_nothing(list(unseen.findings(filter(scene.selects, ledger.written), live)), options.common.all_or_nothing)
     changes = removal_units(changes, live.get)
     after = live.after(changes)
     selected = route_filter(live, options.namespaces, options.label_selector)
@@ -231,4 +232,12 @@ def taken_back(scene: RoutingScene) -> RoutingDecision:
         load_balancer = by_key[route.load_balancer]
         then = predict(after, load_balancer, restored.get(route.sort_key, route))
         plans.append(RoutePlan(route, predict(live, load_balancer, route), then, "none"))
-    return RoutingDecision(plans, changes, [*ledger.findings, *about])
+    return RoutingDecision(plans, changes, [*ledger.findings, *about, *left], held=unseen.holds)
+
+
+def unseen_by(scene: RoutingScene) -> Unseen:
+    """What a rollback cannot see of what was written for the chosen load balancers."""
+    live, registry = scene.live, scene.registry
+    writes = {item.label: unlisted(live, routing_writes(registry.get(item.vendor))) for item in scene.chosen}
+    # Where a load balancer is gone, so may be its kinds, and with them all that was changed there.
+    return Unseen(missed_kinds(live, registry), {label: found for label, found in writes.items() if found}, writes.keys())

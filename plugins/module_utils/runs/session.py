@@ -29,11 +29,9 @@ from ..kube.reading import readable_object
 from ..kube.rights import hint_for
 from ..kube.snapshot import Snapshot
 from ..plan.chain.target import ISTIO_GATEWAY
-from ..plan.writes import chained_gateway, service_routing
-from .kept import noted_kinds
 from .lock import Guarded, Lock
 from .options.common import CommonOptions
-from .results import Result
+from .results import Result, left_undone
 
 Namespaces = Callable[[Snapshot, Registry], Iterable[str]]
 ESSENTIAL = (kinds.SERVICE, kinds.POD, kinds.INGRESS, kinds.INGRESS_CLASS, kinds.NAMESPACE, *kinds.WORKLOADS)
@@ -88,16 +86,17 @@ def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces,
     own = (kind for item in options.profiles for reader in item.routes for kind in reader.kinds)
     snapshot = read_cluster(
         api, dict.fromkeys([*wanted, *own]), lambda snapshot: namespaces(snapshot, registry), options.workers,
-        lambda snapshot: needed_kinds(snapshot, registry), TABLES,
+        needed_kinds, TABLES,
     )
     return Session(options, snapshot, registry, api)
 
 
-def needed_kinds(snapshot: Snapshot, registry: Registry) -> dict[str, str]:
-    """Kinds that have to be served, as they were in use or come with Istio, each with the reason as a clause."""
-    mesh = dict.fromkeys((*kinds.ISTIO, ISTIO_GATEWAY), "though Istio is installed") if read_mesh(snapshot).installed else {}
-    written = (obj for part in (service_routing, chained_gateway) for obj in ledger_of(snapshot, part(registry)).written)
-    return {**noted_kinds(written), **mesh}
+def needed_kinds(snapshot: Snapshot) -> dict[str, str]:
+    """Kinds that have to be served, as they come with Istio, each with the reason as a clause.
+
+    Those that objects of earlier runs note are not among them: whoever may edit such an object could have any kind missed by everybody.
+    """
+    return dict.fromkeys((*kinds.ISTIO, ISTIO_GATEWAY), "though Istio is installed") if read_mesh(snapshot).installed else {}
 
 
 def read_again(session: Session, refs: Iterable[ObjectRef]) -> Session:
@@ -162,8 +161,12 @@ def deliver(
 
 
 def outcome(body: Callable[[], Result]) -> tuple[bool, Result]:
-    """Run a module's work; gives whether it succeeded, and the arguments to exit or to fail with."""
+    """Run a module's work; gives whether it succeeded, and the arguments to exit or to fail with.
+
+    What was left undone fails as well, with the whole result: the rest was done.
+    """
     try:
-        return True, printable_result(body())
+        result = body()
+        return not result.get("unfinished"), printable_result({**result, **left_undone(result)})
     except MeshlbError as error:
         return False, printable_result(error.to_result())

@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..core.errors import MeshlbError
+from ..core.findings import finding
 from ..core.marks import ROUTE_KINDS
-from ..core.model import Change, ObjectRef
+from ..core.model import Change, Finding, ObjectRef
 from ..core.writes import Write
-from ..kube import kinds
-from ..kube.objects import Obj, identity_of
+from ..kube.objects import identity_of
 from ..kube.rights import hint_for
 from ..kube.snapshot import Snapshot
-from .kept import route_kinds_of
+from .unseen import unlisted
 
 GONE = (
     "Run again when the API server serves it. If it was removed for good, take it out of the annotation "
@@ -23,18 +23,13 @@ GONE = (
 )
 
 
-def demand_whole(
-    snapshot: Snapshot, writes: Iterable[Write], written: Iterable[Obj] = (), config_maps_in: Collection[str] = ()
-) -> None:
+def demand_whole(snapshot: Snapshot, writes: Iterable[Write], config_maps_in: Collection[str] = ()) -> None:
     """Stop a rollback that would leave something behind, and call itself done, because it cannot see it.
 
-    ``writes`` are those that earlier runs may have made. ``written`` is what is to be taken back, with the kinds of its routes, whose
-    objects were changed as well. ``config_maps_in`` are the namespaces where ConfigMaps may have been made.
+    ``writes`` are those that earlier runs may have made for whomever; ``config_maps_in`` as for :func:`unseen.unlisted`. What one object
+    notes stops no rollback: see :class:`unseen.Unseen`.
     """
-    noted = {kind for obj in written for kind in route_kinds_of(obj) or ()}
-    # ConfigMaps are not read everywhere, so what counts is whether they were where some may have been made.
-    made = {item.kind for item in writes if item.kind != kinds.CONFIG_MAP or not snapshot.source.closed.isdisjoint(config_maps_in)}
-    missing = sorted(kind for kind in made | noted if not snapshot.readable(kind))
+    missing = unlisted(snapshot, writes, config_maps_in)
     if missing:
         what = "what earlier runs wrote there could not be taken back, and the rollback would not be whole"
         raise _unseen(snapshot, missing, f"{', '.join(missing)} cannot be listed, so {what}.")
@@ -48,11 +43,48 @@ def demand_seen(snapshot: Snapshot, changes: Iterable[Change]) -> None:
         raise _unseen(snapshot, missing, f"The plan writes {', '.join(missing)}, {what}.")
 
 
-def demand_kinds(snapshot: Snapshot, needed: Iterable[str], what: str) -> None:
-    """Stop where a kind cannot be read without which ``what`` (a noun phrase) is not known."""
-    missing = [kind for kind in dict.fromkeys(needed) if not snapshot.readable(kind)]
+def only_seen(snapshot: Snapshot, changes: Sequence[Change]) -> tuple[list[Change], list[Finding]]:
+    """The changes without the units that have objects of a kind that cannot be read, and an error for each of these units.
+
+    Raises :class:`MeshlbError` where nothing else would be left to write.
+    """
+    missing: dict[str, set[str]] = {}
+    for item in changes:
+        kind = identity_of(item.object)[0]
+        if not snapshot.readable(kind):
+            missing.setdefault(_unit(item), set()).add(kind)
+    lost = _with_what_waits(changes, missing) if missing else set()
+    rest = [item for item in changes if _unit(item) not in lost]
+    if lost and not rest:
+        demand_seen(snapshot, changes)
+    return rest, [_left_out(snapshot, unit, sorted(found)) for unit, found in missing.items()]
+
+
+def _unit(change: Change) -> str:
+    return change.unit or str(change.object)
+
+
+def _left_out(snapshot: Snapshot, unit: str, missing: list[str]) -> Finding:
+    sentences = " ".join(snapshot.source.unknown[kind] for kind in missing)
+    message = f"left out: {unit}. {', '.join(missing)} cannot be read, so nobody knows what is there already. {sentences}"
+    refused = next((kind for kind in missing if kind in snapshot.source.denied), "")
+    return finding("MLB409", message, remedy=hint_for(refused) if refused else "", details={"kinds": missing})
+
+
+def _with_what_waits(changes: Sequence[Change], units: Iterable[str]) -> set[str]:
+    lost, fresh = set(units), set(units)
+    while fresh:
+        fresh = {_unit(item) for item in changes if not fresh.isdisjoint(item.waits_for)} - lost
+        lost |= fresh
+    return lost
+
+
+def demand_kinds(snapshot: Snapshot, needed: Iterable[str], what: str, missed: Mapping[str, str] | None = None) -> None:
+    """Stop where a kind cannot be read (or is ``missed``, each with a sentence) without which ``what`` (a noun phrase) is not known."""
+    unknown = {**(missed or {}), **snapshot.source.unknown}
+    missing = [kind for kind in dict.fromkeys(needed) if kind in unknown]
     if missing:
-        raise _unseen(snapshot, missing, f"{', '.join(missing)} cannot be read, so {what} is not known.")
+        raise _unseen(snapshot, missing, f"{', '.join(missing)} cannot be read, so {what} is not known.", unknown)
 
 
 def demand_readable(snapshot: Snapshot, refs: Iterable[ObjectRef | None], what: str) -> None:
@@ -65,8 +97,8 @@ def demand_readable(snapshot: Snapshot, refs: Iterable[ObjectRef | None], what: 
             raise MeshlbError(message, "Correct the object, then run again.", found.ref)
 
 
-def _unseen(snapshot: Snapshot, missing: list[str], message: str) -> MeshlbError:
+def _unseen(snapshot: Snapshot, missing: list[str], message: str, why: Mapping[str, str] | None = None) -> MeshlbError:
     """The error for kinds that cannot be read, with the reason of each."""
-    sentences = " ".join(snapshot.source.unknown[kind] for kind in missing)
+    sentences = " ".join((why or snapshot.source.unknown)[kind] for kind in missing)
     refused = next((kind for kind in missing if kind in snapshot.source.denied), "")
     return MeshlbError(f"{message} {sentences}", hint_for(refused) if refused else GONE, details={"kinds": missing})

@@ -52,8 +52,8 @@ class ChainPlanOptions:
 
     ``carry``: whose hosts come from the load balancer's own routes (``only`` names them, all where it is empty); else ``hosts`` says
     them. ``without``: hosts that are to be taken back. ``alias``: how redirected routes name the gateway. ``locked`` tells why no field of
-    an object may be set, empty where it may. ``barred`` are routes that must not be carried over, each with what is to be said of it;
-    ``standing`` are those that go through the gateway already.
+    an object may be set, ``taken`` why none may be made in its place, both empty where that may be. ``barred`` are routes that must not
+    be carried over, each with what is to be said of it; ``standing`` are those that go through the gateway already.
     """
 
     gateway: GatewayOptions
@@ -67,6 +67,7 @@ class ChainPlanOptions:
     alias: Literal["auto", "address", "name"] = "auto"
     platform_options: Mapping[str, Any] = field(default_factory=dict)
     locked: Callable[[Obj], str] = lambda obj: ""
+    taken: Callable[[Obj], str] = lambda obj: ""
     barred: Mapping[Route, Finding] = field(default_factory=dict)
     standing: Collection[Route] = ()
 

@@ -99,10 +99,11 @@ def plan_chain(
 
     def redirect(asked: list[Route]) -> PatchSet:
         redirected = own.redirect(base, load_balancer, asked, request) if own.redirect and load_balancer else None
-        why_locked = next(filter(None, (options.locked(patch.object) for patch in redirected.patches)), "") if redirected else ""
-        if why_locked:
-            return PatchSet(refusal=why_locked)
-        return redirected or PatchSet(refusal=f"{title} has no way that is known to lead its routes to a gateway one by one")
+        if redirected is None:
+            return PatchSet(refusal=f"{title} has no way that is known to lead its routes to a gateway one by one")
+        locked, taken = (options.locked(patch.object) for patch in redirected.patches), map(options.taken, redirected.bodies)
+        refusal = next(filter(None, (*locked, *taken)), "")
+        return PatchSet(refusal=refusal) if refusal else redirected
 
     selected = _selected(routes, options)
     lead = _lead(title, own, selected if load_balancer else None, backends, options, request, redirect)

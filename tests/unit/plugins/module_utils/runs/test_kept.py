@@ -74,7 +74,7 @@ def refused(snapshot: Snapshot, kind: str) -> Snapshot:
 
 def vanished(snapshot: Snapshot, kind: str) -> Snapshot:
     found = without(snapshot, kind, available=EVERYTHING - {kind})
-    missed = needed_kinds(found, REGISTRY)
+    missed = needed_kinds(found)
     return without(found, kind, gone={kind: missed[kind]} if kind in missed else {})
 
 

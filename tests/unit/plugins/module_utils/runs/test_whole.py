@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import ROUTE_KINDS
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, ObjectRef, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.core.writes import Write
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.injection import sidecar_state
@@ -22,15 +21,11 @@ from ansible_collections.meshlb.istio.plugins.module_utils.plan.writes import CH
 from ansible_collections.meshlb.istio.plugins.module_utils.runs import routing as routing_run
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.common import CommonOptions, common_options
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.routing import RoutingOptions
-from ansible_collections.meshlb.istio.plugins.module_utils.runs.whole import demand_kinds, demand_seen, demand_whole
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.whole import demand_kinds, demand_seen, demand_whole, only_seen
 
 from tests.unit.plugins.module_utils.runs.test_kept import HTTP_ROUTE, ROUTE, before, done, refused, vanished
-from tests.unit.plugins.module_utils.support.cluster import obj, workload
+from tests.unit.plugins.module_utils.support.cluster import workload
 from tests.unit.plugins.module_utils.support.known import detect
-
-TWIN = obj(
-    "v1", "Service", "apps", "web-meshlb", labels={"app.kubernetes.io/managed-by": "meshlb.istio"}, annotations={ROUTE_KINDS: ROUTE},
-)
 
 
 def snapshot(**source: Any) -> Snapshot:
@@ -50,18 +45,11 @@ def test_a_rollback_lists_all_that_it_may_have_written(writes: tuple[Write, ...]
     demand_whole(snapshot(denied={"Odd.x.example": "no"}), writes)
 
 
-def test_a_rollback_asks_for_the_kinds_that_were_noted() -> None:
-    with pytest.raises(MeshlbError, match=ROUTE) as caught:
-        demand_whole(snapshot(gone={ROUTE: "The API server does not serve it."}), ROUTING, [TWIN])
-    assert "meshlb.istio/route-kinds" in caught.value.hint
-    demand_whole(snapshot(gone={ROUTE: "The API server does not serve it."}), ROUTING, [])
-
-
 def test_config_maps_matter_where_some_may_have_been_made() -> None:
     closed = snapshot(denied={kinds.CONFIG_MAP: "no"}, closed=frozenset({"gateways"}))
-    demand_whole(closed, CHAIN, (), {"elsewhere"})
+    demand_whole(closed, CHAIN, {"elsewhere"})
     with pytest.raises(MeshlbError, match="ConfigMap cannot be listed"):
-        demand_whole(closed, CHAIN, (), {"gateways"})
+        demand_whole(closed, CHAIN, {"gateways"})
 
 
 def test_nothing_is_written_where_nobody_knows_what_is_there() -> None:
@@ -69,6 +57,22 @@ def test_nothing_is_written_where_nobody_knows_what_is_there() -> None:
     demand_seen(snapshot(), [change])
     with pytest.raises(MeshlbError, match="nobody knows what is there already"):
         demand_seen(snapshot(denied={kinds.SERVICE: "no"}), [change])
+
+
+def test_what_nobody_can_see_is_left_out_with_all_that_waits_for_it() -> None:
+    rule, service = ObjectRef("networking.istio.io/v1", "DestinationRule", "apps", "x"), ObjectRef("v1", "Service", "apps", "x")
+    changes = [
+        Change(rule, "create", "because", body={}, unit="x"), Change(service, "create", "because", body={}, unit="x"),
+        Change(replace(service, name="old"), "delete", "because", unit="old", waits_for=frozenset({"x"})),
+        Change(replace(service, name="y"), "create", "because", body={}, unit="y"),
+    ]
+    blind = snapshot(denied={kinds.DESTINATION_RULE: "Not allowed."})
+    rest, left = only_seen(blind, changes)
+    assert [item.object.name for item in rest] == ["y"]
+    assert [(item.code, item.severity) for item in left] == [("MLB409", "error")]
+    assert only_seen(snapshot(), changes) == (changes, [])
+    with pytest.raises(MeshlbError, match="nobody knows what is there already"):
+        only_seen(blind, changes[:3])
 
 
 def test_what_is_needed_is_demanded() -> None:
@@ -83,10 +87,30 @@ def scene(live: Snapshot, **options: Any) -> routing_run.RoutingScene:
 
 
 @pytest.mark.parametrize("hide", [refused, vanished])
-@pytest.mark.parametrize("kind", [ROUTE, kinds.DESTINATION_RULE, kinds.SERVICE_ENTRY])
+@pytest.mark.parametrize("kind", [kinds.DESTINATION_RULE, kinds.SERVICE_ENTRY])
 def test_routes_are_not_taken_back_in_part(hide: Any, kind: str) -> None:
     with pytest.raises(MeshlbError, match=kind):
         routing_run.taken_back(scene(hide(done(), kind), state="absent"))
+
+
+def test_nothing_of_a_load_balancer_is_taken_back_whose_kinds_may_not_be_listed() -> None:
+    found = routing_run.taken_back(scene(refused(done(), ROUTE), state="absent"))
+    assert found.changes == []
+    left = [item for item in found.findings if item.code == "MLB408"]
+    assert len(left) == 1
+    assert "edge/lb" in left[0].message
+    assert ROUTE in left[0].message
+
+
+def test_what_is_noted_for_a_kind_that_is_not_served_stays_alone() -> None:
+    live = vanished(done(), ROUTE)
+    found = routing_run.taken_back(scene(live, state="absent"))
+    assert {f"{item.action} {item.object.name}" for item in found.changes} == {"delete shop-meshlb"}
+    left = [item for item in found.findings if item.code == "MLB407"]
+    assert {item.object.name for item in left if item.object} == {"web-meshlb"}
+    assert all(ROUTE in item.message and "meshlb.istio/route-kinds" in item.remedy for item in left)
+    with pytest.raises(MeshlbError, match="Nothing is taken back.*web-meshlb"):
+        routing_run.taken_back(scene(live, state="absent", common=CommonOptions(all_or_nothing=True)))
 
 
 def test_a_kind_that_no_load_balancer_here_has_does_not_keep_a_rollback() -> None:
@@ -111,9 +135,12 @@ def test_files_keep_what_may_still_be_needed(tmp_path: Path, applied: bool) -> N
         routing_run.deliver(routing_run.Session(common, live, REGISTRY), changes)
     spoilt = refused(live, ROUTE)
     run = scene(spoilt, common=common)
-    with pytest.raises(MeshlbError, match="output_dir would no longer hold .*web-meshlb"):
-        routing_run._demand_whole_files(run, routing_run.planned(run))
-    routing_run._demand_whole_files(scene(live, common=common), routing_run.planned(scene(live, common=common)))
+    decision = routing_run.planned(run)
+    lacking = [item for item in routing_run._in_no_file(run, decision)]
+    assert {item.object.name for item in lacking if item.object} == ({"web-meshlb"} if applied else set())
+    written = routing_run.deliver(routing_run.Session(common, spoilt, REGISTRY), decision.changes, keep=decision.held)
+    assert any("web-meshlb" in name for name in written.files or ()) != applied
+    assert not list(routing_run._in_no_file(scene(live, common=common), routing_run.planned(scene(live, common=common))))
 
 
 def test_a_sidecar_in_pods_that_may_not_be_read_is_not_known() -> None:
