@@ -130,6 +130,12 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Correct the object, or write the expression so that it takes such objects.",
     ),
     FindingKind(
+        "MLB122", "warning", "Settings that cannot be read",
+        "A ConfigMap with settings of the mesh or of a load balancer is malformed, or larger or deeper than is followed; "
+        "conclusions that depend on it are 'unknown', and what earlier runs wrote for them stays.",
+        "Correct what the message names.",
+    ),
+    FindingKind(
         "MLB201", "error", "No strategy serves this route",
         "None of the strategies that are allowed here gives this route mutual TLS.",
         "The message says per strategy what stands in the way.",

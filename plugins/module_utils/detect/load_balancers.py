@@ -21,7 +21,7 @@ from ..istio.blockers import injection_blockers
 from ..istio.injection import sidecar_state
 from ..istio.interception import interception_of
 from ..istio.mesh import config_map_namespaces as mesh_namespaces
-from ..istio.mesh import interception_defaults
+from ..istio.mesh import interception_defaults, misread_settings
 from ..istio.network import about_network
 from ..istio.network import config_map_namespaces as network_namespaces
 from ..kube import kinds
@@ -77,6 +77,17 @@ def setting_namespaces(snapshot: Snapshot, registry: Registry) -> set[str]:
     for workload, profile, match in recognised(neighbours_of(snapshot).workloads, registry):
         wanted.update(profile.instance.config_maps(workload, match.container))
     return wanted
+
+
+def as_understood(snapshot: Snapshot, registry: Registry) -> Snapshot:
+    """The snapshot in which ConfigMaps count as unreadable whose settings, of the mesh or of a load balancer, could not be read."""
+    misread = list(misread_settings(snapshot))
+    near, read_in = neighbours_of(snapshot), set(map(namespace_of, snapshot.all(kinds.CONFIG_MAP)))
+    workloads = (item for item in near.workloads if namespace_of(item) in read_in)
+    for workload, profile, match in recognised(workloads, registry):
+        found, dummy = attempt(partial(profile.instance.config_maps.misread, workload, match.container, near))
+        misread += found
+    return snapshot.doubting(misread)
 
 
 def _strength(match: Recognition) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from ..core.model import LoadBalancer, ObjectRef, Route
 from ..kube import kinds
 from ..kube.objects import Identity, Obj, dig, identity, identity_of, namespace_of
 from ..kube.snapshot import Snapshot, Unreadable
-from .mesh import read_mesh
+from .mesh import config_map_namespaces, read_mesh
 
 _WITHOUT_SCOPE = frozenset({kinds.NAMESPACE, kinds.NODE, kinds.INGRESS_CLASS})
 _OF_BACKENDS = frozenset({kinds.POD, *kinds.WORKLOADS, kinds.ENDPOINT_SLICE, *kinds.ISTIO, kinds.SERVICE, kinds.CONFIG_MAP})
@@ -109,6 +109,8 @@ def _holds_for_all(snapshot: Snapshot, key: Identity) -> bool:
     kind, namespace, name = key
     if kind in _WITHOUT_SCOPE:
         return not name and kind != kinds.NODE
+    if kind == kinds.CONFIG_MAP and namespace in config_map_namespaces(snapshot):
+        return True
     return not namespace or (kind in _OF_THE_MESH and namespace == read_mesh(snapshot).root_namespace)
 
 

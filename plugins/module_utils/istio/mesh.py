@@ -5,23 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.interception import Interception
+from ..core.model import UNKNOWN
 from ..kube import kinds
-from ..kube.objects import Obj, argument, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
+from ..kube.objects import Obj, argument, containers_of, dig, identity, image_name, labels_of, name_of, namespace_of, pod_template
 from ..kube.selectors import selects
-from ..kube.snapshot import Snapshot
+from ..kube.snapshot import Snapshot, Unreadable
+from . import settings
 from .interception import mesh_defaults
 
 DEFAULT_ROOT_NAMESPACE = "istio-system"
 DEFAULT_TRUST_DOMAIN = "cluster.local"
 MESH_DEPENDS = (kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.CONFIG_MAP, kinds.NAMESPACE, kinds.WEBHOOK)
 """Kinds that the mesh's facts are read from."""
-_SETTINGS_DEPEND = (kinds.DEPLOYMENT, kinds.CONFIG_MAP)
 AMBIENT_LABEL = "istio.io/dataplane-mode"
 
 
@@ -66,40 +66,56 @@ def by_istiod(workload: Obj) -> tuple[str, ...]:
 
 def config_map_namespaces(snapshot: Snapshot) -> set[str]:
     """Namespaces whose ConfigMaps hold mesh settings."""
-    return {namespace_of(item) for item in snapshot.lookup(kinds.DEPLOYMENT, by_istiod, "istiod")} or {DEFAULT_ROOT_NAMESPACE}
+    return set(map(namespace_of, _istiods(snapshot))) or {DEFAULT_ROOT_NAMESPACE}
 
 
 def mesh_config(snapshot: Snapshot) -> Obj:
     """The mesh configuration of the first istiod's revision, empty where its ConfigMap cannot be read."""
-    return snapshot.cached(
-        "mesh_config", lambda view: _settings(_istiods(view), partial(view.get, kinds.CONFIG_MAP), "istio", "mesh"), _SETTINGS_DEPEND
-    )
+    return _told(snapshot, settings.MESH).values
 
 
 def interception_defaults(snapshot: Snapshot) -> Interception:
     """How pods are intercepted that say nothing about it themselves."""
-    return snapshot.cached("interception", lambda view: mesh_defaults(
-        _settings(_istiods(view), partial(view.get, kinds.CONFIG_MAP), "istio-sidecar-injector", "values"), mesh_config(view)
-    ), _SETTINGS_DEPEND)
+    return snapshot.cached(
+        "interception", lambda view: mesh_defaults(_told(view, settings.INJECTOR).values, mesh_config(view)), settings.KINDS
+    )
 
 
-def _settings(istiods: list[Obj], config_map: Callable[[str, str], Obj | None], name: str, key: str) -> Obj:
-    """What a ConfigMap of the first istiod's revision holds, empty where it cannot be read."""
-    for istiod in istiods:
+def misread_settings(snapshot: Snapshot) -> Iterator[Unreadable]:
+    """ConfigMaps whose settings of the mesh could not be read as a whole."""
+    for where in (settings.MESH, settings.INJECTOR):
+        misread = _told(snapshot, where).misread
+        if misread is not None:
+            yield misread
+
+
+def _told(snapshot: Snapshot, where: settings.SettingsKey) -> settings.Told:
+    """What the ConfigMap of the first istiod's revision says."""
+    return snapshot.cached(("mesh settings", where.name), lambda view: settings.told(_config_map(view, where.name), where), settings.KINDS)
+
+
+def _config_map(snapshot: Snapshot, name: str) -> Obj | None:
+    for istiod in _istiods(snapshot):
         revision = labels_of(istiod).get("istio.io/rev", "default")
-        found = config_map(namespace_of(istiod), name if revision == "default" else f"{name}-{revision}")
+        found = snapshot.get(kinds.CONFIG_MAP, namespace_of(istiod), name if revision == "default" else f"{name}-{revision}")
         if found is not None:
-            return _parse(dig(found, "data", key, default=""))
-    found = config_map(DEFAULT_ROOT_NAMESPACE, name)
-    return _parse(dig(found, "data", key, default="")) if found else {}
+            return found
+    return snapshot.get(kinds.CONFIG_MAP, DEFAULT_ROOT_NAMESPACE, name)
+
+
+def as_far_as_known(snapshot: Snapshot) -> Mesh:
+    """The mesh's facts for people: ``unknown`` where the settings that say so could not be read."""
+    mesh, found = read_mesh(snapshot), _config_map(snapshot, settings.MESH.name)
+    closed = found is None and not config_map_namespaces(snapshot).isdisjoint(snapshot.source.closed)
+    if closed or (found is not None and identity(found) in snapshot.source.unreadable):
+        return replace(mesh, trust_domain=UNKNOWN, root_namespace=UNKNOWN, outbound_traffic_policy=UNKNOWN)
+    return mesh
 
 
 def cluster_domains(snapshot: Snapshot) -> tuple[str, ...]:
     """The cluster's DNS domains as istiod and its injector were told them; empty where nothing is said."""
-    istiods = _istiods(snapshot)
-    found = [argument(item, "domain") for istiod in istiods for item in containers_of(pod_template(istiod))]
-    values = _settings(istiods, partial(snapshot.get, kinds.CONFIG_MAP), "istio-sidecar-injector", "values")
-    found.append(str(dig(values, "global", "proxy", "clusterDomain", default="")))
+    found = [argument(item, "domain") for istiod in _istiods(snapshot) for item in containers_of(pod_template(istiod))]
+    found.append(str(dig(_told(snapshot, settings.INJECTOR).values, "global", "proxy", "clusterDomain", default="")))
     return tuple(dict.fromkeys(item.lower().strip(".") for item in found if item))
 
 
@@ -129,7 +145,17 @@ def _read_mesh(snapshot: Snapshot) -> Mesh:
 
 
 def _istiods(snapshot: Snapshot) -> list[Obj]:
-    return sorted(snapshot.lookup(kinds.DEPLOYMENT, by_istiod, "istiod"), key=lambda item: (namespace_of(item), name_of(item)))
+    """Istio's control planes. Where webhooks that inject name their namespaces, no others: anybody can label a Deployment so."""
+    found = sorted(snapshot.lookup(kinds.DEPLOYMENT, by_istiod, "istiod"), key=lambda item: (namespace_of(item), name_of(item)))
+    homes = {home for item in snapshot.all(kinds.WEBHOOK) for home in _injectors_in(item)} if len(found) > 1 else set()
+    return [item for item in found if namespace_of(item) in homes] or found
+
+
+def _injectors_in(webhook: Obj) -> Iterator[str]:
+    for hook in webhook.get("webhooks") or []:
+        service = dig(hook, "clientConfig", "service", default={})
+        if "/inject" in str(service.get("path", "")):
+            yield str(service.get("namespace", ""))
 
 
 def _istiod_namespace(istiods: list[Obj]) -> str:
@@ -153,16 +179,5 @@ def _data_plane(*, ambient: bool, sidecar: bool) -> str:
 
 def injects(webhook: Obj) -> bool:
     """Whether a webhook configuration puts sidecars into pods."""
-    hooks = webhook.get("webhooks") or []
-    return any("/inject" in str(dig(hook, "clientConfig", "service", "path", default="")) for hook in hooks)
+    return any(True for dummy in _injectors_in(webhook))
 
-
-def _parse(text: str) -> Obj:
-    # Imported here: hosts that only ever import this file (documentation builds, sanity checks) need no PyYAML.
-    import yaml
-
-    try:
-        loaded = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return {}
-    return loaded if isinstance(loaded, dict) else {}

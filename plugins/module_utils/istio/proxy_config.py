@@ -30,7 +30,7 @@ def settings_in(text: Any) -> dict[str, Any] | None:
     try:
         documents = [value for _line, value in yaml_documents(text)]
         found = documents[0] if len(documents) == 1 else documents or None
-        if len(json.dumps(found)) > LONGEST:
+        if len(json.dumps(found, allow_nan=False)) > LONGEST:
             return None
     except (ValueError, TypeError):  # no YAML, or what JSON has no word for
         return None

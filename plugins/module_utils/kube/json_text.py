@@ -35,6 +35,19 @@ def from_json(text: str, pairs: Callable[[Pairs], Any] | None = None) -> Any:
         return json.loads(text, object_pairs_hook=pairs, parse_int=_number)
 
 
+def json_map(text: str) -> dict[str, Any] | None:
+    """The map that a text is, such as an annotation's; ``None`` where it is none, or cannot be read as a whole."""
+    try:
+        found = json.loads(text, parse_constant=_refused)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _refused(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
+
+
 def _number(digits: str) -> int | float:
     return int(digits) if len(digits) <= MOST_DIGITS else UNREADABLE
 

@@ -70,6 +70,11 @@ def not_understood(obj: Obj, error: Exception) -> Unreadable:
     return Unreadable(ref_of(obj), (why(error),), code=error.code if isinstance(error, NotUnderstood) else "MLB115")
 
 
+def misread_map(obj: Obj, faults: Iterable[str]) -> Unreadable:
+    """A ConfigMap with settings that could not be read as a whole."""
+    return Unreadable(ref_of(obj), tuple(faults), code="MLB122")
+
+
 def _named(ref: ObjectRef) -> str:
     return str(ref) if ref.name else f"a {ref.kind} without a readable name" + (f" in namespace {ref.namespace}" if ref.namespace else "")
 

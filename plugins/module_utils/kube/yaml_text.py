@@ -14,10 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .shapes import DEEPEST, MOST_DIGITS, UNREADABLE
+from .shapes import DEEPEST, MOST_DIGITS, UNREADABLE, described
 
 MOST_COPIES = 100_000
 """Values that the aliases in one value may add to it."""
+MOST_OPEN = 1000
+"""Levels of nesting after which nothing more is read: finding where they end costs the parser their square."""
+LONGEST_MAP = 256 * 1024
+"""Characters of settings that an object holds as one text."""
 
 
 class YamlProblem(ValueError):
@@ -75,6 +79,20 @@ def yaml_documents(text: str) -> Iterator[tuple[int, Any]]:
             loader.dispose()
 
 
+def yaml_map(text: str) -> dict[str, Any]:
+    """The map that a text is as a whole, empty where it says nothing. Raises :class:`YamlProblem` for anything else."""
+    if len(text) > LONGEST_MAP:
+        raise YamlProblem(f"it has more than {LONGEST_MAP // 1024} Ki characters", 1, 1)
+    found = [(line, content) for line, content in yaml_documents(text) if content is not None]
+    if len(found) > 1:
+        raise YamlProblem("a second document begins, where one map is expected", found[1][0], 2)
+    for line, content in found:
+        if not isinstance(content, dict):
+            raise YamlProblem(f"there is {described(content)}, where a map is expected", line, 1)
+        return content
+    return {}
+
+
 @functools.cache
 def _loader_class() -> Any:
     """A safe loader that reads scalars as Kubernetes does: neither timestamps nor ``=`` mean anything special."""
@@ -122,6 +140,8 @@ class _Builder:
             usual = "tag:yaml.org,2002:map" if is_map else "tag:yaml.org,2002:seq"
             if event.tag not in (None, "!", usual):
                 raise self._problem(event, f"the tag {event.tag} is none that Kubernetes knows")
+            if len(self._open) >= MOST_OPEN:
+                raise self._problem(event, f"there are more than {MOST_OPEN} levels of nesting")
             self._remember(event.anchor, None)
             self._open.append(_Open({} if is_map else [], event.anchor))
         else:

@@ -13,7 +13,7 @@ from ..core.model import Finding, LoadBalancer, Route
 from ..detect.description import about_absence, about_reading
 from ..detect.load_balancers import detect, setting_namespaces
 from ..detect.routes import read_routes
-from ..istio.mesh import Mesh, read_mesh
+from ..istio.mesh import Mesh, as_far_as_known
 from ..kube import kinds
 from .options.info import InfoOptions
 from .results import Result, cluster_result
@@ -51,7 +51,7 @@ def run_info(options: InfoOptions) -> InfoResult:
     found, findings = detect(snapshot, registry)
     shown = [item for item in found if not options.namespaces or item.namespace in options.namespaces]
     routes, about_routes = read_routes(snapshot, registry, shown)
-    mesh = read_mesh(snapshot)
+    mesh = as_far_as_known(snapshot)
     remarks = [*about_reading(snapshot), *about_absence(snapshot, found), *findings, *about_routes]
     if not mesh.installed and snapshot.readable(kinds.DEPLOYMENT):
         remarks.insert(0, finding("MLB101", "no istiod was found and none of Istio's kinds is served"))

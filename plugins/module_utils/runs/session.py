@@ -19,6 +19,7 @@ from ..core.model import Change, Finding, ObjectRef, replace
 from ..core.parallel import attempt_all
 from ..core.printable import printable_result
 from ..core.writes import Part
+from ..detect.load_balancers import as_understood
 from ..istio.mesh import read_mesh
 from ..kube import kinds
 from ..kube.client.api import Api, open_api
@@ -80,7 +81,7 @@ def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces,
     """
     registry = preceded_by(options.profiles, REGISTRY)
     if options.manifests:
-        return Session(options, read_manifests(options.manifests, TABLES), registry)
+        return Session(options, as_understood(read_manifests(options.manifests, TABLES), registry), registry)
     connection = {**options.connection, "request_timeout": options.request_timeout}
     api = (earlier.api if earlier else None) or open_api(connection, options.workers)
     own = (kind for item in options.profiles for reader in item.routes for kind in reader.kinds)
@@ -88,7 +89,7 @@ def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces,
         api, dict.fromkeys([*wanted, *own]), lambda snapshot: namespaces(snapshot, registry), options.workers,
         needed_kinds, TABLES,
     )
-    return Session(options, snapshot, registry, api)
+    return Session(options, as_understood(snapshot, registry), registry, api)
 
 
 def needed_kinds(snapshot: Snapshot) -> dict[str, str]:

@@ -25,7 +25,7 @@ from ..core.writes import Part
 from ..detect.description import about_reading
 from ..detect.load_balancers import detect, setting_namespaces
 from ..istio.interception import interception_of
-from ..istio.mesh import interception_defaults
+from ..istio.mesh import config_map_namespaces, interception_defaults
 from ..istio.proxy_config import PROXY_CONFIG
 from ..kube import kinds
 from ..kube.objects import Obj, dig, kind_key, kind_key_of, labels_of, name_of, namespace_of, pod_template, ref_of
@@ -161,8 +161,7 @@ def _present(scene: SidecarScene) -> SidecarDecision:
     if found is None:
         raise _unknown(scene)
     demand_kinds(live, (*kinds.WORKLOADS, kinds.POD, kinds.NAMESPACE, kinds.WEBHOOK, *_where_pods_are_described(scene, found)), INJECTED)
-    injectors = (item.ref for key, item in live.source.unreadable.items() if key[0] == kinds.WEBHOOK)
-    demand_readable(live, [found.workload, ObjectRef("v1", "Namespace", "", found.namespace), *injectors], INJECTED)
+    demand_readable(live, [found.workload, ObjectRef("v1", "Namespace", "", found.namespace), *_of_the_injector(live)], INJECTED)
     base = without(live, scene.part)
     workload, before = workload_for(found, live.at(found.workload)), workload_for(found, base.at(found.workload))
     place = registry.get(found.vendor).instance.sidecar_target
@@ -180,6 +179,14 @@ def _present(scene: SidecarScene) -> SidecarDecision:
         findings.append(finding("MLB309", message, ref_of(target.object), details={"field": PROXY_CONFIG}))
     template = _made_by_an_operator(target, desired) if target.object is not workload else {}
     return SidecarDecision(workload, change, [*findings, *_about_manager(workload)], template)
+
+
+def _of_the_injector(live: Snapshot) -> Iterator[ObjectRef]:
+    """Objects that say how pods are injected, and could not be read."""
+    homes = config_map_namespaces(live)
+    for (kind, namespace, _name), item in live.source.unreadable.items():
+        if kind == kinds.WEBHOOK or (kind == kinds.CONFIG_MAP and namespace in homes):
+            yield item.ref
 
 
 def _where_pods_are_described(scene: SidecarScene, load_balancer: LoadBalancer) -> Iterator[str]:

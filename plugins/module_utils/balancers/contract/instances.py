@@ -12,7 +12,7 @@ from typing import Any
 from ...core.model import Finding, LoadBalancer
 from ...core.writes import Write
 from ...kube.objects import Obj
-from ...kube.snapshot import Snapshot
+from ...kube.snapshot import Snapshot, Unreadable
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,22 @@ class SidecarPlace:
 
 
 @dataclass(frozen=True)
+class SettingsMaps:
+    """ConfigMaps with an instance's settings: the ``namespaces`` that they are in, and those whose text could not be read as a whole."""
+
+    namespaces: Callable[[Obj, Obj], Iterable[str]] = none_at_all
+    misread: Callable[[Obj, Obj, Neighbours], Iterable[Unreadable]] = none_at_all
+
+    def __call__(self, workload: Obj, container: Obj) -> Iterable[str]:
+        return self.namespaces(workload, container)
+
+
+@dataclass(frozen=True)
 class InstanceReader:
     """What can be said of one instance.
 
     ``settings`` gives what it was started with, as the load balancer's own dataclass, kept on :class:`core.model.LoadBalancer`: from its
-    workload, the container that was recognised, and what else is there. ``config_maps`` gives the namespaces whose ConfigMaps hold
+    workload, the container that was recognised, and what else is there. ``config_maps`` says which ConfigMaps hold
     settings. ``classes`` gives the names of the classes that it serves, from the cluster's IngressClasses. ``notices`` are findings
     about the instance itself. ``sidecar_target`` says where its pods get labels and annotations. ``blockers`` gives reasons of its own
     why a sidecar beside this workload is impossible or would not help. ``shares_classes``: several workloads serve one class, each for
@@ -84,7 +95,7 @@ class InstanceReader:
     """
 
     settings: Callable[[Obj, Obj, Neighbours], Any] = _no_settings
-    config_maps: Callable[[Obj, Obj], Iterable[str]] = none_at_all
+    config_maps: SettingsMaps = SettingsMaps()
     classes: Callable[[LoadBalancer, Iterable[Obj]], tuple[str, ...]] = none_at_all
     notices: Callable[[Snapshot, LoadBalancer], tuple[Finding, ...]] = none_at_all
     sidecar_target: SidecarPlace = SidecarPlace()

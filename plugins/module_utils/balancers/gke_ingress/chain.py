@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from ...core.findings import finding
 from ...core.model import Finding
 from ...kube import kinds
+from ...kube.json_text import json_map
 from ...kube.objects import Obj, annotations_of, ref_of
 from ..contract.chain import ChainRequest, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel
@@ -21,7 +22,7 @@ from ..kit.cloud.options import certificate_missing, given, is_word, prefixed, w
 from ..kit.cloud.preflight import joined_preflights, kind_is_served, on_gateway_service
 from ..kit.ingresses import CLASS_ANNOTATION
 from ..kit.writes import declaring, gateway_service, made_for_chains
-from .health import BACKEND_CONFIG, CONFIGURED, check, check_of_named_config, json_object, named_config
+from .health import BACKEND_CONFIG, CONFIGURED, check, check_of_named_config, named_config
 
 TITLE = "GKE Ingress"
 FRONTEND_CONFIG = "FrontendConfig.networking.gke.io"
@@ -118,7 +119,7 @@ def _ingress(request: ChainRequest, named: set[str]) -> Obj:
 def what_is_wrong(service: Obj, request: ChainRequest) -> Iterator[Finding]:
     """An older annotation that says something else of the gateway's port."""
     older = annotations_of(service).get(OLD_APP_PROTOCOLS, "")
-    protocols = json_object(older)
+    protocols = json_map(older)
     if older and (protocols is None or protocols.get(request.gateway.port_name, "HTTP") != gke.backend_protocol(request)):
         text = f"{OLD_APP_PROTOCOLS} is {older} and goes before {APP_PROTOCOLS}, which the chain needs"
         yield finding("MLB609", text, ref_of(service))

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from ...core.findings import finding
 from ...core.model import Finding
+from ...kube.json_text import json_map
 from ...kube.objects import Obj, dig
 from ...kube.snapshot import Snapshot
 from ..contract.chain import STATUS_PATH, ChainRequest, CheckTarget, LoadBalancerSide, ServiceNeeds
@@ -43,19 +43,10 @@ def check(target: CheckTarget, request: ChainRequest) -> LoadBalancerSide:
 def named_config(request: ChainRequest, service: str) -> str:
     """The BackendConfig that somebody named for the gateway's port already; empty where none is."""
     gateway = request.gateway
-    names = json_object(gateway.annotation(CONFIGURED) if service == gateway.service else "") or {}
+    names = json_map(gateway.annotation(CONFIGURED) if service == gateway.service else "") or {}
     ports = names.get("ports") or {}
     by_port = (ports.get(gateway.port_name) or ports.get(str(gateway.port))) if isinstance(ports, dict) else ""
     return str(by_port or names.get("default") or "")
-
-
-def json_object(text: str) -> dict[str, Any] | None:
-    """The object that an annotation's value is, ``None`` where it is none."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def check_of_named_config(snapshot: Snapshot, request: ChainRequest) -> Iterator[Finding]:

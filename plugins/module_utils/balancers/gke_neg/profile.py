@@ -9,13 +9,12 @@ zonal network endpoint groups (docs.cloud.google.com, how-to/standalone-neg).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 from ...core.model import LoadBalancer, ObjectRef
 from ...kube import kinds
+from ...kube.json_text import json_map
 from ...kube.objects import Obj, annotations_of, name_of, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
@@ -118,11 +117,7 @@ def _exposed(nodes: list[Obj], services: list[Obj]) -> Iterator[tuple[Obj, list[
 
 
 def _ports(text: str) -> list[str]:
-    try:
-        value: Any = json.loads(text) if text else {}
-    except ValueError:
-        return []
-    ports = value.get("exposed_ports") if isinstance(value, dict) else {}
+    ports = (json_map(text) or {}).get("exposed_ports")
     return sorted((str(item) for item in ports if str(item).isdigit()), key=int) if isinstance(ports, dict) else []
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from ...core.model import LoadBalancer
@@ -13,7 +12,7 @@ from ...kube import kinds
 from ...kube.objects import Obj, argument, dig, namespace_of
 from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
-from ..contract.instances import Neighbours
+from ..contract.instances import Neighbours, SettingsMaps
 from .gateway.attachment import GATEWAY
 
 S = TypeVar("S")
@@ -40,7 +39,7 @@ def flag_value(workload: Obj, container: Obj, name: str) -> str:
     return in_namespace(argument(container, name) or "", namespace_of(workload))
 
 
-def config_maps_of_flags(*flags: str, own_namespace: bool = False) -> Callable[[Obj, Obj], Iterable[str]]:
+def config_maps_of_flags(*flags: str, own_namespace: bool = False) -> SettingsMaps:
     """The namespaces of the ConfigMaps that flags name as ``namespace/name``, and with ``own_namespace`` the workload's."""
 
     def namespaces(workload: Obj, container: Obj) -> set[str]:
@@ -48,7 +47,7 @@ def config_maps_of_flags(*flags: str, own_namespace: bool = False) -> Callable[[
         own = {namespace_of(workload)} if own_namespace else set()
         return own | {reference.partition("/")[0] for reference in references if "/" in reference}
 
-    return namespaces
+    return SettingsMaps(namespaces)
 
 
 def neighbours_of(snapshot: Snapshot) -> Neighbours:

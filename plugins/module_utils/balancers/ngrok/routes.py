@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Scheme, Upstream, replace
 from ...kube import kinds
+from ...kube.json_text import json_map
 from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, ref_of
 from ...kube.services import find_port
 from ...kube.snapshot import Snapshot
@@ -106,12 +106,9 @@ def _scheme(service: Obj, reference: int | str) -> Scheme | None:
     """The protocol that a Service's annotation gives to a port by its name, ``None`` where it gives none."""
     annotations = annotations_of(service)
     text = next((annotations[key] for key in PROTOCOLS if key in annotations), "")
-    try:
-        protocols = json.loads(text) if text else {}
-    except ValueError:
-        return None
+    protocols = json_map(text) or {}
     name = (find_port(service, reference) or {}).get("name", "")
-    return _SCHEMES.get(str(protocols.get(name, "")).upper()) if isinstance(protocols, dict) else None
+    return _SCHEMES.get(str(protocols.get(name, "")).upper())
 
 
 READERS = (

@@ -15,7 +15,7 @@ from ...core.model import Finding, LoadBalancer
 from ...kube.objects import Obj, containers_of, dig, name_of, namespace_of, pod_template, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
-from ..contract.instances import InstanceReader
+from ..contract.instances import InstanceReader, SettingsMaps
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition, Signs
 from ..kit.recognition import by_signs
@@ -23,7 +23,7 @@ from ..kit.settings import settings_of
 from .chain import CHAIN
 from .crd import ROUTE_UDP
 from .routes import K3S_CHART, READERS
-from .settings import CONTROLLER, Settings, mounted_namespaces, read_settings, telling_option
+from .settings import CONTROLLER, Settings, misread, mounted_namespaces, read_settings, telling_option
 from .switches import SWITCHES
 
 FACTS = Facts(
@@ -84,5 +84,5 @@ def _about_k3s(load_balancer: LoadBalancer, charts: list[Obj]) -> Iterator[Findi
 
 PROFILE = Profile(
     About("traefik", "Traefik", facts=FACTS), Recogniser(SIGNS, (CONTROLLER,), workload=recognise_workload),
-    InstanceReader(read_settings, mounted_namespaces, classes, notices), READERS, SWITCHES, CHAIN,
+    InstanceReader(read_settings, SettingsMaps(mounted_namespaces, misread), classes, notices), READERS, SWITCHES, CHAIN,
 )

@@ -9,13 +9,18 @@ the first of them that holds anything is the only one that counts. Option names 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ...kube import kinds
 from ...kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template
+from ...kube.reading import misread_map
 from ...kube.selectors import vendor_selector
+from ...kube.shapes import DEEPEST, UNREADABLE, described
+from ...kube.snapshot import Unreadable
+from ...kube.yaml_text import LONGEST_MAP, yaml_map
 from ..contract.instances import Neighbours
 from ..kit.annotations import GO_TRUE, go_bool
 from ..kit.classes import ClassRule, ClassSource, controller_of
@@ -27,6 +32,7 @@ _PROVIDERS = "providers."
 _INGRESS, _CRD, _GATEWAY, _NGINX = (
     f"{_PROVIDERS}{name}" for name in ("kubernetesingress", "kubernetescrd", "kubernetesgateway", "kubernetesingressnginx")
 )
+_WORDS = re.compile(r"[\w\"'\- \t]*")
 _DEFAULT_FILES = tuple(f"/etc/traefik/traefik.{ending}" for ending in ("toml", "yaml", "yml"))
 
 ReadConfigMap = Callable[[str, str], "str | None"]
@@ -68,7 +74,11 @@ class Settings:
 
 
 class _UnreadableFile(Exception):
-    """The configuration file cannot be read."""
+    """The configuration file cannot be read. ``place`` is the ConfigMap and key that it is in, if it is in one."""
+
+    def __init__(self, message: str, place: tuple[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 @dataclass(frozen=True)
@@ -92,13 +102,8 @@ class _Options:
 
 def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """What an instance was started with, and the classes of the cluster that it serves."""
-
-    def config_map(name: str, key: str) -> str | None:
-        text = dig(near.named(kinds.CONFIG_MAP, namespace_of(workload), name), "data", key)
-        return None if text is None else str(text)
-
     try:
-        written, unreadable = _from_file(workload, container, config_map), ""
+        written, unreadable = _from_file(workload, container, _config_maps_beside(workload, near)), ""
     except _UnreadableFile as error:
         written, unreadable = {}, str(error)
     values = dict(_from_arguments(container)) or dict(_from_environment(container)) if written is None else written
@@ -119,6 +124,24 @@ def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
         options.flag(_INGRESS, "strictprefixmatching"), options.flag(_CRD, "allowcrossnamespace"),
         options.flag(_GATEWAY, "experimentalchannel"), unreadable,
     )
+
+
+def misread(workload: Obj, container: Obj, near: Neighbours) -> Iterator[Unreadable]:
+    """The ConfigMap whose text is no configuration file."""
+    try:
+        _from_file(workload, container, _config_maps_beside(workload, near))
+    except _UnreadableFile as error:
+        found = near.named(kinds.CONFIG_MAP, namespace_of(workload), error.place[0]) if error.place else None
+        if found is not None:
+            yield misread_map(found, [str(error)])
+
+
+def _config_maps_beside(workload: Obj, near: Neighbours) -> ReadConfigMap:
+    def read(name: str, key: str) -> str | None:
+        text = dig(near.named(kinds.CONFIG_MAP, namespace_of(workload), name), "data", key)
+        return None if text is None else str(text)
+
+    return read
 
 
 def _provider(options: _Options, name: str, names: frozenset[str]) -> Provider:
@@ -181,8 +204,8 @@ def _from_file(workload: Obj, container: Obj, config_map: ReadConfigMap) -> dict
     for path in (named,) if named else _DEFAULT_FILES:
         place = _mounted_from(workload, container, path)
         text = config_map(*place) if place else None
-        if text is not None:
-            return _parsed(path, text)
+        if place and text is not None:
+            return _parsed(path, place, text)
         if named:
             raise _UnreadableFile(f"its configuration file {path} is in no ConfigMap that could be read")
     return None
@@ -210,38 +233,46 @@ def _config_maps(volume: Obj) -> list[Obj]:
     return [item["configMap"] for item in sources if item.get("configMap")]
 
 
-def _parsed(path: str, text: str) -> dict[str, str]:
+def _parsed(path: str, place: tuple[str, str], text: str) -> dict[str, str]:
     try:
-        loaded = _toml(text) if path.endswith(".toml") else _yaml(text)
-    except (ImportError, ValueError) as error:
-        raise _UnreadableFile(f"its configuration file {path} cannot be read: {error}") from error
-    return dict(_flat(loaded, ""))
-
-
-def _yaml(text: str) -> Any:
-    # Imported here: hosts that only ever import this file (documentation builds, sanity checks) need no PyYAML.
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error).splitlines()[0]) from error
+        return dict(_flat(_toml(text) if path.endswith(".toml") else yaml_map(text), ""))
+    except (ImportError, ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise _UnreadableFile(f"data.{place[1]}, which is its configuration file {path}, cannot be read: {why}", place) from error
 
 
 def _toml(text: str) -> Any:
     # Python has it since 3.11.
     import tomllib
 
+    if len(text) > LONGEST_MAP:
+        raise ValueError(f"it has more than {LONGEST_MAP // 1024} Ki characters")
+    words = 0
+    for part in text.split("."):
+        # The parser takes the square of the length for one key of very many words.
+        words = words + 1 if _WORDS.fullmatch(part) else 0
+        if words > DEEPEST:
+            raise ValueError(f"a key has more than {DEEPEST} words")
     return tomllib.loads(text)
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Every value below a map by its dotted name; an empty map is an option that is switched on."""
+    """Every value below a map by its dotted name; an empty map is an option that is switched on. Raises :class:`ValueError`."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from _flat(item, f"{path}.{key}".lower().lstrip("."))
+    elif UNREADABLE in _leaves(value):
+        raise ValueError(f"{path[:100]} holds {described(UNREADABLE)}")
     elif path:
         yield path, _written(value)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(item)
+    else:
+        yield value
 
 
 def _written(value: Any) -> str:

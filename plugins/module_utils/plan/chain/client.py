@@ -16,10 +16,13 @@ from typing import Any
 from ...balancers.contract.chain import ClientAddress
 from ...core.findings import finding, value_details
 from ...core.model import ABSENT, Finding
+from ...istio.proxy_config import PROXY_CONFIG, settings_in
 from ...kube.objects import Obj, dig, ref_of
+from ...kube.shapes import Fault, shape
 
-ANNOTATION = "proxy.istio.io/config"
+ANNOTATION = PROXY_CONFIG
 HOPS, PROXY = "numTrustedProxies", "proxyProtocol"
+_OWN = shape("gatewayTopology{numTrustedProxies% proxyProtocol{}} proxyMetadata=")
 
 
 def topology_for(client: ClientAddress) -> dict[str, Any] | None:
@@ -40,9 +43,13 @@ def wanted_annotation(
     ``metadata`` are environment variables of the proxy. What somebody set otherwise is finding MLB609, and is left.
     """
     wanted = topology_for(client)
-    own, readable = _parsed(present)
-    if not readable:
+    own = settings_in(present)
+    if own is None:
         return None, [_conflict(holder, f"{ANNOTATION} is no YAML map, so nothing can be added to it")]
+    faults: list[Fault] = []
+    _OWN.mend(own, (), faults)
+    if faults:
+        return None, [_conflict(holder, f"in {ANNOTATION}, {faults[0]}")]
     topology = own.get("gatewayTopology", general) or {}
     conflicts = [_conflict(holder, *difference) for difference in _differences(topology, wanted)]
     if conflicts:
@@ -63,8 +70,9 @@ def wanted_annotation(
 def _differences(topology: dict[str, Any], wanted: dict[str, Any] | None) -> Iterator[tuple[str, dict[str, Any]]]:
     if wanted is None:
         return
-    hops, needed = int(topology.get(HOPS) or 0), wanted.get(HOPS, 0)
-    if hops != int(needed) and (HOPS in topology):
+    hops, needed = topology.get(HOPS) or 0, wanted.get(HOPS, 0)
+    # A number may be written as a text.
+    if str(hops) != str(needed) and (HOPS in topology):
         yield f"{HOPS} is {hops}, and {needed} is needed", value_details(HOPS, hops, needed)
     if PROXY in topology and PROXY not in wanted:
         yield f"{PROXY} is set, and the load balancer sends no PROXY header", value_details(PROXY, topology[PROXY], ABSENT)
@@ -73,15 +81,3 @@ def _differences(topology: dict[str, Any], wanted: dict[str, Any] | None) -> Ite
 def _conflict(holder: Obj | None, text: str, details: dict[str, Any] | None = None) -> Finding:
     return finding("MLB609", text, ref_of(holder) if holder else None, details=details)
 
-
-def _parsed(text: str | None) -> tuple[dict[str, Any], bool]:
-    if not text:
-        return {}, True
-    # Imported here: hosts that only ever import this file (documentation builds, sanity checks) need no PyYAML.
-    import yaml
-
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return {}, False
-    return (found, True) if isinstance(found, dict) else ({}, found is None)

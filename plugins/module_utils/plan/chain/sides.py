@@ -13,6 +13,7 @@ from ...balancers.contract.chain import ChainRequest, ChainSide, ClientAddress, 
 from ...balancers.contract.switches import FieldPatch
 from ...core.findings import finding, value_details
 from ...core.model import ABSENT, Finding
+from ...kube.json_text import json_map
 from ...kube.objects import Obj, containers_of, dig, pod_template, ref_of, value_at
 from . import gateway_api, istio_api
 from .carry import HostRules
@@ -158,11 +159,8 @@ def _merged(present: object, value: object) -> object:
     """What holds both values, ``None`` where they differ; an annotation that is a JSON map keeps the keys that it has."""
     if present == value:
         return present
-    try:
-        old, new = json.loads(str(present)), json.loads(str(value))
-    except ValueError:
-        return None
-    if not isinstance(old, dict) or not isinstance(new, dict) or any(old.get(key, new[key]) != new[key] for key in new):
+    old, new = json_map(str(present)), json_map(str(value))
+    if old is None or new is None or any(old.get(key, new[key]) != new[key] for key in new):
         return None
     return present if all(key in old for key in new) else json.dumps({**old, **new})
 

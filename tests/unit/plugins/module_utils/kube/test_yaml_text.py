@@ -8,9 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.kube.json_text import from_json
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.json_text import from_json, json_map
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.shapes import UNREADABLE
-from ansible_collections.meshlb.istio.plugins.module_utils.kube.yaml_text import MOST_COPIES, YamlProblem, yaml_documents
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.yaml_text import (
+    LONGEST_MAP,
+    MOST_COPIES,
+    YamlProblem,
+    yaml_documents,
+    yaml_map,
+)
 
 
 def values(text: str) -> list[Any]:
@@ -38,6 +44,7 @@ def test_values(text: str, expected: Any) -> None:
 @pytest.mark.parametrize(("text", "says"), [
     ("&x [*x]", "holds itself"), ("a: 1\na: 2", "'a' is there twice"), ("a: *b", "no anchor"),
     ("a: !!python/object:os.system x", "os.system"),
+    ("[" * 100_000, "levels of nesting"), ("{a: " * 50_000, "levels of nesting"), ("- " * 50_000, "levels of nesting"),
     ("? [a]\n: b", "a key is neither"), ("a: [", "line"), ("a: !!set {x}", "tag"),
 ])  # fmt: skip
 def test_problems_name_the_line(text: str, says: str) -> None:
@@ -62,3 +69,20 @@ def test_json_that_the_parser_gives_up_on_costs_its_field_alone() -> None:
     for wrong in ("[" * 100_000, "{", '{"a": }'):
         with pytest.raises(ValueError):
             from_json(wrong)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("", {}), ("---\n", {}), ("a: 1\n---\n", {"a": 1}), ("{}", {})])
+def test_a_map_of_settings(text: str, expected: Any) -> None:
+    assert yaml_map(text) == expected
+
+
+@pytest.mark.parametrize("text", ["[]", "a", "1", "a: 1\n---\na: 1", "a: 1\na: 1", "a: " + "x" * LONGEST_MAP, "a: ["])
+def test_whatever_is_no_single_map_is_a_problem(text: str) -> None:
+    with pytest.raises(YamlProblem):
+        yaml_map(text)
+
+
+@pytest.mark.parametrize("text", ["[]", "", "{", "[" * 100_000, '{"a": ' * 100_000, '{"a": ' + "9" * 5000 + "}", '{"a": NaN}', "null"])
+def test_a_text_that_is_no_json_map(text: str) -> None:
+    assert json_map(text) is None
+    assert json_map('{"a": [1]}') == {"a": [1]}
