@@ -266,6 +266,11 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Name it in load_balancers to have it planned too, or find out who made it.",
     ),
     FindingKind(
+        "MLB228", "warning", "Some requests reach another Service",
+        "A VirtualService, or a route of the Gateway API with a Service as its parent, leads a share or a part of this route elsewhere.",
+        "Nothing if that is meant; else correct the object that the message names.",
+    ),
+    FindingKind(
         "MLB301", "error", "A sidecar cannot be injected",
         "Injection is not possible for this workload.",
         "The message says why; chained mode needs no sidecar.",

@@ -97,6 +97,7 @@ class Route:
     ``balancing``); ``settable`` is false where the load balancer has no switch for this route. ``own_mutual_tls``: why the load
     balancer may speak the mesh's mutual TLS on this route without a sidecar, so that nothing is certain; empty where it does not.
     ``unread``: what could not be read of all that decides about this route, so that nothing is known of it; empty where all was.
+    ``beside``: narrower paths of the same host, with their types, that the load balancer serves by other routes.
     """
 
     load_balancer: tuple[str, str]
@@ -116,6 +117,7 @@ class Route:
     pinned_strategy: str = ""
     own_mutual_tls: str = ""
     unread: str = ""
+    beside: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
 
     @property
     def sort_key(self) -> tuple[Any, ...]:
@@ -137,12 +139,16 @@ class Route:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A verdict and the sentence that explains it; ``cluster`` is the Envoy cluster that is (or would be) used."""
+    """A verdict and the sentence that explains it; ``cluster`` is the Envoy cluster that is (or would be) used.
+
+    ``misrouted_to`` is the Service that gets all of the requests in place of the route's own, ``also_to`` are those that get some of them.
+    """
 
     verdict: Verdict
     why: str
     cluster: str = ""
     misrouted_to: str = ""
+    also_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

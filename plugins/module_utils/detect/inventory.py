@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ..balancers.contract.profile import Registry
-from ..core.model import Address, Finding, LoadBalancer, ObjectRef, Route
+from ..core.model import Address, Finding, LoadBalancer, ObjectRef, Route, replace
 from ..istio.authentication import effective_mode
+from ..istio.destination_rules import policy_of
 from ..istio.endpoints import Endpoint, PodView, endpoints, view_of
 from ..istio.gateways import leads_to_gateway
 from ..istio.hosts import virtual_hosts
@@ -19,7 +20,6 @@ from ..istio.mesh import interception_defaults, read_mesh
 from ..istio.names import Taken
 from ..istio.network import seen_address, undoes_service_routing
 from ..istio.outcome import Outlook
-from ..istio.transport import rule_tls
 from ..kube import kinds
 from ..kube.objects import Obj, dig, ref_of
 from ..kube.pods import workload_pods
@@ -107,9 +107,25 @@ def take_inventory(
         about = (about_object(obj) for reading in readings for obj in reading.unreadable)
         findings[key] = (*(remark for reading in readings for remark in reading.findings), *about)
     return Inventory(
-        by_key, tuple(sorted(routes, key=lambda route: route.sort_key)), {}, findings, read_mesh(snapshot).trust_domain,
+        by_key, tuple(sorted(beside_each_other(routes), key=lambda route: route.sort_key)), {}, findings, read_mesh(snapshot).trust_domain,
         undoes_service_routing(snapshot), tuple(unreadable.values()),
     )
+
+
+def beside_each_other(routes: Iterable[Route]) -> list[Route]:
+    """The routes, each with the paths of its host that others of the same load balancer take."""
+    found = list(routes)
+    paths: dict[tuple[Key, str], set[tuple[str, str]]] = {}
+    for route in found:
+        paths.setdefault((route.load_balancer, route.host), set()).add((route.path, route.path_type))
+    return [_beside(route, paths[(route.load_balancer, route.host)]) for route in found]
+
+
+def _beside(route: Route, paths: set[tuple[str, str]]) -> Route:
+    above = route.path.rstrip("/")
+    narrower = {(path, kind) for path, kind in paths if path.startswith(above) and (path.rstrip("/") != above or kind == "Exact")}
+    others = tuple(sorted(narrower - {(route.path, route.path_type)}))
+    return replace(route, beside=others) if others else route
 
 
 def known_backend(snapshot: Snapshot, route: Route) -> KnownBackend:
@@ -137,7 +153,7 @@ def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, c
     reasons = (_without_mutual_tls(item, partial(effective_mode, snapshot)) for item in backend.endpoints)
     return RouteFacts(
         backend, address, next((text for text in reasons if text), ""), outlook.visibility.sees(backend.service, [host]),
-        ref_of(rule) if rule else None, str(rule_tls(rule, route.backend.port).get("mode") or ""),
+        ref_of(rule) if rule else None, str(policy_of(rule, route.backend.port).cluster.get("mode") or ""),
         by_rule or bool(snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, host)), claimed_by, taken,
     )
 

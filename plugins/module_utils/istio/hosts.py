@@ -10,25 +10,36 @@ page docs/design-notes.md lists.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..kube import kinds
-from ..kube.objects import Obj, dig, name_of, namespace_of
+from ..kube.objects import Obj, dig, namespace_of
 from ..kube.services import by_cluster_ip, find_port, fqdn, is_headless
+from .mesh_routes import mesh_routes
 from .names import plain_host, wildcards_over
-from .protocols import declared_protocol, is_http, port_protocol
+from .protocols import AUTO, declared_protocol, is_http, port_protocol
+from .virtual_services import AskedFor, Branch, RuleTarget, branches, connections, label_of
 from .visibility import Visibility, host_matches, oldest, short_name
 
 
 @dataclass(frozen=True)
 class Destination:
-    """What a Host leads to. ``kind``: ``service``, ``entry`` (a ServiceEntry), ``none`` or ``unclear`` (``why`` says why)."""
+    """Where requests go. ``kind``: ``service``, ``entry`` (a ServiceEntry), ``none``, ``answered`` or ``unclear`` (``why`` says why).
+
+    ``answered``: the sidecar answers by itself. ``host`` is the name in the mesh's registry. Of several destinations of one route, each
+    has its share of 100 (``weight``), and ``part`` says of which requests, empty for those of the route's own path; ``sure`` is false
+    where there may be no such request.
+    """
 
     kind: str
     target: Obj | None = None
     port: int = 0
     host: str = ""
     why: str = ""
+    subset: str = ""
+    weight: int = 100
+    part: str = ""
+    sure: bool = True
 
 
 def entry_hosts(entry: Obj) -> Iterator[str]:
@@ -74,14 +85,58 @@ class HostTable:
         return any(self.visibility.sees(item, list(entry_hosts(item))) for item in entries)
 
     def http_destination(self, port: int, host: str, path: str) -> Destination:
-        """Where a request with this Host goes on the shared HTTP listener of ``port``."""
-        name = host.partition(":")[0].lower()
-        registered = self.registered_host(port, name)
+        """Where a request with this Host and path goes on the shared HTTP listener of ``port``, if that is one place."""
+        found = self.http_destinations(port, AskedFor(host, path, "Exact"))
+        if len(found) > 1:
+            return Destination("unclear", why=f"{found[0].why} splits these requests")
+        return replace(found[0], kind="unclear") if found[0].kind == "answered" else found[0]
+
+    def http_destinations(self, port: int, asked: AskedFor) -> tuple[Destination, ...]:
+        """Where a route's requests go on the shared HTTP listener of ``port``."""
+        name = asked.host.partition(":")[0].lower()
+        return self._routed(self.registered_host(port, name), name, port, asked)
+
+    def service_destinations(self, service: Obj, port: int, asked: AskedFor) -> tuple[Destination, ...]:
+        """Where a route's HTTP requests go on a listener of a Service's own: whatever their Host, they are the Service's."""
+        return self._routed(Destination("service", service, port, fqdn(service)), fqdn(service), port, asked)
+
+    def connection_destinations(self, service: Obj, port: int, *, tls: bool) -> tuple[Destination, ...]:
+        """Where connections to a Service go that are passed on as they are; ``tls``: the port is declared as one of TLS."""
+        own = Destination("service", service, port, fqdn(service))
+        virtuals = oldest(self._all_virtual_services(fqdn(service))) + mesh_routes(self.snapshot, service, self.visibility.viewer.namespace)
+        found = connections(virtuals, self.visibility.viewer, port, tls=tls)
+        if found is None:
+            return (own,)
+        virtual, targets, unclear = found
+        if unclear:
+            return (Destination("unclear", why=unclear),)
+        return tuple(self._target(item, port, label_of(virtual), whole=True) for item in targets)
+
+    def _all_virtual_services(self, host: str) -> list[Obj]:
+        """The visible VirtualServices that name or cover a host."""
+        found = (item for pattern in _patterns(host) for item in self.snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, pattern))
+        return [item for item in found if self.visibility.sees(item, list(virtual_hosts(item)))]
+
+    def _routed(self, registered: Destination, name: str, port: int, asked: AskedFor) -> tuple[Destination, ...]:
+        """What the VirtualService of a host makes of requests that its registered owner would get."""
         for pattern in _patterns(registered.host or name):
-            virtual = self._virtual_service(pattern)
-            if virtual is not None and (registered.kind != "none" or self._is_added(virtual, port)):
-                return self._routed(virtual, port, path, registered)
-        return registered
+            virtuals = [item for item in self._virtual_services(pattern) if registered.kind != "none" or self._is_added(item, port)]
+            made = self._mesh_routes(registered) if pattern == registered.host else []
+            ruled = [(item, branches(item, asked, self.visibility.viewer, port)) for item in (*virtuals, *made)]
+            found = [(item, several) for item, several in ruled if several]
+            if made and len(found) > 1:
+                return (Destination("unclear", why=f"{label_of(made[0])} and {label_of(found[0][0])} both route these requests"),)
+            if found:
+                virtual, several = found[0]
+                return tuple(self._branch(virtual, branch, target, port) for branch in several for target in branch.targets or (None,))
+            if virtuals and registered.kind != "none":
+                break
+        return (registered,)
+
+    def _mesh_routes(self, registered: Destination) -> list[Obj]:
+        if registered.kind != "service" or registered.target is None:
+            return []
+        return mesh_routes(self.snapshot, registered.target, self.visibility.viewer.namespace)
 
     def _is_added(self, virtual: Obj, port: int) -> bool:
         """Whether hosts of a VirtualService that no registry knows are on a port: on 80, and where it has one that is known."""
@@ -92,12 +147,13 @@ class HostTable:
         service = self._service_named(name)
         if service is not None:
             entry = find_port(service, port)
-            if entry is not None and is_http(port_protocol(entry)) and self.visibility.sees(service, [fqdn(service)]):
+            protocol = port_protocol(entry) if entry else ""
+            if (is_http(protocol) or protocol == AUTO) and self.visibility.sees(service, [fqdn(service)]):
                 return Destination("service", service, port, fqdn(service))
         for pattern in _patterns(name):
-            for item in oldest(self.snapshot.lookup(kinds.SERVICE_ENTRY, entry_hosts, pattern)):
-                if port in set(entry_http_ports(item)) and self.visibility.sees(item, [pattern]):
-                    return Destination("entry", item, port, pattern)
+            item = self._entry(pattern, port)
+            if item is not None:
+                return Destination("entry", item, port, pattern)
         return Destination("none")
 
     def _service_named(self, name: str) -> Obj | None:
@@ -113,41 +169,44 @@ class HostTable:
             return found if found is not None and is_headless(found) else None
         return found
 
-    def _virtual_service(self, pattern: str) -> Obj | None:
-        found = [
-            item for item in self.snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, pattern) if self.visibility.sees(item, [pattern])
-        ]
-        return oldest(found)[0] if found else None
+    def _virtual_services(self, pattern: str) -> list[Obj]:
+        """The visible VirtualServices of a host, in the order in which Istio asks them."""
+        found = self.snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, pattern)
+        visible = [item for item in found if self.visibility.sees(item, [pattern])]
+        return sorted(oldest(visible), key=self.visibility.nearness)
 
-    def _routed(self, virtual: Obj, port: int, path: str, registered: Destination) -> Destination:
-        label = f"VirtualService {namespace_of(virtual)}/{name_of(virtual)}"
-        for rule in dig(virtual, "spec", "http", default=[]):
-            decided = _rule_matches(rule, port, path)
-            if decided is None:
-                return Destination("unclear", why=f"{label} routes by more than the path")
-            if decided:
-                return self._rule_destination(virtual, rule, port, label)
-        return registered if registered.kind == "none" else Destination("unclear", why=f"{label} has no rule for path {path or '/'}")
+    def _branch(self, virtual: Obj, branch: Branch, target: RuleTarget | None, port: int) -> Destination:
+        label = label_of(virtual)
+        if target is not None:
+            return replace(self._target(target, port, label), part=branch.part, sure=branch.sure)
+        kind = "answered" if branch.answer else "unclear"
+        return Destination(kind, why=f"{label} {branch.answer or branch.unclear}", part=branch.part, sure=branch.sure)
 
-    def _rule_destination(self, virtual: Obj, rule: Obj, port: int, label: str) -> Destination:
-        targets = {
-            (
-                short_name(str(dig(item, "destination", "host", default="")), namespace_of(virtual)),
-                int(dig(item, "destination", "port", "number", default=0)),
-            )
-            for item in rule.get("route") or []
-        }
-        if len(targets) != 1:
-            return Destination("unclear", why=f"{label} splits or redirects this path")
-        host, number = targets.pop()
-        service = self.service_by_host(host)
+    def _target(self, target: RuleTarget, port: int, label: str, *, whole: bool = False) -> Destination:
+        """A rule's destination. Without a port it is the listener's, for a connection (``whole``) the only one that the Service has."""
+        service = self.service_by_host(target.host)
+        found = Destination("service", service, target.port or port, target.host, label, target.subset, target.weight)
         if service is None:
-            return Destination("unclear", why=f"{label} sends this path to {host}, which is no Service")
+            entry = self._entry(target.host, found.port)
+            if entry is None:
+                why = f"{label} sends these requests to {target.host or 'something'}, which is no Service"
+                return Destination("unclear", why=why, weight=target.weight)
+            return replace(found, kind="entry", target=entry)
         ports = dig(service, "spec", "ports", default=[])
-        number = number or (int(ports[0].get("port", 0)) if len(ports) == 1 else port)
-        if not self.visibility.sees(service, [fqdn(service)]):
-            return Destination("unclear", why=f"{label} sends this path to {host}, which the load balancer's namespace cannot see")
-        return Destination("service", service, number, fqdn(service), label)
+        number = target.port or (int(ports[0].get("port", 0)) if whole and len(ports) == 1 else port)
+        found = replace(found, port=number, host=fqdn(service))
+        gone = "" if find_port(service, number) else f"port {number} of {target.host}, which it does not have"
+        if not self.visibility.exported(service):
+            gone = f"{target.host}, which the load balancer's namespace cannot see"
+        if not gone:
+            return found
+        why = f"{label} sends these requests to {gone}, so the sidecar answers 503"
+        return Destination("answered", why=why, weight=target.weight)
+
+    def _entry(self, host: str, port: int) -> Obj | None:
+        """The oldest visible ServiceEntry for exactly this host that has an HTTP port of this number."""
+        found = oldest(self.snapshot.lookup(kinds.SERVICE_ENTRY, entry_hosts, host))
+        return next((item for item in found if port in set(entry_http_ports(item)) and self.visibility.sees(item, [host])), None)
 
     def claims_host(self, host: str) -> Obj | None:
         """A VirtualService or ServiceEntry that already stands for a public host in the viewer's mesh, ours left out."""
@@ -185,23 +244,3 @@ def _patterns(name: str) -> Iterator[str]:
         rest = rest.partition(".")[2]
         yield f"*.{rest}"
     yield "*"
-
-
-def _rule_matches(rule: Obj, port: int, path: str) -> bool | None:
-    """Whether a rule takes a path; ``None`` where it depends on something else than path, port and gateway."""
-    matches = rule.get("match") or []
-    if not matches:
-        return True
-    for match in matches:
-        if set(match) - {"uri", "port", "gateways", "name"}:
-            return None
-        if match.get("gateways") and "mesh" not in match["gateways"]:
-            continue
-        if match.get("port") not in (None, port):
-            continue
-        uri, wanted = match.get("uri") or {}, path or "/"
-        if "regex" in uri:
-            return None
-        if not uri or uri.get("exact") == wanted or ("prefix" in uri and wanted.startswith(str(uri["prefix"]))):
-            return True
-    return False

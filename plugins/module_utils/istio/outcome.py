@@ -9,9 +9,7 @@ where each line of it was measured).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from ..core.model import LoadBalancer, Outcome, Route, Verdict, replace
+from ..core.model import LoadBalancer, Outcome, Route, replace
 from ..istio.endpoints import Endpoint, endpoints
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of
@@ -19,33 +17,17 @@ from ..kube.pods import container_port
 from ..kube.selectors import selects
 from ..kube.services import NO_SELECTOR, cluster_ips, find_port, fqdn, headless_by_port, is_external_name, is_headless, target_port
 from ..kube.snapshot import Snapshot
+from .destination_rules import policy_of
 from .gateways import CHAINED_WHY, leads_to_gateway
 from .hosts import Destination, HostTable
 from .network import seen_address
-from .protocols import decided_by_address, port_protocol
-from .transport import Transport, rule_tls
+from .protocols import AUTO, TLS_PROTOCOLS, decided_by_address, port_protocol
+from .request import Request, Share, of_shares, together
+from .transport import Transport
 from .visibility import Viewer, Visibility, oldest
 
 PASSTHROUGH = "PassthroughCluster"
 BLACK_HOLE = "BlackHoleCluster"
-
-
-@dataclass(frozen=True)
-class Request:
-    """One route seen by the sidecar: the Service behind it, its port, and the endpoints that would be dialled."""
-
-    route: Route
-    service: Obj
-    port: Obj
-    endpoints: tuple[Endpoint, ...]
-
-    @property
-    def host(self) -> str:
-        return self.route.upstream.host or self.route.host
-
-    @property
-    def number(self) -> int:
-        return int(self.port.get("port", 0))
 
 
 def viewer_of(load_balancer: LoadBalancer) -> Viewer:
@@ -100,7 +82,7 @@ class Outlook:
         for why in sorted(set(past.values())):
             own = tuple(item for item in request.endpoints if past.get(item) == why)
             outcomes.append(self._past_sidecar(replace(request, endpoints=own), why))
-        return _together(outcomes)
+        return together(outcomes)
 
     def _dialled(self, request: Request, item: Endpoint) -> tuple[str, int]:
         """Address and port that the load balancer dials for an endpoint."""
@@ -136,7 +118,7 @@ class Outlook:
         protocol = port_protocol(request.port)
         known = self.visibility.sees(request.service, [fqdn(request.service)])
         if decided_by_address(protocol) and known:
-            return self._to_service(request, request.service, request.number)
+            return self._at_service(request, request.service, request.number)
         return self._by_host(request, request.number, f"{fqdn(request.service)}:{request.number}")
 
     def _to_pods(self, request: Request) -> Outcome:
@@ -149,15 +131,12 @@ class Outlook:
         for key in sorted(groups):
             twin, own = groups[key]
             outcomes.append(self._to_pods_on(replace(request, endpoints=tuple(own)), key[0], twin))
-        return _together(outcomes)
+        return together(outcomes)
 
     def _to_pods_on(self, request: Request, number: int, twin: Obj | None) -> Outcome:
         if twin is None:
             return self._by_host(request, number, f"a pod's port {number}")
-        outcome = self.transport.to_endpoints(
-            fqdn(twin), namespace_of(twin), number, request.endpoints,
-            together=endpoints(self.snapshot, twin, find_port(twin, number) or {}), cluster=f"outbound|{number}||{fqdn(twin)}",
-        )
+        outcome = self._at_service(request, twin, number)
         return replace(outcome, why=f"pod addresses match headless Service {name_of(twin)}: {outcome.why}")
 
     def headless_over(self, namespace: str, item: Endpoint) -> Obj | None:
@@ -192,37 +171,45 @@ class Outlook:
             return Outcome("unknown", f"the sidecar expects HTTP for {dialled}, and whether that is what it gets is not known")
         if "$" in request.host:
             return Outcome("unknown", f"the load balancer makes the Host out of variables ({request.host})")
-        destination = self.hosts.http_destination(number, request.host, request.route.path)
-        if destination.kind == "service":
-            return self._to_destination(request, destination)
-        if destination.kind == "entry":
-            return self._to_entry(request, destination)
-        if destination.kind == "unclear":
-            return Outcome("unknown", destination.why)
         host = f"Host {request.host}" if request.host else "an arbitrary Host"
-        return self._unmatched(request, f"{host} matches nothing on the sidecar's HTTP listener for port {number}")
+        nowhere = f"{host} matches nothing on the sidecar's HTTP listener for port {number}"
+        return of_shares([self._share(request, item, nowhere) for item in self.hosts.http_destinations(number, request.asked)])
 
-    def _to_destination(self, request: Request, found: Destination) -> Outcome:
-        reached = found.target or {}
-        outcome = self._to_service(request, reached, found.port)
-        own = (namespace_of(request.service), name_of(request.service))
-        if (namespace_of(reached), name_of(reached)) == own:
-            return outcome
-        other = f"{namespace_of(reached)}/{name_of(reached)}"
-        # Whatever the other Service takes, this route's requests do not reach their own backend.
-        verdict: Verdict = "unknown" if outcome.verdict == "mutual_tls" else outcome.verdict
-        return replace(outcome, verdict=verdict, misrouted_to=other, why=f"the Host leads to Service {other} instead: {outcome.why}")
+    def _at_service(self, request: Request, service: Obj, number: int) -> Outcome:
+        """On a listener of the Service's own address, or of its pods': the Host is not looked at, VirtualServices are."""
+        protocol, scheme = port_protocol(find_port(service, number) or {}), request.route.upstream.scheme
+        if protocol == AUTO and scheme == "http":
+            found = self.hosts.service_destinations(service, number, request.asked)
+        else:
+            found = self.hosts.connection_destinations(service, number, tls=protocol in TLS_PROTOCOLS)
+            if protocol == AUTO and scheme == "tcp" and self.hosts.service_destinations(service, number, request.asked) != found:
+                return Outcome("unknown", f"{fqdn(service)} has rules for HTTP, and whether that is what it gets is not known")
+        return of_shares([self._share(request, item, "") for item in found])
 
-    def _to_service(self, request: Request, service: Obj, number: int) -> Outcome:
-        port = find_port(service, number)
+    def _share(self, request: Request, found: Destination, nowhere: str) -> Share:
+        """What becomes of the requests that go to one destination."""
+        if found.kind == "service":
+            return self._to_destination(request, found)
+        if found.kind == "entry":
+            return Share(found, self._to_entry(request, found))
+        if found.kind == "answered":
+            return Share(found, Outcome("refused", found.why))
+        return Share(found, Outcome("unknown", found.why) if found.kind == "unclear" else self._unmatched(request, nowhere))
+
+    def _to_destination(self, request: Request, found: Destination) -> Share:
+        service = found.target or {}
+        port = find_port(service, found.port)
         if port is None:
-            return Outcome("refused", f"Service {name_of(service)} has no port {number}")
-        same = service is request.service and number == request.number
-        found = request.endpoints if same else endpoints(self.snapshot, service, port)
-        return self.transport.to_endpoints(
-            fqdn(service), namespace_of(service), number, found,
-            together=found if is_headless(service) else None, cluster=f"outbound|{number}||{fqdn(service)}",
+            return Share(found, Outcome("refused", f"Service {name_of(service)} has no port {found.port}"))
+        own = service is request.service and found.port == request.number
+        behind = request.endpoints if own or is_headless(service) else endpoints(self.snapshot, service, port)
+        outcome = self.transport.to_endpoints(
+            fqdn(service), namespace_of(service), found.port, behind, subset=found.subset,
+            together=endpoints(self.snapshot, service, port) if is_headless(service) else None,
         )
+        same = {item.key for item in behind} & {item.key for item in request.endpoints}
+        elsewhere = "" if same or own or not behind else f"{namespace_of(service)}/{name_of(service)}"
+        return Share(found, outcome, elsewhere)
 
     def _to_entry(self, request: Request, found: Destination) -> Outcome:
         entry, host = found.target or {}, found.host
@@ -231,9 +218,9 @@ class Outlook:
         if dig(entry, "spec", "location", default="MESH_EXTERNAL") != "MESH_INTERNAL" or resolution != "NONE":
             return Outcome("unknown", f"{label} takes this Host to addresses of its own", cluster)
         # Without a DestinationRule, nothing is known of the pods behind the original destination, so TLS stays off.
-        if not rule_tls(self.transport.destination_rule(host, namespace_of(entry)), found.port).get("mode"):
+        if not policy_of(self.transport.destination_rule(host, namespace_of(entry)), found.port, found.subset).cluster.get("mode"):
             return self._plain(request, f"{label} keeps the dialled address, but no DestinationRule turns on TLS", cluster)
-        outcome = self.transport.to_endpoints(host, namespace_of(entry), found.port, request.endpoints, cluster=cluster)
+        outcome = self.transport.to_endpoints(host, namespace_of(entry), found.port, request.endpoints, subset=found.subset)
         return replace(outcome, why=f"{label} keeps the dialled address: {outcome.why}")
 
     def _unmatched(self, request: Request, why: str) -> Outcome:
@@ -251,9 +238,3 @@ class Outlook:
 def predict(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, *, sidecar: bool | None = None) -> Outcome:
     """Return the verdict for a route as things stand in the snapshot (see :meth:`Outlook.predict`)."""
     return Outlook(snapshot, load_balancer).predict(route, sidecar=sidecar)
-
-
-def _together(outcomes: list[Outcome]) -> Outcome:
-    if len({item.verdict for item in outcomes}) == 1:
-        return outcomes[0]
-    return Outcome("mixed", "the backend's pods are not matched alike: " + "; ".join(item.why for item in outcomes))

@@ -12,6 +12,7 @@ from typing import Any
 
 HTTP_PROTOCOLS = frozenset({"http", "http2", "grpc", "grpc-web", "http_proxy"})
 TCP_PROTOCOLS = frozenset({"tcp", "https", "tls", "mongo", "redis", "mysql"})
+TLS_PROTOCOLS = frozenset({"https", "tls"})
 AUTO = "auto"
 
 # appProtocol values of Kubernetes itself, with what Istio makes of them

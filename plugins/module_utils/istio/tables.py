@@ -12,7 +12,9 @@ from ..kube.shapes import Shape
 from ..kube.tables import with_metadata
 
 _DESTINATION = "destination{host subset port{number:}}"
-_MATCHES = "match[]{uri{exact prefix regex} authority{exact prefix regex} port# gateways[] sourceLabels= sourceNamespace headers* name}"
+_TEXT = "{exact prefix regex}"
+_CLIENTS = "port# gateways[] sourceLabels= sourceNamespace"
+_MATCHES = f"match[]{{uri{_TEXT} authority{_TEXT} scheme{_TEXT} ignoreUriCase? {_CLIENTS} headers* name}}"
 _TLS = "tls{mode subjectAltNames[] clientCertificate privateKey caCertificates sni credentialName}"
 _POLICY = f"trafficPolicy{{{_TLS} portLevelSettings[]{{port{{number:}} {_TLS}}} loadBalancer* connectionPool* outlierDetection*}}"
 _LABELS = "{labels= matchLabels=}"
@@ -27,8 +29,8 @@ TABLE: Mapping[str, Shape] = {
             name {_MATCHES} route[]{{{_DESTINATION} weight#}} rewrite{{uri authority}} redirect{{}} delegate{{name namespace}}
             directResponse{{}} mirror{{host}}
         }}
-        tcp[]{{match[]{{port# gateways[]}} route[]{{{_DESTINATION} weight#}}}}
-        tls[]{{match[]{{port# sniHosts[] gateways[]}} route[]{{{_DESTINATION} weight#}}}}
+        tcp[]{{match[]{{{_CLIENTS} destinationSubnets[]}} route[]{{{_DESTINATION} weight#}}}}
+        tls[]{{match[]{{{_CLIENTS} sniHosts[] destinationSubnets[]}} route[]{{{_DESTINATION} weight#}}}}
     }}"""),
     kinds.SERVICE_ENTRY: with_metadata(f"""spec{{
         hosts[] addresses[] exportTo[] location resolution subjectAltNames[] workloadSelector{_LABELS}

@@ -9,22 +9,13 @@ clusters that keep the original destination use it only when every pod has a sid
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from ..core.model import Outcome, Verdict
+from ..core.model import Outcome, Verdict, replace
 from ..istio.endpoints import Endpoint
-from ..kube import kinds
-from ..kube.objects import Obj, dig, name_of, namespace_of
+from ..kube.objects import Obj, labels_of, name_of, namespace_of
 from .authentication import effective_mode, namespace_mode
-from .mesh import MESH_DEPENDS, read_mesh
-from .visibility import Visibility, host_matches, oldest, short_name
-
-_DEPENDS = (kinds.DESTINATION_RULE, *MESH_DEPENDS)
-
-
-def rule_hosts(rule: Obj) -> Iterator[str]:
-    """Index of DestinationRules by full host name."""
-    yield short_name(str(dig(rule, "spec", "host", default="")), namespace_of(rule)).lower()
+from .destination_rules import Policy, destination_rule, policy_of
+from .mesh import read_mesh
+from .visibility import Visibility
 
 
 class Transport:
@@ -35,65 +26,72 @@ class Transport:
         self.snapshot = visibility.snapshot
 
     def destination_rule(self, host: str, home: str) -> Obj | None:
-        """The DestinationRule that holds for a host: the client's namespace first, then the Service's, then the root."""
-        key = ("destination_rule", self.visibility.viewer.namespace, host.lower(), home)
-        viewer = self.visibility.viewer
-        return self.snapshot.cached(key, lambda view: Transport(Visibility(view, viewer))._read_rule(host.lower(), home), _DEPENDS)
-
-    def _read_rule(self, host: str, home: str) -> Obj | None:
-        candidates = list(self.snapshot.lookup(kinds.DESTINATION_RULE, rule_hosts, host))
-        parts = host.split(".")
-        for position in range(1, len(parts)):
-            candidates += self.snapshot.lookup(kinds.DESTINATION_RULE, rule_hosts, "*." + ".".join(parts[position:]))
-        candidates += self.snapshot.lookup(kinds.DESTINATION_RULE, rule_hosts, "*")
-        usable = [
-            item for item in candidates
-            if self.visibility.exported(item) and any(host_matches(pattern, host) for pattern in rule_hosts(item))
-            and not dig(item, "spec", "workloadSelector", "matchLabels")
-        ]
-        for namespace in (self.visibility.viewer.namespace, home, read_mesh(self.snapshot).root_namespace):
-            found = [item for item in usable if namespace_of(item) == namespace]
-            if found:
-                # candidates run from the exact host to ever wider wildcards, and sorting is stable
-                narrowest = min(found, key=lambda item: -len(next(iter(rule_hosts(item))).lstrip("*")))
-                return _merged(oldest([item for item in found if set(rule_hosts(item)) == set(rule_hosts(narrowest))]))
-        return None
+        """The DestinationRule that holds for a host of namespace ``home``."""
+        return destination_rule(self.visibility, host, home)
 
     def to_endpoints(
         self, host: str, home: str, port: int, found: tuple[Endpoint, ...], *, together: tuple[Endpoint, ...] | None = None,
-        cluster: str = "",
+        subset: str = "",
     ) -> Outcome:
         """Verdict for a registry destination: what the DestinationRule or automatic mutual TLS sends, and who takes it.
 
         ``together``: the cluster keeps the original destination, so that one setting decides for all of these.
         """
+        cluster = f"outbound|{port}|{subset}|{host}"
         rule = self.destination_rule(host, home)
-        tls = rule_tls(rule, port)
+        policy = policy_of(rule, port, subset)
+        if not policy.known:
+            return Outcome("refused", f"no DestinationRule has a subset {subset} of {host}, so the sidecar answers 503", cluster)
+        found = _labelled(found, policy)
         if not found:
-            return Outcome("unknown", f"no pods are known behind {host}", cluster)
-        mode = str(tls.get("mode") or "")
-        where = f"DestinationRule {namespace_of(rule)}/{name_of(rule)}" if rule else ""
+            return Outcome("unknown", f"no pods are known behind {host}" + (f", subset {subset}" if subset else ""), cluster)
+        if together is not None or policy.original:
+            together = _labelled(found if together is None else together, policy)
+        return self._sent(policy, rule, home, found, together, cluster)
+
+    def _sent(
+        self, policy: Policy, rule: Obj | None, home: str, found: tuple[Endpoint, ...], together: tuple[Endpoint, ...] | None, cluster: str
+    ) -> Outcome:
+        tls, where = policy.cluster, f"DestinationRule {namespace_of(rule)}/{name_of(rule)}" if rule else ""
+        mode = str(tls.get("mode") or ("DISABLE" if tls else ""))
         if mode in ("SIMPLE", "MUTUAL"):
             return Outcome("unknown", f"{where} sets TLS mode {mode}, which is not the mesh's mutual TLS", cluster)
         if mode == "DISABLE":
             return self.received(found, dict.fromkeys(found, False), f"{where} disables TLS", cluster)
         if mode == "ISTIO_MUTUAL":
-            wrong = self._unexpected_identities(tls, found)
-            if wrong:
-                return Outcome("refused", f"{where} does not accept the identity {wrong}", cluster)
-            return self.received(found, dict.fromkeys(found, True), f"{where} sets ISTIO_MUTUAL", cluster)
-        sends = self.automatic(home, found, together)
-        return self.received(found, sends, "automatic mutual TLS", cluster)
+            return self._mutual(tls, where, found, cluster)
+        sends, how = self.automatic(home, found, together), "automatic mutual TLS"
+        if together is None and policy.endpoints and self._is_automatic(home):
+            # The cluster chooses by the endpoint, and endpoints are marked by the rule as a whole, whatever its ports say.
+            how = f"{where} sets TLS mode {policy.endpoints} for the endpoints"
+            sends = dict.fromkeys(found, policy.endpoints == "ISTIO_MUTUAL")
+        return self.received(found, sends, how, cluster)
+
+    def _mutual(self, tls: Obj, where: str, found: tuple[Endpoint, ...], cluster: str) -> Outcome:
+        """A rule asks for the mesh's mutual TLS, perhaps with some identities only."""
+        wrong = self._unexpected_identities(tls, found)
+        outcome = self.received(found, dict.fromkeys(found, True), f"{where} sets ISTIO_MUTUAL", cluster)
+        if not wrong:
+            return outcome
+        why = f"{where} does not accept the identity {next(iter(wrong.values()))}"
+        fitting = tuple(item for item in found if item not in wrong)
+        if not fitting:
+            return Outcome("refused", why, cluster)
+        verdict = self.received(fitting, dict.fromkeys(fitting, True), "", cluster).verdict
+        return replace(outcome, verdict="refused" if verdict == "refused" else "mixed", why=f"{why} of {len(wrong)} of {len(found)} pods")
 
     def automatic(
         self, home: str, found: tuple[Endpoint, ...], together: tuple[Endpoint, ...] | None
     ) -> dict[Endpoint, bool]:
         """For each endpoint: does automatic mutual TLS encrypt to it?"""
-        if not read_mesh(self.snapshot).auto_mtls or namespace_mode(self.snapshot, home) == "DISABLE":
+        if not self._is_automatic(home):
             return dict.fromkeys(found, False)
         if together is not None:
             return dict.fromkeys(found, bool(together) and all(map(_is_meshed, together)))
         return {item: _is_meshed(item) and self._mode(item) != "DISABLE" for item in found}
+
+    def _is_automatic(self, home: str) -> bool:
+        return read_mesh(self.snapshot).auto_mtls and namespace_mode(self.snapshot, home) != "DISABLE"
 
     def received(self, found: tuple[Endpoint, ...], sends: dict[Endpoint, bool], how: str, cluster: str) -> Outcome:
         """Join what is sent (mutual TLS or plaintext per endpoint) with what each endpoint accepts."""
@@ -124,30 +122,18 @@ class Transport:
             return f"{how}; the backend has no sidecar{past}"
         return f"{how}, and the backend still accepts plaintext ({self._mode(endpoint)})"
 
-    def _unexpected_identities(self, tls: Obj, found: tuple[Endpoint, ...]) -> str:
+    def _unexpected_identities(self, tls: Obj, found: tuple[Endpoint, ...]) -> dict[Endpoint, str]:
+        """The pods whose identity is none of those that a rule accepts."""
         accepted = tls.get("subjectAltNames") or []
         domain = read_mesh(self.snapshot).trust_domain
-        for item in found:
-            if accepted and item.pod and item.pod.spiffe(domain) not in accepted:
-                return item.pod.spiffe(domain)
-        return ""
+        known = {item: item.pod.spiffe(domain) for item in found if accepted and item.pod}
+        return {item: identity for item, identity in known.items() if identity not in accepted}
 
 
-def _merged(rules: list[Obj]) -> Obj:
-    """Rules of one host and namespace count as one: the oldest that has a traffic policy, with the subsets of all."""
-    first = next((item for item in rules if dig(item, "spec", "trafficPolicy")), rules[0])
-    subsets = [entry for item in rules for entry in dig(item, "spec", "subsets", default=[])]
-    return {**first, "spec": {**first["spec"], "subsets": subsets}} if len(rules) > 1 else first
-
-
-def rule_tls(rule: Obj | None, port: int) -> Obj:
-    """``trafficPolicy.tls`` of a DestinationRule as it holds for a port; empty where it says nothing."""
-    policy = dig(rule, "spec", "trafficPolicy", default={}) if rule else {}
-    for item in policy.get("portLevelSettings") or []:
-        if dig(item, "port", "number") == port:
-            # Port settings replace the policy as a whole: one without tls falls back to automatic mutual TLS.
-            return dict(item.get("tls") or {})
-    return dict(policy.get("tls") or {})
+def _labelled(found: tuple[Endpoint, ...] | None, policy: Policy) -> tuple[Endpoint, ...]:
+    """The endpoints that a subset has; all where none is named."""
+    wanted = dict(policy.labels)
+    return tuple(item for item in found or () if not wanted or (item.pod and wanted.items() <= labels_of(item.pod.pod).items()))
 
 
 def _is_meshed(item: Endpoint) -> bool:

@@ -44,15 +44,23 @@ class Visibility:
 
     def exported(self, obj: Obj) -> bool:
         """Whether an object is exported to the viewer's namespace."""
+        own = self.viewer.namespace
+        return any(scope == "*" or (scope == "." and namespace_of(obj) == own) or scope == own for scope in self._scopes(obj))
+
+    def _scopes(self, obj: Obj) -> list[str]:
+        """``exportTo`` of an object, or the mesh's default for its kind."""
         if obj.get("kind") == "Service":
             text = annotations_of(obj).get(EXPORT_TO, "")
             scopes = [item.strip() for item in text.split(",") if item.strip()]
         else:
             scopes = [str(item) for item in dig(obj, "spec", "exportTo", default=[])]
         default = _DEFAULT_EXPORTS.get(str(obj.get("kind")), "defaultVirtualServiceExportTo")
-        scopes = scopes or [str(item) for item in mesh_config(self.snapshot).get(default) or ["*"]]
-        own = self.viewer.namespace
-        return any(scope == "*" or (scope == "." and namespace_of(obj) == own) or scope == own for scope in scopes)
+        return scopes or [str(item) for item in mesh_config(self.snapshot).get(default) or ["*"]]
+
+    def nearness(self, obj: Obj) -> int:
+        """The order in which Istio asks VirtualServices: those of one namespace alone, those for named ones, those for all."""
+        scopes = self._scopes(obj)
+        return 2 if "*" in scopes else 0 if "." in scopes else 1
 
     def scope(self) -> Obj | None:
         """The Sidecar resource that applies: by workload, else the namespace's, else the root namespace's."""
@@ -112,4 +120,9 @@ def short_name(host: str, namespace: str) -> str:
 
 def oldest(objects: list[Obj]) -> list[Obj]:
     """Sorted by age: the oldest wins wherever Istio has to choose."""
-    return sorted(objects, key=lambda item: (created_at(item), namespace_of(item), name_of(item)))
+    return sorted(objects, key=_age)
+
+
+def _age(obj: Obj) -> tuple[str, str, str]:
+    # Services are compared by host name, and a dot is greater than a hyphen.
+    return (created_at(obj), f"{name_of(obj)}." if obj.get("kind") == "Service" else name_of(obj), namespace_of(obj))

@@ -12,10 +12,10 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from ..core.model import Change, Route
 from ..detect.inventory import known_backend
+from ..istio.destination_rules import rule_hosts
 from ..istio.endpoints import pods_selected
 from ..istio.hosts import entry_hosts, virtual_hosts
 from ..istio.names import below, plain_host
-from ..istio.transport import rule_hosts
 from ..kube import kinds
 from ..kube.objects import Identity, Obj, dig, identity_of, namespace_of
 from ..kube.services import fqdn

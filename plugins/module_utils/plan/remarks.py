@@ -61,11 +61,12 @@ def about_route(context: Context, route: Route, standing: Outcome) -> Iterator[F
 
 
 def about_misrouting(route: Route, outcome: Outcome) -> Iterator[Finding]:
-    """That a route's requests reach another Service."""
-    if outcome.misrouted_to:
+    """That a route's requests, or some of them, reach another Service."""
+    if outcome.misrouted_to or outcome.also_to:
+        code, name = ("MLB204", outcome.misrouted_to) if outcome.misrouted_to else ("MLB228", outcome.also_to[0])
         where = f"{route.host or '*'}{route.path} -> {route.backend.namespace}/{route.backend.service}:{route.backend.port}"
-        reached = ObjectRef("v1", "Service", *outcome.misrouted_to.split("/", 1))
-        yield finding("MLB204", f"{where}: {outcome.why}", route.object, cause=reached, details=route_details(route))
+        reached = ObjectRef("v1", "Service", *name.split("/", 1))
+        yield finding(code, f"{where}: {outcome.why}", route.object, cause=reached, details=route_details(route))
 
 
 def needs_host(route: Route, standing: Outcome) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..balancers.contract.profile import Registry
 from ..balancers.contract.switches import PatchSet, RouteSwitch
-from ..core.model import LoadBalancer, Outcome, Route
+from ..core.model import LoadBalancer, Outcome, Route, replace
 from ..detect.inventory import Inventory, take_inventory
 from ..istio.outcome import Outlook, predict
 from ..kube.fields import put
@@ -85,7 +85,8 @@ class SnapshotCluster:
         outcomes = {}
         for route in asked:
             load_balancer = self.load_balancers[route.load_balancer]
-            now = by_identity.get(route_identity(route), route)
+            # Only some objects were read again, so what is beside a route is what it was.
+            now = replace(by_identity.get(route_identity(route), route), beside=route.beside)
             outcomes[route] = predict(tried.snapshot, load_balancer, now, sidecar=may_have_sidecar(load_balancer))
         return outcomes
 

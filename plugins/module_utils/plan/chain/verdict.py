@@ -31,6 +31,6 @@ def through_gateway(snapshot: Snapshot, state: GatewayState, backend: Backend) -
     found = endpoints(snapshot, service, port)
     outcome = Transport(visibility).to_endpoints(
         fqdn(service), namespace_of(service), backend.port, found,
-        together=found if is_headless(service) else None, cluster=f"outbound|{backend.port}||{fqdn(service)}",
+        together=found if is_headless(service) else None,
     )
     return Outcome(outcome.verdict, f"through gateway {state.target.namespace}/{state.target.name}: {outcome.why}", outcome.cluster)

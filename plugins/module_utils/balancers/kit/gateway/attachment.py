@@ -13,16 +13,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ....core.model import Scheme
+from ....kube import kinds
 from ....kube.objects import Obj, dig, kind_key, name_of, namespace_of
 from ....kube.selectors import object_selector
 
 GROUP = "gateway.networking.k8s.io"
 GATEWAY_CLASS = f"GatewayClass.{GROUP}"
 GATEWAY = f"Gateway.{GROUP}"
-HTTP_ROUTE = f"HTTPRoute.{GROUP}"
-GRPC_ROUTE = f"GRPCRoute.{GROUP}"
-TCP_ROUTE = f"TCPRoute.{GROUP}"
-TLS_ROUTE = f"TLSRoute.{GROUP}"
+HTTP_ROUTE = kinds.HTTP_ROUTE
+GRPC_ROUTE = kinds.GRPC_ROUTE
+TCP_ROUTE = kinds.TCP_ROUTE
+TLS_ROUTE = kinds.TLS_ROUTE
 REFERENCE_GRANT = f"ReferenceGrant.{GROUP}"
 BACKEND_TLS_POLICY = f"BackendTLSPolicy.{GROUP}"
 ROUTE_KINDS = (HTTP_ROUTE, GRPC_ROUTE, TCP_ROUTE, TLS_ROUTE)

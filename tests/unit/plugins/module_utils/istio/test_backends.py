@@ -52,6 +52,7 @@ EXEMPT = peer_authentication("STRICT", where=APPS, name="x", selector={"app": "s
 LAX = peer_authentication("STRICT", where=APPS, name="x", selector={"app": "shop"}, ports={"8080": "PERMISSIVE"})
 UNCAPTURED = pod("shop", annotations={"traffic.sidecar.istio.io/excludeInboundPorts": "8080"})
 OFF = pod("shop", labels={"security.istio.io/tlsMode": "disabled"})
+OTHER = pod("shop", account="other", name="shop-other")
 
 CASES: dict[str, tuple[list[Obj], Verdict]] = {
     "a backend without a sidecar": (made(BARE), "plaintext"),
@@ -107,6 +108,29 @@ CASES: dict[str, tuple[list[Obj], Verdict]] = {
     "a DestinationRule's setting for another port": (
         made(GOOD, more=(destination_rule("shop", trafficPolicy={"portLevelSettings": [
             {"port": {"number": 81}, "tls": {"mode": "DISABLE"}}]}),)), "mutual_tls"),
+    "a DestinationRule for these workloads": (
+        made(GOOD, more=(destination_rule(FQDN, "DISABLE", where=EDGE, workloadSelector={"matchLabels": {"app": "lb"}}),)), "plaintext"),
+    "a DestinationRule for other workloads hides the Service's own": (
+        made(GOOD, more=(destination_rule("shop", "DISABLE"), destination_rule(
+            FQDN, name="others", where=EDGE, workloadSelector={"matchLabels": {"app": "x"}}))), "mutual_tls"),
+    "a port's setting without tls: the cluster is automatic, the endpoints are marked": (
+        made(GOOD, more=(destination_rule("shop", trafficPolicy={"tls": {"mode": "DISABLE"}, "portLevelSettings": [
+            {"port": {"number": 80}, "connectionPool": {}}]}),)), "plaintext"),
+    "a port's setting without tls, ISTIO_MUTUAL above it, no sidecar": (
+        made(BARE, more=(destination_rule("shop", trafficPolicy={"tls": {"mode": "ISTIO_MUTUAL"}, "portLevelSettings": [
+            {"port": {"number": 80}, "connectionPool": {}}]}),)), "refused"),
+    "DestinationRules that are exported differently are not merged": (
+        made(GOOD, more=(
+            destination_rule("shop", "ISTIO_MUTUAL", name="a", created="2024-01-01T00:00:00Z"),
+            destination_rule("shop", "DISABLE", name="b", created="2024-02-01T00:00:00Z", exportTo=["*"]))), "plaintext"),
+    "an exact DestinationRule that is not exported hides a wide one of its namespace": (
+        made(GOOD, more=(destination_rule("*.local", "DISABLE"),
+                         destination_rule("shop", "ISTIO_MUTUAL", name="b", exportTo=["other"]))), "mutual_tls"),
+    "identities that fit some pods": (
+        made(GOOD, OTHER, more=(destination_rule("shop", trafficPolicy={"tls": {
+            "mode": "ISTIO_MUTUAL", "subjectAltNames": ["spiffe://cluster.local/ns/apps/sa/shop"]}}),)), "mixed"),
+    "a DestinationRule that balances by the original destination": (
+        made(GOOD, BARE, more=(destination_rule("shop", trafficPolicy={"loadBalancer": {"simple": "PASSTHROUGH"}}),)), "plaintext"),
     "a DestinationRule on the twin": (
         made(GOOD, vip=False, more=(twin(), destination_rule("twin", "DISABLE"))), "plaintext"),
     "a DestinationRule on the Service leaves the twin alone": (

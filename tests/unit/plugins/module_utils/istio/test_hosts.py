@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.hosts import HostTable
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.virtual_services import AskedFor
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.visibility import Viewer, Visibility
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
@@ -81,7 +82,7 @@ RULES: dict[str, tuple[list[Obj], str, str]] = {
         [{"route": [{"destination": {"host": FQDN}, "weight": 50}, {"destination": {"host": CART}, "weight": 50}]}], "/", "unclear"),
     "a redirect": ([{"redirect": {"uri": "/x"}}], "/", "unclear"),
     "no Service": ([to("api.example.org")], "/", "unclear"),
-    "no rule for the path, host unknown otherwise": ([rule(FQDN, uri={"prefix": "/a"})], "/b", "none"),
+    "no rule for the path, host unknown otherwise": ([rule(FQDN, uri={"prefix": "/a"})], "/b", "unclear"),
 }  # fmt: skip
 
 
@@ -93,8 +94,25 @@ def test_rules_of_a_virtual_service(rules: list[Obj], path: str, result: str) ->
 def test_a_virtual_service_may_take_a_services_name_over() -> None:
     assert leads(virtual_service(FQDN, http=[to(CART)]), host="shop.apps") == "service cart 80"
     assert leads(virtual_service("*.local", http=[to(CART)]), host=FQDN) == "service cart 80"
-    assert leads(virtual_service("shop", http=[to(CART)], where=APPS), host=FQDN, number=8000) == "service cart 80"
+    assert leads(virtual_service("shop", http=[to(CART, 80)], where=APPS), host=FQDN, number=8000) == "service cart 80"
     assert leads(virtual_service(FQDN, http=[rule(CART, uri={"exact": "/a"})]), host=FQDN, path="/b") == "unclear"
+
+
+def test_a_destination_without_a_port_is_looked_up_by_the_listeners() -> None:
+    """The sidecar answers 503 where the destination has no such port, even if it has one other only."""
+    found = table(Snapshot([*SERVICES, virtual_service("shop", http=[to(CART)], where=APPS)]))
+    (there,) = found.http_destinations(8000, AskedFor(FQDN))
+    assert there.kind == "answered" and "503" in there.why and "port 8000" in there.why
+
+
+def test_rules_for_connections_alone_leave_requests_as_they_are() -> None:
+    assert leads(virtual_service(FQDN, http=[], tcp=[to(CART, 80)]), host=FQDN) == "service shop 80"
+
+
+def test_the_nearest_virtual_service_comes_first() -> None:
+    public = virtual_service(PUBLIC, http=[to(FQDN)], where=EDGE, name="public")
+    own = virtual_service(PUBLIC, http=[to(CART)], where=EDGE, name="younger", exportTo=["."])
+    assert leads(public, own) == "service cart 80"
 
 
 def test_the_most_specific_then_the_oldest_virtual_service() -> None:
