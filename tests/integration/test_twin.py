@@ -21,7 +21,7 @@ HOST = "twin.example.test"
 TARGET = Target(HOST)
 BACKEND = "echo-b"
 SCOPE: dict[str, Any] = {"namespaces": ["apps"], "label_selector": "test=twin"}
-TWIN = "echo-b-meshlb"
+TWIN = "echo-b0meshlb"
 
 
 @pytest.fixture(scope="module", autouse=True)

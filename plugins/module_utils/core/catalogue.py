@@ -10,21 +10,10 @@ Codes are stable: a code is never given another meaning, and a retired one is no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .chained_catalogue import CHAINED
+from .finding_kind import FindingKind
 
-from .values import Severity
-
-
-@dataclass(frozen=True)
-class FindingKind:
-    """What a code means. ``title`` is a headline, ``meaning`` and ``remedy`` are a sentence each."""
-
-    code: str
-    severity: Severity
-    title: str
-    meaning: str
-    remedy: str
-
+__all__ = ["CATALOGUE", "FindingKind"]
 
 CATALOGUE: tuple[FindingKind, ...] = (
     FindingKind(
@@ -271,6 +260,16 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Nothing if that is meant; else correct the object that the message names.",
     ),
     FindingKind(
+        "MLB250", "warning", "A twin decides about its backend's port",
+        "A headless twin is not younger than the Service beside it, so the backend's sidecars handle its requests as TCP for every client.",
+        "The run makes a twin that is younger, or takes another strategy, and then takes the old one away. With files, apply them again.",
+    ),
+    FindingKind(
+        "MLB252", "info", "A sidecar could not be asked before something was taken away",
+        "What replaces it was made, and some seconds were waited, but whether the load balancer's sidecar knew it by then is not known.",
+        "Grant create on pods/portforward in the load balancer's namespace, as for mtls_proof.",
+    ),
+    FindingKind(
         "MLB301", "error", "A sidecar cannot be injected",
         "Injection is not possible for this workload.",
         "The message says why; chained mode needs no sidecar.",
@@ -393,108 +392,9 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "See what runs in the container istio-proxy of this pod; if it is only slow, raise ask_timeout.",
     ),
     FindingKind(
-        "MLB601", "error", "Redirect without end",
-        "The load balancer ends TLS and sends plain HTTP, and the gateway, which trusts no proxy, redirects plain HTTP to HTTPS.",
-        "Trust the load balancer's headers (client_address.trusted_hops of at least 1), or let the load balancer redirect.",
+        "MLB510", "error", "A twin decides about its backend's port",
+        "A headless twin is not younger than the Service beside it, so the backend's sidecars handle its requests as TCP for every client.",
+        "Run service_routing, which replaces the twin without a gap; with files, apply them again.",
     ),
-    FindingKind(
-        "MLB602", "error", "No server name, but named hosts",
-        "The load balancer sends no server name (SNI) in its TLS handshake, and the gateway's HTTPS server only answers named hosts.",
-        "Give that server the host *, or an HTTPS listener without hostname; or send plain HTTP to the gateway.",
-    ),
-    FindingKind(
-        "MLB603", "error", "The health check cannot be answered",
-        "With PROXY protocol the check begins with a PROXY header too, and this gateway's status port does not understand one.",
-        "Use Istio 1.27 or newer (ENVOY_STATUS_PORT_ENABLE_PROXY_PROTOCOL is then set), or a TCP check.",
-    ),
-    FindingKind(
-        "MLB604", "error", "Nothing tells the load balancer how to check the gateway",
-        "Without an object of its own kind the load balancer checks the path / on the serving port, where a gateway has no such path.",
-        "Install the kind that the message names, or correct the object that is there.",
-    ),
-    FindingKind(
-        "MLB605", "error", "The load balancer's own sidecar takes the requests elsewhere",
-        "The load balancer has a sidecar, and for this host the mesh sends its requests somewhere else than to the gateway.",
-        "Take the sidecar back (lb_sidecar with state: absent), or exclude the gateway's port from its outbound capture.",
-    ),
-    FindingKind(
-        "MLB606", "error", "Addresses with ports",
-        "The load balancer writes address:port into X-Forwarded-For, which Envoy cannot read, so the client's address is lost.",
-        "Set a rewrite rule as the message says and confirm it in platform_options, or set client_address.mode to none.",
-    ),
-    FindingKind(
-        "MLB607", "error", "A kind is missing or too old",
-        "The chain needs a kind that the cluster does not serve; or one of the Gateway API that is older than Istio needs, and skips.",
-        "Install the CustomResourceDefinition, in the version that the message names, or use gateway.api: istio.",
-    ),
-    FindingKind(
-        "MLB608", "error", "The Gateway would not be merged",
-        "Since 1.31 Istio ignores a Gateway of its own API in another namespace than the pods of an automatically deployed gateway.",
-        "Put it into the namespace of the gateway's pods, or use gateway.api: gateway_api.",
-    ),
-    FindingKind(
-        "MLB609", "error", "The gateway is configured otherwise",
-        "A setting of the gateway that the chain needs has another value that somebody set on purpose; it is not overwritten.",
-        "Change or remove the value, or ask for what is set.",
-    ),
-    FindingKind(
-        "MLB610", "warning", "A route stays where it is",
-        "The route cannot be carried over to the gateway, so the load balancer goes on sending it to its backend directly.",
-        "The message says why; describe the host in hosts to route it in another way.",
-    ),
-    FindingKind(
-        "MLB611", "warning", "The load balancer's balancing ends at the gateway",
-        "The load balancer now chooses among the gateway's pods, so its affinity, hashing or retries no longer act on the backend's pods.",
-        "Set the same on the Service with a DestinationRule, or a VirtualService's retries.",
-    ),
-    FindingKind(
-        "MLB612", "warning", "Another Gateway answers for this host",
-        "Another Gateway configures the same pods and port for this host, so which routing a request meets is not certain.",
-        "Use that Gateway (gateway.name), or remove the host from one of them.",
-    ),
-    FindingKind(
-        "MLB613", "info", "Something is left to do outside of the cluster",
-        "No object in the cluster can set this.",
-        "Do what the message says.",
-    ),
-    FindingKind(
-        "MLB614", "info", "What holds for a load balancer outside of the cluster",
-        "It has no identity in the mesh, so its connections are in plaintext, or in TLS that is not the mesh's.",
-        "Chain it to an Istio gateway, or see the platform's line in docs/platforms.md for what else it can do.",
-    ),
-    FindingKind(
-        "MLB615", "warning", "An exemption opens a port",
-        "A PeerAuthentication lets everybody who reaches the pods use this one port in plaintext, not only the load balancer.",
-        "Prefer chained mode; else limit who reaches the port with a NetworkPolicy, and remove the exemption when it is no longer needed.",
-    ),
-    FindingKind(
-        "MLB616", "error", "There is no such gateway",
-        "The gateway that the load balancer is to send to does not exist, or does not have what the chain needs.",
-        "The message says what is missing.",
-    ),
-    FindingKind(
-        "MLB617", "error", "The load balancer cannot do this",
-        "What was asked for is beyond this load balancer.",
-        "The message says what it can do instead.",
-    ),
-    FindingKind(
-        "MLB618", "info", "The former routes stay",
-        "This load balancer's routes cannot be led to a gateway one by one, so new ones were made beside them.",
-        "Move clients (DNS) to the new address, then remove the former routes.",
-    ),
-    FindingKind(
-        "MLB619", "info", "Known only once the gateway is there",
-        "The gateway's address does not exist before the gateway does, so a rehearsal cannot show it.",
-        "Nothing to do: the run makes the gateway first and then reads its address.",
-    ),
-    FindingKind(
-        "MLB620", "warning", "The gateway can be reached past the load balancer",
-        "The gateway trusts X-Forwarded-For entries that the load balancer writes; who reaches the gateway by another way can forge them.",
-        "Make its Service one of type ClusterIP, or let a NetworkPolicy admit the load balancer alone.",
-    ),
-    FindingKind(
-        "MLB621", "warning", "More is trusted than the load balancer writes",
-        "The gateway trusts X-Forwarded-For entries that proxies before the load balancer write; who gets past them can forge the address.",
-        "Let only those proxies reach the load balancer, or leave client_address.trusted_hops out.",
-    ),
+    *CHAINED,
 )

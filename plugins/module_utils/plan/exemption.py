@@ -31,7 +31,8 @@ from ..kube.pods import by_namespace
 from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
 from .routing import RoutingPlan
-from .strategies.base import Creation, Proposal, annotated, kinds_noted, metadata_for, object_name
+from .strategies.base import Creation, Proposal, annotated, kinds_noted, metadata_for
+from .strategies.naming import object_name
 
 PREFIX, CHECK_PREFIX = "meshlb-exemption-", "meshlb-"
 

@@ -62,6 +62,7 @@ def _written_for(routes: list[Route], found: Inventory, bare: Snapshot, registry
     for route in asked:
         keys = {identity_of(route.object), (kinds.SERVICE, route.backend.namespace, route.backend.service)}
         for strategy in STRATEGIES:
+            keys |= set(strategy.earlier(route))
             proposal = strategy.propose(replace(context, routes=(route,)), [route])
             keys |= {identity(item.body) for item in proposal.creations} | {identity(patch.object) for patch in proposal.patches}
         for key in keys:

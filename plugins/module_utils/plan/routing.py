@@ -26,6 +26,7 @@ from .remarks import about_load_balancer, about_misrouting, about_route, plannab
 from .rivals import Known, about_rivals, rivals
 from .strategies.base import Context, Proposal, Strategy
 from .strategies.table import AUTO, BY_NAME
+from .strategies.twins import about_twins
 from .trial import Outcomes, SnapshotCluster, raw_ports, route_identity, served
 from .units import units
 
@@ -99,6 +100,7 @@ def plan_routes(
             proposals.append((proposal, tuple(sorted({route.load_balancer_name for route in unit if outcomes.get(route)}))))
     shown = sorted((item for unit in planned for item in unit if options.concerns(item.route)), key=lambda item: item.route.sort_key)
     findings += _misrouted(shown, findings)
+    findings += about_twins(live, (item.route for item in shown), "MLB250")
     about = [remark for item in load_balancers if options.chosen(item.key) for remark in about_load_balancer(registry, item)]
     reasoned = tuple((_reasoned(proposal, shown), owners) for proposal, owners in proposals)
     return RoutingPlan(tuple(shown), reasoned, tuple([*about, *about_rivals(now.load_balancers, around), *findings]), tuple(planned))

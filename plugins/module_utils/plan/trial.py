@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..balancers.contract.profile import Registry
@@ -17,6 +17,7 @@ from ..kube.fields import put
 from ..kube.objects import Obj, identity, value_at
 from ..kube.snapshot import Snapshot
 from .strategies.base import Cluster, Proposal
+from .strategies.twins import Twin, twins_of
 
 Outcomes = Mapping[Route, Outcome]
 
@@ -72,6 +73,9 @@ class SnapshotCluster:
 
     def existing(self, obj: Obj) -> Obj | None:
         return self.snapshot.get(*identity(obj))
+
+    def twins(self, service: Obj) -> Sequence[Twin]:
+        return twins_of(self.snapshot, service)
 
     def ask(self, switch: RouteSwitch, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         answer = switch(self.snapshot, load_balancer, routes)

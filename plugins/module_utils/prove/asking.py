@@ -21,6 +21,7 @@ from .ways import Way
 
 CONFIGURATION = "config_dump?include_eds"
 INBOUND = "config_dump?resource=dynamic_listeners&name_regex=virtualInbound"
+CLUSTER = "config_dump?resource=dynamic_active_clusters&name_regex={}"
 COUNTERS = "clusters?format=json"
 CERTIFICATES = "certs"
 
@@ -55,6 +56,18 @@ class Asker:
 
     def counters(self, pods: Iterable[Key]) -> dict[Key, Reading | MeshlbError]:
         return self._all(pods, COUNTERS, LONG, parse_clusters)
+
+    def knows(self, pod: Key, clusters: Iterable[str]) -> MeshlbError | str:
+        """The first of these clusters that a sidecar does not have, empty where it has them all; or why it could not be asked."""
+        for name in sorted(clusters):
+            # A dot stands for any character, so nothing in the name has to be quoted in an address.
+            question = CLUSTER.format("".join(char if char.isalnum() or char == "-" else "." for char in name))
+            answer = self._all([pod], question, SHORT, parse_config_dump)[pod]
+            if isinstance(answer, MeshlbError):
+                return answer
+            if answer.cluster(name) is None:
+                return name
+        return ""
 
     def backends(self, pods: Iterable[PodView]) -> Readings:
         """Inbound listeners of backends: one pod per workload is asked, and none after a namespace has refused once."""

@@ -20,6 +20,7 @@ from ..istio.mesh import read_mesh
 from ..istio.network import seen_address
 from ..istio.outcome import predict
 from ..kube.snapshot import Snapshot
+from ..plan.strategies.twins import about_twins
 from ..prove.asking import Asker
 from ..prove.prove import Proven, ProveOptions, Subject, prove
 from ..prove.ways import Ways
@@ -59,7 +60,8 @@ def run_proof(options: ProofOptions) -> ProofResult:
     subject = subject_of(snapshot, chosen, routes)
     asker = Asker(Ways(api, options.via), options.common.workers, options.ask_timeout)
     proven, findings = prove(subject, Addresses(snapshot), asker, options.proving)
-    return ProofResult(proven, [*about_reading(snapshot), *about_routes, *findings], session.cluster)
+    about = [*about_reading(snapshot), *about_routes, *about_twins(snapshot, routes, "MLB510")]
+    return ProofResult(proven, [*about, *findings], session.cluster)
 
 
 def subject_of(snapshot: Snapshot, load_balancers: Iterable[LoadBalancer], routes: Iterable[Route]) -> Subject:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -38,13 +38,17 @@ from ..plan.rivals import Known
 from ..plan.routing import PlanOptions, RoutingPlan, plan_routes
 from ..plan.strategies.base import namespaces_served
 from ..plan.writes import ROUTING, routing_writes, service_routing
+from ..prove.asking import Asker
+from ..prove.ways import Ways
 from .digest import agreed, route_input
 from .kept import Kept, about_spared, kept_in, missed_kinds
 from .options.routing import RoutingOptions
 from .results import Report, Result
 from .session import Session, deliver, demand, ledger_of, reading_kinds, start, without
 from .settled import settled
+from .succession import Succession
 from .unseen import Unseen, unlisted, whole_or_nothing
+from .waiting import Clock
 from .whole import demand_whole, only_seen
 
 
@@ -94,13 +98,18 @@ class RoutingScene:
 
 @dataclass(frozen=True)
 class RoutingDecision:
-    """What becomes of the routes, the writes that bring it about, and what is to be said. What is ``held`` stays as it is."""
+    """What becomes of the routes, the writes that bring it about, and what is to be said. What is ``held`` stays as it is.
+
+    ``wanted`` are the objects that the plan has in the cluster, with their bookkeeping.
+    """
 
     routes: Sequence[RoutePlan]
     changes: Sequence[Change]
     findings: Sequence[Finding]
     digest: str = ""
     held: Callable[[Obj], bool] = lambda obj: False
+    scene: RoutingScene | None = None
+    wanted: Sequence[Obj] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +122,7 @@ class RoutingResult(Report):
         return {"routes": [item.to_result() for item in self.routes]}
 
 
-def run_routing(options: RoutingOptions) -> RoutingResult:
+def run_routing(options: RoutingOptions, clock: Clock | None = None) -> RoutingResult:
     """Plan and write (or take back); raises :class:`core.errors.MeshlbError` before anything is written."""
 
     def read(earlier: Session | None) -> Session:
@@ -121,12 +130,19 @@ def run_routing(options: RoutingOptions) -> RoutingResult:
 
     with settled(SERVICE_ROUTING, read, lambda session: _decided(session, options), options.namespaces) as run:
         decision = run.decision
-        written = deliver(run.session, decision.changes, keep=decision.held)
+        succession = _succession(run.session, decision, clock or Clock())
+        written = deliver(run.session, decision.changes, succession.before, keep=decision.held)
     return RoutingResult(
         changed=written.changed, changes=decision.changes, files=written.files, routes=decision.routes,
-        findings=[*decision.findings, *run.findings, *written.findings], plan_digest=decision.digest,
+        findings=[*decision.findings, *run.findings, *written.findings, *succession.findings], plan_digest=decision.digest,
         cluster=run.session.cluster,
     )
+
+
+def _succession(session: Session, decision: RoutingDecision, clock: Clock) -> Succession:
+    found = decision.scene.load_balancers if decision.scene else ()
+    asker = Asker(Ways(session.api), session.options.workers) if session.api is not None else None
+    return Succession(session.snapshot, {item.label: item for item in found}, decision.wanted, decision.changes, asker, clock)
 
 
 def _decided(session: Session, options: RoutingOptions) -> RoutingDecision:
@@ -189,7 +205,15 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     return RoutingDecision(
         weighed.plan.routes, list(weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)],
         held=lambda obj: held(obj) or scene.kept.spares_file(obj),
+        scene=scene, wanted=_wanted(live, plan, weighed.changes),
     )
+
+
+def _wanted(live: Snapshot, plan: RoutingPlan, changes: Iterable[Change]) -> list[Obj]:
+    """What the plan makes, and what of it is there already, with its bookkeeping."""
+    created = {identity_of(item.object): item.body for item in changes if item.action == "create"}
+    keys = (identity(item.body) for proposal, dummy in plan.proposals for item in proposal.creations)
+    return [body for key in keys for body in [created.get(key) or live.get(*key)] if body is not None]
 
 
 def _written_for(scene: RoutingScene) -> frozenset[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from ...balancers.contract.chain import GatewayTarget, ServiceNeeds
 from ...core.marks import ROUTES_IN
 from ...kube.objects import Obj
-from ..strategies.base import object_name
+from ..strategies.naming import object_name
 from .carry import HostRules
 from .options import GatewayOptions
 from .paths import PathRule, gateway_match, needs_expressions

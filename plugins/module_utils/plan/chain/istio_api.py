@@ -12,7 +12,7 @@ from ...core.marks import ROUTES_IN
 from ...core.model import Backend
 from ...kube.objects import Obj
 from ...kube.services import CLUSTER_DOMAIN
-from ..strategies.base import object_name
+from ..strategies.naming import object_name
 from .carry import HostRules
 from .options import GatewayOptions
 from .paths import PathRule, istio_matches

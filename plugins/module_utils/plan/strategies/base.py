@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -19,8 +17,9 @@ from ...core.model import Finding, LoadBalancer, Outcome, Route
 from ...core.writes import Write
 from ...detect.inventory import Inventory, RouteFacts
 from ...istio.endpoints import Endpoint
-from ...kube.objects import Obj, identity, kind_key
+from ...kube.objects import Identity, Obj, identity, kind_key
 from ..units import switches
+from .twins import Twin
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,9 @@ class Cluster(Protocol):
 
     def existing(self, obj: Obj) -> Obj | None:
         """The object of this kind, namespace and name."""
+
+    def twins(self, service: Obj) -> Sequence[Twin]:
+        """The headless twins of a Service that this collection made, in the order in which they are to be kept."""
 
     def ask(self, switch: RouteSwitch, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         """A load balancer's answer for these routes."""
@@ -121,6 +123,10 @@ class Strategy(ABC):
             return route.backend.namespace == route.object.namespace
         return self.makes_objects_in == "nowhere"
     writes: tuple[Write, ...] = ()
+
+    def earlier(self, route: Route) -> Iterable[Identity]:
+        """What earlier runs may have made for a route under names that are not those of today."""
+        return ()
 
     @abstractmethod
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
@@ -212,20 +218,3 @@ def joined(*proposals: Proposal) -> Proposal:
             patches.setdefault((id(patch.object), patch.path), patch)
         refusals.update(proposal.refusals)
     return Proposal(tuple(patches.values()), tuple(creations.values()), refusals, findings)
-
-
-_HASHED = re.compile(r".{40,}-[0-9a-f]{8}")
-
-
-def is_hashed(name: str) -> bool:
-    """Whether :func:`object_name` may have cut a text to make this name."""
-    return _HASHED.fullmatch(name) is not None
-
-
-def object_name(text: str, limit: int = 63) -> str:
-    """A valid object name that says what it is for; one that is cut or not spelled alike ends in a hash, so as to stay distinct."""
-    cleaned = re.sub(r"[^a-z0-9.-]+", "-", text.lower().replace("*", "wildcard")).strip("-.")
-    if cleaned == text and len(cleaned) <= limit:
-        return cleaned
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return f"{cleaned[: limit - 9].rstrip('-.')}-{digest}"

@@ -18,21 +18,17 @@ from ...core.model import EITHER_ADDRESS, Route
 from ...core.writes import Write
 from ...istio.visibility import EXPORT_TO
 from ...kube import kinds
-from ...kube.objects import Obj, annotations_of, dig
+from ...kube.objects import Identity, Obj, annotations_of, dig, name_of, namespace_of
 from ...kube.services import fqdn
-from .base import Context, Creation, Proposal, Strategy, is_hashed, made_for, metadata_for, object_name
+from .base import Context, Creation, Proposal, Strategy, made_for, metadata_for
 from .host_entry import MESH_POLICY, mutual_tls_rule
-
-_ENDING = "-meshlb"
-
-
-def _is_named(name: str) -> bool:
-    return name.endswith(_ENDING) or is_hashed(name)
+from .twin_names import is_twin_name, known_names, valid_names
+from .twins import named
 
 
 def _is_for_a_twin(rule: Mapping[str, Any]) -> bool:
     name, namespace = (str(dig(rule, "metadata", key)) for key in ("name", "namespace"))
-    return _is_named(name) and str(dig(rule, "spec", "host")).startswith(f"{name}.{namespace}.svc.")
+    return is_twin_name(name) and str(dig(rule, "spec", "host")).startswith(f"{name}.{namespace}.svc.")
 
 
 class HeadlessTwin(Strategy):
@@ -44,9 +40,13 @@ class HeadlessTwin(Strategy):
     loses = frozenset({MESH_POLICY, EITHER_ADDRESS})
     makes_objects_in = "backend"
     writes = (
-        Write(kinds.SERVICE, named=lambda obj: _is_named(str(dig(obj, "metadata", "name"))), why="headless_twin: the twin"),
+        Write(kinds.SERVICE, named=lambda obj: is_twin_name(str(dig(obj, "metadata", "name"))), why="headless_twin: the twin"),
         Write(kinds.DESTINATION_RULE, named=_is_for_a_twin, why="headless_twin: mutual TLS to the twin"),
     )
+
+    def earlier(self, route: Route) -> Iterable[Identity]:
+        names = known_names(route.backend.service)
+        return ((kind, route.backend.namespace, name) for kind in (kinds.SERVICE, kinds.DESTINATION_RULE) for name in names)
 
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         refusals: dict[Route, str] = {}
@@ -88,12 +88,29 @@ def _refusal(context: Context, route: Route) -> str:
     if not facts.backend.endpoints:
         return "no pods are known behind the Service"
     outside = facts.without_mutual_tls
-    return f"{outside}, and one TLS setting holds for all pods of a headless Service" if outside else ""
+    if outside:
+        return f"{outside}, and one TLS setting holds for all pods of a headless Service"
+    return "" if _name(context, service)[0] else f"no valid name for a twin of Service {route.backend.service} comes after its own"
+
+
+def _name(context: Context, service: Obj) -> tuple[str, str]:
+    """What the twin is called, and why it is made where one of another name is there already; empty where no name is left.
+
+    A twin that harms nobody keeps its name. One that does is replaced by another one beside it, which is the younger one.
+    """
+    standing = context.live.twins(service)
+    kept = next((name_of(twin.service) for twin in standing if not twin.harm), "")
+    if kept:
+        return kept, ""
+    namespace = namespace_of(service)
+    free = (name for name in valid_names(name_of(service)) if context.live.existing(named(name, namespace)) is None)
+    return next(free, ""), standing[0].harm if standing else ""
 
 
 def _objects(context: Context, routes: list[Route]) -> list[Creation]:
-    first = routes[0]
-    name, namespace = object_name(f"{first.backend.service}{_ENDING}"), first.backend.namespace
+    namespace = routes[0].backend.namespace
+    name, harm = _name(context, context.facts(routes[0]).backend.service or {})
+    instead = f"; {harm}" if harm else ""
     viewers = sorted({route.load_balancer[0] for route in routes})
     twin = {
         "apiVersion": "v1",
@@ -103,7 +120,7 @@ def _objects(context: Context, routes: list[Route]) -> list[Creation]:
     }
     return made_for(
         routes, mutual_tls_rule(metadata_for(name, namespace, routes), fqdn(twin), viewers),
-        Creation(twin, "makes the addresses of the pods known to the load balancer's sidecar"),
+        Creation(twin, f"makes the addresses of the pods known to the load balancer's sidecar{instead}"),
     )
 
 

@@ -12,8 +12,9 @@ from ...core.writes import Write
 from ...istio.protocols import is_http
 from ...kube import kinds
 from ...kube.objects import Obj
-from .base import Context, Creation, Proposal, Strategy, joined, made_for, metadata_for, object_name, switched
+from .base import Context, Creation, Proposal, Strategy, joined, made_for, metadata_for, switched
 from .host_entry import NETWORKING, breaks_raw_ports, in_the_mesh, named_after_host, service_entry, why_taken
+from .naming import object_name
 from .service_routing import BALANCING
 
 PREFIX = "meshlb-alias-"

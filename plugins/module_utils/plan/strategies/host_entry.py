@@ -12,7 +12,8 @@ from ...core.model import Route
 from ...core.writes import Named, Write
 from ...kube import kinds
 from ...kube.objects import Obj, dig
-from .base import Context, Creation, Proposal, Strategy, made_for, metadata_for, object_name
+from .base import Context, Creation, Proposal, Strategy, made_for, metadata_for
+from .naming import object_name
 
 MESH_POLICY = "mesh_policy"
 NETWORKING = "networking.istio.io/v1"

@@ -24,6 +24,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     Obj,
     backend,
     cluster,
+    destination_rule,
     ingress,
     ingress_class,
     live,
@@ -59,7 +60,8 @@ def mixed() -> Snapshot:
     """One Ingress, of which the Host of one route has to be known in the mesh, and the other has none; no twin can be made."""
     both = ingress("a", path(backend("shop")))
     both["spec"]["rules"] += ingress("a", path(backend("raw")), host="")["spec"]["rules"]
-    return cluster(service("shop"), pod("shop"), service("raw", port("web")), pod("raw"), service("shop-meshlb"), both)
+    taken = destination_rule("x.example.org", name="shop0meshlb")
+    return cluster(service("shop"), pod("shop"), service("raw", port("web")), pod("raw"), taken, both)
 
 
 def emissaries() -> Snapshot:
@@ -102,7 +104,7 @@ CASES: dict[str, tuple[Snapshot, str, dict[str, str]]] = {
     "host_entry": (nginx(), "host_entry", {"create ServiceEntry": IN_THE_MESH, "create DestinationRule": MUTUAL.format(PUBLIC)}),
     "headless_twin": (nginx(), "headless_twin", {
         "create Service": "makes the addresses of the pods known to the load balancer's sidecar",
-        "create DestinationRule": MUTUAL.format("shop-meshlb.apps.svc.cluster.local")}),
+        "create DestinationRule": MUTUAL.format("shop0meshlb.apps.svc.cluster.local")}),
     "host_alias": (nginx(), "host_alias", {
         "create VirtualService": IN_THE_MESH, "create ServiceEntry": IN_THE_MESH, "patch Ingress": REACH.format("host_alias")}),
     "host_rewrite": (nginx(), "host_rewrite", {"patch Ingress": REACH.format("host_rewrite")}),

@@ -171,15 +171,15 @@ def test_a_run_for_one_load_balancer_keeps_a_twin_for_the_others() -> None:
     both = run(before, "headless_twin").after
     for label in ("edge/lb", "inner/in"):
         assert contents(scoped(both, "headless_twin", label)) == contents(both)
-    twin = both.get("Service", APPS, "shop-meshlb") or {}
+    twin = both.get("Service", APPS, "shop0meshlb") or {}
     assert twin["metadata"]["annotations"]["networking.istio.io/exportTo"] == "edge,inner"
     assert [item["port"] for item in twin["spec"]["ports"]] == [8080, 9090]
-    rule = both.get("DestinationRule.networking.istio.io", APPS, "shop-meshlb") or {}
+    rule = both.get("DestinationRule.networking.istio.io", APPS, "shop0meshlb") or {}
     assert rule["spec"]["exportTo"] == ["edge", "inner"]
     # One after the other comes to the same, and a run for all drops what nobody needs any more.
     assert contents(scoped(scoped(before, "headless_twin", "edge/lb"), "headless_twin", "inner/in")) == contents(both)
     without = both.overlay([], [("Ingress.networking.k8s.io", APPS, "in")])
-    alone = run(without, "headless_twin").after.get("Service", APPS, "shop-meshlb") or {}
+    alone = run(without, "headless_twin").after.get("Service", APPS, "shop0meshlb") or {}
     assert [item["port"] for item in alone["spec"]["ports"]] == [8080]
 
 

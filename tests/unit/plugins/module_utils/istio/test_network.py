@@ -98,7 +98,7 @@ def test_a_load_balancer_that_dials_the_service_is_served_by_a_twin() -> None:
     assert run(cluster(*UNDECLARED, SWITCHED)).written == []
     found = run(cluster(*UNDECLARED, SWITCHED, *CILIUM), "headless_twin")
     assert found.verdicts == {"mutual_tls"}
-    assert found.written == ["create DestinationRule apps/shop-meshlb", "create Service apps/shop-meshlb"]
+    assert found.written == ["create DestinationRule apps/shop0meshlb", "create Service apps/shop0meshlb"]
     assert run(cluster(*UNDECLARED, SWITCHED, *CILIUM)).verdicts == {"mutual_tls"}
 
 

@@ -84,7 +84,7 @@ def random_cluster(seed: int) -> Snapshot:
         virtual_service("api.example.com", http=[to("shop.apps.svc.cluster.local", 80)]), service_entry("api.example.com", 8080),
         service("pods", port("x", 8080, 8080), ip="None", selector={"app": dice.choice(SERVICES)}),
         config_map("lb", service_upstream="true"), config_map("tcp", **{"9000": f"apps/{dice.choice(SERVICES)}:80"}),
-        service("shop-meshlb", selector={"app": "x"}),
+        service("shop0meshlb", selector={"app": "x"}), service("shop-meshlb", selector={"app": "x"}),
     ]  # fmt: skip
     made += [item for item in extras if dice.random() < 0.15]
     return cluster(*made, injected=dice.random() < 0.9, args=("--tcp-services-configmap=edge/tcp",))

@@ -276,7 +276,7 @@ def test_two_load_balancers_share_a_twin_and_not_a_host_entry() -> None:
         ingress_class("in", "k8s.io/in"), ingress("in", path(backend("shop")), class_name="in"),
     ]  # fmt: skip
     twin = planned(*shop(), *second, strategy="headless_twin")
-    assert twin.written == ["create DestinationRule apps/shop-meshlb", "create Service apps/shop-meshlb"]
+    assert twin.written == ["create DestinationRule apps/shop0meshlb", "create Service apps/shop0meshlb"]
     assert twin.body("Service")["metadata"]["annotations"]["networking.istio.io/exportTo"] == "edge,inner"
     entries = planned(*shop(), *second, strategy="host_entry")
     assert [item for item in entries.written if "ServiceEntry" in item] == [

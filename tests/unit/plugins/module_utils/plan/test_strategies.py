@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.base import object_name
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.strategies.naming import object_name
 
 from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
@@ -19,6 +19,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     backend,
     cluster,
     config_map,
+    destination_rule,
     ingress,
     path,
     peer_authentication,
@@ -42,7 +43,7 @@ PORTS: dict[str, tuple[Obj, int, str]] = {
 NAME = f"edge/meshlb-entry-{PUBLIC}"
 PATCH = "patch Ingress apps/shop"
 ENTRY = [f"create DestinationRule {NAME}", f"create ServiceEntry {NAME}"]
-TWIN = ["create DestinationRule apps/shop-meshlb", "create Service apps/shop-meshlb"]
+TWIN = ["create DestinationRule apps/shop0meshlb", "create Service apps/shop0meshlb"]
 ALIAS = f"create VirtualService edge/meshlb-alias-{PUBLIC}"
 KNOWN = f"create ServiceEntry edge/meshlb-alias-{PUBLIC}"
 
@@ -174,7 +175,8 @@ REFUSED: dict[str, tuple[str, list[Obj], str]] = {
         "one TLS setting holds for all backends of"),
     "twin, Service routing is on": ("headless_twin", shop(service_upstream="true"), "dials the Service's address"),
     "twin, a name that is taken": (
-        "headless_twin", shop("http 80", service("shop-meshlb", selector={"app": "x"})), "Service apps/shop-meshlb already exists"),
+        "headless_twin", shop("http 80", destination_rule("x.example.org", name="shop0meshlb")),
+        "DestinationRule apps/shop0meshlb already exists"),
     "entry, a name that is taken": (
         "host_entry", shop("http 80", service_entry("x.example.org", 1, name=f"meshlb-entry-{PUBLIC}")), "already exists"),
     "vip, the user says no": ("service_vip", shop("auto", service_upstream="false"), "service-upstream is 'false', the plan needs 'true'"),

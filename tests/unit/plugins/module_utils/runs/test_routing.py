@@ -74,7 +74,7 @@ def test_another_strategy_for_one_namespace_replaces_what_served_it() -> None:
     snapshot = cluster()
     after = snapshot.after(present(snapshot))
     changes = present(after, "one", strategy="headless_twin")
-    assert made(changes) == ["create shop-meshlb", "delete meshlb-entry-one.example.com"]
+    assert made(changes) == ["create shop0meshlb", "delete meshlb-entry-one.example.com"]
 
 
 def test_a_label_selector_takes_nothing_back() -> None:
@@ -140,7 +140,7 @@ def test_a_reason_names_the_namespace_that_is_missing() -> None:
 def test_what_is_made_elsewhere_is_said() -> None:
     decision = routing_run.planned(scene(across(), strategy="headless_twin"))
     found = [item for item in decision.findings if item.code == "MLB224" and "namespace two" in item.message]
-    assert [str(item.object) for item in found] == ["IngressRoute one/far"] and "Service shop-meshlb" in found[0].message
+    assert [str(item.object) for item in found] == ["IngressRoute one/far"] and "Service shop0meshlb" in found[0].message
     entries = routing_run.planned(scene(cluster(), strategy="host_entry"))
     said = [str(item.object) for item in entries.findings if item.code == "MLB224" and f"namespace {EDGE}" in item.message]
     assert said == ["Ingress one/shop", "Ingress two/shop"]

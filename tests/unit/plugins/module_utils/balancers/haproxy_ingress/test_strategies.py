@@ -93,7 +93,7 @@ def test_reading_only_some_objects_gives_the_same_routes() -> None:
     ("host_rewrite", ["patch Service apps/shop"]),
     ("host_alias", ["create VirtualService edge/meshlb-alias-shop.example.com", "patch Service apps/shop"]),
     ("host_entry", ["create DestinationRule edge/meshlb-entry-shop.example.com", "create ServiceEntry edge/meshlb-entry-shop.example.com"]),
-    ("headless_twin", ["create DestinationRule apps/shop-meshlb", "create Service apps/shop-meshlb"]),
+    ("headless_twin", ["create DestinationRule apps/shop0meshlb", "create Service apps/shop0meshlb"]),
 ])  # fmt: skip
 def test_strategies(strategy: str, written: list[str]) -> None:
     snapshot = meshed(ingress())

@@ -1,0 +1,69 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which Service decides how a pod's sidecar handles a port: there is one inbound chain per target port, and the oldest Service has it.
+
+Of Services that were made in the same second, it is the one whose host comes first. Who may see a Service plays no part. Source:
+istio/istio pilot/pkg/model/context.go (SetServiceTargets) and pilot/pkg/networking/core/listener_inbound.go (getFilterChainsByServicePort).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ..kube import kinds
+from ..kube.objects import Obj, created_at, dig, identity, labels_of, namespace_of
+from ..kube.pods import by_namespace, container_port
+from ..kube.selectors import selects
+from ..kube.services import fqdn, is_external_name, target_port
+from ..kube.snapshot import Snapshot
+from .endpoints import pods_selected
+from .protocols import TCP_PROTOCOLS, port_protocol
+
+
+@dataclass(frozen=True)
+class Takeover:
+    """A Service that decides about a port in another one's place, so that the port's requests are handled as TCP for every client."""
+
+    number: int
+    service: Obj
+    protocol: str
+
+
+def seniority(service: Obj) -> tuple[str, str]:
+    """What Istio sorts Services by: the first one decides."""
+    return (created_at(service), fqdn(service))
+
+
+def by_seniority(snapshot: Snapshot, pod: Obj, number: int) -> list[tuple[Obj, Obj]]:
+    """The Services, each with its port, that lead to a port of a pod; the first one decides."""
+    found = sorted(snapshot.lookup(kinds.SERVICE, by_namespace, namespace_of(pod)), key=seniority)
+    return [(service, port) for service in found for port in _ports_to(service, pod, number)]
+
+
+def _ports_to(service: Obj, pod: Obj, number: int) -> Iterator[Obj]:
+    selector = dig(service, "spec", "selector", default={})
+    if not selector or is_external_name(service) or not selects(selector, labels_of(pod)):
+        return
+    for port in dig(service, "spec", "ports", default=[]):
+        if port_protocol(port) != "udp" and container_port(pod, target_port(port)) == number:
+            yield port
+
+
+def takeover(snapshot: Snapshot, service: Obj, is_beside: Callable[[Obj], bool]) -> Takeover | None:
+    """What a Service that declares its ports as TCP takes away from others that lead to the same pods, if it does.
+
+    ``is_beside`` tells those that do not count as others.
+    """
+    selector = dig(service, "spec", "selector", default={})
+    for view in pods_selected(snapshot, namespace_of(service), selector):
+        for number in dict.fromkeys(container_port(view.pod, target_port(port)) for port in dig(service, "spec", "ports", default=[])):
+            ranked = by_seniority(snapshot, view.pod, number)
+            other = next(((item, port) for item, port in ranked if not is_beside(item)), None)
+            if other is None or not ranked or identity(ranked[0][0]) != identity(service):
+                continue
+            protocol = port_protocol(other[1])
+            if protocol not in TCP_PROTOCOLS:
+                return Takeover(number, other[0], protocol)
+    return None
