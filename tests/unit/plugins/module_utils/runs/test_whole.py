@@ -109,7 +109,7 @@ def test_what_is_noted_for_a_kind_that_is_not_served_stays_alone() -> None:
     left = [item for item in found.findings if item.code == "MLB407"]
     assert {item.object.name for item in left if item.object} == {"web0meshlb"}
     assert all(ROUTE in item.message and "meshlb.istio/route-kinds" in item.remedy for item in left)
-    with pytest.raises(MeshlbError, match="Nothing is taken back.*web-meshlb"):
+    with pytest.raises(MeshlbError, match="Nothing is taken back.*web0meshlb"):
         routing_run.taken_back(scene(live, state="absent", common=CommonOptions(all_or_nothing=True)))
 
 
