@@ -5,7 +5,7 @@ SHELL := /bin/bash
 STAGES := deps lint sanity unit build molecule
 RUN := bash tests/tools/run-stages
 
-.PHONY: help test $(STAGES) vendors clouds chained chaos format fuzz docs new-load-balancer structure measured changelog lock demo ask clean
+.PHONY: help test $(STAGES) vendors clouds chained chaos format fuzz docs new-load-balancer structure measured changelog lock demo ask oracle clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/p' Makefile | expand -t 22
@@ -74,6 +74,11 @@ demo: deps  ## the collection at work on a real cluster on this machine
 ask: deps  ## what would Istio do? For a folder of manifests, with Istio's own code: make ask CASE=FOLDER
 	@. tests/tools/env.sh && python lab/lab oracle --keep-caches >/dev/null && \
 	  PYTHONPATH=$$(python tests/tools/stage_collection.py link) python -m tests.oracle.ask "$(CASE)"
+
+oracle: deps  ## random meshes, compared with Istio's own code: make oracle MESHES=300 SEED=1; for one mesh also SHRINK=1 and CASE=FOLDER
+	@. tests/tools/env.sh && python lab/lab oracle --keep-caches >/dev/null && \
+	  python -m tests.oracle --meshes $(or $(MESHES),300) --seed $(or $(SEED),1) $(if $(OLD),--old) $(if $(SHRINK),--shrink) \
+	    $(if $(CASE),--write "$(CASE)") $(ARGS)
 
 clean:  ## what the tools left for this checkout; the tools themselves stay
 	@. tests/tools/env.sh && rm -rf .ansible .cache .mypy_cache .pytest_cache .ruff_cache .coverage tests/output && \

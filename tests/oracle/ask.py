@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import cluster, product
 from .client import NotBuilt, Oracle
-from .compare import judge_route, together
+from .compare import Asking, asking, together
 from .words import describe
 
 
@@ -24,30 +24,28 @@ def report(oracle: Oracle, folder: Path) -> Iterator[str]:
     said = product.said(objects)
     if said.error:
         yield f"the collection refuses: {said.error}"
-    for item in product.asked(objects):
+    asked = asking(oracle, objects)
+    for key, item in asked.items.items():
         yield ""
         yield item.title
         rows = said.routes.get(item.key, [])
         if item.why:
             yield f"  nothing to ask: {item.why}"
         else:
-            yield from (f"  {line}" for line in _answer(oracle, objects, item))
+            yield from (f"  {line}" for line in _answer(asked, key))
         for side in ("before", "after") if rows else ():
             strategy = f" with {rows[0]['after']['strategy']}" if side == "after" else ""
             yield f"  the collection, {side}{strategy}: {rows[0][side]['verdict']}, {rows[0][side]['why']}"
 
 
-def _answer(oracle: Oracle, objects: list[cluster.Obj], item: product.Asked) -> Iterator[str]:
-    judged, answer = judge_route(oracle, objects, item)
-    if answer.get("error"):
-        yield f"Istio takes no such case: {answer['error']}"
+def _answer(asked: Asking, key: str) -> Iterator[str]:
+    judged, pod = asked.judged(key), asked.items[key].client or {}
+    if asked.scene.error:
+        yield f"Istio takes no such case: {asked.scene.error}"
         return
-    pod = item.client or {}
     yield f"{cluster.namespace(pod)}/{cluster.name(pod)} {'with' if cluster.has_sidecar(pod) else 'without'} a sidecar"
-    through = cluster.has_sidecar(pod)
-    for call, one in zip(item.calls, judged, strict=True):
-        outcome = next((found for found in answer.get("calls") or [] if found["name"] == call["name"]), None)
-        yield from describe(call, outcome if through else None, one)
+    for (call, outcome), one in zip(asked.scene.outcomes(key), judged, strict=True):
+        yield from describe(call, outcome, one)
     if len(judged) > 1:
         yield f"Istio, for all of them: {together(judged).verdict}"
 

@@ -102,6 +102,7 @@ def completed(objects: Iterable[Obj]) -> list[Obj]:
         made += _pods_of(workload, made)
     for pod in of_kind(made, "Pod"):
         _start(pod, made, spare)
+    _say_tcp(made)
     _give_addresses([item for item in of_kind(made, "Service") if str(item.get("apiVersion")) == "v1"])
     return [*made, *slices(made)]
 
@@ -143,6 +144,15 @@ def injected(pod: Obj, objects: Iterable[Obj]) -> bool:
     if pod.get("spec", {}).get("hostNetwork") or namespace(pod) in SYSTEM or place == "disabled" or str(wish).lower() == "false":
         return False
     return str(wish).lower() == "true" or place == "enabled" or "istio.io/rev" in labels(home) or "istio.io/rev" in labels(pod)
+
+
+def _say_tcp(objects: list[Obj]) -> None:
+    """The protocol that the API server gives to ports that name none. Istio compares them."""
+    of_pods = [port for pod in of_kind(objects, "Pod") for item in containers(pod) for port in item.get("ports") or []]
+    services = (item for item in of_kind(objects, "Service") if str(item.get("apiVersion")) == "v1")
+    for port in (*of_pods, *(port for item in services for port in (item.get("spec") or {}).get("ports") or [])):
+        if isinstance(port, dict):
+            port.setdefault("protocol", "TCP")
 
 
 def _give_addresses(services: list[Obj]) -> None:

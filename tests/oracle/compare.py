@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,9 @@ from typing import Any
 from . import product
 from .client import Oracle
 from .cluster import Obj
-from .judge import Judge, Judgement, overall
+from .judge import Judgement, overall
+from .meshes.clients import Client
+from .scene import Scene
 
 AGREED, DISAGREED, UNKNOWN, LEFT_OUT = "agreed", "disagreed", "unknown", "left out"
 
@@ -25,7 +26,6 @@ class Compared:
     item: product.Asked
     result: str
     said: dict[str, Any] = field(default_factory=dict)
-    answer: dict[str, Any] = field(default_factory=dict)
     judged: tuple[Judgement, ...] = ()
     why: str = ""
 
@@ -36,7 +36,30 @@ class Compared:
 
     def __str__(self) -> str:
         reasons = "; ".join(sorted({f"{step.verdict}: {step.why} [{step.cluster}]" for one in self.judged for step in one.steps}))
-        return f"{self.item.title}: said {self.said.get('verdict')} ({self.said.get('why')}), Istio does {self.verdict} ({reasons})"
+        others = sorted({name for one in self.judged for name in one.elsewhere})
+        reached = f", reaching {', '.join(others)}" if others else ""
+        told = f"said {self.said.get('verdict')} ({self.said.get('why')})"
+        return f"{self.item.title}: {told}, Istio does {self.verdict} ({reasons}){reached}"
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The routes of a completed cluster, each with its key in the scene in which Istio answers."""
+
+    items: dict[str, product.Asked]
+    scene: Scene
+
+    def judged(self, key: str) -> tuple[Judgement, ...]:
+        item = self.items[key]
+        return self.scene.judged(key, item.backend, item.own_name)
+
+
+def asking(oracle: Oracle, objects: Sequence[Obj], clients: Sequence[Client] = (), *, dump: bool = False) -> Asking:
+    """Every route of a completed cluster, and what others call in it."""
+    items = {f"route {number}": item for number, item in enumerate(product.asked(objects))}
+    calls = {key: (item.client, item.calls) for key, item in items.items() if item.client is not None}
+    others = {f"client {number}": (one.pod, one.calls) for number, one in enumerate(clients)}
+    return Asking(items, Scene(oracle, objects, {**calls, **others}, dump=dump))
 
 
 def together(judged: Sequence[Judgement]) -> Judgement:
@@ -45,47 +68,27 @@ def together(judged: Sequence[Judgement]) -> Judgement:
     return Judgement(overall(one.verdict for one in judged), steps, tuple(sorted({name for one in judged for name in one.elsewhere})))
 
 
-def compared(oracle: Oracle, objects: Sequence[Obj], side: str = "before", told: product.Said | None = None) -> Iterator[Compared]:
-    """Every route of a completed cluster; ``told`` is what the collection said, if not of these objects themselves."""
-    said = told or product.said(objects)
-    answers: dict[str, dict[str, Any]] = {}
-    for item in product.asked(objects):
-        rows = said.routes.get(item.key)
-        if said.error or not rows:
-            yield Compared(item, LEFT_OUT, why=said.error or "service_routing does not return that route")
+def compared(given: Asking, side: str, told: product.Said) -> Iterator[Compared]:
+    """Every route of a cluster, beside one side of what the collection said."""
+    for key, item in given.items.items():
+        rows = told.routes.get(item.key)
+        if told.error or not rows:
+            yield Compared(item, LEFT_OUT, why=told.error or "service_routing does not return that route")
         elif item.why:
             yield Compared(item, LEFT_OUT, rows[0][side], why=item.why)
         else:
-            yield _one(oracle, objects, item, rows[0][side], answers)
+            yield _one(given, key, item, rows[0][side])
 
 
-def _one(oracle: Oracle, objects: Sequence[Obj], item: product.Asked, said: dict[str, Any], answers: dict[str, dict[str, Any]]) -> Compared:
-    judged, answer = judge_route(oracle, objects, item, answers)
+def _one(given: Asking, key: str, item: product.Asked, said: dict[str, Any]) -> Compared:
+    judged = given.judged(key)
     if not judged:
-        return Compared(item, LEFT_OUT, said, answer, why=f"Istio: {answer.get('error')}")
+        return Compared(item, LEFT_OUT, said, why=f"Istio: {given.scene.error}")
     truth = together(judged)
     if truth.verdict == "unknown":
         reason = truth.steps[0].why if truth.steps else "no end"
-        return Compared(item, LEFT_OUT, said, answer, judged, why=f"this cannot judge it: {reason}")
+        return Compared(item, LEFT_OUT, said, judged, why=f"this cannot judge it: {reason}")
     if said["verdict"] == "unknown":
-        return Compared(item, UNKNOWN, said, answer, judged)
+        return Compared(item, UNKNOWN, said, judged)
     same = said["verdict"] == truth.verdict and ("instead" in said["why"]) == bool(truth.elsewhere)
-    return Compared(item, AGREED if same else DISAGREED, said, answer, judged)
-
-
-def judge_route(
-    oracle: Oracle, objects: Sequence[Obj], item: product.Asked, answers: dict[str, dict[str, Any]] | None = None
-) -> tuple[tuple[Judgement, ...], dict[str, Any]]:
-    """Istio's judgements of a route's calls and the answer that they come from; none where Istio does not take the case."""
-    case = product.case_of(objects, item)
-    asked = repr((case["client"]["ip"], case["calls"]))
-    known = answers if answers is not None else {}
-    answer = known[asked] = known.get(asked) or oracle.ask(case)
-    if answer.get("error") or item.client is None:
-        return (), answer
-    judge = Judge(objects, item.client, answer)
-    return tuple(judge.judge(call, item.backend, item.own_name) for call in item.calls), answer
-
-
-def counts(rows: Sequence[Compared]) -> Counter[str]:
-    return Counter(row.result for row in rows)
+    return Compared(item, AGREED if same else DISAGREED, said, judged)

@@ -55,8 +55,7 @@ class Judge:
         self.client = client
         self.answer = answer
         self.pods = {address(pod): pod for pod in of_kind(objects, "Pod") if address(pod)}
-        settings = yaml.safe_load(mesh_settings(objects) or "{}")
-        self.trust_domain = str((settings if isinstance(settings, dict) else {}).get("trustDomain") or "cluster.local")
+        self.trust_domain = trust_domain(mesh_settings(objects))
 
     def judge(self, call: dict[str, Any], backend: Iterable[str], own_name: str = "") -> Judgement:
         """The verdict of a call that is meant for the pods with these addresses, and for the Service ``own_name``."""
@@ -133,6 +132,12 @@ class Judge:
         identity = f"spiffe://{self.trust_domain}/ns/{namespace(pod or {})}/sa/{account}"
         accepted = socket.get("sans") or []
         return identity if accepted and identity not in accepted else ""
+
+
+def trust_domain(settings: str) -> str:
+    """The mesh's trust domain, from its settings as YAML."""
+    found = yaml.safe_load(settings or "{}")
+    return str((found if isinstance(found, dict) else {}).get("trustDomain") or "cluster.local")
 
 
 def overall(verdicts: Iterable[str]) -> str:

@@ -3,30 +3,33 @@
 
 """The collection's side of the comparison: what it says of a cluster, and which calls its load balancers make.
 
-This is the one file here that uses the collection's code. How a load balancer dials is read by the collection, because it is a matter of
+This file and ``proof.py`` are the only ones here that use the collection's code. How a load balancer dials is read by the collection, because it is a matter of
 the load balancer's settings and not of Istio; what becomes of that call is not.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.meshlb.istio.plugins.module_utils.apply.writer import operations
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
-from ansible_collections.meshlb.istio.plugins.module_utils.core.model import LoadBalancer, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, LoadBalancer, Route
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.routes import read_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.network import seen_address
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.manifests import read_manifests
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.pods import workload_pods
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
-
-from tests.tools.record_behaviour import call as run_module
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.routing import routing_options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.routing import run_routing
 
 from . import cluster
 from .cluster import Obj
@@ -54,39 +57,87 @@ class Asked:
 
 @dataclass(frozen=True)
 class Said:
-    """What service_routing returns in check mode: for each route the verdicts; ``error`` where it refuses."""
+    """What service_routing returns in check mode: for each route the verdicts; ``error`` where it refuses, ``crash`` where it breaks."""
 
     routes: dict[Key, list[dict[str, Any]]] = field(default_factory=dict)
-    changes: tuple[dict[str, Any], ...] = ()
+    changes: tuple[Change, ...] = ()
     error: str = ""
+    crash: str = ""
 
 
 def said(objects: Sequence[Obj], **options: Any) -> Said:
-    """Run service_routing on manifests, in this process and in check mode."""
+    """Run service_routing on manifests, in this process and in check mode. What breaks is told in ``crash``."""
     with _written(objects) as path:
-        found = run_module("service_routing", {"manifests": [path], "_ansible_check_mode": True, "_ansible_diff": True, **options})
-    if "routes" not in found:
-        return Said(error=str(found.get("msg") or found))
+        given = {"manifests": [path], "strategy": "auto", "preserve_host": True, "strict_exemption": False, "state": "present", **options}
+        try:
+            result = run_routing(routing_options(given, check_mode=True))
+        except MeshlbError as error:
+            return Said(error=str(error))
+        except Exception:  # whatever a module would end with
+            return Said(error="it breaks", crash=traceback.format_exc())
     routes: dict[Key, list[dict[str, Any]]] = {}
-    for item in found["routes"]:
+    for item in (plan.to_result() for plan in result.routes):
         about, backend = item["object"], item["backend"]
         object_ = f"{about['kind']} {about['namespace']}/{about['name']}"
         behind = f"{backend['namespace']}/{backend['service']}:{backend['port']}"
         routes.setdefault((item["load_balancer"], object_, item["host"], item["path"], behind), []).append(item)
-    return Said(routes, tuple(found["changes"]))
+    return Said(routes, tuple(result.changes))
+
+
+def applied(objects: Sequence[Obj], changes: Iterable[Change], created: str = "2025-01-01T00:00:00Z") -> list[Obj]:
+    """The objects after these changes, as an API server would make them; what is new is ``created`` then."""
+    found = {_key(item): item for item in objects}
+    for change in changes:
+        about = change.object
+        key = (about.api_version.rpartition("/")[0], about.kind, about.namespace, about.name)
+        if change.action == "create":
+            body = copy.deepcopy(dict(change.body or {}))
+            body["metadata"].setdefault("creationTimestamp", created)
+            found[key] = body
+        elif change.action == "delete":
+            del found[key]
+        else:
+            found[key] = _patched(found[key], operations(change))
+    return list(found.values())
+
+
+def _key(item: Obj) -> Key:
+    metadata = item["metadata"]
+    return str(item["apiVersion"]).rpartition("/")[0], str(item["kind"]), str(metadata.get("namespace", "")), str(metadata["name"])
+
+
+def _patched(item: Obj, steps: Iterable[dict[str, Any]]) -> Obj:
+    """A JSON Patch of the three words that the collection uses."""
+    made = copy.deepcopy(item)
+    for step in steps:
+        *way, last = (part.replace("~1", "/").replace("~0", "~") for part in step["path"].split("/")[1:])
+        node: Any = made
+        for part in way:
+            node = node[int(part) if isinstance(node, list) else part]
+        place: Any = int(last) if isinstance(node, list) else last
+        if step["op"] == "remove":
+            del node[place]
+        else:
+            node[place] = copy.deepcopy(step["value"])
+    return made
+
+
+def snapshot(objects: Sequence[Obj]) -> Snapshot:
+    """The objects as the collection reads them."""
+    with _written(objects) as path:
+        return read_manifests([path])
 
 
 def asked(objects: Sequence[Obj]) -> list[Asked]:
     """Every route of a completed cluster, each with the calls that its load balancer makes. Empty where the collection refuses."""
-    with _written(objects) as path:
-        try:
-            snapshot = read_manifests([path])
-            load_balancers = detect(snapshot, REGISTRY)[0]
-            routes = read_routes(snapshot, REGISTRY, load_balancers)[0]
-        except MeshlbError:
-            return []
+    try:
+        read = snapshot(objects)
+        load_balancers = detect(read, REGISTRY)[0]
+        routes = read_routes(read, REGISTRY, load_balancers)[0]
+    except MeshlbError:
+        return []
     by_key = {item.key: item for item in load_balancers}
-    return [_asked(snapshot, objects, by_key[route.load_balancer], route) for route in routes]
+    return [_asked(read, objects, by_key[route.load_balancer], route) for route in routes]
 
 
 class _written:
@@ -105,39 +156,52 @@ class _written:
         self.folder.cleanup()
 
 
-def _asked(snapshot: Snapshot, objects: Sequence[Obj], load_balancer: LoadBalancer, route: Route) -> Asked:
+def _asked(read: Snapshot, objects: Sequence[Obj], load_balancer: LoadBalancer, route: Route) -> Asked:
     backend = route.backend
     key = (
         route.load_balancer_name, f"{route.object.kind} {route.object.namespace}/{route.object.name}", route.host, route.path,
         f"{backend.namespace}/{backend.service}:{backend.port}",
     )
     own_name = f"{backend.service}.{backend.namespace}.svc.cluster.local"
-    client = _client(snapshot, load_balancer)
+    client = _client(read, load_balancer)
     if client is None:
         return Asked(key, why="the load balancer has no pod here")
-    service = next((item for item in cluster.of_kind(objects, "Service") if _is(item, backend.namespace, backend.service)), None)
+    service = _named(objects, backend.namespace, backend.service)
     ports = [item for item in ((service or {}).get("spec") or {}).get("ports") or [] if item.get("port") == backend.port]
     if service is None or not ports:
         return Asked(key, client, why="there is no such Service port")
-    found = cluster.service_endpoints(objects, backend.namespace, backend.service, ports[0])
+    meant = _behind_alias(objects, service)
+    entries = [item for item in meant["spec"].get("ports") or [] if item.get("port") == backend.port]
+    found = cluster.service_endpoints(objects, cluster.namespace(meant), cluster.name(meant), entries[0]) if entries else []
     if not found:
         return Asked(key, client, why="no pod is ready behind the Service")
-    address = seen_address(snapshot, route.upstream.address)
-    vip = str(service["spec"].get("clusterIP") or "None")
-    if address == "external" or route.upstream.scheme == "mutual_tls":
+    address = seen_address(read, route.upstream.address)
+    vip = str(meant["spec"].get("clusterIP") or "None")
+    if (address == "external" and meant is service) or route.upstream.scheme == "mutual_tls":
         return Asked(key, client, why="the load balancer leaves the cluster, or speaks mutual TLS itself")
-    dialed = [(vip, int(backend.port))] if address in ("cluster_ip", "host_name") and vip != "None" else found
+    dialed = [(vip, int(backend.port))] if (address in ("cluster_ip", "host_name") or meant is not service) and vip != "None" else found
     calls = tuple(_call(route, number, ip, port) for number, (ip, port) in enumerate(dialed))
     return Asked(key, client, calls, tuple(sorted({ip for ip, _port in found})), own_name)
+
+
+def _named(objects: Sequence[Obj], home: str, called: str) -> Obj | None:
+    return next((item for item in cluster.of_kind(objects, "Service") if _is(item, home, called)), None)
+
+
+def _behind_alias(objects: Sequence[Obj], service: Obj) -> Obj:
+    """The Service that an ExternalName names, where it is one of this cluster: a load balancer dials its address."""
+    called, _dot, rest = str(service["spec"].get("externalName") or "").partition(".")
+    home, _dot, suffix = rest.partition(".")
+    return (_named(objects, home, called) if suffix == "svc.cluster.local" else None) or service
 
 
 def _is(item: Obj, home: str, called: str) -> bool:
     return str(item.get("apiVersion")) == "v1" and cluster.namespace(item) == home and cluster.name(item) == called
 
 
-def _client(snapshot: Snapshot, load_balancer: LoadBalancer) -> Obj | None:
-    workload = snapshot.at(load_balancer.workload)
-    pods = workload_pods(snapshot, workload) if workload else []
+def _client(read: Snapshot, load_balancer: LoadBalancer) -> Obj | None:
+    workload = read.at(load_balancer.workload)
+    pods = workload_pods(read, workload) if workload else []
     return dict(pods[0]) if pods else None
 
 
@@ -148,27 +212,3 @@ def _call(route: Route, number: int, ip: str, port: int) -> Call:
         "path": route.path if route.path.startswith("/") else "/",
         "protocol": "tcp" if route.upstream.scheme == "tcp" else "http", "tls": "tls" if route.upstream.scheme == "tls" else "plaintext",
     }
-
-
-def case_of(objects: Sequence[Obj], item: Asked) -> dict[str, Any]:
-    """The question to Istio about a route."""
-    client = item.client or {}
-    spec = client.get("spec", {})
-    ends = [{"ip": ip, "port": port} for call in item.calls for ip, port in cluster.behind(objects, call["address"], call["port"])]
-    return {
-        "id": item.title, "objects": list(_seen(objects)), "mesh": cluster.mesh_settings(objects),
-        "calls": list(item.calls), "inbound": ends,
-        "client": {
-            "namespace": cluster.namespace(client), "name": cluster.name(client), "ip": cluster.address(client), "kind": "sidecar",
-            "labels": cluster.labels(client), "service_account": spec.get("serviceAccountName") or "default",
-        },
-    }
-
-
-def _seen(objects: Sequence[Obj]) -> Iterator[Obj]:
-    """What Istio's control plane reads: of the rest, some kinds are of versions that its client no longer knows."""
-    groups = ("", "istio.io", "gateway.networking.k8s.io", "discovery.k8s.io")
-    for item in objects:
-        group = str(item.get("apiVersion", "")).rpartition("/")[0]
-        if any(group == known or (known and group.endswith("." + known)) for known in groups):
-            yield item

@@ -1,0 +1,51 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Compares the collection with Istio's own code on random meshes, block by block. It can be stopped at any time, and goes on where it was.
+
+A single mesh is told in full, and not put on record: --meshes 1 --seed N, with --shrink for the smallest mesh that fails alike, and with
+--write FOLDER for its manifests, about which `make ask` can be asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.tools.stage_collection import stage
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(stage("link")))
+
+from .client import NotBuilt, binary
+from .ledger import LEDGER
+from .running import Given, compare_all, tell_one
+
+BLOCK = 25
+
+
+def main(argv: list[str] | None = None) -> int:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m tests.oracle", description=__doc__, formatter_class=raw)
+    parser.add_argument("--meshes", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1, help="of the first mesh; the others follow")
+    parser.add_argument("--old", action="store_true", help="meshes made of what the model decided when the comparison began")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--ledger", type=Path, default=LEDGER, help="the file of finished blocks")
+    parser.add_argument("--no-ledger", dest="ledger", action="store_const", const=None, help="compare all, and record nothing")
+    parser.add_argument("--shrink", action="store_true")
+    parser.add_argument("--write", type=Path, metavar="FOLDER")
+    given = parser.parse_args(argv)
+    try:
+        binary()
+    except NotBuilt as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    if given.meshes == 1:
+        return tell_one(given.seed, old=given.old, shrink=given.shrink, folder=given.write)
+    return compare_all(Given(given.seed, given.meshes, given.old, given.workers, given.ledger), BLOCK)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Many meshes in several processes, in blocks; or one, told in full."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from . import ledger
+from .client import Oracle
+from .ledger import Block
+from .meshes import Mesh, from_seed
+from .rounds import Round, play
+from .shrink import shrunk
+
+_NAMES = re.compile(r"\S*[./]\S+|\b\d+\b")
+
+
+@dataclass(frozen=True)
+class Given:
+    """Which meshes, in how many processes, and on what record; no record takes all, and keeps nothing."""
+
+    seed: int
+    meshes: int
+    old: bool = False
+    workers: int = 2
+    path: Path | None = None
+
+
+def reason(text: str) -> str:
+    """Why something is unknown, without the names of this one mesh: the first sentence, as far as it is the same for all."""
+    first = text.partition(". no strategy")[0].partition("; not ")[0].partition(" (")[0]
+    return _NAMES.sub("*", first)[:100].strip()
+
+
+def blocks(given: Given, like: Block, size: int) -> Iterator[Block]:
+    """What is left to do, in ranges of seeds."""
+    known = ledger.done(ledger.read(given.path), like) if given.path else set()
+    left = [seed for seed in range(given.seed, given.seed + given.meshes) if seed not in known]
+    while left:
+        count = next((number for number, seed in enumerate(left[:size]) if seed != left[0] + number), len(left[:size]))
+        yield replace(like, first=left[0], meshes=count)
+        left = left[count:]
+
+
+def compare_all(given: Given, size: int) -> int:
+    """Compare, record and tell; the status is 1 where Istio and the collection disagree."""
+    began, counted, features = time.monotonic(), Round(), Counter[str]()
+    todo = list(blocks(given, _like(given), size))
+    meshes = 0
+    _say(f"{sum(one.meshes for one in todo)} of {given.meshes} meshes are left to compare")
+    # Whoever stops this stops it at once; finished blocks are on record, and the others are for the next time.
+    signal.signal(signal.SIGTERM, lambda *_unused: sys.exit(143))
+    try:
+        with multiprocessing.get_context("fork").Pool(given.workers, _quiet) as pool:
+            for block, found, faults in pool.imap_unordered(_block, todo):
+                meshes += block.meshes
+                if given.path:
+                    ledger.append(block, given.path)
+                for line in faults:
+                    _say(line)
+                counted.merge(found)
+                features.update(block.features)
+                _say(f"seeds {block.first} to {block.seeds[-1]}: {block.comparisons} comparisons, {block.disagreements} disagreements")
+    except KeyboardInterrupt:
+        _say("stopped; the next run goes on from here")
+        return 130
+    _say(_summary(meshes, counted, time.monotonic() - began))
+    return 1 if counted.faults else 0
+
+
+def _like(given: Given) -> Block:
+    with Oracle() as oracle:
+        version = str(oracle.ask({"id": "version"}).get("istio", ""))
+    return Block(0, 0, given.old, version, ledger.fingerprint(), ledger.generator())
+
+
+def _quiet() -> None:
+    """The parent decides what an interrupt means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _block(block: Block) -> tuple[Block, Round, list[str]]:
+    whole, lines, features = Round(), [], Counter[str]()
+    with Oracle() as oracle:
+        for seed in block.seeds:
+            mesh = from_seed(seed, old=block.old)
+            features.update(mesh.features)
+            found = play(oracle, mesh)
+            whole.merge(found)
+            if found.faults:
+                block.failing.append(seed)
+                lines += [f"DISAGREE seed {seed}: {fault}" for fault in found.faults]
+                lines.append(f"  again: make oracle MESHES=1 SEED={seed}{' OLD=1' if block.old else ''}")
+    block.comparisons, block.disagreements = whole.compared, len(whole.faults)
+    block.unknown = _by_reason(whole.unknown)
+    block.left_out, block.features = dict(whole.left_out), dict(features)
+    return block, whole, lines
+
+
+def _by_reason(unknown: Counter[str]) -> dict[str, int]:
+    found = Counter[str]()
+    for text, count in unknown.items():
+        found[reason(text)] += count
+    return dict(found)
+
+
+def _summary(meshes: int, found: Round, seconds: float) -> str:
+    unknown = sum(found.unknown.values())
+    per_mesh = seconds / meshes if meshes else 0.0
+    lines = [f"{meshes} meshes in {seconds:.0f} s ({per_mesh:.2f} s each)"]
+    lines.append(f"{found.compared} comparisons, {len(found.faults)} disagreements, {unknown} unknown")
+    lines += [f"  unknown {count} x: {why}" for why, count in Counter(_by_reason(found.unknown)).most_common(20)]
+    lines += [f"  left out {count} x: {why}" for why, count in found.left_out.most_common(10)]
+    lines += [f"  disagreed {count} x: {kind}" for kind, count in Counter(f"{one.stage}, {one.kind}" for one in found.faults).most_common()]
+    return "\n".join(lines)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+# ---- one mesh
+
+
+def tell_one(seed: int, *, old: bool, shrink: bool, folder: Path | None) -> int:
+    """Everything about one mesh; the status is 1 where something disagrees."""
+    with Oracle() as oracle:
+        mesh = from_seed(seed, old=old)
+        found = play(oracle, mesh)
+        if shrink and found.faults:
+            mesh = smaller(oracle, mesh, found)
+            found = play(oracle, mesh)
+    _say(f"seed {seed}: {', '.join(sorted(mesh.features))}; besides auto, {mesh.strategy}; proof {mesh.proven}")
+    _say(f"{found.compared} comparisons, {len(found.faults)} disagreements, {sum(found.unknown.values())} unknown")
+    for fault in found.faults:
+        _say(f"DISAGREE {fault}")
+    for why, count in found.unknown.items():
+        _say(f"unknown {count} x: {why}")
+    if folder is not None:
+        _write(mesh, folder)
+        _say(f"written: make ask CASE={folder}")
+    return 1 if found.faults else 0
+
+
+def smaller(oracle: Oracle, mesh: Mesh, found: Round) -> Mesh:
+    """The smallest mesh that still has a disagreement like the first one of these."""
+    first = found.faults[0]
+
+    def alike(text: str) -> str:
+        return " ".join(re.findall(r"said \w+|Istio does \w+|takes \w+ as \w+|\w+ before, \w+ after", text))
+
+    wanted = (first.stage, first.kind, alike(first.text))
+    return shrunk(mesh, lambda one: any((fault.stage, fault.kind, alike(fault.text)) == wanted for fault in play(oracle, one).faults))
+
+
+def _write(mesh: Mesh, folder: Path) -> None:
+    manifests = folder / "manifests"
+    manifests.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(mesh.objects)}, indent=1)
+    (manifests / "objects.json").write_text(f"{text}\n", encoding="utf-8")
