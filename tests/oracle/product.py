@@ -3,8 +3,8 @@
 
 """The collection's side of the comparison: what it says of a cluster, and which calls its load balancers make.
 
-This file and ``proof.py`` are the only ones here that use the collection's code. How a load balancer dials is read by the collection, because it is a matter of
-the load balancer's settings and not of Istio; what becomes of that call is not.
+This file and ``proof.py`` are the only ones here that use the collection's code. How a load balancer dials is read by the collection,
+because it is a matter of the load balancer's settings and not of Istio; what becomes of that call is not.
 """
 
 from __future__ import annotations
