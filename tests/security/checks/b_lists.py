@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from tests.security.kit import clusters as c
 from tests.security.kit import fakeapi as api
@@ -120,3 +121,20 @@ def m11_answers_of_an_odd_shape(t):
 def m11_paging_ends(t):
     page = {"kind": "NodeList", "apiVersion": "v1", "metadata": {"continue": "same"}, "items": []}
     lists.paging_ends(t, c.plain(), "/nodes", page)
+
+
+@check("M1-answers-that-trickle", "An answer that comes byte by byte is broken off within request_timeout, before a write.", patient=True)
+def m1_answers_that_trickle(t):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    begins = ((head + b"Content-Length: 9000\r\n\r\n", b" "), (head + b"X: ", b"x"), (head + b"\r\n" + b'{"items": []}', b" "))
+    for path in ("^/apis$", r"/services(\?|$)", r"/ingresses(\?|$)"):
+        for begin, then in begins:
+            server = t.server(c.plain())
+            before = server.state()
+            server.fault("GET", path, lists.trickling(begin, then), -1)
+            start = time.monotonic()
+            run = t.live("service_routing", server, request_timeout=2)
+            took = time.monotonic() - start
+            demand(run.failed and server.url in run.message, f"{path}: {run.say()}")
+            demand(took < 15, f"{path}: it took {took:.0f} s")
+            demand(server.state() == before, f"{path}: it wrote")

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 
 from . import fakeapi
 from .core import demand, footing, listed, verdicts
@@ -84,3 +86,17 @@ def paging_ends(t, objects, path, page, most=200, other=None):
     pages = sum(path in item.path for item in server.log)
     demand(pages <= most, f"it asked for the same page {most} times, and went on")
     demand(run.ok or run.failed, run.say())
+
+
+def trickling(begin, then=b" ", pause=0.2):
+    """Answer ``begin``, and then a little now and then, for as long as somebody listens."""
+
+    def action(handler, _request):
+        handler.close_connection = True
+        with contextlib.suppress(OSError):
+            handler.connection.sendall(begin)
+            for _number in range(600):
+                time.sleep(pause)
+                handler.connection.sendall(then)
+
+    return action

@@ -122,7 +122,9 @@ def opened(transport: Any, call: Call) -> Iterator[Channels]:
         # The package's websocket drops the headers: it would be opened with the rights of the user behind.
         hint = "Use that user's own credentials."
         raise MeshlbError(f"Cannot {call.action} in the name of an impersonated user.", hint, call.ref)
-    connection: Any = websocket.WebSocket(sslopt=tls_options(transport.configuration), skip_utf8_validation=True)
+    # Shaking hands is left to the first byte that is sent: by then the deadline knows the socket.
+    options = {**tls_options(transport.configuration), "do_handshake_on_connect": False}
+    connection: Any = websocket.WebSocket(sslopt=options, skip_utf8_validation=True)
     with Deadline(call.bounds.seconds) as deadline:
         deadline.watch(connection)
         try:

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 
 from ...core.errors import MeshlbError, MissingLibrary
 from . import errors as api_errors
+from . import pools
 from .kubeconfig import HINT, KubeContext, chosen, impersonation, sources
 from .login import Renewal, log_in
 from .options import VARIABLES, demand_whole_credentials, effective, has_credentials, same_server, userinfo, with_values, without_userinfo
@@ -56,6 +57,7 @@ class HttpTransport:
         self.request_timeout = request_timeout
         self._told: tuple[float, float] | None = None
         self._pool = kubernetes.client.ApiClient(configuration).rest_client.pool_manager
+        self._pool.pool_classes_by_scheme = pools.with_an_end(self._pool.pool_classes_by_scheme)
         self._headers = [("User-Agent", AGENT)] + [
             (name, item) for name, value in headers.items() for item in ([value] if isinstance(value, str) else value)
         ]
@@ -76,7 +78,7 @@ class HttpTransport:
         while True:
             fields.update(self.credentials())
             try:
-                answer = self._send(method, url, body, fields, max(patience.left, SHORTEST))
+                answer = self._in_time(method, url, body, fields, max(patience.left, SHORTEST))
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 pause = patience.after_failure(before_it_was_sent=_not_sent(error)) if _may_pass(error) else None
                 if pause is None:
@@ -87,6 +89,21 @@ class HttpTransport:
                 if pause is None:
                     return int(answer.status), answer.data
             time.sleep(pause)
+
+    def _in_time(self, method: str, url: str, body: bytes | None, fields: Any, timeout: float) -> Any:
+        """One attempt, which ends after ``timeout`` seconds however slowly an answer comes. Raises ``OSError``, and urllib3's errors."""
+        late = TimeoutError("timed out")
+        with pools.within(timeout) as deadline:
+            try:
+                answer = self._send(method, url, body, fields, timeout)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                if deadline.passed:
+                    raise late from error
+                raise
+        if deadline.passed:
+            # Where an answer ends with its connection, a part of it looks whole.
+            raise late
+        return answer
 
     def _send(self, method: str, url: str, body: bytes | None, fields: Any, timeout: float) -> Any:
         """One attempt. A redirect is an error: nothing is told to another server."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from contextlib import suppress
@@ -21,6 +22,7 @@ class Deadline:
         self.seconds = seconds
         self.passed = False
         self._watched: list[Any] = []
+        self._copies: list[socket.socket] = []
         self._lock = threading.Lock()
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
@@ -32,12 +34,22 @@ class Deadline:
         if self.passed:
             self._end()
 
+    def watch_copy(self, made: socket.socket) -> None:
+        """End what this socket is connected to, whoever takes the socket over (as TLS does) or lets go of it (as http.client does)."""
+        copy = socket.socket(fileno=os.dup(made.fileno()))
+        self._copies.append(copy)
+        self.watch(copy)
+
     def __enter__(self) -> Deadline:
         self._timer.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._timer.cancel()
+        with self._lock:
+            for item in self._copies:
+                self._watched.remove(item)
+                item.close()
 
     def _end(self) -> None:
         self.passed = True

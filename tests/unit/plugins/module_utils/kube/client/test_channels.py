@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import ssl
+import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import OutOfBounds
+from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError, OutOfBounds
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.channels import MEBIBYTE, Bounds, tls_options
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.deadline import Deadline
 
@@ -103,6 +108,60 @@ def test_a_server_that_never_opens_the_connection_is_not_waited_for(way: str) ->
         fake = FakePods(address=f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(OutOfBounds, match="not done within"):
             ask(fake, way, Bounds(0.3, MEBIBYTE))
+
+
+@contextmanager
+def speaking(said: bytes, then: bytes, tls: ssl.SSLContext | None = None) -> Iterator[tuple[int, list[bytes]]]:
+    """A server that says ``said``, and ``then`` over and over, with its port and what it was told (over ``tls``)."""
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def speak() -> None:
+            with suppress(OSError), listener.accept()[0] as there:
+                if tls is not None:
+                    with tls.wrap_socket(there, server_side=True) as safe:
+                        heard.append(safe.recv(65536))
+                    return
+                there.recv(65536)
+                there.sendall(said)
+                while True:
+                    time.sleep(0.05)
+                    there.sendall(then)
+
+        thread = threading.Thread(target=speak, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1], heard
+        thread.join(5)
+
+
+@pytest.mark.parametrize("way", ["exec", "portforward"])
+@pytest.mark.parametrize(("scheme", "said", "then"), [
+    ("https", b"\x16\x03\x03\x40\x00\x02\x00\x3f\xf0", b"\x03"), ("http", b"HTTP/1.1 101 Switching Protocols\r\nX: ", b"x"),
+    ("http", b"HTTP/1.1 403 Forbidden\r\nContent-Length: 10000\r\n\r\n", b"x"),
+])  # fmt: skip
+def test_a_server_that_opens_the_connection_byte_by_byte_is_not_waited_for(way: str, scheme: str, said: bytes, then: bytes) -> None:
+    with speaking(said, then) as (port, dummy):
+        fake = FakePods(address=f"{scheme}://127.0.0.1:{port}")
+        begin = time.monotonic()
+        with pytest.raises(OutOfBounds, match="not done within"):
+            ask(fake, way, Bounds(0.3, MEBIBYTE))
+        assert time.monotonic() - begin < 3
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+@pytest.mark.parametrize(("name", "trusted"), [("IP:127.0.0.1", True), ("IP:127.0.0.1", False), ("DNS:other.example.com", True)])
+def test_nothing_is_told_to_a_server_that_is_another(tmp_path: Path, name: str, trusted: bool) -> None:
+    for file in ("served", "other"):
+        made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=x"]
+        made += ["-addext", f"subjectAltName={name}", "-keyout", f"{tmp_path}/{file}.key", "-out", f"{tmp_path}/{file}.pem"]
+        subprocess.run(made, check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "served.pem", tmp_path / "served.key")
+    with speaking(b"", b"", tls) as (port, heard):
+        api = FakePods(address=f"https://127.0.0.1:{port}").api(ca_cert=str(tmp_path / ("served.pem" if trusted else "other.pem")))
+        with pytest.raises(MeshlbError):
+            api.exec("web", "p", "c", ["x"], Bounds(5, MEBIBYTE))
+    assert [b"Bearer token" in item for item in heard] == ([True] if trusted and name.startswith("IP") else [])
 
 
 @pytest.mark.parametrize("way", ["exec", "portforward"])
