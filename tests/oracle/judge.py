@@ -21,6 +21,7 @@ from .cluster import Obj, address, annotations_of, behind, has_sidecar, mesh_set
 TRAFFIC = "traffic.sidecar.istio.io/"
 HEALTHY = ("HEALTHY", "UNKNOWN")
 BLACK_HOLE = "BlackHoleCluster"
+NO_CLUSTER = "the cluster does not exist"
 LOCAL = ".svc.cluster.local"
 
 MUTUAL, PLAIN, REFUSED, MIXED, UNKNOWN = "mutual_tls", "plaintext", "refused", "mixed", "unknown"
@@ -86,7 +87,7 @@ class Judge:
     def _of_cluster(self, cluster: dict[str, Any], call: dict[str, Any], reads_http: bool) -> list[Step]:
         called = str(cluster["name"])
         if not cluster["found"] or called == BLACK_HOLE:
-            return [Step(REFUSED, "the client's proxy lets nothing out" if called == BLACK_HOLE else "the cluster does not exist", called)]
+            return [Step(REFUSED, "the client's proxy lets nothing out" if called == BLACK_HOLE else NO_CLUSTER, called)]
         if cluster["type"] == "ORIGINAL_DST":
             ends = behind(self.objects, str(call["address"]), int(call["port"]))
             pairs = [(ip, port, cluster["socket"]) for ip, port in ends]
@@ -176,7 +177,7 @@ def _elsewhere(steps: Iterable[Step], wanted: set[str], own_name: str) -> Iterab
     for step in steps:
         if step.to and step.to.rpartition(":")[0].strip("[]") not in wanted:
             yield step.pod or step.to
-        elif not step.to and step.cluster.startswith("outbound|"):
+        elif not step.to and step.cluster.startswith("outbound|") and step.why != NO_CLUSTER:
             host = step.cluster.rpartition("|")[2]
             if own_name and host.endswith(LOCAL) and host != own_name:
                 yield host

@@ -10,7 +10,7 @@ import sys
 
 from tests.tools.stage_collection import ROOT
 
-from . import findings, modules, platforms, rbac, readme, roles, vendors
+from . import findings, modules, platforms, rbac, readme, roles, truth, vendors
 from .frame import Generator, outdated, write
 
 GENERATORS = (
@@ -20,6 +20,7 @@ GENERATORS = (
     Generator("docs/vendors.md", vendors.pages),
     Generator("docs/platforms.md", platforms.pages),
     Generator("docs/rbac/vendors.yaml", rbac.pages),
+    Generator("docs/truth.md", truth.pages),
     Generator("README.md", readme.pages),
 )
 

@@ -189,6 +189,8 @@ def test_another_service_is_told() -> None:
     assert (found.verdict, found.elsewhere) == ("plaintext", ("10.0.2.1:8080",))
     empty = judged(to_service(name="outbound|80||nb.other.svc.cluster.local"))
     assert (empty.verdict, empty.elsewhere) == ("refused", ("nb.other.svc.cluster.local",))
+    nowhere = judged({"name": "outbound|81||nb.other.svc.cluster.local", "weight": 1, "found": False})
+    assert (nowhere.verdict, nowhere.elsewhere) == ("refused", ())
 
 
 def test_a_client_without_a_sidecar() -> None:
