@@ -260,6 +260,11 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Nothing if that is meant; else correct the object that the message names.",
     ),
     FindingKind(
+        "MLB229", "warning", "A Service for pods of the same node",
+        "With internalTrafficPolicy Local, a load balancer on a node without such a pod gets 503 where it dials the Service's address.",
+        "Run both on the same nodes, set internalTrafficPolicy to Cluster, or use a strategy that keeps pod addresses.",
+    ),
+    FindingKind(
         "MLB250", "warning", "A twin decides about its backend's port",
         "A headless twin is not younger than the Service beside it, so the backend's sidecars handle its requests as TCP for every client.",
         "The run makes a twin that is younger, or takes another strategy, and then takes the old one away. With files, apply them again.",

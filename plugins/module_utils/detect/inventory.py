@@ -20,11 +20,12 @@ from ..istio.mesh import interception_defaults, read_mesh
 from ..istio.names import Taken
 from ..istio.network import seen_address, undoes_service_routing
 from ..istio.outcome import Outlook
+from ..istio.registry import aliased, dialled_port
 from ..kube import kinds
 from ..kube.objects import Obj, dig, ref_of
 from ..kube.pods import workload_pods
 from ..kube.reading import about_object
-from ..kube.services import find_port, fqdn, is_external_name
+from ..kube.services import find_port, fqdn
 from ..kube.snapshot import Snapshot, Unreadable
 from .claims import HostClaims
 from .guarded import read_with
@@ -38,18 +39,19 @@ Key = tuple[str, str]
 class KnownBackend:
     """The Service port that a route names, and the pods behind it; each part is empty where it does not exist.
 
-    ``is_gateway``: what the Service leads to is an Istio gateway.
+    ``is_gateway``: what the Service leads to is an Istio gateway. ``reached`` is the Service itself, or the one that it is another name of.
     """
 
     service: Obj | None = None
     port: Obj | None = None
     endpoints: tuple[Endpoint, ...] = ()
     is_gateway: bool = False
+    reached: Obj | None = None
 
     @property
     def is_external(self) -> bool:
-        """Whether the Service is only another name."""
-        return self.service is not None and is_external_name(self.service)
+        """Whether the Service is only a name of something that is no Service of the cluster."""
+        return self.service is not None and self.reached is None
 
 
 @dataclass(frozen=True)
@@ -133,9 +135,10 @@ def known_backend(snapshot: Snapshot, route: Route) -> KnownBackend:
     service = snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service)
     if service is None:
         return KnownBackend()
-    port = find_port(service, route.backend.port)
-    behind = endpoints(snapshot, service, port) if port else ()
-    return KnownBackend(service, port, behind, leads_to_gateway(snapshot, route.backend.namespace, route.backend.service))
+    port, reached = find_port(service, route.backend.port), aliased(snapshot, service)
+    own = port if reached is service or port is None else find_port(reached or {}, dialled_port(service, port))
+    behind = endpoints(snapshot, reached, own) if reached and own else ()
+    return KnownBackend(service, port, behind, leads_to_gateway(snapshot, route.backend.namespace, route.backend.service), reached)
 
 
 def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, claims: HostClaims) -> RouteFacts:

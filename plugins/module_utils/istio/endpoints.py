@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ..core.interception import Interception
@@ -20,6 +20,9 @@ from .injection import TLS_MODE, has_proxy, predicts_injection
 from .interception import interception_of
 from .mesh import interception_defaults
 
+ENDPOINTS = "Endpoints"
+_FINITE = frozenset({kinds.POD, "Job.batch", "CronJob.batch"})
+"""Kinds with a pod template that keep no pods."""
 _DEPENDS = (kinds.POD, *kinds.WORKLOADS, kinds.NAMESPACE)
 
 
@@ -46,11 +49,15 @@ class PodView:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One address behind a Service port; ``pod`` is ``None`` where the address belongs to no known pod."""
+    """One address behind a Service port; ``pod`` is ``None`` where the address belongs to no known pod.
+
+    ``registered`` is false where Istio does not find the pod, as an EndpointSlice of another namespace holds its bare address.
+    """
 
     ip: str
     port: int
     pod: PodView | None = None
+    registered: bool = True
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -72,12 +79,32 @@ def _select(snapshot: Snapshot, namespace: str, selector: dict[str, str], defaul
     candidates = min(
         (snapshot.lookup(kinds.POD, by_label, (namespace, key, value)) for key, value in selector.items()), key=len
     )
-    live = [pod for pod in candidates if selects(selector, labels_of(pod))]
-    if live:
-        return tuple(view_of(pod, defaults) for pod in sorted(live, key=name_of))
+    chosen = [pod for pod in candidates if selects(selector, labels_of(pod))]
     labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
-    workloads = (item for kind in kinds.WORKLOADS for item in snapshot.lookup(kind, by_namespace, namespace))
-    return tuple(_predicted(item, labels, defaults) for item in workloads if selects(selector, labels_of(pod_template(item))))
+    if chosen:
+        seen = snapshot.source.live
+        return tuple(view_of(pod, defaults) if seen else _of_manifest(pod, labels, defaults) for pod in sorted(chosen, key=name_of))
+    return tuple(
+        _predicted(item, labels, defaults) for item in workloads_in(snapshot, namespace) if selects(selector, labels_of(pod_template(item)))
+    )
+
+
+def workloads_in(snapshot: Snapshot, namespace: str) -> Iterator[Obj]:
+    """Whatever makes pods that stay in a namespace: the usual kinds, and any other with a pod template, as its manifests have it."""
+    others = [] if snapshot.source.live else [kind for kind in snapshot.kinds() if kind not in kinds.WORKLOADS and kind not in _FINITE]
+    for kind in (*kinds.WORKLOADS, *others):
+        for item in snapshot.lookup(kind, by_namespace, namespace):
+            if isinstance(dig(pod_template(item), "spec", "containers"), list):
+                yield item
+
+
+def _of_manifest(pod: Obj, labels: Mapping[str, str], defaults: Interception) -> PodView:
+    """View of a pod in manifests: one without an address is still to be made, so the injector has not seen it."""
+    if dig(pod, "status", "podIP") or has_proxy(pod):
+        return view_of(pod, defaults)
+    sidecar = predicts_injection(labels, namespace_of(pod), pod)[0]
+    view = view_of(pod, defaults)
+    return replace(view, sidecar=sidecar, tls_mode=labels_of(pod).get(TLS_MODE, "istio" if sidecar else "disabled"))
 
 
 def view_of(pod: Obj, defaults: Interception) -> PodView:
@@ -108,14 +135,67 @@ def endpoints(snapshot: Snapshot, service: Obj, port: Obj) -> tuple[Endpoint, ..
         pods = pods_selected(snapshot, namespace_of(service), selector)
         found = ((pod, container_port(pod.pod, target_port(port))) for pod in pods)
         return tuple(Endpoint(pod.ip, number, pod) for pod, number in found if number)
-    slices = snapshot.lookup(kinds.ENDPOINT_SLICE, slices_by_service, (namespace_of(service), name_of(service)))
-    return tuple(_sliced(slices, port, partial(snapshot.lookup, kinds.POD, pods_by_ip), interception_defaults(snapshot)))
+    key = (namespace_of(service), name_of(service))
+    slices = snapshot.lookup(kinds.ENDPOINT_SLICE, slices_by_service, key) or _mirrored(snapshot.get(ENDPOINTS, *key))
+    return tuple(_sliced(slices, port, partial(_pod_of, snapshot), interception_defaults(snapshot)))
 
 
-def _sliced(slices: Iterable[Obj], port: Obj, pods_at: Callable[[str], list[Obj]], defaults: Interception) -> Iterator[Endpoint]:
+def _mirrored(endpoints_object: Obj | None) -> list[Obj]:
+    """An Endpoints object as the EndpointSlices that Kubernetes makes of it."""
+    metadata = {"namespace": namespace_of(endpoints_object or {})}
+    return [
+        {"metadata": metadata, "ports": subset.get("ports"), "endpoints": [
+            {"addresses": [item.get("ip")], **({"targetRef": item["targetRef"]} if item.get("targetRef") else {})}
+            for item in subset.get("addresses") or []
+        ]}
+        for subset in dig(endpoints_object, "subsets", default=[])
+    ]
+
+
+def _pod_of(snapshot: Snapshot, namespace: str, address: str, reference: Obj | None) -> tuple[Obj | None, bool]:
+    """The pod behind an address of an EndpointSlice, and whether Istio finds it: by reference, else among those of the slice's namespace.
+
+    Source: istio/istio pilot/pkg/serviceregistry/kube/controller/endpointslice.go (getPod).
+    """
+    found = snapshot.lookup(kinds.POD, pods_by_ip, address)
+    if reference and reference.get("kind") == "Pod":
+        named = snapshot.get(kinds.POD, str(reference.get("namespace") or namespace), str(reference.get("name")))
+        return named or (found[0] if found else None), named is not None
+    near = next((pod for pod in found if namespace_of(pod) == namespace), None)
+    return near or (found[0] if found else None), near is not None
+
+
+def _sliced(
+    slices: Iterable[Obj], port: Obj, pod_of: Callable[[str, str, Obj | None], tuple[Obj | None, bool]], defaults: Interception
+) -> Iterator[Endpoint]:
     for item in slices:
         numbers = [entry.get("port") for entry in item.get("ports") or [] if (entry.get("name") or "") == port.get("name", "")]
         for entry in item.get("endpoints") or []:
+            if dig(entry, "conditions", "ready") is False:
+                continue
             for address in entry.get("addresses") or []:
-                pods = pods_at(address)
-                yield Endpoint(str(address), int((numbers or [0])[0] or 0), view_of(pods[0], defaults) if pods else None)
+                pod, registered = pod_of(namespace_of(item), str(address), entry.get("targetRef"))
+                view = view_of(pod, defaults) if pod else None
+                yield Endpoint(str(address), int((numbers or [0])[0] or 0), view, registered or pod is None)
+
+
+def ready(found: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """Endpoints whose pods are ready, or all of them where none is."""
+    good = tuple(item for item in found if item.pod is None or _is_ready(item.pod.pod))
+    return good or found
+
+
+def serving(snapshot: Snapshot, service: Obj, port: Obj) -> tuple[Endpoint, ...]:
+    """Endpoints of a Service port that get requests: those that are ready, unless the Service says that it does not matter."""
+    found = endpoints(snapshot, service, port)
+    return found if dig(service, "spec", "publishNotReadyAddresses", default=False) else ready(found)
+
+
+def _is_ready(pod: Obj) -> bool:
+    conditions = dig(pod, "status", "conditions", default=[])
+    return not is_leaving(pod) and all(item.get("status") == "True" for item in conditions if item.get("type") == "Ready")
+
+
+def is_leaving(pod: Obj) -> bool:
+    """Whether a pod is being deleted."""
+    return dig(pod, "metadata", "deletionTimestamp") is not None

@@ -11,6 +11,7 @@ from ..kube import kinds
 from ..kube.objects import Obj, annotations_of, containers_of, dig, namespace_of
 from ..kube.snapshot import Snapshot
 from .injection import PROXY_CONTAINER
+from .registry import aliased
 
 CHAINED_WHY = "it goes to an Istio gateway (chained mode), which speaks mutual TLS with the backend; chained_gateway says what holds there"
 
@@ -22,6 +23,9 @@ def leads_to_gateway(snapshot: Snapshot, namespace: str, name: str) -> bool:
         return False
     if annotations_of(service).get(PART) == CHAINED_GATEWAY:
         return True
+    service = aliased(snapshot, service)
+    if service is None:
+        return False
     found = pods_selected(snapshot, namespace_of(service), dig(service, "spec", "selector", default={}))
     return bool(found) and all(_only_proxy(item.pod) for item in found)
 

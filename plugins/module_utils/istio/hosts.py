@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 from ..kube import kinds
 from ..kube.objects import Obj, dig, namespace_of
 from ..kube.services import by_cluster_ip, find_port, fqdn, is_headless
+from .entries import entry_hosts, entry_http_ports
 from .mesh_routes import mesh_routes
 from .names import plain_host, wildcards_over
-from .protocols import AUTO, declared_protocol, is_http, port_protocol
+from .protocols import AUTO, is_http, port_protocol
+from .registry import aliased, service_of_name
 from .virtual_services import AskedFor, Branch, RuleTarget, branches, connections, label_of
 from .visibility import Visibility, host_matches, oldest, short_name
 
@@ -42,11 +44,6 @@ class Destination:
     sure: bool = True
 
 
-def entry_hosts(entry: Obj) -> Iterator[str]:
-    """Index of ServiceEntries by host as written."""
-    yield from (str(item).lower() for item in dig(entry, "spec", "hosts", default=[]))
-
-
 def virtual_hosts(item: Obj) -> Iterator[str]:
     """Index of VirtualServices on the mesh gateway by full host name."""
     gateways = dig(item, "spec", "gateways", default=[]) or ["mesh"]
@@ -59,14 +56,6 @@ def http_ports(service: Obj) -> Iterator[int]:
     for port in dig(service, "spec", "ports", default=[]):
         if is_http(port_protocol(port)):
             yield int(port.get("port", 0))
-
-
-def entry_http_ports(entry: Obj) -> Iterator[int]:
-    """Index of ServiceEntries by the numbers of their HTTP ports."""
-    for port in dig(entry, "spec", "ports", default=[]):
-        number = int(port.get("number", 0))
-        if is_http(declared_protocol(str(port.get("protocol", "")), number)):
-            yield number
 
 
 class HostTable:
@@ -229,11 +218,9 @@ class HostTable:
         return None
 
     def service_by_host(self, host: str) -> Obj | None:
-        """The Service of a full or shortened mesh name (``svc.ns``, ``svc.ns.svc``, the full name)."""
-        labels = host.split(".")
-        if len(labels) == 2 or (len(labels) > 2 and labels[2] == "svc" and host.endswith((".svc", ".svc.cluster.local"))):
-            return self.snapshot.get(kinds.SERVICE, labels[1], labels[0])
-        return None
+        """The Service of a mesh name; that of another name is the one that it stands for."""
+        found = service_of_name(self.snapshot, host)
+        return aliased(self.snapshot, found) if found is not None else None
 
 
 def _patterns(name: str) -> Iterator[str]:

@@ -10,19 +10,21 @@ where each line of it was measured).
 from __future__ import annotations
 
 from ..core.model import LoadBalancer, Outcome, Route, replace
-from ..istio.endpoints import Endpoint, endpoints
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of
-from ..kube.pods import container_port
+from ..kube.pods import container_port, workload_pods
 from ..kube.selectors import selects
-from ..kube.services import NO_SELECTOR, cluster_ips, find_port, fqdn, headless_by_port, is_external_name, is_headless, target_port
+from ..kube.services import NO_SELECTOR, cluster_ips, find_port, fqdn, headless_by_port, is_headless, target_port
 from ..kube.snapshot import Snapshot
 from .destination_rules import policy_of
+from .endpoints import Endpoint, endpoints, pods_selected, serving
+from .entries import catching, entry_hosts, keeps_address, namesake
 from .gateways import CHAINED_WHY, leads_to_gateway
 from .hosts import Destination, HostTable
 from .network import seen_address
 from .protocols import AUTO, TLS_PROTOCOLS, decided_by_address, port_protocol
-from .request import Request, Share, of_shares, together
+from .registry import aliased, dialled_port
+from .request import Request, Share, of_shares, resolved, together
 from .transport import Transport
 from .visibility import Viewer, Visibility, oldest
 
@@ -54,19 +56,30 @@ class Outlook:
             return Outcome("unknown", route.unread or f"Service {route.backend.namespace}/{route.backend.service} does not exist")
         if leads_to_gateway(self.snapshot, route.backend.namespace, route.backend.service):
             return Outcome("unknown", CHAINED_WHY)
-        if is_external_name(service):
-            return Outcome("unknown", f"the backend is an ExternalName Service ({dig(service, 'spec', 'externalName')})")
-        port = find_port(service, route.backend.port)
-        if port is None:
-            return Outcome("unknown", f"Service {name_of(service)} has no port {route.backend.port_name or route.backend.port}")
-        request = Request(route, service, port, endpoints(self.snapshot, service, port))
-        if not request.endpoints:
-            return Outcome("unknown", "no pods are known behind the Service")
+        request = self._asked(route, service)
+        if isinstance(request, Outcome):
+            return request
         if self.load_balancer.workload is None and route.own_mutual_tls:
             return Outcome("unknown", route.own_mutual_tls)
         if not (self.load_balancer.sidecar.present if sidecar is None else sidecar):
             return self._without_sidecar(request)
         return self._with_sidecar(request)
+
+    def _asked(self, route: Route, service: Obj) -> Request | Outcome:
+        """What is asked of the mesh, or why that is not known."""
+        reached, port = aliased(self.snapshot, service), find_port(service, route.backend.port)
+        if reached is None:
+            return Outcome("unknown", f"the backend is an ExternalName Service ({dig(service, 'spec', 'externalName')})")
+        if port is None:
+            return Outcome("unknown", f"Service {name_of(service)} has no port {route.backend.port_name or route.backend.port}")
+        own = find_port(reached, dialled_port(service, port)) if reached is not service else port
+        if own is None:
+            number = dialled_port(service, port)
+            return Outcome("unknown", f"{name_of(service)} is another name of Service {name_of(reached)}, which has no port {number}")
+        found = serving(self.snapshot, reached, own)
+        if not found:
+            return Outcome("unknown", "no pods are known behind the Service")
+        return Request(resolved(route, reached) if reached is not service else route, reached, own, found)
 
     def _with_sidecar(self, request: Request) -> Outcome:
         """What the interception settings keep away from the sidecar goes past it, address by address."""
@@ -164,7 +177,7 @@ class Outlook:
     def _by_host(self, request: Request, number: int, dialled: str) -> Outcome:
         scheme = request.route.upstream.scheme
         if not self.hosts.has_http_listener(number):
-            return self._unmatched(request, f"the sidecar has no listener for {dialled}")
+            return self._without_listener(request, f"the sidecar has no listener for {dialled}")
         if scheme == "tls":
             return Outcome("refused", f"the sidecar expects HTTP for {dialled} and gets TLS")
         if scheme == "tcp":
@@ -177,6 +190,10 @@ class Outlook:
 
     def _at_service(self, request: Request, service: Obj, number: int) -> Outcome:
         """On a listener of the Service's own address, or of its pods': the Host is not looked at, VirtualServices are."""
+        entry = namesake(self.visibility, fqdn(service), namespace_of(service))
+        if entry is not None:
+            label = f"ServiceEntry {namespace_of(entry)}/{name_of(entry)}"
+            return Outcome("unknown", f"{label} stands for {fqdn(service)}, and what it makes of these requests is not known")
         protocol, scheme = port_protocol(find_port(service, number) or {}), request.route.upstream.scheme
         if protocol == AUTO and scheme == "http":
             found = self.hosts.service_destinations(service, number, request.asked)
@@ -191,7 +208,7 @@ class Outlook:
         if found.kind == "service":
             return self._to_destination(request, found)
         if found.kind == "entry":
-            return Share(found, self._to_entry(request, found))
+            return Share(found, self._to_entry(request, found.target or {}, found.host, found.port, found.subset))
         if found.kind == "answered":
             return Share(found, Outcome("refused", found.why))
         return Share(found, Outcome("unknown", found.why) if found.kind == "unclear" else self._unmatched(request, nowhere))
@@ -199,10 +216,13 @@ class Outlook:
     def _to_destination(self, request: Request, found: Destination) -> Share:
         service = found.target or {}
         port = find_port(service, found.port)
+        if self._has_no_local_endpoint(service):
+            where = f"internalTrafficPolicy of Service {name_of(service)} is Local, and none of its pods is on the load balancer's nodes"
+            return Share(found, Outcome("refused", f"{where}, so the sidecar answers 503"))
         if port is None:
             return Share(found, Outcome("refused", f"Service {name_of(service)} has no port {found.port}"))
         own = service is request.service and found.port == request.number
-        behind = request.endpoints if own or is_headless(service) else endpoints(self.snapshot, service, port)
+        behind = request.endpoints if own or is_headless(service) else serving(self.snapshot, service, port)
         outcome = self.transport.to_endpoints(
             fqdn(service), namespace_of(service), found.port, behind, subset=found.subset,
             together=endpoints(self.snapshot, service, port) if is_headless(service) else None,
@@ -211,17 +231,40 @@ class Outlook:
         elsewhere = "" if same or own or not behind else f"{namespace_of(service)}/{name_of(service)}"
         return Share(found, outcome, elsewhere)
 
-    def _to_entry(self, request: Request, found: Destination) -> Outcome:
-        entry, host = found.target or {}, found.host
-        cluster, label = f"outbound|{found.port}||{host}", f"ServiceEntry {namespace_of(entry)}/{name_of(entry)}"
-        resolution = str(dig(entry, "spec", "resolution", default="NONE"))
-        if dig(entry, "spec", "location", default="MESH_EXTERNAL") != "MESH_INTERNAL" or resolution != "NONE":
-            return Outcome("unknown", f"{label} takes this Host to addresses of its own", cluster)
+    def _to_entry(self, request: Request, entry: Obj, host: str, port: int, subset: str = "") -> Outcome:
+        cluster, label = f"outbound|{port}|{subset}|{host}", f"ServiceEntry {namespace_of(entry)}/{name_of(entry)}"
+        if not keeps_address(entry):
+            return Outcome("unknown", f"{label} takes these requests to addresses of its own", cluster)
         # Without a DestinationRule, nothing is known of the pods behind the original destination, so TLS stays off.
-        if not policy_of(self.transport.destination_rule(host, namespace_of(entry)), found.port, found.subset).cluster.get("mode"):
+        if not policy_of(self.transport.destination_rule(host, namespace_of(entry)), port, subset).cluster.get("mode"):
             return self._plain(request, f"{label} keeps the dialled address, but no DestinationRule turns on TLS", cluster)
-        outcome = self.transport.to_endpoints(host, namespace_of(entry), found.port, request.endpoints, subset=found.subset)
+        outcome = self.transport.to_endpoints(host, namespace_of(entry), port, request.endpoints, subset=subset)
         return replace(outcome, why=f"{label} keeps the dialled address: {outcome.why}")
+
+    def _has_no_local_endpoint(self, service: Obj) -> bool:
+        """Whether a Service is for pods of the same node alone, and the load balancer is on others; false where that is not known."""
+        if dig(service, "spec", "internalTrafficPolicy") != "Local" or is_headless(service):
+            return False
+        workload = self.snapshot.at(self.load_balancer.workload)
+        nodes = {dig(pod, "spec", "nodeName") for pod in workload_pods(self.snapshot, workload)} if workload else set()
+        behind = pods_selected(self.snapshot, namespace_of(service), dig(service, "spec", "selector", default={}))
+        own = {dig(item.pod, "spec", "nodeName") for item in behind}
+        return bool(nodes and own) and None not in nodes | own and not nodes & own
+
+    def _without_listener(self, request: Request, why: str) -> Outcome:
+        """No listener is there for what is dialled, unless a ServiceEntry has one for any address, or for the network."""
+        outcomes = []
+        for ip, port in dict.fromkeys(self._dialled(request, item) for item in request.endpoints):
+            own = replace(request, endpoints=tuple(item for item in request.endpoints if self._dialled(request, item) == (ip, port)))
+            entry, certain = catching(self.visibility, ip, port)
+            if entry is None:
+                outcomes.append(self._unmatched(own, why))
+            elif not certain:
+                label = f"ServiceEntry {namespace_of(entry)}/{name_of(entry)}"
+                outcomes.append(Outcome("unknown", f"{why}, unless {label} has one, and the address is not known"))
+            else:
+                outcomes.append(self._to_entry(own, entry, next(entry_hosts(entry), ""), port))
+        return together(outcomes)
 
     def _unmatched(self, request: Request, why: str) -> Outcome:
         policy = self.visibility.outbound_policy()

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..core.model import Outcome, Route, Verdict, replace
+from ..core.model import Address, Outcome, Route, Verdict, replace
 from ..kube.objects import Obj
+from ..kube.services import fqdn, is_headless
 from .endpoints import Endpoint
 from .hosts import Destination
 from .virtual_services import AskedFor
@@ -47,6 +48,13 @@ class Share:
     destination: Destination
     outcome: Outcome
     elsewhere: str = ""
+
+
+def resolved(route: Route, reached: Obj) -> Route:
+    """A route whose Service is another name of one: its address is dialled, and its name sent where the dialled one would be."""
+    address: Address = "pod_ips" if is_headless(reached) else "cluster_ip"
+    host = fqdn(reached) if "$" in route.upstream.host or route.upstream.host.startswith("<") else route.upstream.host
+    return replace(route, upstream=replace(route.upstream, address=address, host=host))
 
 
 def together(outcomes: Sequence[Outcome]) -> Outcome:

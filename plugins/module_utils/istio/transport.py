@@ -137,4 +137,4 @@ def _labelled(found: tuple[Endpoint, ...] | None, policy: Policy) -> tuple[Endpo
 
 
 def _is_meshed(item: Endpoint) -> bool:
-    return item.pod is not None and item.pod.tls_mode == "istio"
+    return item.pod is not None and item.registered and item.pod.tls_mode == "istio"

@@ -14,7 +14,8 @@ from ..core.model import Change, Route
 from ..detect.inventory import known_backend
 from ..istio.destination_rules import rule_hosts
 from ..istio.endpoints import pods_selected
-from ..istio.hosts import entry_hosts, virtual_hosts
+from ..istio.entries import entry_hosts
+from ..istio.hosts import virtual_hosts
 from ..istio.names import below, plain_host
 from ..kube import kinds
 from ..kube.objects import Identity, Obj, dig, identity_of, namespace_of

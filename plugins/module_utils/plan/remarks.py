@@ -89,6 +89,9 @@ def _about_backend(context: Context, route: Route, where: str) -> Iterator[Findi
     if not facts.visible:
         message = f"{where}: namespace {namespace} is not told about this Service"
         yield finding("MLB212", message, route.object, details={**details, "namespace": namespace})
+    if dig(facts.backend.service, "spec", "internalTrafficPolicy") == "Local":
+        message = f"{where}: internalTrafficPolicy is Local, so where its address is dialled, only pods of the same node get requests"
+        yield finding("MLB229", message, route.object, cause=ref_of(facts.backend.service or {}), details=details)
     mode = facts.rule_mode
     if mode and mode != "ISTIO_MUTUAL":
         yield finding("MLB214", f"{where}: its TLS mode is {mode}", route.object, cause=facts.rule, details={**details, "mode": mode})

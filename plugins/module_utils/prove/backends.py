@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..istio.endpoints import Endpoint
+from ..istio.endpoints import Endpoint, ready
 from ..kube.objects import Obj
 from .servers import Readings, ServerSide, server_side
-from .targets import MOST_ADDRESSES, ready
+from .targets import MOST_ADDRESSES
 
 
 class AddressLookup(Protocol):

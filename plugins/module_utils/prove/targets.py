@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from ..core.model import Address, Route
 from ..detect.inventory import KnownBackend
-from ..istio.endpoints import Endpoint
-from ..kube.objects import Obj, dig, name_of
+from ..istio.endpoints import Endpoint, ready
+from ..istio.registry import dialled_port
+from ..kube.objects import name_of
 from ..kube.services import cluster_ips
 from .trace import Dialed
 
@@ -52,31 +53,14 @@ def target_of(route: Route, known: KnownBackend, seen: Address, most: int = MOST
     if known.is_external or route.upstream.address == "external":
         return ProofTarget(why="the backend is not in the cluster")
     found = ready(known.endpoints)
-    vips = [item for item in cluster_ips(service) if item]
-    if seen in ("cluster_ip", "host_name") and vips:
-        return ProofTarget((_dialed(route, vips[0], int(known.port["port"])),), found)
+    vips = [item for item in cluster_ips(known.reached or service) if item]
+    if (seen in ("cluster_ip", "host_name") or known.reached is not service) and vips:
+        return ProofTarget((_dialed(route, vips[0], dialled_port(service, known.port)),), found)
     addresses = [(item.ip, item.port) for item in found if item.ip and item.port]
     if not addresses:
         return ProofTarget(why=f"no pod of Service {backend.namespace}/{name_of(service)} has an address")
     dialed = tuple(_dialed(route, ip, number) for ip, number in addresses[:most])
     return ProofTarget(dialed, found, max(0, len(addresses) - most))
-
-
-def ready(found: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-    """Endpoints whose pods are ready, or all of them where none is."""
-    good = tuple(item for item in found if item.pod is None or _is_ready(item))
-    return good or found
-
-
-def _is_ready(endpoint: Endpoint) -> bool:
-    pod = endpoint.pod.pod if endpoint.pod else {}
-    conditions = dig(pod, "status", "conditions", default=[])
-    return not is_leaving(pod) and all(item.get("status") == "True" for item in conditions if item.get("type") == "Ready")
-
-
-def is_leaving(pod: Obj) -> bool:
-    """Whether a pod is being deleted."""
-    return dig(pod, "metadata", "deletionTimestamp") is not None
 
 
 def _dialed(route: Route, ip: str, port: int) -> Dialed:

@@ -142,7 +142,7 @@ CASES: dict[str, tuple[list[Obj], Verdict]] = {
     "ServiceEntry with addresses of its own": (
         made(GOOD, vip=False, more=(service_entry(PUBLIC, 8080, resolution="DNS"),)), "unknown"),
     "ServiceEntry outside the mesh": (
-        made(GOOD, vip=False, more=(service_entry(PUBLIC, 8080, location="MESH_EXTERNAL"),)), "unknown"),
+        made(GOOD, vip=False, more=(service_entry(PUBLIC, 8080, location="MESH_EXTERNAL"),)), "plaintext"),
 }  # fmt: skip
 
 
