@@ -320,6 +320,18 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "The message names it: change or remove it, or replace the pods when nobody needs them.",
     ),
     FindingKind(
+        "MLB310", "warning", "Planned around, as another load balancer serves its routes",
+        "Workloads in different namespaces serve the same routes. What nobody can make in one namespace alone tells which is meant: its "
+        "class's release, the addresses in the routes' status, its age. The other one is planned around.",
+        "Name it in load_balancers to have it planned too, or find out who made it.",
+    ),
+    FindingKind(
+        "MLB311", "error", "Which load balancer is meant cannot be told",
+        "Workloads in different namespaces serve the same routes, and nothing tells which of them is meant. Neither is planned, and what "
+        "is in place for their routes stays.",
+        "Name yours in load_balancers, or give each of them a class of its own.",
+    ),
+    FindingKind(
         "MLB401", "warning", "Changed by somebody else in the meantime",
         "A field that this collection had set was changed since; it is left alone.",
         "Decide which value is wanted, and set it by hand.",

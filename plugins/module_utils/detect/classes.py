@@ -16,11 +16,12 @@ from ..balancers.kit.recognition import claims_class
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Mode, ObjectRef
 from ..kube import kinds
-from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template
+from ..kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, pod_template
 from ..kube.selectors import selects
 from ..kube.services import cluster_ips
 
 _ISTIO_CONTROLLERS = frozenset({"istio.io/ingress-controller"})
+_RELEASE, _OPERATOR = "meta.helm.sh/release-namespace", "olm.owner.namespace"
 _INSTANCE_LABELS = ("app.kubernetes.io/instance", "app.kubernetes.io/name")
 
 
@@ -32,6 +33,11 @@ def unserved_classes(found: Iterable[Obj], served: set[str]) -> Iterator[Obj]:
 def owner_of(registry: Registry, ingress_class: Obj) -> Profile | None:
     """The profile whose controller an IngressClass names."""
     return next((item for item in registry.profiles if claims_class(item.recogniser.classes, controller_of(ingress_class))), None)
+
+
+def release_namespace(ingress_class: Obj) -> str:
+    """The namespace of the release that a class came with, empty where it does not say. Who may write there may not write a class."""
+    return str(annotations_of(ingress_class).get(_RELEASE) or labels_of(ingress_class).get(_OPERATOR) or "")
 
 
 def workload_behind(near: Neighbours, listed: Callable[[str], list[Obj]], item: Obj, taken: set[ObjectRef]) -> tuple[Obj, str] | None:
@@ -47,7 +53,9 @@ def workload_behind(near: Neighbours, listed: Callable[[str], list[Obj]], item: 
                 return workload, evidence
     wanted = {key: value for key, value in labels_of(item).items() if key in _INSTANCE_LABELS}
     if len(wanted) == len(_INSTANCE_LABELS):
-        found = [one for one in near.workloads if selects(wanted, labels_of(one)) and not _is_taken(one, taken)]
+        home = release_namespace(item)
+        near_by = near.workloads_in(home) if home else near.workloads
+        found = [one for one in near_by if selects(wanted, labels_of(one)) and not _is_taken(one, taken)]
         if len(found) == 1:
             label = f"{found[0].get('kind')} {name_of(found[0])}"
             return found[0], f"IngressClass {name_of(item)} and {label} carry one release's labels"
@@ -59,25 +67,31 @@ def _addresses_in_status(ingresses: Iterable[Obj], ingress_class: Obj) -> dict[s
     addresses: dict[str, str] = {}
     for ingress in ingresses:
         if name_of(ingress_class) in class_of(ingress):
-            for item in dig(ingress, "status", "loadBalancer", "ingress", default=[]):
-                addresses.setdefault(str(item.get("ip") or item.get("hostname") or ""), f"{namespace_of(ingress)}/{name_of(ingress)}")
-    addresses.pop("", None)
+            for address in given_addresses(ingress):
+                addresses.setdefault(address, f"{namespace_of(ingress)}/{name_of(ingress)}")
     return addresses
 
 
 def _services_at(addresses: Mapping[str, str], services: Iterable[Obj]) -> Iterator[tuple[Obj, str]]:
-    for service in services:
-        for address in _addresses_of(service):
-            if address in addresses:
-                evidence = f"the status of Ingress {addresses[address]} names {address}, Service {namespace_of(service)}/{name_of(service)}"
-                yield service, evidence
+    everything = list(services)
+    for addresses_of in (given_addresses, _claimed_addresses):
+        for service in everything:
+            for address in addresses_of(service):
+                if address in addresses:
+                    where = f"Service {namespace_of(service)}/{name_of(service)}"
+                    yield service, f"the status of Ingress {addresses[address]} names {address}, {where}"
 
 
-def _addresses_of(service: Obj) -> Iterator[str]:
-    yield from cluster_ips(service)
+def given_addresses(obj: Obj) -> Iterator[str]:
+    """The addresses that the API server or a controller gave to a Service, or a controller noted on a route."""
+    yield from filter(None, cluster_ips(obj) if obj.get("kind") == "Service" else ())
+    for item in dig(obj, "status", "loadBalancer", "ingress", default=[]):
+        yield from filter(None, [str(item.get("ip") or item.get("hostname") or "")])
+
+
+def _claimed_addresses(service: Obj) -> Iterator[str]:
+    """Addresses that whoever may write a Service may put there."""
     yield from (str(item) for item in dig(service, "spec", "externalIPs", default=[]))
-    for item in dig(service, "status", "loadBalancer", "ingress", default=[]):
-        yield str(item.get("ip") or item.get("hostname") or "")
 
 
 def _is_taken(workload: Obj, taken: set[ObjectRef]) -> bool:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from .choice import choose, lost_features, outcome_with
 from .pins import Wishes
 from .places import about_places
 from .remarks import about_load_balancer, about_misrouting, about_route, plannable
-from .rivals import Known, about_rivals, rivals
+from .rivals import Rival, about_rivals
 from .strategies.base import Context, Proposal, Strategy
 from .strategies.table import AUTO, BY_NAME
 from .strategies.twins import about_twins
@@ -37,14 +37,14 @@ class PlanOptions:
 
     ``selected`` says whether a route is to be planned at all (its namespace, its labels), ``chosen`` whether a load balancer's
     routes are. All others are planned around: what is made for one load balancer must not break another in its namespace.
-    ``may_write`` says whether the run may write in a namespace.
+    ``may_write`` says whether the run may write in a namespace. ``around`` are load balancers that another one is planned instead of.
     """
 
     wishes: Wishes = Wishes()
     selected: Callable[[Route], bool] = field(default=lambda route: True)
     chosen: Callable[[tuple[str, str]], bool] = field(default=lambda key: True)
     may_write: Callable[[str], bool] = field(default=lambda namespace: True)
-    known: Known = Known()
+    around: Mapping[tuple[str, str], Rival] = field(default_factory=dict)
 
     def concerns(self, route: Route) -> bool:
         return self.chosen(route.load_balancer) and self.selected(route)
@@ -75,8 +75,7 @@ def plan_routes(
     """
     now = found or take_inventory(live, registry, load_balancers)
     base = _without_own(now, live, original, registry)
-    around = rivals(now, options.known)
-    options = replace(options, chosen=partial(_is_planned, options.chosen, around))
+    options = replace(options, chosen=partial(_is_planned, options.chosen, options.around))
     # A route that was not selected is planned around, like one that asks to be ignored.
     routes = tuple(_unlocked(original, locked, route if options.concerns(route) else replace(route, ignored=True)) for route in base.routes)
     claims = HostClaims(original, routes)
@@ -103,7 +102,8 @@ def plan_routes(
     findings += about_twins(live, (item.route for item in shown), "MLB250")
     about = [remark for item in load_balancers if options.chosen(item.key) for remark in about_load_balancer(registry, item)]
     reasoned = tuple((_reasoned(proposal, shown), owners) for proposal, owners in proposals)
-    return RoutingPlan(tuple(shown), reasoned, tuple([*about, *about_rivals(now.load_balancers, around), *findings]), tuple(planned))
+    about += about_rivals(now.load_balancers, options.around)
+    return RoutingPlan(tuple(shown), reasoned, (*about, *findings), tuple(planned))
 
 
 def _is_planned(chosen: Callable[[tuple[str, str]], bool], around: Collection[tuple[str, str]], key: tuple[str, str]) -> bool:

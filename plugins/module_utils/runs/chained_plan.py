@@ -37,6 +37,7 @@ from ..plan.chain.options import ChainPlanOptions
 from ..plan.chain.paths import PathRule, in_order
 from ..plan.chain.plan import ChainPlan, plan_chain
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
+from ..plan.rivals import Known, rivals
 from ..plan.writes import CHAIN, chain_writes, chained_gateway
 from .kept import Kept, kept_in, missed_kinds
 from .options.chained import AskedHost, AskedPath, ChainedOptions
@@ -81,7 +82,7 @@ class ChainedDecision:
     digest: str = ""
 
 
-def chosen_load_balancer(options: ChainedOptions, registry: Registry, found: Sequence[LoadBalancer]) -> Chosen:
+def chosen_load_balancer(live: Snapshot, options: ChainedOptions, registry: Registry, found: Sequence[LoadBalancer]) -> Chosen:
     """The load balancer that is meant. Raises :class:`MeshlbError` where that is none, or not certain."""
     if options.load_balancer[1]:
         match = next((item for item in found if item.key == options.load_balancer), None)
@@ -89,8 +90,8 @@ def chosen_load_balancer(options: ChainedOptions, registry: Registry, found: Seq
             raise MeshlbError(f"load_balancer names {_label(options)}, which was not found.", _known(found))
         return Chosen(registry.get(match.vendor), match)
     if options.platform:
-        return _of_platform(options.platform, registry, found)
-    able = [item for item in found if registry.get(item.vendor).chain and item.confidence != "possible"]
+        return _of_platform(live, options.platform, registry, found)
+    able = _meant(live, registry, [item for item in found if registry.get(item.vendor).chain and item.confidence != "possible"])
     if len(able) != 1:
         number = f"are {len(able)} load balancers" if able else "is no load balancer"
         hint = f"Set load_balancer or platform. {_known(found)}"
@@ -98,16 +99,22 @@ def chosen_load_balancer(options: ChainedOptions, registry: Registry, found: Seq
     return Chosen(registry.get(able[0].vendor), able[0])
 
 
+def _meant(live: Snapshot, registry: Registry, found: list[LoadBalancer]) -> list[LoadBalancer]:
+    """Those among which a user has to choose: of several that claim the same routes, the one that is told to be meant."""
+    around = rivals(take_inventory(live, registry, found), live, Known()) if len(found) > 1 else {}
+    return [item for item in found if item.key not in around or not around[item.key].why]
+
+
 def _label(options: ChainedOptions) -> str:
     return "/".join(filter(None, options.load_balancer))
 
 
-def _of_platform(platform: str, registry: Registry, found: Sequence[LoadBalancer]) -> Chosen:
+def _of_platform(live: Snapshot, platform: str, registry: Registry, found: Sequence[LoadBalancer]) -> Chosen:
     profile = registry.named(platform)
     if profile is None:
         ids = ", ".join(sorted(item.about.id for item in registry.profiles))
         raise MeshlbError(f"platform is {platform!r}, which is no load balancer that this collection knows.", f"Known are: {ids}.")
-    own = [item for item in found if item.vendor == profile.about.id]
+    own = _meant(live, registry, [item for item in found if item.vendor == profile.about.id])
     if len(own) > 1:
         raise MeshlbError(f"There are {len(own)} of platform {platform} here, and none was named.", f"Set load_balancer. {_known(own)}")
     return Chosen(profile, own[0] if own else None)
@@ -120,7 +127,7 @@ def _known(found: Sequence[LoadBalancer]) -> str:
 def asked(live: Snapshot, registry: Registry, options: ChainedOptions) -> Asked:
     """The chain that is meant. Raises :class:`MeshlbError` for what the cluster or its load balancer does not have."""
     known = detect(live, registry)[0]
-    meant = chosen_load_balancer(options, registry, known)
+    meant = chosen_load_balancer(live, options, registry, known)
     found = ChainPlanOptions(
         gateway=options.gateway, carry=options.hosts.carry, only=options.hosts.only,
         hosts=tuple(_host_rules(number, item, live) for number, item in enumerate(options.hosts.new)), client=options.client,
@@ -344,7 +351,7 @@ def chains_meant(live: Snapshot, registry: Registry, options: ChainedOptions) ->
         return {asked(live, registry, options).chain}
     label = _label(options)
     if not label and options.platform:
-        label = chosen_load_balancer(options, registry, detect(live, registry)[0]).label
+        label = chosen_load_balancer(live, options, registry, detect(live, registry)[0]).label
     gateway = _gateway_label(options) if options.names_gateway else ""
     return writes.chains_of(ledger_of(live, chained_gateway(registry)), label, gateway) if label or gateway else None
 

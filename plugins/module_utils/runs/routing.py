@@ -34,7 +34,7 @@ from ..plan.exemption import about_outside, with_exemptions
 from ..plan.keeping import held_back
 from ..plan.pins import Wishes
 from ..plan.regressions import Present, about_left_out, weigh
-from ..plan.rivals import Known
+from ..plan.rivals import Known, rivals
 from ..plan.routing import PlanOptions, RoutingPlan, plan_routes
 from ..plan.strategies.base import namespaces_served
 from ..plan.writes import ROUTING, routing_writes, service_routing
@@ -61,6 +61,10 @@ class RoutingScene:
     load_balancers: Sequence[LoadBalancer]
     chosen: Sequence[LoadBalancer]
     options: RoutingOptions
+
+    @cached_property
+    def by_key(self) -> dict[tuple[str, str], LoadBalancer]:
+        return {item.key: item for item in self.load_balancers}
 
     @cached_property
     def part(self) -> Part:
@@ -179,11 +183,18 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     keys = {item.key for item in chosen}
     selected = route_filter(live, options.namespaces, options.label_selector)
     wishes = Wishes(options.strategy, options.preserve_host, options.pinnable_strategies)
-    known = Known(_written_for(scene), options.load_balancers)
-    asked = PlanOptions(wishes, selected, lambda key: key in keys, scene.may_write, known)
     found = take_inventory(live, registry, scene.load_balancers)
+    around = rivals(found, live, Known(_written_for(scene), options.load_balancers))
+    asked = PlanOptions(wishes, selected, lambda key: key in keys, scene.may_write, around)
     live = live.doubting(found.unreadable)
-    held = held_back(found, live, lambda: without(live, scene.part), registry, load_balancers_of)
+    spared = held_back(found, live, lambda: without(live, scene.part), registry, load_balancers_of)
+    chosen = [item for item in chosen if item.key not in around]
+    labels, aside = {item.label for item in chosen}, {scene.by_key[key].label for key in around}
+
+    def held(obj: Obj) -> bool:
+        names = load_balancers_of(obj)
+        return spared(obj) or (not names.isdisjoint(aside) and names.isdisjoint(labels))
+
     original = without(live, scene.part, lambda obj: not scene.covers(obj) or held(obj))
     owned, closed = partial(is_owned, scene.part), partial(locked, part=scene.part)
     plan = plan_routes(live, original, registry, scene.load_balancers, asked, owned, closed, found)
@@ -192,13 +203,13 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     # Files hold the whole plan, also what is applied already: whoever drives the cluster from them prunes what they lack.
     base = original if options.common.output_dir else live
     changes, about = routing_changes(
-        ledger_of(base, scene.part), plan, [item.label for item in chosen], lambda obj: scene.removable(obj) and not held(obj), held
+        ledger_of(base, scene.part), plan, labels, lambda obj: scene.removable(obj) and not held(obj), held
     )
     # What could not be read is not written either: the difference to it is not known.
     unreadable = live.source.unreadable
     changes = [item for item in changes if not _is_kept(scene, item) and identity_of(item.object) not in unreadable]
     changes, unseen = only_seen(live, changes)
-    present = Present(live, registry, {item.key: item for item in scene.load_balancers})
+    present = Present(live, registry, scene.by_key)
     weighed = weigh(present, plan, changes, options.common.may_get_worse)
     outside = about_outside(partial(known_backend, live), registry, weighed.plan, chosen)
     said = [*plan.findings, *about, *outside, *about_left_out(weighed.left_out), *unseen]
@@ -216,9 +227,13 @@ def _wanted(live: Snapshot, plan: RoutingPlan, changes: Iterable[Change]) -> lis
     return [body for key in keys for body in [created.get(key) or live.get(*key)] if body is not None]
 
 
-def _written_for(scene: RoutingScene) -> frozenset[str]:
-    """The load balancers for which earlier runs wrote something, by their labels."""
-    return frozenset(label for obj in ledger_of(scene.live, scene.part).written for label in load_balancers_of(obj))
+def _written_for(scene: RoutingScene) -> dict[str, set[str]]:
+    """The load balancers for which earlier runs wrote something, by their labels, and in which namespaces."""
+    found: dict[str, set[str]] = {}
+    for obj in ledger_of(scene.live, scene.part).written:
+        for label in load_balancers_of(obj):
+            found.setdefault(label, set()).add(namespace_of(obj))
+    return found
 
 
 def _is_kept(scene: RoutingScene, change: Change) -> bool:

@@ -19,6 +19,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     backend,
     cluster,
     config_map,
+    container,
     ingress,
     namespace,
     nginx,
@@ -26,6 +27,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     peer_authentication,
     pod,
     service,
+    workload,
 )
 from tests.unit.plugins.module_utils.support.known import detect
 
@@ -54,8 +56,8 @@ def test_nothing_changes_for_the_real_one(strategy: str, settings: dict[str, str
     decision = planned(before.overlay(fake(**settings)), strategy=strategy)
     assert decision.changes == []
     assert {(item.route.load_balancer_name, item.after.verdict) for item in decision.routes} == {(f"{EDGE}/lb", "mutual_tls")}
-    (said,) = (item for item in decision.findings if item.code == "MLB227")
-    assert str(said.object) == "Deployment tenant/fake" and f"{EDGE}/lb" in said.message
+    (about,) = (item for item in decision.findings if item.code == "MLB227")
+    assert str(about.object) == "Deployment tenant/fake" and f"{EDGE}/lb" in about.message
 
 
 def test_one_that_is_named_is_planned() -> None:
@@ -68,9 +70,73 @@ def test_one_that_is_named_is_planned() -> None:
 
 def test_what_was_planned_from_the_start_goes_on_being_planned() -> None:
     both = cluster(*SHOP, *fake())
-    decision = planned(both)
+    decision = planned(both, load_balancers=("tenant/fake", f"{EDGE}/lb"))
     assert len({item.route.load_balancer_name for item in decision.routes}) == 2
-    assert planned(both.after(decision.changes)).changes == []
+    after = both.after(decision.changes)
+    again = planned(after)
+    assert again.changes == []
+    assert len({item.route.load_balancer_name for item in again.routes}) == 2
+
+
+def born(obj: Obj, when: str) -> Obj:
+    return {**obj, "metadata": {**obj["metadata"], "creationTimestamp": when}}
+
+
+def said(decision: routing_run.RoutingDecision) -> dict[str, str]:
+    return {str(item.object): item.code for item in decision.findings if item.code in ("MLB227", "MLB310", "MLB311")}
+
+
+def served(decision: routing_run.RoutingDecision) -> set[str]:
+    return {item.route.load_balancer_name for item in decision.routes}
+
+
+def test_nothing_is_planned_where_nothing_tells_them_apart() -> None:
+    decision = planned(cluster(*SHOP, *fake()))
+    assert (decision.changes, decision.routes) == ([], ())
+    assert said(decision) == {"Deployment tenant/fake": "MLB311", f"Deployment {EDGE}/lb": "MLB311"}
+
+
+def test_the_older_one_is_planned() -> None:
+    real = cluster(*SHOP)
+    controller = next(item for item in real.all("Deployment.apps") if item["metadata"]["name"] == "lb")
+    made = fake()
+    for old, young, expected in ((controller, made[1], f"{EDGE}/lb"), (made[1], controller, "tenant/fake")):
+        both = real.overlay([*made, born(old, "2024-01-01T00:00:00Z"), born(young, "2025-01-01T00:00:00Z")])
+        decision = planned(both)
+        assert served(decision) == {expected}
+        assert set(said(decision).values()) == {"MLB310"}
+
+
+def test_a_namespace_of_its_own_speaks_for_a_load_balancer() -> None:
+    decision = planned(cluster(*SHOP, *fake(), workload("app", where="tenant", containers=[container("main", image="shop:1")])))
+    assert served(decision) == {f"{EDGE}/lb"}
+
+
+def test_a_class_that_came_with_a_release_speaks_before_age() -> None:
+    real = cluster(*SHOP)
+    classes = [
+        {**item, "metadata": {**item["metadata"], "annotations": {"meta.helm.sh/release-namespace": EDGE}}}
+        for item in real.all("IngressClass.networking.k8s.io")
+    ]
+    assert classes
+    made = fake()
+    made[1] = born(made[1], "2020-01-01T00:00:00Z")
+    decision = planned(real.overlay([*made, *classes]))
+    assert served(decision) == {f"{EDGE}/lb"}
+
+
+def test_what_is_in_place_for_the_one_that_is_planned_around_stays() -> None:
+    both = cluster(*SHOP, *fake())
+    alone = both.after(planned(both, load_balancers=("tenant/fake",)).changes)
+    controller = next(item for item in alone.all("Deployment.apps") if item["metadata"]["name"] == "lb")
+    classes = [
+        {**item, "metadata": {**item["metadata"], "annotations": {"meta.helm.sh/release-namespace": EDGE}}}
+        for item in alone.all("IngressClass.networking.k8s.io")
+    ]
+    decision = planned(alone.overlay([controller, *classes]))
+    assert served(decision) == {f"{EDGE}/lb"}
+    assert not [item for item in decision.changes if item.action == "delete"]
+    assert not planned(alone.overlay(classes).after(decision.changes)).changes
 
 
 def test_other_routes_and_the_same_namespace_are_nobodys_rivals() -> None:
