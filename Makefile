@@ -5,7 +5,7 @@ SHELL := /bin/bash
 STAGES := deps lint sanity unit build molecule
 RUN := bash tests/tools/run-stages
 
-.PHONY: help test $(STAGES) vendors clouds chained chaos format fuzz docs new-load-balancer structure measured changelog lock demo ask oracle clean
+.PHONY: help test $(STAGES) vendors clouds chained chaos format fuzz docs new-load-balancer structure measured changelog lock demo ask oracle mutations clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/p' Makefile | expand -t 22
@@ -79,6 +79,9 @@ oracle: deps  ## random meshes, compared with Istio's own code: make oracle MESH
 	@. tests/tools/env.sh && python lab/lab oracle --keep-caches >/dev/null && \
 	  python -m tests.oracle --meshes $(or $(MESHES),300) --seed $(or $(SEED),1) $(if $(OLD),--old) $(if $(SHRINK),--shrink) \
 	    $(if $(CASE),--write "$(CASE)") $(ARGS)
+
+mutations: deps  ## faults put into copies of the code, and whether the random meshes find them: make mutations ARGS="--only NAME"
+	@. tests/tools/env.sh && python lab/lab oracle --keep-caches >/dev/null && python -m tests.oracle.mutations $(ARGS)
 
 clean:  ## what the tools left for this checkout; the tools themselves stay
 	@. tests/tools/env.sh && rm -rf .ansible .cache .mypy_cache .pytest_cache .ruff_cache .coverage tests/output && \

@@ -16,10 +16,12 @@ from pathlib import Path
 from tests.tools.stage_collection import stage
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(stage("link")))
+    place = argparse.ArgumentParser(add_help=False)
+    place.add_argument("--collection", default="")
+    sys.path.insert(0, place.parse_known_args()[0].collection or str(stage("link")))
 
 from .client import NotBuilt, binary
-from .ledger import LEDGER
+from .ledger import LEDGER, MESHES_IN_TEST
 from .running import Given, compare_all, tell_one
 
 BLOCK = 25
@@ -28,12 +30,14 @@ BLOCK = 25
 def main(argv: list[str] | None = None) -> int:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m tests.oracle", description=__doc__, formatter_class=raw)
-    parser.add_argument("--meshes", type=int, default=300)
+    parser.add_argument("--meshes", type=int, default=MESHES_IN_TEST)
     parser.add_argument("--seed", type=int, default=1, help="of the first mesh; the others follow")
     parser.add_argument("--old", action="store_true", help="meshes made of what the model decided when the comparison began")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--ledger", type=Path, default=LEDGER, help="the file of finished blocks")
     parser.add_argument("--no-ledger", dest="ledger", action="store_const", const=None, help="compare all, and record nothing")
+    parser.add_argument("--known", type=Path, metavar="FILE", help="disagreements, as this prints them; stops at the first other one")
+    parser.add_argument("--collection", metavar="FOLDER", help="what holds ansible_collections, instead of this checkout")
     parser.add_argument("--shrink", action="store_true")
     parser.add_argument("--write", type=Path, metavar="FOLDER")
     given = parser.parse_args(argv)
@@ -44,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     if given.meshes == 1:
         return tell_one(given.seed, old=given.old, shrink=given.shrink, folder=given.write)
-    return compare_all(Given(given.seed, given.meshes, given.old, given.workers, given.ledger), BLOCK)
+    return compare_all(Given(given.seed, given.meshes, given.old, given.workers, given.ledger, given.known), BLOCK)
 
 
 if __name__ == "__main__":

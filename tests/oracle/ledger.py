@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+MESHES_IN_TEST = 300
+"""As many as run with every test of the project, from the first seed on."""
 LEDGER = ROOT / "tests" / "oracle" / "ledger.jsonl"
 
 

@@ -23,18 +23,23 @@ from .meshes import Mesh, from_seed
 from .rounds import Round, play
 from .shrink import shrunk
 
+DISAGREE = "DISAGREE"
 _NAMES = re.compile(r"\S*[./]\S+|\b\d+\b")
 
 
 @dataclass(frozen=True)
 class Given:
-    """Which meshes, in how many processes, and on what record; no record takes all, and keeps nothing."""
+    """Which meshes, in how many processes, and on what record; no record takes all, and keeps nothing.
+
+    ``known``: a file of disagreements; the first other one ends the run.
+    """
 
     seed: int
     meshes: int
     old: bool = False
     workers: int = 2
     path: Path | None = None
+    known: Path | None = None
 
 
 def reason(text: str) -> str:
@@ -55,7 +60,8 @@ def blocks(given: Given, like: Block, size: int) -> Iterator[Block]:
 
 def compare_all(given: Given, size: int) -> int:
     """Compare, record and tell; the status is 1 where Istio and the collection disagree."""
-    began, counted, features = time.monotonic(), Round(), Counter[str]()
+    began, counted = time.monotonic(), Round()
+    known = {_sort(line) for line in given.known.read_text(encoding="utf-8").splitlines()} if given.known else None
     todo = list(blocks(given, _like(given), size))
     meshes = 0
     _say(f"{sum(one.meshes for one in todo)} of {given.meshes} meshes are left to compare")
@@ -67,16 +73,26 @@ def compare_all(given: Given, size: int) -> int:
                 meshes += block.meshes
                 if given.path:
                     ledger.append(block, given.path)
-                for line in faults:
+                new = [line for line in faults if known is None or (line.startswith(DISAGREE) and _sort(line) not in known)]
+                for line in new:
                     _say(line)
+                if known is not None and new:
+                    return 1
                 counted.merge(found)
-                features.update(block.features)
                 _say(f"seeds {block.first} to {block.seeds[-1]}: {block.comparisons} comparisons, {block.disagreements} disagreements")
     except KeyboardInterrupt:
         _say("stopped; the next run goes on from here")
         return 130
     _say(_summary(meshes, counted, time.monotonic() - began))
     return 1 if counted.faults else 0
+
+
+def _sort(line: str) -> str:
+    """What a disagreement is about: seed, stage, kind, and of a verdict the route and both answers."""
+    about, _said, rest = line.partition(": said ")
+    if not rest:
+        return re.sub(r"[^:]*$", "", about)
+    return f"{about}: {rest.partition(' ')[0]} {rest.partition('Istio does ')[2].partition(' ')[0]}"
 
 
 def _like(given: Given) -> Block:
@@ -101,7 +117,7 @@ def _block(block: Block) -> tuple[Block, Round, list[str]]:
             whole.merge(found)
             if found.faults:
                 block.failing.append(seed)
-                lines += [f"DISAGREE seed {seed}: {fault}" for fault in found.faults]
+                lines += [f"{DISAGREE} seed {seed}: {fault}" for fault in found.faults]
                 lines.append(f"  again: make oracle MESHES=1 SEED={seed}{' OLD=1' if block.old else ''}")
     block.comparisons, block.disagreements = whole.compared, len(whole.faults)
     block.unknown = _by_reason(whole.unknown)
