@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import cycle, takewhile
 
-from .traffic import Answer, Entry, Target, ask, connect, exchange
+from .traffic import Answer, Entry, Target, ask, connect, exchange, unanswered
 
 # Seconds between a client's requests: without it the clients take the processors that the load balancer and the run need.
 PAUSE = 0.02
@@ -48,7 +48,7 @@ class Load:
                 answer = exchange(connection, target)
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
-                answer = self._again(target) if used and isinstance(error, CLOSED) else Answer(0)
+                answer = self._again(target) if used and isinstance(error, CLOSED) else unanswered(error)
             self.kept.append(answer)
         connection.close()
 
@@ -72,7 +72,7 @@ class Load:
 
     def summary(self) -> str:
         """One line: how many there were, and what became of those that were lost."""
-        found = Counter(answer.status for answer in self.lost())
-        how = f" ({', '.join(f'status {status}: {count}' for status, count in sorted(found.items()))})" if found else ""
+        found = Counter(answer.error or f"status {answer.status}" for answer in self.lost())
+        how = f" ({', '.join(f'{what}: {count}' for what, count in sorted(found.items()))})" if found else ""
         kept = f"{len(self.kept)} on kept connections, of which {len(self.resent)} were sent again"
         return f"{len(self.answers)} requests, and {kept}; {len(self.lost())} lost{how}"

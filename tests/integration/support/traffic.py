@@ -39,6 +39,8 @@ class Answer:
     path: str = ""
     identity: str = ""
     port: str = ""
+    error: str = ""
+    """Why there was no answer: the name of Python's exception."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -72,10 +74,15 @@ def ask(entry: Entry, target: Target, timeout: float = 10) -> Answer:
     connection = connect(entry, timeout)
     try:
         return exchange(connection, target, Connection="close")
-    except (OSError, http.client.HTTPException):
-        return Answer(0)
+    except (OSError, http.client.HTTPException) as error:
+        return unanswered(error)
     finally:
         connection.close()
+
+
+def unanswered(error: Exception) -> Answer:
+    """What is known of a request without an answer."""
+    return Answer(0, error=type(error).__name__)
 
 
 def exchange(connection: http.client.HTTPConnection, target: Target, **headers: str) -> Answer:
