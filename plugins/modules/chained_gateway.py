@@ -340,13 +340,13 @@ def main() -> None:
         **chain_spec(),
     )
     module = AnsibleModule(**module_kwargs(spec))
-    keep_secret(module.no_log_values, module.params)
 
     def body() -> dict[str, Any]:
+        keep_secret(module.no_log_values, module.params)
         options = chained_options(module.params, module.check_mode, module._diff)
         return run_chained(options).to_result(options.common.diff)
 
-    succeeded, result = outcome(body)
+    succeeded, result = outcome(body, "chained_gateway", module._verbosity)
     if not succeeded:
         module.fail_json(**result)
     module.exit_json(**result)

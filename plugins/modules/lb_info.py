@@ -184,13 +184,13 @@ from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import o
 
 def main() -> None:
     module = AnsibleModule(**module_kwargs(argument_spec("manifests", "namespaces", "workers", "request_timeout", "custom_profiles")))
-    keep_secret(module.no_log_values, module.params)
 
     def body() -> dict[str, Any]:
+        keep_secret(module.no_log_values, module.params)
         options = info_options(module.params, module.check_mode, module._diff)
         return run_info(options).to_result(options.common.diff)
 
-    succeeded, result = outcome(body)
+    succeeded, result = outcome(body, "lb_info", module._verbosity)
     if not succeeded:
         module.fail_json(**result)
     module.exit_json(**result)

@@ -242,13 +242,13 @@ def main() -> None:
         on_failed_rollout={"type": "str", "choices": ["restore", "keep"], "default": "restore"},
     )
     module = AnsibleModule(**module_kwargs(spec))
-    keep_secret(module.no_log_values, module.params)
 
     def body() -> dict[str, Any]:
+        keep_secret(module.no_log_values, module.params)
         options = sidecar_options(module.params, module.check_mode, module._diff)
         return run_sidecar(options).to_result(options.common.diff)
 
-    succeeded, result = outcome(body)
+    succeeded, result = outcome(body, "lb_sidecar", module._verbosity)
     if not succeeded:
         module.fail_json(**result)
     module.exit_json(**result)

@@ -246,13 +246,13 @@ def main() -> None:
         ask_timeout={"type": "float", "default": 30},
     )
     module = AnsibleModule(**module_kwargs(spec))
-    keep_secret(module.no_log_values, module.params)
 
     def body() -> dict[str, Any]:
+        keep_secret(module.no_log_values, module.params)
         options = proof_options(module.params, module.check_mode, module._diff)
         return run_proof(options).to_result(options.common.diff)
 
-    succeeded, result = outcome(body)
+    succeeded, result = outcome(body, "mtls_proof", module._verbosity)
     if not succeeded:
         module.fail_json(**result)
     module.exit_json(**result)

@@ -272,13 +272,13 @@ def main() -> None:
         pinnable_strategies={"type": "list", "elements": "str", "choices": list(NAMES), "default": list(PINNABLE)},
     )
     module = AnsibleModule(**module_kwargs(spec))
-    keep_secret(module.no_log_values, module.params)
 
     def body() -> dict[str, Any]:
+        keep_secret(module.no_log_values, module.params)
         options = routing_options(module.params, module.check_mode, module._diff)
         return run_routing(options).to_result(options.common.diff)
 
-    succeeded, result = outcome(body)
+    succeeded, result = outcome(body, "service_routing", module._verbosity)
     if not succeeded:
         module.fail_json(**result)
     module.exit_json(**result)

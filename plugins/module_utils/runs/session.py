@@ -18,6 +18,7 @@ from ..core.errors import MeshlbError, NotFound
 from ..core.model import Change, Finding, ObjectRef, replace
 from ..core.parallel import attempt_all
 from ..core.printable import printable_result
+from ..core.unforeseen import defect
 from ..core.writes import Part
 from ..detect.load_balancers import as_understood
 from ..istio.mesh import read_mesh
@@ -161,8 +162,8 @@ def deliver(
     return Delivery(bool(changes), tuple(findings))
 
 
-def outcome(body: Callable[[], Result]) -> tuple[bool, Result]:
-    """Run a module's work; gives whether it succeeded, and the arguments to exit or to fail with.
+def outcome(body: Callable[[], Result], module: str = "the module", verbosity: int = 0) -> tuple[bool, Result]:
+    """Run a module's work; gives whether it succeeded, and the arguments to exit or to fail with, whatever happens.
 
     What was left undone fails as well, with the whole result: the rest was done.
     """
@@ -171,3 +172,5 @@ def outcome(body: Callable[[], Result]) -> tuple[bool, Result]:
         return not result.get("unfinished"), printable_result({**result, **left_undone(result)})
     except MeshlbError as error:
         return False, printable_result(error.to_result())
+    except Exception as error:  # a defect of ours, or of a library that we call
+        return False, printable_result(defect(error, module, verbosity).to_result())

@@ -49,6 +49,8 @@ class Run:
             return "killed"
         if self.data is None or "Traceback (most recent call last)" in self.message + str(self.data.get("module_stderr", "")):
             return "crashed"
+        if (self.data.get("details") or {}).get("defect"):
+            return "crashed"  # it is told in words, and is one all the same
         return "failed" if self.data.get("failed") else "ok"
 
     @property

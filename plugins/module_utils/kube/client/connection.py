@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ...core.errors import MeshlbError, MissingLibrary
+from ...core.secrets import note_secret, note_secrets
 from . import errors as api_errors
 from . import pools
 from .kubeconfig import HINT, KubeContext, chosen, impersonation, sources
@@ -130,6 +131,7 @@ class HttpTransport:
         found = self.configuration.auth_settings().get("BearerToken", {}).get("value")
         if not found and self.configuration.username:
             found = self.configuration.get_basic_auth_token()
+        note_secret(str(found or "").rpartition(" ")[2])
         return {"Authorization": found} if found else {}
 
 
@@ -221,6 +223,7 @@ def _from_kubeconfig(target: Target, found: KubeContext, options: Mapping[str, A
             "Leave host out, or give the credentials for it (api_key, or client_cert and client_key).",
         )
     target.context, target.headers = found.context, impersonation(found)
+    note_secrets(found.user)
     if has_credentials(options):
         _load(target.configuration, found, {})
     elif not found.login:
@@ -269,6 +272,7 @@ _FILES = {"ca_cert": "ssl_ca_cert", "client_cert": "cert_file", "client_key": "k
 def _override(target: Target, options: Mapping[str, Any]) -> None:
     """What options say goes before what a kubeconfig says."""
     configuration = target.configuration
+    note_secrets({name: options.get(name) for name in ("api_key", "password", "proxy_headers")})
     if has_credentials(options):
         # Who gives credentials gives all of them; those of the pod's service account would be renewed over them.
         configuration.api_key, configuration.refresh_api_key_hook = {}, None

@@ -126,8 +126,14 @@ def test_an_error_becomes_a_failure_with_hint_and_object() -> None:
 
 
 def test_a_defect_is_not_hidden() -> None:
-    with pytest.raises(ZeroDivisionError):
-        outcome(lambda: {"x": 1 // 0})
+    succeeded, result = outcome(lambda: {"x": 1 // 0}, "lb_info", 0)
+    assert not succeeded and "ZeroDivisionError" in result["msg"] and result["details"]["defect"] is True
+    with pytest.raises(KeyboardInterrupt):
+        outcome(_interrupted)
+
+
+def _interrupted() -> dict[str, Any]:
+    raise KeyboardInterrupt
 
 
 def test_argument_specs_are_copies_with_the_connection_options() -> None:
