@@ -204,10 +204,12 @@ routes:
       description: Whether it goes through the gateway.
       type: bool
     before:
-      description: The verdict (V(mutual_tls), V(plaintext), V(refused), V(mixed), V(unknown)) as things stand, and why.
+      description:
+        - The verdict (V(mutual_tls), V(plaintext), V(refused), V(mixed), V(unknown)) as things stand, and why.
+        - C(access) says whether policies admit the route's requests (V(allowed), V(denied), V(conditional), V(unknown)), why, and which.
       type: dict
     after:
-      description: The verdict once the changes are made, and why.
+      description: The verdict once the changes are made, why, and C(access) for the gateway's identity and at the gateway itself.
       type: dict
 plan_digest:
   description:

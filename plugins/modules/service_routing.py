@@ -137,13 +137,23 @@ routes:
       type: dict
       sample: {namespace: shop, service: shop, port: 80, protocol: http}
     before:
-      description: Verdict as things stand, and why.
+      description:
+        - Verdict as things stand, and why.
+        - C(access) says whether the backend's policies admit the route's requests (V(allowed), V(denied), V(conditional) where it
+          depends on the request, V(unknown)), why, and by which policies.
       type: dict
-      sample: {verdict: refused, why: the sidecar has no listener for a pod's port 8080}
+      sample:
+        verdict: refused
+        why: the sidecar has no listener for a pod's port 8080
+        access: {decision: unknown, why: no request is known to reach the backend, policies: []}
     after:
-      description: Verdict that the plan gives, the strategy (V(none) where nothing is to do or can be done), and why this one.
+      description: Verdict that the plan gives, the strategy (V(none) where nothing is to do or can be done), why this one, and C(access).
       type: dict
-      sample: {verdict: mutual_tls, strategy: host_entry, why: the load balancer is left untouched}
+      sample:
+        verdict: mutual_tls
+        strategy: host_entry
+        why: the load balancer is left untouched
+        access: {decision: allowed, why: AuthorizationPolicy shop/edge admits cluster.local/ns/edge/sa/lb, policies: [shop/edge]}
 plan_digest:
   description:
     - A hash over the changes, the values that they replace, and the routes that the plan is about. It is equal in check mode and in the

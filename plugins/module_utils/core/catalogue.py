@@ -265,6 +265,42 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Run both on the same nodes, set internalTrafficPolicy to Cluster, or use a strategy that keeps pod addresses.",
     ),
     FindingKind(
+        "MLB240", "warning", "The load balancer's identity is not admitted",
+        "The backend has policies that allow, and none of them allows the identity that the backend sees, so requests are denied (403).",
+        "Add the rule that the finding's remedy gives to the policy, or have another one admit the load balancer.",
+    ),
+    FindingKind(
+        "MLB241", "warning", "A policy answers otherwise once the load balancer has an identity",
+        "In plaintext the backend sees no identity. With mutual TLS it sees the load balancer's, and rules about identities begin to hold.",
+        "Change the policy if that is not intended; a route that would lose access is left as it is.",
+    ),
+    FindingKind(
+        "MLB242", "warning", "Rules about HTTP on a port that is handled as TCP",
+        "The backend's sidecar handles the port as TCP: rules that allow by path, method, host, header or token admit nobody there, "
+        "rules that deny by them deny everybody, and no token is checked.",
+        "Declare the port's protocol (http- before its name, or appProtocol), or write the policy without HTTP.",
+    ),
+    FindingKind(
+        "MLB243", "warning", "Rules about addresses, and the backend will see another one",
+        "Behind a gateway the backend sees the gateway's address, and as the client's the one that the gateway notes.",
+        "Admit the gateway's identity, and let the gateway itself decide about clients' addresses.",
+    ),
+    FindingKind(
+        "MLB244", "warning", "Whether requests are admitted is not known",
+        "Policies of the mesh could not be read, or not as a whole, so nobody knows whom they admit.",
+        "Grant the right that is missing (docs/rbac.md), or correct the object that the message names.",
+    ),
+    FindingKind(
+        "MLB245", "warning", "Requests are denied",
+        "A policy of the backend denies every request of the route, whoever the load balancer is to the mesh.",
+        "Change the policy that the message names if the route is meant to be served.",
+    ),
+    FindingKind(
+        "MLB246", "info", "Whether requests are admitted is decided elsewhere",
+        "A policy depends on what no object in the cluster says: a service of its own, an address, or the proxies of an ambient backend.",
+        "Ask the route itself; mtls_proof tells what its backend's proxy answers.",
+    ),
+    FindingKind(
         "MLB250", "warning", "A twin decides about its backend's port",
         "A headless twin is not younger than the Service beside it, so the backend's sidecars handle its requests as TCP for every client.",
         "The run makes a twin that is younger, or takes another strategy, and then takes the old one away. With files, apply them again.",

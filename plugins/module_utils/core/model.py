@@ -19,10 +19,13 @@ __all__ = [
     "ABSENT",
     "Address",
     "Backend",
+    "Access",
     "Change",
+    "Decision",
     "EITHER_ADDRESS",
     "FieldChange",
     "Finding",
+    "Leg",
     "LoadBalancer",
     "Mode",
     "ObjectRef",
@@ -43,6 +46,7 @@ __all__ = [
 UNKNOWN = "unknown"
 """What a pod has or does where pods may not be read."""
 Verdict = Literal["mutual_tls", "plaintext", "refused", "mixed", "unknown"]
+Decision = Literal["allowed", "denied", "conditional", "unknown"]
 EITHER_ADDRESS = "either_address"
 """Feature of a route of which nobody knows whether pods or the Service are dialled: a strategy for one of them is a guess."""
 
@@ -138,10 +142,40 @@ class Route:
 
 
 @dataclass(frozen=True)
+class Access:
+    """Whether the backend's policies admit a route's requests. ``policies`` are those that decide, as ``namespace/name``.
+
+    ``conditional``: two requests of the route get different answers, and ``why`` names what tells them apart. ``reason`` says in a word
+    why (:mod:`istio.authorization.answers` has them), ``identity`` is the one that the backend sees, empty where it sees none, and
+    ``as_tcp`` are the policies whose rules about HTTP meet a port that is handled as TCP.
+    """
+
+    decision: Decision = "unknown"
+    why: str = ""
+    policies: tuple[str, ...] = ()
+    reason: str = ""
+    identity: str = ""
+    as_tcp: tuple[str, ...] = ()
+
+    def to_result(self) -> dict[str, Any]:
+        return {"decision": self.decision, "why": self.why, "policies": list(self.policies)}
+
+
+@dataclass(frozen=True)
+class Leg:
+    """How requests reach one endpoint (an :class:`istio.endpoints.Endpoint`), and by which cluster."""
+
+    endpoint: Any
+    verdict: Verdict
+    cluster: str = ""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """A verdict and the sentence that explains it; ``cluster`` is the Envoy cluster that is (or would be) used.
 
     ``misrouted_to`` is the Service that gets all of the requests in place of the route's own, ``also_to`` are those that get some of them.
+    ``legs`` are the endpoints one by one, where they are known. ``access`` is what the policies in front of them say.
     """
 
     verdict: Verdict
@@ -149,6 +183,11 @@ class Outcome:
     cluster: str = ""
     misrouted_to: str = ""
     also_to: tuple[str, ...] = ()
+    access: Access = field(default_factory=Access)
+    legs: tuple[Leg, ...] = field(default=(), compare=False, repr=False)
+
+    def to_result(self) -> dict[str, Any]:
+        return {"verdict": self.verdict, "why": self.why, "access": self.access.to_result()}
 
 
 @dataclass(frozen=True)
@@ -163,8 +202,8 @@ class RoutePlan:
     def to_result(self) -> dict[str, Any]:
         return {
             **self.route.to_result(),
-            "before": {"verdict": self.before.verdict, "why": self.before.why},
-            "after": {"verdict": self.after.verdict, "strategy": self.strategy, "why": self.after.why},
+            "before": self.before.to_result(),
+            "after": {**self.after.to_result(), "strategy": self.strategy},
         }
 
 

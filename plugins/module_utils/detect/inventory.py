@@ -12,6 +12,7 @@ from functools import partial
 from ..balancers.contract.profile import Registry
 from ..core.model import Address, Finding, LoadBalancer, ObjectRef, Route, replace
 from ..istio.authentication import effective_mode
+from ..istio.authorization.access import http_policies
 from ..istio.destination_rules import policy_of
 from ..istio.endpoints import Endpoint, PodView, endpoints, view_of
 from ..istio.gateways import leads_to_gateway
@@ -62,7 +63,7 @@ class RouteFacts:
     cannot take mutual TLS, empty where all can. ``visible``: the sidecar is told of the Service. ``rule`` is the DestinationRule that holds
     for the Service, and ``rule_mode`` its TLS mode for the port. ``has_mesh_policy``: the Service has policies in the mesh that only
     hold for requests that the mesh routes. ``claimed_by`` is the object that already represents the route's host in the mesh, and
-    ``taken`` says why no object may be made for that host at all.
+    ``taken`` says why no object may be made for that host at all. ``http_policies`` are those about HTTP in front of the backend.
     """
 
     backend: KnownBackend = field(default_factory=KnownBackend)
@@ -74,6 +75,7 @@ class RouteFacts:
     has_mesh_policy: bool = False
     claimed_by: ObjectRef | None = None
     taken: Taken | None = None
+    http_policies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, c
         backend, address, next((text for text in reasons if text), ""), outlook.visibility.sees(backend.service, [host]),
         ref_of(rule) if rule else None, str(policy_of(rule, route.backend.port).cluster.get("mode") or ""),
         by_rule or bool(snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, host)), claimed_by, taken,
+        http_policies(snapshot, backend.endpoints),
     )
 
 

@@ -95,7 +95,7 @@ def _doubts(snapshot: Snapshot, unreadable: Mapping[Identity, Unreadable]) -> Do
             found.classes[name] = ref
         elif kind == kinds.NAMESPACE:
             found.backends_in[name] = found.load_balancers_in[name] = ref
-        elif kind not in (kinds.NODE, *_OF_BACKENDS):
+        elif kind not in (kinds.NODE, *_OF_BACKENDS, *kinds.ACCESS):
             others[key] = ref
         if kind in _OF_BACKENDS:
             found.load_balancers_in[namespace] = ref

@@ -16,6 +16,7 @@ from ..kube.pods import container_port, workload_pods
 from ..kube.selectors import selects
 from ..kube.services import NO_SELECTOR, cluster_ips, find_port, fqdn, headless_by_port, is_headless, target_port
 from ..kube.snapshot import Snapshot
+from .authorization.access import access_of
 from .destination_rules import policy_of
 from .endpoints import Endpoint, endpoints, pods_selected, serving
 from .entries import catching, entry_hosts, keeps_address, namesake
@@ -47,10 +48,14 @@ class Outlook:
         self.transport = Transport(self.visibility)
 
     def predict(self, route: Route, *, sidecar: bool | None = None) -> Outcome:
-        """Return the verdict for a route as things stand.
+        """Return the verdict for a route as things stand, and who of its requests is admitted.
 
         ``sidecar`` overrides whether the load balancer has one: the planner asks what will hold once it is there.
         """
+        outcome = self._transport_of(route, sidecar=sidecar)
+        return replace(outcome, access=access_of(self.snapshot, self.load_balancer, route, outcome))
+
+    def _transport_of(self, route: Route, *, sidecar: bool | None) -> Outcome:
         service = self.snapshot.get(kinds.SERVICE, route.backend.namespace, route.backend.service)
         if route.unread or service is None:
             return Outcome("unknown", route.unread or f"Service {route.backend.namespace}/{route.backend.service} does not exist")

@@ -59,9 +59,10 @@ def resolved(route: Route, reached: Obj) -> Route:
 
 def together(outcomes: Sequence[Outcome]) -> Outcome:
     """One outcome of several groups of pods that are not matched alike."""
+    legs = tuple(leg for item in outcomes for leg in item.legs)
     if len({item.verdict for item in outcomes}) == 1:
-        return outcomes[0]
-    return Outcome("mixed", "the backend's pods are not matched alike: " + "; ".join(item.why for item in outcomes))
+        return replace(outcomes[0], legs=legs)
+    return Outcome("mixed", "the backend's pods are not matched alike: " + "; ".join(item.why for item in outcomes), legs=legs)
 
 
 def of_shares(shares: Sequence[Share]) -> Outcome:
@@ -86,7 +87,8 @@ def _of_weights(shares: Sequence[Share]) -> Outcome:
     first = shares[0]
     said = "; ".join(f"{item.destination.weight} of 100 to {_named(item)}: {item.outcome.why}" for item in shares)
     verdict: Verdict = "unknown" if "unknown" in verdicts else first.outcome.verdict if len(verdicts) == 1 else "mixed"
-    return _misrouted(Outcome(verdict, f"{first.destination.why} splits these requests ({said})", first.outcome.cluster), shares)
+    legs = tuple(leg for item in shares for leg in item.outcome.legs)
+    return _misrouted(Outcome(verdict, f"{first.destination.why} splits these requests ({said})", first.outcome.cluster, legs=legs), shares)
 
 
 def _named(share: Share) -> str:

@@ -18,6 +18,11 @@ _MATCHES = f"match[]{{uri{_TEXT} authority{_TEXT} scheme{_TEXT} ignoreUriCase? {
 _TLS = "tls{mode subjectAltNames[] clientCertificate privateKey caCertificates sni credentialName}"
 _POLICY = f"trafficPolicy{{{_TLS} portLevelSettings[]{{port{{number:}} {_TLS}}} loadBalancer* connectionPool* outlierDetection*}}"
 _LABELS = "{labels= matchLabels=}"
+_TARGET = "{group kind name namespace}"
+_TARGETS = f"selector{{matchLabels=}} targetRef{_TARGET} targetRefs[]{_TARGET}"
+_SOURCE = """principals[] notPrincipals[] requestPrincipals[] notRequestPrincipals[] namespaces[] notNamespaces[] serviceAccounts[]
+    notServiceAccounts[] trustDomains[] notTrustDomains[] ipBlocks[] notIpBlocks[] remoteIpBlocks[] notRemoteIpBlocks[]"""
+_OPERATION = "hosts[] notHosts[] ports[] notPorts[] methods[] notMethods[] paths[] notPaths[]"
 
 TABLE: Mapping[str, Shape] = {
     kinds.PEER_AUTHENTICATION: with_metadata("spec{selector{matchLabels=} mtls{mode} portLevelMtls<>{mode}}"),
@@ -40,6 +45,14 @@ TABLE: Mapping[str, Shape] = {
         workloadSelector{_LABELS} egress[]{{hosts[] bind captureMode port{{number: name protocol}}}}
         ingress[]{{port{{number: name protocol}} defaultEndpoint}}
         outboundTrafficPolicy{{mode egressProxy*}}
+    }}"""),
+    kinds.AUTHORIZATION_POLICY: with_metadata(f"""spec{{
+        {_TARGETS} action provider{{name}} rules[]{{
+            from[]{{source{{{_SOURCE}}}}} to[]{{operation{{{_OPERATION}}}}} when[]{{key values[] notValues[]}}
+        }}
+    }}"""),
+    kinds.REQUEST_AUTHENTICATION: with_metadata(f"""spec{{
+        {_TARGETS} jwtRules[]{{issuer audiences[] jwksUri jwks fromHeaders[]{{name prefix}} fromParams[] fromCookies[]}}
     }}"""),
     "Gateway.networking.istio.io": with_metadata("""spec{
         selector= servers[]{hosts[] name port{number: name protocol} tls{mode httpsRedirect? credentialName}}

@@ -9,7 +9,7 @@ clusters that keep the original destination use it only when every pod has a sid
 
 from __future__ import annotations
 
-from ..core.model import Outcome, Verdict, replace
+from ..core.model import Leg, Outcome, Verdict, replace
 from ..istio.endpoints import Endpoint
 from ..kube.objects import Obj, labels_of, name_of, namespace_of
 from .authentication import effective_mode, namespace_mode
@@ -77,8 +77,9 @@ class Transport:
         fitting = tuple(item for item in found if item not in wrong)
         if not fitting:
             return Outcome("refused", why, cluster)
-        verdict = self.received(fitting, dict.fromkeys(fitting, True), "", cluster).verdict
-        return replace(outcome, verdict="refused" if verdict == "refused" else "mixed", why=f"{why} of {len(wrong)} of {len(found)} pods")
+        taken = self.received(fitting, dict.fromkeys(fitting, True), "", cluster)
+        verdict: Verdict = "refused" if taken.verdict == "refused" else "mixed"
+        return replace(outcome, verdict=verdict, why=f"{why} of {len(wrong)} of {len(found)} pods", legs=taken.legs)
 
     def automatic(
         self, home: str, found: tuple[Endpoint, ...], together: tuple[Endpoint, ...] | None
@@ -96,11 +97,12 @@ class Transport:
     def received(self, found: tuple[Endpoint, ...], sends: dict[Endpoint, bool], how: str, cluster: str) -> Outcome:
         """Join what is sent (mutual TLS or plaintext per endpoint) with what each endpoint accepts."""
         verdicts = {item: self._accepts(item, sends[item]) for item in found}
+        legs = tuple(Leg(item, verdict, cluster) for item, verdict in verdicts.items())
         kinds_seen = sorted(set(verdicts.values()))
         if len(kinds_seen) == 1:
-            return Outcome(kinds_seen[0], self._sentence(kinds_seen[0], found[0], sends[found[0]], how), cluster)
+            return Outcome(kinds_seen[0], self._sentence(kinds_seen[0], found[0], sends[found[0]], how), cluster, legs=legs)
         counts = ", ".join(f"{list(verdicts.values()).count(kind)} {kind}" for kind in kinds_seen)
-        return Outcome("mixed", f"the pods behind this route differ ({counts}): {how}", cluster)
+        return Outcome("mixed", f"the pods behind this route differ ({counts}): {how}", cluster, legs=legs)
 
     def _accepts(self, endpoint: Endpoint, mutual: bool) -> Verdict:
         captured = endpoint.pod is not None and endpoint.pod.captures(endpoint.port)

@@ -26,6 +26,8 @@ HTTP_ROUTE = "HTTPRoute.gateway.networking.k8s.io"
 GRPC_ROUTE = "GRPCRoute.gateway.networking.k8s.io"
 TCP_ROUTE = "TCPRoute.gateway.networking.k8s.io"
 TLS_ROUTE = "TLSRoute.gateway.networking.k8s.io"
+AUTHORIZATION_POLICY = "AuthorizationPolicy.security.istio.io"
+REQUEST_AUTHENTICATION = "RequestAuthentication.security.istio.io"
 EVENT = "Event"
 DISRUPTION_BUDGET = "PodDisruptionBudget.policy"
 LEASE = "Lease.coordination.k8s.io"
@@ -34,9 +36,11 @@ WORKLOADS = (DEPLOYMENT, DAEMON_SET, STATEFUL_SET)
 """Kinds whose pods carry traffic; a bare Pod is none (nothing would put it back after a change)."""
 
 ISTIO = (PEER_AUTHENTICATION, DESTINATION_RULE, VIRTUAL_SERVICE, SERVICE_ENTRY, SIDECAR)
+ACCESS = (AUTHORIZATION_POLICY, REQUEST_AUTHENTICATION)
+"""Kinds of Istio that say who is admitted. They decide nothing else, so what is not known of them leaves verdicts as they are."""
 
-BASE = (NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, *WORKLOADS, INGRESS, INGRESS_CLASS, WEBHOOK, *ISTIO)
+BASE = (NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, *WORKLOADS, INGRESS, INGRESS_CLASS, WEBHOOK, *ISTIO, *ACCESS)
 """Read in every run, each by one paged list. ConfigMaps are read per namespace, and only where a reader asks for them."""
 
-USUAL = frozenset({*BASE, CONFIG_MAP}) - frozenset(ISTIO)
+USUAL = frozenset({*BASE, CONFIG_MAP}) - {*ISTIO, *ACCESS}
 """Kinds that every cluster has."""

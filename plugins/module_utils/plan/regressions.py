@@ -22,7 +22,7 @@ from ..kube.objects import Identity, identity, identity_of
 from ..kube.snapshot import Snapshot
 from .reach import Reach, route_keys
 from .routing import RoutingPlan
-from .trial import SnapshotCluster, may_have_sidecar, route_identity, served, worse
+from .trial import SnapshotCluster, becoming_worse, may_have_sidecar, route_identity, served, worse
 from .units import tied
 
 Same = tuple[object, ...]
@@ -250,10 +250,14 @@ class _Scales:
         if same not in self._weighed:
             return item
         then = self._weighed[same][1]
-        if same not in lost and (then.verdict, then.misrouted_to) == (item.after.verdict, item.after.misrouted_to):
+        if same not in lost and _essence(then) == _essence(item.after):
             return item
         after = replace(then, why=f"{then.why}; a part of the plan is left out, as it would make a route worse")
         return replace(item, after=after, strategy="none" if same in lost or not served(then) else item.strategy)
+
+
+def _essence(outcome: Outcome) -> tuple[str, str, str]:
+    return (outcome.verdict, outcome.misrouted_to, outcome.access.decision)
 
 
 def about_left_out(left_out: Iterable[LeftOut]) -> Iterator[Finding]:
@@ -263,7 +267,7 @@ def about_left_out(left_out: Iterable[LeftOut]) -> Iterator[Finding]:
         route = item.suffers
         message = (
             f"left out: {written}. With it, {route.host or '*'}{route.path} of {route.object} (by {route.load_balancer_name}) would "
-            f"go from {item.before.verdict} to {item.after.verdict}: {item.after.why}. The cause is {item.cause}"
+            f"go {becoming_worse(item.before, item.after)}. The cause is {item.cause}"
         )
         details = request_details(
             route, suffers=route.object, load_balancer=route.load_balancer_name, before=item.before.verdict, after=item.after.verdict,

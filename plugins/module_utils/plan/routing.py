@@ -19,6 +19,7 @@ from ..istio.outcome import predict
 from ..kube import kinds
 from ..kube.objects import Identity, Obj, identity_of, ref_of
 from ..kube.snapshot import Snapshot
+from .access import about_kept_out
 from .choice import choose, lost_features, outcome_with
 from .pins import Wishes
 from .places import about_places
@@ -38,6 +39,7 @@ class PlanOptions:
     ``selected`` says whether a route is to be planned at all (its namespace, its labels), ``chosen`` whether a load balancer's
     routes are. All others are planned around: what is made for one load balancer must not break another in its namespace.
     ``may_write`` says whether the run may write in a namespace. ``around`` are load balancers that another one is planned instead of.
+    ``may_get_worse`` says for which routes the user allows that.
     """
 
     wishes: Wishes = Wishes()
@@ -45,6 +47,7 @@ class PlanOptions:
     chosen: Callable[[tuple[str, str]], bool] = field(default=lambda key: True)
     may_write: Callable[[str], bool] = field(default=lambda namespace: True)
     around: Mapping[tuple[str, str], Rival] = field(default_factory=dict)
+    may_get_worse: Callable[[Route], bool] = field(default=lambda route: False)
 
     def concerns(self, route: Route) -> bool:
         return self.chosen(route.load_balancer) and self.selected(route)
@@ -164,9 +167,10 @@ def _plan_unit(
     findings = [remark for route in context.routes if options.concerns(route) for remark in about_route(context, route, standing[route])]
     if not needy:
         return {}, [_unchanged(route, standing) for route in context.routes], Proposal(), findings
-    choice = choose(context, needy, standing, options.wishes.allowed, is_owned)
+    choice = choose(context, needy, standing, options.wishes.allowed, is_owned, options.may_get_worse)
     findings += [remark for route in needy if options.concerns(route) for remark in _about_claims(context, route, options.wishes)]
     plans, findings = [], [*findings, *choice.conflicts]
+    findings += [about_kept_out(route, standing[route], then) for route, then in choice.kept_out.items() if options.concerns(route)]
     for route in context.routes:
         strategy = choice.assigned.get(route)
         if route not in choice.reasons:

@@ -15,7 +15,7 @@ from ..core.printable import listed
 from ..detect.inventory import known_backend, take_inventory
 from ..istio.outcome import predict
 from ..kube.snapshot import Snapshot
-from .trial import worse
+from .trial import becoming_worse, worse
 
 _SHOWN = 3
 
@@ -63,8 +63,7 @@ def about_harm(load_balancer: LoadBalancer, harmed: Iterable[Harm]) -> Finding:
     found = list(harmed)
     first = found[0].route
     each = [
-        f"{item.route.host or '*'}{item.route.path} of {item.route.object} from {item.before.verdict} to {item.after.verdict}: "
-        f"{item.after.why}" for item in found
+        f"{item.route.host or '*'}{item.route.path} of {item.route.object} {becoming_worse(item.before, item.after)}" for item in found
     ]
     message = (
         f"left out: the sidecar of {load_balancer.label}, on which all of its routes depend, whoever's they are. "

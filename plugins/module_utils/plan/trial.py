@@ -36,8 +36,30 @@ def served(outcome: Outcome) -> bool:
     return outcome.verdict == "mutual_tls" and not outcome.misrouted_to
 
 
+_ADMITTED = ("denied", "conditional", "allowed")
+
+
+def loses_access(before: Outcome, after: Outcome) -> bool:
+    """Whether the backend's policies would keep out requests that they admit."""
+    then, now = before.access.decision, after.access.decision
+    return then in _ADMITTED and now in _ADMITTED and _ADMITTED.index(now) < _ADMITTED.index(then)
+
+
+def becoming_worse(before: Outcome, after: Outcome) -> str:
+    """What a route lost, for people: the verdicts before and after, or what policies say before and after."""
+    if worse_transport(before, after) or not loses_access(before, after):
+        return f"from {before.verdict} to {after.verdict}: {after.why}"
+    then, now = (f"{item.verdict} (access {item.access.decision})" for item in (before, after))
+    return f"from {then} to {now}: {after.access.why}"
+
+
 def worse(before: Outcome, after: Outcome) -> bool:
-    """Whether a route lost something: mutual TLS, its backend, or an answer at all."""
+    """Whether a route lost something: mutual TLS, its backend, or an answer at all, be it for want of access."""
+    return worse_transport(before, after) or loses_access(before, after)
+
+
+def worse_transport(before: Outcome, after: Outcome) -> bool:
+    """Whether a route lost something that does not depend on policies."""
     if served(before) and not served(after):
         return True
     answered = before.verdict in ("plaintext", "mixed")

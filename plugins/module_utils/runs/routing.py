@@ -30,6 +30,7 @@ from ..detect.unread import EVERY_KIND
 from ..istio.outcome import predict
 from ..kube.objects import Obj, identity, identity_of, namespace_of, ref_of
 from ..kube.snapshot import Snapshot
+from ..plan.access import about_access
 from ..plan.exemption import about_outside, with_exemptions
 from ..plan.keeping import held_back
 from ..plan.pins import Wishes
@@ -185,7 +186,7 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     wishes = Wishes(options.strategy, options.preserve_host, options.pinnable_strategies)
     found = take_inventory(live, registry, scene.load_balancers)
     around = rivals(found, live, Known(_written_for(scene), options.load_balancers))
-    asked = PlanOptions(wishes, selected, lambda key: key in keys, scene.may_write, around)
+    asked = PlanOptions(wishes, selected, lambda key: key in keys, scene.may_write, around, options.common.may_get_worse)
     live = live.doubting(found.unreadable)
     spared = held_back(found, live, lambda: without(live, scene.part), registry, load_balancers_of)
     chosen = [item for item in chosen if item.key not in around]
@@ -212,7 +213,9 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     present = Present(live, registry, scene.by_key)
     weighed = weigh(present, plan, changes, options.common.may_get_worse)
     outside = about_outside(partial(known_backend, live), registry, weighed.plan, chosen)
-    said = [*plan.findings, *about, *outside, *about_left_out(weighed.left_out), *unseen]
+    said = [
+        *plan.findings, *about, *outside, *about_left_out(weighed.left_out), *unseen, *about_access(live, weighed.plan.routes),
+    ]
     return RoutingDecision(
         weighed.plan.routes, list(weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)],
         held=lambda obj: held(obj) or scene.kept.spares_file(obj),

@@ -11,7 +11,7 @@ from ...core.findings import finding, request_details, route_details
 from ...core.model import Finding, Route
 from ...detect.claims import HostClaims
 from ...istio.names import plain_host
-from ..trial import worse
+from ..trial import becoming_worse, worse
 from .carry import sent_host
 from .options import ChainPlanOptions
 from .plan import ChainPlan
@@ -60,8 +60,8 @@ def _harmed(plan: ChainPlan, routes: Iterable[Route], may_get_worse: Callable[[R
         if item is None or not worse(item.before, item.after) or may_get_worse(route):
             continue
         message = (
-            f"left out: {route.object} stays where it is. Behind the gateway, {route.host or '*'}{route.path} would go from "
-            f"{item.before.verdict} to {item.after.verdict}: {item.after.why}"
+            f"left out: {route.object} stays where it is. Behind the gateway, {route.host or '*'}{route.path} would go "
+            f"{becoming_worse(item.before, item.after)}"
         )
         details = request_details(route, suffers=route.object, before=item.before.verdict, after=item.after.verdict)
         found[route] = finding("MLB223", message, route.object, details=details)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ...balancers.contract.chain import ChainRequest, ChainSide, ClientAddress, LoadBalancerSide
@@ -14,11 +15,13 @@ from ...balancers.contract.profile import Profile
 from ...balancers.contract.switches import FieldPatch, PatchSet
 from ...balancers.kit.chain.answers import unknown_chain
 from ...core.findings import finding, request_details, route_details
-from ...core.model import Backend, Finding, LoadBalancer, ObjectRef, Outcome, Route, replace
+from ...core.model import Access, Backend, Finding, LoadBalancer, ObjectRef, Outcome, Route, replace
 from ...detect.inventory import KnownBackend, known_backend
+from ...istio.authorization.requests import Asked
 from ...istio.outcome import predict
 from ...kube.objects import Obj, identity, ref_of, value_at
 from ...kube.snapshot import Snapshot
+from .access import about_access_behind, access_behind
 from .carry import Carried, HostRules, carry, sent_host
 from .options import ChainPlanOptions
 from .preflight import PreflightCase, preflight_findings
@@ -28,6 +31,7 @@ from .target import GatewayState
 from .verdict import through_gateway
 
 _ADDRESSES = {"EndpointSlice": "endpoints", "Endpoints": "subsets"}
+_TYPES = {"exact": "Exact"}
 _LOST = {"affinity": "its session affinity", "balancing": "its balancing", "retries": "its retries"}
 
 
@@ -44,12 +48,15 @@ class ChainedRoute:
     chained: bool
     object: ObjectRef | None = None
 
+    @property
+    def label(self) -> str:
+        return f"{self.host or '*'}{self.path} -> {self.backend.namespace}/{self.backend.service}:{self.backend.port}"
+
     def to_result(self) -> dict[str, Any]:
         return {
             "host": self.host, "path": self.path, "path_type": self.path_type, "backend": self.backend.to_result(),
             "object": self.object.to_result() if self.object else {}, "chained": self.chained,
-            "before": {"verdict": self.before.verdict, "why": self.before.why},
-            "after": {"verdict": self.after.verdict, "why": self.after.why},
+            "before": self.before.to_result(), "after": self.after.to_result(),
         }
 
 
@@ -122,11 +129,12 @@ def plan_chain(
     verdicts = _Verdicts(
         {backend: through_gateway(base, state, backend) for backend in asked},
         {route: predict(base, load_balancer, route) if load_balancer else Outcome("unknown", "") for route in routes},
-        lambda obj: live.get(*identity(obj)),
+        lambda obj: live.get(*identity(obj)), partial(access_behind, base, state, load_balancer),
     )
+    found = tuple(_chained(verdicts, lead, options, side.routes))
+    findings += about_access_behind(base, state, ((item.label, item.object, item.before, item.after) for item in found if item.chained))
     return ChainPlan(
-        state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.patches,
-        tuple(_chained(verdicts, lead, options, side.routes)), tuple(dict.fromkeys(findings)),
+        state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.patches, found, tuple(dict.fromkeys(findings)),
         tuple(item for route, item in options.barred.items() if route in lead.carried.refusals),
     )
 
@@ -138,6 +146,12 @@ class _Verdicts:
     behind: Mapping[Backend, Outcome]
     direct: Mapping[Route, Outcome]
     existing: Callable[[Obj], Obj | None]
+    admits: Callable[[Asked, Outcome], Access]
+
+    def by_gateway(self, backend: Backend, host: str, path: str, path_type: str) -> Outcome:
+        """What becomes of a route's requests behind the gateway."""
+        outcome = self.behind[backend]
+        return replace(outcome, access=self.admits(Asked(host, path, path_type), outcome))
 
 
 def _late(title: str, front: LoadBalancerSide) -> tuple[str, ...]:
@@ -248,7 +262,7 @@ def _chained(verdicts: _Verdicts, lead: _Lead, options: ChainPlanOptions, mesh: 
     found = []
     for route in (*lead.carried.routes, *lead.carried.refusals):
         chained = route in lead.carried.routes and route not in lead.carried.refusals
-        behind, direct = verdicts.behind[route.backend], verdicts.direct[route]
+        behind, direct = verdicts.by_gateway(route.backend, sent_host(route), route.path, route.path_type), verdicts.direct[route]
         now = behind if chained and _in_place(verdicts, lead, route) else direct
         found.append(ChainedRoute(
             route.host, route.path, route.path_type, route.backend, now, behind if chained else direct, chained, route.object,
@@ -259,7 +273,7 @@ def _chained(verdicts: _Verdicts, lead: _Lead, options: ChainPlanOptions, mesh: 
     there = bool(telling) and all(verdicts.existing(body) is not None for body in telling)
     for host in options.hosts:
         for rule in host.rules:
-            behind = verdicts.behind[rule.backend]
+            behind = verdicts.by_gateway(rule.backend, host.host, rule.path, _TYPES.get(rule.kind, "Prefix"))
             found.append(ChainedRoute(host.host, rule.path, rule.kind, rule.backend, behind if there else nothing, behind, True))
     return sorted(found, key=lambda item: (item.host, item.path, item.path_type, item.backend.service, item.backend.port))
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ...core.model import Backend, Outcome
+from ...core.model import Backend, Outcome, replace
 from ...istio.endpoints import endpoints
 from ...istio.transport import Transport
 from ...istio.visibility import Viewer, Visibility
@@ -33,4 +33,4 @@ def through_gateway(snapshot: Snapshot, state: GatewayState, backend: Backend) -
         fqdn(service), namespace_of(service), backend.port, found,
         together=found if is_headless(service) else None,
     )
-    return Outcome(outcome.verdict, f"through gateway {state.target.namespace}/{state.target.name}: {outcome.why}", outcome.cluster)
+    return replace(outcome, why=f"through gateway {state.target.namespace}/{state.target.name}: {outcome.why}")

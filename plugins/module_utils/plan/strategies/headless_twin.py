@@ -87,6 +87,9 @@ def _refusal(context: Context, route: Route) -> str:
         return "the load balancer dials the Service's address, not the pods'"
     if not facts.backend.endpoints:
         return "no pods are known behind the Service"
+    if facts.http_policies:
+        named = ", ".join(facts.http_policies[:3])
+        return f"policies about HTTP hold for the backend ({named}), and a second Service over its pods can turn their port into TCP"
     outside = facts.without_mutual_tls
     if outside:
         return f"{outside}, and one TLS setting holds for all pods of a headless Service"

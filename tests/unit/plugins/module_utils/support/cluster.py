@@ -144,6 +144,37 @@ def peer_authentication(
     return obj(SECURITY, "PeerAuthentication", where, name, created=created, spec=spec)
 
 
+def authorization_policy(
+    name: str = "policy", *rules: Obj, action: str = "", where: str = APPS, selector: Obj | None = None, annotations: Obj | None = None,
+    **spec: Any,
+) -> Obj:
+    """A policy of these rules, for all pods of a namespace unless ``selector`` says for which."""
+    body: Obj = {**({"action": action} if action else {}), **({"rules": list(rules)} if rules else {}), **spec}
+    if selector:
+        body["selector"] = {"matchLabels": selector}
+    return obj(SECURITY, "AuthorizationPolicy", where, name, annotations=annotations, spec=body)
+
+
+def request_authentication(
+    *issuers: str, name: str = "tokens", where: str = APPS, selector: Obj | None = None, **spec: Any
+) -> Obj:
+    """Tokens of these issuers."""
+    body: Obj = {"jwtRules": [{"issuer": item, "jwks": '{"keys":[]}'} for item in issuers], **spec}
+    if selector:
+        body["selector"] = {"matchLabels": selector}
+    return obj(SECURITY, "RequestAuthentication", where, name, spec=body)
+
+
+def from_source(**source: list[str]) -> Obj:
+    """A rule about who asks."""
+    return {"from": [{"source": source}]}
+
+
+def to_operation(**operation: list[str]) -> Obj:
+    """A rule about what is asked for."""
+    return {"to": [{"operation": operation}]}
+
+
 def destination_rule(host: str, mode: str = "", *, where: str = APPS, name: str = "rule", created: str = "", **spec: Any) -> Obj:
     policy = {"trafficPolicy": {"tls": {"mode": mode}}} if mode else {}
     return obj(NETWORKING, "DestinationRule", where, name, created=created, spec={"host": host, **policy, **spec})

@@ -1,0 +1,273 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a backend's policies admit a route's requests: the one answer that plans, findings and proofs go by.
+
+Whoever is asked about is a sender with its identity, as the transport of the requests makes it known: by mutual TLS the backend sees one,
+in plaintext it sees none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ...core.model import Access, Decision, Leg, LoadBalancer, Outcome, Route, replace
+from ...core.printable import listed
+from ...kube import kinds
+from ...kube.objects import dig, labels_of, namespace_of, pod_template
+from ...kube.pods import workload_pods
+from ...kube.snapshot import Snapshot
+from ..endpoints import Endpoint
+from ..mesh import AMBIENT_LABEL, read_mesh
+from .answers import INVALID_TOKEN, NO_TOKEN, Answer, Connection, Request, answer, asked_of, holds
+from .inbound import leads_to_http, reads_http
+from .matching import PREFIX
+from .policies import NOTHING, Policies, Policy, any_policies, policies_for
+from .requests import Asked, Requests
+from .rules import HTTP_ONLY, OF_ADDRESS, as_enforced
+
+NOT_REACHED = Access("unknown", "no request is known to reach the backend", reason="not_reached")
+_NO_POLICY = Access("allowed", "the mesh has no policy that could keep anybody out", reason="no_policy")
+_LEAST: tuple[Decision, ...] = ("denied", "unknown", "conditional", "allowed")
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sends: the identity by which the mesh knows it (``None`` where that is not known), and its possible addresses."""
+
+    identity: str | None
+    addresses: tuple[str, ...] = ()
+
+
+def access_of(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, outcome: Outcome) -> Access:
+    """Whether a route's requests are admitted where they arrive as ``outcome`` says."""
+    if outcome.misrouted_to:
+        return Access("unknown", f"its requests reach Service {outcome.misrouted_to}", reason="not_reached")
+    if outcome.verdict == "unknown" or not outcome.legs:
+        return NOT_REACHED
+    if not any_policies(snapshot) and not why_unread(snapshot, route.backend.namespace):
+        # In most clusters there is none, and all routes are asked about again and again.
+        reached = any(leg.verdict in ("mutual_tls", "plaintext") for leg in outcome.legs)
+        return _NO_POLICY if reached else NOT_REACHED
+    http = route.upstream.scheme == "http"
+    asked = Asked(route.upstream.host or route.host, route.path, route.path_type, route.rewrites_path, http)
+    return access_by_legs(snapshot, sender_of(snapshot, load_balancer), asked, outcome.legs)
+
+
+def sender_of(snapshot: Snapshot, load_balancer: LoadBalancer) -> Sender:
+    """A load balancer as a sender."""
+    workload = snapshot.at(load_balancer.workload)
+    if workload is None:
+        return Sender(None)
+    pods = workload_pods(snapshot, workload)
+    addresses = sorted({str(dig(pod, "status", "podIP", default="")) for pod in pods} - {""})
+    account = str(dig(pod_template(workload), "spec", "serviceAccountName", default="default"))
+    return Sender(identity_of(snapshot, namespace_of(workload), account), tuple(addresses))
+
+
+def identity_of(snapshot: Snapshot, namespace: str, account: str) -> str:
+    """The identity of a service account."""
+    return f"{PREFIX}{read_mesh(snapshot).trust_domain}/ns/{namespace}/sa/{account}"
+
+
+def access_by_legs(snapshot: Snapshot, sender: Sender, asked: Asked, legs: Iterable[Leg]) -> Access:
+    """The least that is granted at one of the endpoints that are reached."""
+    reached = [leg for leg in legs if leg.verdict in ("mutual_tls", "plaintext")]
+    found = [_at_endpoint(snapshot, sender, asked, leg) for leg in reached]
+    return least(found) if found else NOT_REACHED
+
+
+def least(found: Iterable[Access]) -> Access:
+    """The least of several, with all policies that take part in it; the first where they are alike."""
+    all_of_them = list(found)
+    first = min(all_of_them, key=lambda item: _LEAST.index(item.decision))
+    alike = [item for item in all_of_them if item.decision == first.decision]
+    policies = tuple(sorted({label for item in alike for label in item.policies}))
+    return replace(first, policies=policies, as_tcp=tuple(sorted({label for item in all_of_them for label in item.as_tcp})))
+
+
+def _at_endpoint(snapshot: Snapshot, sender: Sender, asked: Asked, leg: Leg) -> Access:
+    endpoint: Endpoint = leg.endpoint
+    mutual, pod = leg.verdict == "mutual_tls", endpoint.pod
+    seen = (sender.identity or "").removeprefix(PREFIX) if mutual else ""
+    if pod is None or not pod.captures(endpoint.port):
+        ambient = pod is not None and is_ambient(snapshot, pod.namespace, labels_of(pod.pod))
+        if ambient and any_policies(snapshot):
+            return Access("unknown", "the backend is in ambient mode, whose policies are not followed", reason="ambient")
+        return Access("allowed", "no sidecar in front of the backend enforces policies", reason="no_policy")
+    unread = why_unread(snapshot, pod.namespace)
+    if unread:
+        return Access("unknown", unread, reason="unread", identity=seen)
+    policies = policies_for(snapshot, pod.namespace, labels_of(pod.pod))
+    sent_as_http = asked.http and (leads_to_http(snapshot, leg.cluster) if mutual else True)
+    connection = Connection(
+        sender.identity if mutual else "", sender.addresses, endpoint.port, endpoint.ip, _server_name(leg.cluster) if mutual else "",
+        policies.none or reads_http(snapshot, endpoint, sent_as_http=sent_as_http),
+    )
+    return replace(decide(policies, connection, asked), identity=seen)
+
+
+def _server_name(cluster: str) -> str | None:
+    """The server name that Istio's sidecars send for a cluster."""
+    parts = cluster.split("|")
+    return f"outbound_.{parts[1]}_.{parts[2]}_.{parts[3]}" if len(parts) == 4 and parts[0] == "outbound" else None
+
+
+def is_ambient(snapshot: Snapshot, namespace: str, labels: dict[str, str]) -> bool:
+    """Whether a pod without a sidecar is in ambient mode: by its own label, else by its namespace's."""
+    own = labels.get(AMBIENT_LABEL) or labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {}).get(AMBIENT_LABEL)
+    return own == "ambient"
+
+
+def why_unread(snapshot: Snapshot, namespace: str) -> str:
+    """Why nobody knows which policies hold in a namespace; empty where all could be read."""
+    source = snapshot.source
+    kind = next((kind for kind in kinds.ACCESS if not snapshot.readable(kind)), "")
+    if kind:
+        return f"{kind} cannot be read, and it decides who is admitted"
+    homes = (namespace, read_mesh(snapshot).root_namespace, "") if source.unreadable else ()
+    found = next((item for key, item in source.unreadable.items() if key[0] in kinds.ACCESS and key[1] in homes), None)
+    return f"{found.ref} could not be read as a whole, and it may decide who is admitted" if found else ""
+
+
+def enforced(policies: Policies, *, http: bool) -> Policies:
+    """Policies with the rules that a proxy is given for HTTP or for TCP."""
+    def given(found: tuple[Policy, ...], allows: bool) -> tuple[Policy, ...]:
+        kept = ((item, [as_enforced(rule, allows=allows, http=http) for rule in item.rules]) for item in found)
+        return tuple(replace(item, rules=tuple(rule for rule in rules if rule is not None)) for item, rules in kept)
+
+    return Policies(given(policies.custom, False), given(policies.deny, False), given(policies.allow, True), policies.tokens)
+
+
+def about_http(policies: Policies) -> tuple[str, ...]:
+    """The policies that say something about HTTP, and mean something else where a port is handled as TCP."""
+    found = {policy.label for policy, rule in asked_of(policies) if any(item.attribute in HTTP_ONLY for item in rule.conditions())}
+    return tuple(sorted({*found, *policies.tokens.labels}))
+
+
+def about_addresses(snapshot: Snapshot, legs: Iterable[Leg]) -> tuple[str, ...]:
+    """The policies in front of these endpoints that go by the sender's or the client's address."""
+    found = set()
+    for leg in legs:
+        pod = leg.endpoint.pod
+        if pod is None or not pod.captures(leg.endpoint.port):
+            continue
+        for policy, rule in asked_of(policies_for(snapshot, pod.namespace, labels_of(pod.pod))):
+            if any(item.attribute in OF_ADDRESS for item in rule.conditions()):
+                found.add(policy.label)
+    return tuple(sorted(found))
+
+
+def http_policies(snapshot: Snapshot, endpoints: Iterable[Endpoint]) -> tuple[str, ...]:
+    """The policies about HTTP in front of endpoints whose ports may be handled as HTTP."""
+    found: set[str] = set()
+    for item in endpoints if any_policies(snapshot) else ():
+        if item.pod is not None and item.pod.captures(item.port) and reads_http(snapshot, item, sent_as_http=True):
+            found.update(about_http(policies_for(snapshot, item.pod.namespace, labels_of(item.pod.pod))))
+    return tuple(sorted(found))
+
+
+@lru_cache(maxsize=8192)
+def decide(policies: Policies, connection: Connection, asked: Asked) -> Access:
+    """Whether the requests of a route are admitted on a connection."""
+    if policies == NOTHING:
+        return Access("allowed", "no policy of the mesh holds for the backend", reason="no_policy")
+    given = enforced(policies, http=connection.http)
+    requests = Requests(given, connection, asked)
+    as_tcp = () if connection.http else about_http(policies)
+    if requests.too_many:
+        return Access("unknown", "its policies tell more requests apart than are tried", reason="not_known", as_tcp=as_tcp)
+    seen: dict[str, tuple[Answer, Request]] = {}
+    closest: tuple[Request, Request] | None = None
+    for request in requests:
+        found = answer(given, connection, request)
+        seen.setdefault(found.decision, (found, request))
+        if found.decision in ("allowed", "denied"):
+            other = seen.get("denied" if found.decision == "allowed" else "allowed")
+            if other is not None and (closest is None or len(_differences(other[1], request)) < len(_differences(*closest))):
+                closest = (other[1], request)
+                if len(_differences(*closest)) == 1:
+                    break
+    return replace(_told(given, connection, seen, closest), as_tcp=as_tcp)
+
+
+def _told(
+    policies: Policies, connection: Connection, seen: dict[str, tuple[Answer, Request]], closest: tuple[Request, Request] | None
+) -> Access:
+    if closest is not None:
+        denied, admitted = seen["denied"][0], seen["allowed"][0]
+        by = tuple(sorted({*denied.policies, *admitted.policies}))
+        return Access("conditional", _why_conditional(connection, policies, closest), by, denied.reason)
+    decision = next(item for item in ("unknown", "denied", "allowed") if item in seen)
+    found = seen[decision][0]
+    return Access(found.decision, _why(found, policies, connection), found.policies, found.reason)
+
+
+def _why(found: Answer, policies: Policies, connection: Connection) -> str:
+    named = listed([f"AuthorizationPolicy {label}" for label in found.policies], 3)
+    who = _who(connection)
+    if found.reason == "no_policy":
+        return "no policy of the backend keeps anybody out"
+    if found.reason == "admitted":
+        return f"{named} admits {who}"
+    if found.reason == "not_admitted":
+        return f"{named} does not admit {who}"
+    if found.reason == "rule":
+        return f"{named} denies requests of {who}"
+    if found.reason == "custom":
+        return f"{named} asks a service of its own (action CUSTOM)"
+    return f"{named} depends on {_unknown_of(policies, found.policies, connection)}, which is not known"
+
+
+def _who(connection: Connection) -> str:
+    if connection.identity is None:
+        return "the load balancer, whose identity is not known"
+    return connection.identity.removeprefix(PREFIX) or "a sender without an identity"
+
+
+def _unknown_of(policies: Policies, labels: tuple[str, ...], connection: Connection) -> str:
+    """What keeps a policy's answer from being known."""
+    nothing = Request(None, None)
+    found = {
+        item.told() for policy, rule in asked_of(policies) if policy.label in labels for item in rule.conditions()
+        if holds(item, policy.namespace, connection, nothing) is None
+    }
+    return listed(sorted(found) or ["what the load balancer sends"], 3)
+
+
+def _why_conditional(connection: Connection, policies: Policies, pair: tuple[Request, Request]) -> str:
+    answers = {answer(policies, connection, item).decision: item for item in pair}
+    denied, admitted = answers["denied"], answers["allowed"]
+    names = _differences(denied, admitted)
+    by = listed([f"{_kind_of(policies, label)} {label}" for label in answer(policies, connection, denied).policies], 3)
+    denies = "denies" if "," not in by else "deny"
+    told = listed([f"{name} {_shown(denied, name)} and not {_shown(admitted, name)}" for name in names], 3, "; ")
+    return f"it depends on the {listed([_worded(name) for name in names], 3)}: {by} {denies} {told}"
+
+
+def _kind_of(policies: Policies, label: str) -> str:
+    return "RequestAuthentication" if label in policies.tokens.labels else "AuthorizationPolicy"
+
+
+def _worded(name: str) -> str:
+    return "client's address (header X-Forwarded-For)" if name == "client" else name
+
+
+def _differences(one: Request, other: Request) -> list[str]:
+    """In what two requests differ, in the words of a finding."""
+    pairs = [(name, getattr(one, name), getattr(other, name)) for name in ("path", "host", "method", "client", "token")]
+    pairs += [(f"header {name}", value, dict(other.headers).get(name)) for name, value in one.headers]
+    return [name for name, mine, its in pairs if mine != its]
+
+
+def _shown(request: Request, name: str) -> str:
+    if name.startswith("header "):
+        value = dict(request.headers).get(name[len("header ") :])
+        return "none" if value is None else repr(value)
+    found = getattr(request, name)
+    if name == "token":
+        words = {NO_TOKEN: "none", INVALID_TOKEN: "an invalid one"}
+        return words[found] if isinstance(found, str) else "a valid one"
+    return str(found)

@@ -1,0 +1,121 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which policies hold for a workload: those of the mesh's root namespace and of its own, by selector.
+
+Source: istio/istio pilot/pkg/model/authorization.go and pilot/pkg/model/policyattachment.go. A policy with ``targetRefs`` is for gateways
+and waypoints, and for no sidecar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ...kube import kinds
+from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of
+from ...kube.pods import by_namespace
+from ...kube.snapshot import Snapshot
+from ..mesh import MESH_DEPENDS, mesh_config, read_mesh
+from .rules import Rule, TrustDomains, read_rule
+
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+_DRY_RUN = "istio.io/dry-run"
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_GATEWAY_GROUP = "gateway.networking.k8s.io"
+_DEPENDS = (*kinds.ACCESS, *MESH_DEPENDS)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One AuthorizationPolicy that is enforced."""
+
+    namespace: str
+    name: str
+    rules: tuple[Rule, ...]
+
+    @property
+    def label(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The RequestAuthentications of a workload: their names, and who may have issued a token, each with the audiences it needs."""
+
+    labels: tuple[str, ...] = ()
+    issuers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Policies:
+    """All that is enforced in front of one workload. Policies that only watch (AUDIT, dry runs) are not."""
+
+    custom: tuple[Policy, ...] = ()
+    deny: tuple[Policy, ...] = ()
+    allow: tuple[Policy, ...] = ()
+    tokens: Tokens = Tokens()
+
+    @property
+    def none(self) -> bool:
+        """Whether nothing is enforced at all."""
+        return not (self.custom or self.deny or self.allow or self.tokens.issuers)
+
+
+NOTHING = Policies()
+
+
+def any_policies(snapshot: Snapshot) -> bool:
+    """Whether there is any policy in a cluster: in most there is none, and nothing more to ask."""
+    return snapshot.cached("access policies", lambda view: any(view.count(kind) for kind in kinds.ACCESS), kinds.ACCESS)
+
+
+def policies_for(snapshot: Snapshot, namespace: str, labels: Mapping[str, str]) -> Policies:
+    """What is enforced in front of pods of this namespace with these labels."""
+    if not any_policies(snapshot):
+        return NOTHING
+    own = tuple(sorted(labels.items()))
+    return snapshot.cached(("access", namespace, own), lambda view: _policies(view, namespace, dict(own)), _DEPENDS)
+
+
+def _policies(snapshot: Snapshot, namespace: str, labels: dict[str, str]) -> Policies:
+    found: dict[str, list[Policy]] = {"ALLOW": [], "DENY": [], "CUSTOM": []}
+    domains = trust_domains(snapshot)
+    for item in _attached(snapshot, kinds.AUTHORIZATION_POLICY, namespace, labels):
+        action = str(dig(item, "spec", "action", default="ALLOW"))
+        if action in found and annotations_of(item).get(_DRY_RUN) not in _TRUE:
+            rules = (read_rule(rule, domains) for rule in dig(item, "spec", "rules", default=[]))
+            found[action].append(Policy(namespace_of(item), name_of(item), tuple(rule for rule in rules if rule is not None)))
+    own = [
+        item for item in _attached(snapshot, kinds.REQUEST_AUTHENTICATION, namespace, labels) if dig(item, "spec", "jwtRules", default=[])
+    ]
+    issuers = {
+        (str(rule.get("issuer") or ""), tuple(rule.get("audiences") or ())) for item in own for rule in dig(item, "spec", "jwtRules")
+    }
+    tokens = Tokens(tuple(f"{namespace_of(item)}/{name_of(item)}" for item in own), tuple(sorted(issuers)))
+    return Policies(tuple(found["CUSTOM"]), tuple(found["DENY"]), tuple(found["ALLOW"]), tokens)
+
+
+def trust_domains(snapshot: Snapshot) -> TrustDomains:
+    """The mesh's own trust domain and its aliases."""
+    aliases = mesh_config(snapshot).get("trustDomainAliases")
+    more = [str(item) for item in aliases] if isinstance(aliases, list) else []
+    return TrustDomains((read_mesh(snapshot).trust_domain, *more))
+
+
+def _attached(snapshot: Snapshot, kind: str, namespace: str, labels: dict[str, str]) -> Iterator[Obj]:
+    for home in dict.fromkeys((read_mesh(snapshot).root_namespace, namespace)):
+        for item in sorted(snapshot.lookup(kind, by_namespace, home), key=name_of):
+            if _attaches(item, namespace, labels):
+                yield item
+
+
+def _attaches(policy: Obj, namespace: str, labels: dict[str, str]) -> bool:
+    spec = policy.get("spec") or {}
+    targets = spec.get("targetRefs") or [item for item in [spec.get("targetRef")] if item]
+    if not targets:
+        return all(labels.get(key) == value for key, value in dig(spec, "selector", "matchLabels", default={}).items())
+    return GATEWAY_NAME in labels and namespace_of(policy) == namespace and any(
+        item.get("kind") == "Gateway" and item.get("group") == _GATEWAY_GROUP and item.get("name") == labels[GATEWAY_NAME]
+        and item.get("namespace") in (None, "", namespace) for item in targets
+    )
