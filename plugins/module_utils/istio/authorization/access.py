@@ -21,11 +21,11 @@ from ...kube.pods import workload_pods
 from ...kube.snapshot import Snapshot
 from ..endpoints import Endpoint
 from ..mesh import AMBIENT_LABEL, read_mesh
-from .answers import INVALID_TOKEN, NO_TOKEN, Answer, Connection, Request, answer, asked_of, holds
+from .answers import INVALID_TOKEN, NO_TOKEN, Answer, Incoming, Sample, answer, asked_of, holds
 from .inbound import leads_to_http, reads_http
 from .matching import PREFIX
-from .policies import NOTHING, Policies, Policy, any_policies, policies_for
-from .requests import Asked, Requests
+from .policies import NOTHING, AccessPolicy, Policies, any_policies, policies_in_front
+from .requests import RouteScope, Samples
 from .rules import HTTP_ONLY, OF_ADDRESS, as_enforced
 
 NOT_REACHED = Access("unknown", "no request is known to reach the backend", reason="not_reached")
@@ -52,7 +52,7 @@ def access_of(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, out
         reached = any(leg.verdict in ("mutual_tls", "plaintext") for leg in outcome.legs)
         return _NO_POLICY if reached else NOT_REACHED
     http = route.upstream.scheme == "http"
-    asked = Asked(route.upstream.host or route.host, route.path, route.path_type, route.rewrites_path, http)
+    asked = RouteScope(route.upstream.host or route.host, route.path, route.path_type, route.rewrites_path, http)
     return access_by_legs(snapshot, sender_of(snapshot, load_balancer), asked, outcome.legs)
 
 
@@ -64,15 +64,15 @@ def sender_of(snapshot: Snapshot, load_balancer: LoadBalancer) -> Sender:
     pods = workload_pods(snapshot, workload)
     addresses = sorted({str(dig(pod, "status", "podIP", default="")) for pod in pods} - {""})
     account = str(dig(pod_template(workload), "spec", "serviceAccountName", default="default"))
-    return Sender(identity_of(snapshot, namespace_of(workload), account), tuple(addresses))
+    return Sender(spiffe_of(snapshot, namespace_of(workload), account), tuple(addresses))
 
 
-def identity_of(snapshot: Snapshot, namespace: str, account: str) -> str:
+def spiffe_of(snapshot: Snapshot, namespace: str, account: str) -> str:
     """The identity of a service account."""
     return f"{PREFIX}{read_mesh(snapshot).trust_domain}/ns/{namespace}/sa/{account}"
 
 
-def access_by_legs(snapshot: Snapshot, sender: Sender, asked: Asked, legs: Iterable[Leg]) -> Access:
+def access_by_legs(snapshot: Snapshot, sender: Sender, asked: RouteScope, legs: Iterable[Leg]) -> Access:
     """The least that is granted at one of the endpoints that are reached."""
     reached = [leg for leg in legs if leg.verdict in ("mutual_tls", "plaintext")]
     found = [_at_endpoint(snapshot, sender, asked, leg) for leg in reached]
@@ -88,7 +88,7 @@ def least(found: Iterable[Access]) -> Access:
     return replace(first, policies=policies, as_tcp=tuple(sorted({label for item in all_of_them for label in item.as_tcp})))
 
 
-def _at_endpoint(snapshot: Snapshot, sender: Sender, asked: Asked, leg: Leg) -> Access:
+def _at_endpoint(snapshot: Snapshot, sender: Sender, asked: RouteScope, leg: Leg) -> Access:
     endpoint: Endpoint = leg.endpoint
     mutual, pod = leg.verdict == "mutual_tls", endpoint.pod
     seen = (sender.identity or "").removeprefix(PREFIX) if mutual else ""
@@ -100,9 +100,9 @@ def _at_endpoint(snapshot: Snapshot, sender: Sender, asked: Asked, leg: Leg) -> 
     unread = why_unread(snapshot, pod.namespace)
     if unread:
         return Access("unknown", unread, reason="unread", identity=seen)
-    policies = policies_for(snapshot, pod.namespace, labels_of(pod.pod))
+    policies = policies_in_front(snapshot, pod.namespace, labels_of(pod.pod))
     sent_as_http = asked.http and (leads_to_http(snapshot, leg.cluster) if mutual else True)
-    connection = Connection(
+    connection = Incoming(
         sender.identity if mutual else "", sender.addresses, endpoint.port, endpoint.ip, _server_name(leg.cluster) if mutual else "",
         policies.none or reads_http(snapshot, endpoint, sent_as_http=sent_as_http),
     )
@@ -134,7 +134,7 @@ def why_unread(snapshot: Snapshot, namespace: str) -> str:
 
 def enforced(policies: Policies, *, http: bool) -> Policies:
     """Policies with the rules that a proxy is given for HTTP or for TCP."""
-    def given(found: tuple[Policy, ...], allows: bool) -> tuple[Policy, ...]:
+    def given(found: tuple[AccessPolicy, ...], allows: bool) -> tuple[AccessPolicy, ...]:
         kept = ((item, [as_enforced(rule, allows=allows, http=http) for rule in item.rules]) for item in found)
         return tuple(replace(item, rules=tuple(rule for rule in rules if rule is not None)) for item, rules in kept)
 
@@ -154,7 +154,7 @@ def about_addresses(snapshot: Snapshot, legs: Iterable[Leg]) -> tuple[str, ...]:
         pod = leg.endpoint.pod
         if pod is None or not pod.captures(leg.endpoint.port):
             continue
-        for policy, rule in asked_of(policies_for(snapshot, pod.namespace, labels_of(pod.pod))):
+        for policy, rule in asked_of(policies_in_front(snapshot, pod.namespace, labels_of(pod.pod))):
             if any(item.attribute in OF_ADDRESS for item in rule.conditions()):
                 found.add(policy.label)
     return tuple(sorted(found))
@@ -165,22 +165,22 @@ def http_policies(snapshot: Snapshot, endpoints: Iterable[Endpoint]) -> tuple[st
     found: set[str] = set()
     for item in endpoints if any_policies(snapshot) else ():
         if item.pod is not None and item.pod.captures(item.port) and reads_http(snapshot, item, sent_as_http=True):
-            found.update(about_http(policies_for(snapshot, item.pod.namespace, labels_of(item.pod.pod))))
+            found.update(about_http(policies_in_front(snapshot, item.pod.namespace, labels_of(item.pod.pod))))
     return tuple(sorted(found))
 
 
 @lru_cache(maxsize=8192)
-def decide(policies: Policies, connection: Connection, asked: Asked) -> Access:
+def decide(policies: Policies, connection: Incoming, asked: RouteScope) -> Access:
     """Whether the requests of a route are admitted on a connection."""
     if policies == NOTHING:
         return Access("allowed", "no policy of the mesh holds for the backend", reason="no_policy")
     given = enforced(policies, http=connection.http)
-    requests = Requests(given, connection, asked)
+    requests = Samples(given, connection, asked)
     as_tcp = () if connection.http else about_http(policies)
     if requests.too_many:
         return Access("unknown", "its policies tell more requests apart than are tried", reason="not_known", as_tcp=as_tcp)
-    seen: dict[str, tuple[Answer, Request]] = {}
-    closest: tuple[Request, Request] | None = None
+    seen: dict[str, tuple[Answer, Sample]] = {}
+    closest: tuple[Sample, Sample] | None = None
     for request in requests:
         found = answer(given, connection, request)
         seen.setdefault(found.decision, (found, request))
@@ -194,7 +194,7 @@ def decide(policies: Policies, connection: Connection, asked: Asked) -> Access:
 
 
 def _told(
-    policies: Policies, connection: Connection, seen: dict[str, tuple[Answer, Request]], closest: tuple[Request, Request] | None
+    policies: Policies, connection: Incoming, seen: dict[str, tuple[Answer, Sample]], closest: tuple[Sample, Sample] | None
 ) -> Access:
     if closest is not None:
         denied, admitted = seen["denied"][0], seen["allowed"][0]
@@ -205,7 +205,7 @@ def _told(
     return Access(found.decision, _why(found, policies, connection), found.policies, found.reason)
 
 
-def _why(found: Answer, policies: Policies, connection: Connection) -> str:
+def _why(found: Answer, policies: Policies, connection: Incoming) -> str:
     named = listed([f"AuthorizationPolicy {label}" for label in found.policies], 3)
     who = _who(connection)
     if found.reason == "no_policy":
@@ -221,15 +221,15 @@ def _why(found: Answer, policies: Policies, connection: Connection) -> str:
     return f"{named} depends on {_unknown_of(policies, found.policies, connection)}, which is not known"
 
 
-def _who(connection: Connection) -> str:
+def _who(connection: Incoming) -> str:
     if connection.identity is None:
         return "the load balancer, whose identity is not known"
     return connection.identity.removeprefix(PREFIX) or "a sender without an identity"
 
 
-def _unknown_of(policies: Policies, labels: tuple[str, ...], connection: Connection) -> str:
+def _unknown_of(policies: Policies, labels: tuple[str, ...], connection: Incoming) -> str:
     """What keeps a policy's answer from being known."""
-    nothing = Request(None, None)
+    nothing = Sample(None, None)
     found = {
         item.told() for policy, rule in asked_of(policies) if policy.label in labels for item in rule.conditions()
         if holds(item, policy.namespace, connection, nothing) is None
@@ -237,7 +237,7 @@ def _unknown_of(policies: Policies, labels: tuple[str, ...], connection: Connect
     return listed(sorted(found) or ["what the load balancer sends"], 3)
 
 
-def _why_conditional(connection: Connection, policies: Policies, pair: tuple[Request, Request]) -> str:
+def _why_conditional(connection: Incoming, policies: Policies, pair: tuple[Sample, Sample]) -> str:
     answers = {answer(policies, connection, item).decision: item for item in pair}
     denied, admitted = answers["denied"], answers["allowed"]
     names = _differences(denied, admitted)
@@ -255,14 +255,14 @@ def _worded(name: str) -> str:
     return "client's address (header X-Forwarded-For)" if name == "client" else name
 
 
-def _differences(one: Request, other: Request) -> list[str]:
+def _differences(one: Sample, other: Sample) -> list[str]:
     """In what two requests differ, in the words of a finding."""
     pairs = [(name, getattr(one, name), getattr(other, name)) for name in ("path", "host", "method", "client", "token")]
     pairs += [(f"header {name}", value, dict(other.headers).get(name)) for name, value in one.headers]
     return [name for name, mine, its in pairs if mine != its]
 
 
-def _shown(request: Request, name: str) -> str:
+def _shown(request: Sample, name: str) -> str:
     if name.startswith("header "):
         value = dict(request.headers).get(name[len("header ") :])
         return "none" if value is None else repr(value)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from ...core.model import Decision
 from . import matching
-from .policies import Policies, Policy
+from .policies import AccessPolicy, Policies
 from .rules import Condition, Rule
 
 Claims = tuple[tuple[str, str], ...]
@@ -24,7 +24,7 @@ Reason = Literal["no_policy", "admitted", "not_admitted", "rule", "token", "cust
 
 
 @dataclass(frozen=True)
-class Connection:
+class Incoming:
     """What the backend's proxy knows of a connection. ``identity`` is empty where there is none, and ``None`` where it is not known.
 
     ``addresses`` are the sender's possible ones, none where they are not known; ``sni`` is ``None`` where it is not known, and
@@ -40,7 +40,7 @@ class Connection:
 
 
 @dataclass(frozen=True)
-class Request:
+class Sample:
     """One request, with what its route leaves open filled in; ``None`` is what is not known, in ``headers`` what is absent.
 
     ``token`` is one of the two words, or a valid token's claims.
@@ -67,17 +67,17 @@ Match = bool | None
 """``None`` where it is not known."""
 
 
-def answer(policies: Policies, connection: Connection, request: Request) -> Answer:
+def answer(policies: Policies, connection: Incoming, request: Sample) -> Answer:
     """What becomes of one request. The policies' rules are those that the proxy is given for this connection."""
     if connection.http and request.token == INVALID_TOKEN and policies.tokens.issuers:
         return Answer("denied", "token", policies.tokens.labels)
-    denied = {item.label: _any(matches(rule, item.namespace, connection, request) for rule in item.rules) for item in policies.deny}
+    denied = {item.label: _any(rule_holds(rule, item.namespace, connection, request) for rule in item.rules) for item in policies.deny}
     if True in denied.values():
         return Answer("denied", "rule", _by(denied, True))
-    admitted = {item.label: _any(matches(rule, item.namespace, connection, request) for rule in item.rules) for item in policies.allow}
+    admitted = {item.label: _any(rule_holds(rule, item.namespace, connection, request) for rule in item.rules) for item in policies.allow}
     if policies.allow and not set(admitted.values()) - {False}:
         return Answer("denied", "not_admitted", tuple(sorted(admitted)))
-    asked = {item.label: _any(matches(rule, item.namespace, connection, request) for rule in item.rules) for item in policies.custom}
+    asked = {item.label: _any(rule_holds(rule, item.namespace, connection, request) for rule in item.rules) for item in policies.custom}
     if set(asked.values()) - {False}:
         return Answer("unknown", "custom", tuple(label for label, found in asked.items() if found is not False))
     doubtful = _by(denied, None)
@@ -104,7 +104,7 @@ def _all(found: Iterable[Match]) -> Match:
     return None if unsure else True
 
 
-def matches(rule: Rule, home: str, connection: Connection, request: Request) -> Match:
+def rule_holds(rule: Rule, home: str, connection: Incoming, request: Sample) -> Match:
     """Whether a rule of a policy in namespace ``home`` holds for a request."""
     return _all(
         _any(_all(holds(item, home, connection, request) for item in group) for group in groups)
@@ -112,7 +112,7 @@ def matches(rule: Rule, home: str, connection: Connection, request: Request) -> 
     )
 
 
-def holds(item: Condition, home: str, connection: Connection, request: Request) -> Match:
+def holds(item: Condition, home: str, connection: Incoming, request: Sample) -> Match:
     """Whether a condition does."""
     test = _test(item, home, connection, request)
     wanted = _any(map(test, item.values)) if item.values else True
@@ -120,7 +120,7 @@ def holds(item: Condition, home: str, connection: Connection, request: Request) 
     return _all((wanted, None if excluded is None else not excluded))
 
 
-def varies(item: Condition, connection: Connection) -> bool:
+def varies(item: Condition, connection: Incoming) -> bool:
     """Whether requests of one connection may differ in an attribute."""
     return item.attribute in _OF_REQUEST and (item.attribute != "remote_ip" or connection.http)
 
@@ -129,11 +129,11 @@ _OF_REQUEST = frozenset({"method", "path", "host", "header", "request_principal"
 _BY_IDENTITY: dict[str, Callable[[str, str], bool]] = {
     "principal": matching.principal, "namespace": matching.namespace, "trust_domain": matching.trust_domain,
 }
-_BY_TEXT: dict[str, Callable[[str, str], bool]] = {"path": matching.path, "host": matching.host, "method": matching.header}
+_BY_TEXT: dict[str, Callable[[str, str], bool]] = {"path": matching.path, "host": matching.is_host, "method": matching.header}
 CLAIMS = {"audience": "aud", "presenter": "azp"}
 
 
-def _test(item: Condition, home: str, connection: Connection, request: Request) -> Callable[[str], Match]:
+def _test(item: Condition, home: str, connection: Incoming, request: Sample) -> Callable[[str], Match]:
     """The comparison of one attribute with one value."""
     attribute = item.attribute
     if attribute in _BY_IDENTITY:
@@ -153,7 +153,7 @@ def _test(item: Condition, home: str, connection: Connection, request: Request) 
     return _test_of_addresses(item, connection, request) or _test_of_token(item, request)
 
 
-def _test_of_addresses(item: Condition, connection: Connection, request: Request) -> Callable[[str], Match] | None:
+def _test_of_addresses(item: Condition, connection: Incoming, request: Sample) -> Callable[[str], Match] | None:
     known: tuple[str, ...]
     if item.attribute == "destination_ip":
         known = (connection.destination,) if connection.destination else ()
@@ -171,11 +171,11 @@ def _covers(block: str, addresses: tuple[str, ...]) -> Match:
     if not addresses:
         # A range of everything needs no address. It is one of IPv4 or IPv6, and the sender's may be the other.
         return None
-    found = {matching.address(block, ip) for ip in addresses} if network is not None else {False}
+    found = {matching.in_range(block, ip) for ip in addresses} if network is not None else {False}
     return found.pop() if len(found) == 1 else None
 
 
-def _test_of_token(item: Condition, request: Request) -> Callable[[str], Match]:
+def _test_of_token(item: Condition, request: Sample) -> Callable[[str], Match]:
     if item.attribute not in ("request_principal", "claim", *CLAIMS):
         return lambda value: None
     if isinstance(request.token, str):
@@ -192,7 +192,7 @@ def claim_name(item: Condition) -> str:
     return CLAIMS.get(item.attribute) or item.name[1:-1]
 
 
-def asked_of(policies: Policies) -> Iterable[tuple[Policy, Rule]]:
+def asked_of(policies: Policies) -> Iterable[tuple[AccessPolicy, Rule]]:
     """Every rule, with its policy."""
     for item in (*policies.custom, *policies.deny, *policies.allow):
         for rule in item.rules:

@@ -33,7 +33,7 @@ def header(pattern: str, value: str | None) -> bool:
     return value is not None and (pattern == ANY or text(pattern, value))
 
 
-def host(pattern: str, value: str) -> bool:
+def is_host(pattern: str, value: str) -> bool:
     """A Host, in upper or lower case."""
     return header(pattern.lower(), value.lower())
 
@@ -129,7 +129,7 @@ def network(block: str) -> Network | None:
         return None
 
 
-def address(block: str, ip: str) -> bool:
+def in_range(block: str, ip: str) -> bool:
     """Whether a range covers an address."""
     known, wanted = network(ip), network(block)
     return known is not None and wanted is not None and known.version == wanted.version and known.network_address in wanted

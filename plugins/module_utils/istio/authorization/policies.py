@@ -27,7 +27,7 @@ _DEPENDS = (*kinds.ACCESS, *MESH_DEPENDS)
 
 
 @dataclass(frozen=True)
-class Policy:
+class AccessPolicy:
     """One AuthorizationPolicy that is enforced."""
 
     namespace: str
@@ -51,9 +51,9 @@ class Tokens:
 class Policies:
     """All that is enforced in front of one workload. Policies that only watch (AUDIT, dry runs) are not."""
 
-    custom: tuple[Policy, ...] = ()
-    deny: tuple[Policy, ...] = ()
-    allow: tuple[Policy, ...] = ()
+    custom: tuple[AccessPolicy, ...] = ()
+    deny: tuple[AccessPolicy, ...] = ()
+    allow: tuple[AccessPolicy, ...] = ()
     tokens: Tokens = Tokens()
 
     @property
@@ -70,7 +70,7 @@ def any_policies(snapshot: Snapshot) -> bool:
     return snapshot.cached("access policies", lambda view: any(view.count(kind) for kind in kinds.ACCESS), kinds.ACCESS)
 
 
-def policies_for(snapshot: Snapshot, namespace: str, labels: Mapping[str, str]) -> Policies:
+def policies_in_front(snapshot: Snapshot, namespace: str, labels: Mapping[str, str]) -> Policies:
     """What is enforced in front of pods of this namespace with these labels."""
     if not any_policies(snapshot):
         return NOTHING
@@ -79,13 +79,13 @@ def policies_for(snapshot: Snapshot, namespace: str, labels: Mapping[str, str]) 
 
 
 def _policies(snapshot: Snapshot, namespace: str, labels: dict[str, str]) -> Policies:
-    found: dict[str, list[Policy]] = {"ALLOW": [], "DENY": [], "CUSTOM": []}
+    found: dict[str, list[AccessPolicy]] = {"ALLOW": [], "DENY": [], "CUSTOM": []}
     domains = trust_domains(snapshot)
     for item in _attached(snapshot, kinds.AUTHORIZATION_POLICY, namespace, labels):
         action = str(dig(item, "spec", "action", default="ALLOW"))
         if action in found and annotations_of(item).get(_DRY_RUN) not in _TRUE:
             rules = (read_rule(rule, domains) for rule in dig(item, "spec", "rules", default=[]))
-            found[action].append(Policy(namespace_of(item), name_of(item), tuple(rule for rule in rules if rule is not None)))
+            found[action].append(AccessPolicy(namespace_of(item), name_of(item), tuple(rule for rule in rules if rule is not None)))
     own = [
         item for item in _attached(snapshot, kinds.REQUEST_AUTHENTICATION, namespace, labels) if dig(item, "spec", "jwtRules", default=[])
     ]

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import matching
-from .answers import CLAIMS, INVALID_TOKEN, NO_TOKEN, Claims, Connection, Request, asked_of, claim_name, holds, varies
-from .policies import Policies, Policy, Tokens
+from .answers import CLAIMS, INVALID_TOKEN, NO_TOKEN, Claims, Incoming, Sample, asked_of, claim_name, holds, varies
+from .policies import AccessPolicy, Policies, Tokens
 from .rules import Condition, Rule
 
 MOST = 20_000
@@ -35,7 +35,7 @@ _SET_ON_THE_WAY = frozenset({
 
 
 @dataclass(frozen=True)
-class Asked:
+class RouteScope:
     """What a route leaves open: ``host`` may be empty (any) or a wildcard, ``path`` counts as ``path_type`` says.
 
     ``rewritten``: the load balancer changes the path, so that nobody knows which one arrives. ``http``: it sends plain HTTP.
@@ -48,10 +48,10 @@ class Asked:
     http: bool = True
 
 
-class Requests:
+class Samples:
     """The requests of one route on one connection."""
 
-    def __init__(self, policies: Policies, connection: Connection, asked: Asked) -> None:
+    def __init__(self, policies: Policies, connection: Incoming, asked: RouteScope) -> None:
         self._asked = asked
         self._policies = policies
         conditions = list(_open_conditions(policies, connection)) if connection.http else []
@@ -70,9 +70,9 @@ class Requests:
         """Whether there are more than are tried."""
         return math.prod(map(len, self._choices)) > MOST
 
-    def __iter__(self) -> Iterator[Request]:
+    def __iter__(self) -> Iterator[Sample]:
         for path, host, method, client, token, *values in itertools.product(*self._choices):
-            yield Request(host, path, method, tuple(zip(self._headers, values, strict=True)), client, token)
+            yield Sample(host, path, method, tuple(zip(self._headers, values, strict=True)), client, token)
 
     def _texts(self, *attributes: str) -> list[str]:
         found = (text for attribute in attributes for item in self._by.get(attribute, ()) for text in (*item.values, *item.others))
@@ -146,15 +146,15 @@ class Requests:
         return [text for item in self._of_claims() if claim_name(item) == claim for text in (*item.values, *item.others)]
 
 
-def _open_conditions(policies: Policies, connection: Connection) -> Iterator[Condition]:
+def _open_conditions(policies: Policies, connection: Incoming) -> Iterator[Condition]:
     """The conditions on what differs from request to request, of rules that the connection does not rule out."""
     for policy, rule in asked_of(policies):
         if not _is_ruled_out(policy, rule, connection):
             yield from (item for item in rule.conditions() if varies(item, connection))
 
 
-def _is_ruled_out(policy: Policy, rule: Rule, connection: Connection) -> bool:
-    nothing = Request(None, None)
+def _is_ruled_out(policy: AccessPolicy, rule: Rule, connection: Incoming) -> bool:
+    nothing = Sample(None, None)
 
     def is_out(item: Condition) -> bool:
         return not varies(item, connection) and holds(item, policy.namespace, connection, nothing) is False
@@ -162,7 +162,7 @@ def _is_ruled_out(policy: Policy, rule: Rule, connection: Connection) -> bool:
     return any(all(any(map(is_out, group)) for group in groups) for groups in (rule.sources, rule.operations))
 
 
-def _takes(asked: Asked, path: str) -> bool:
+def _takes(asked: RouteScope, path: str) -> bool:
     """Whether a route certainly takes a path. Where a type is the load balancer's own, it means a prefix of whole elements at least."""
     return path == asked.path or (asked.path_type != "Exact" and path.startswith(f"{asked.path.rstrip('/')}/"))
 

@@ -16,14 +16,14 @@ from ...istio.authorization.access import (
     about_addresses,
     access_by_legs,
     decide,
-    identity_of,
     least,
     sender_of,
+    spiffe_of,
     why_unread,
 )
-from ...istio.authorization.answers import Connection
-from ...istio.authorization.policies import policies_for
-from ...istio.authorization.requests import Asked
+from ...istio.authorization.answers import Incoming
+from ...istio.authorization.policies import policies_in_front
+from ...istio.authorization.requests import RouteScope
 from ...istio.endpoints import pods_selected
 from ...kube.objects import dig, labels_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
@@ -34,7 +34,7 @@ _SECURITY = "security.istio.io/v1"
 
 
 def access_behind(
-    snapshot: Snapshot, state: GatewayState, load_balancer: LoadBalancer | None, asked: Asked, outcome: Outcome
+    snapshot: Snapshot, state: GatewayState, load_balancer: LoadBalancer | None, asked: RouteScope, outcome: Outcome
 ) -> Access:
     """Whether requests are admitted at the gateway, and by the backend as the gateway's."""
     if not outcome.legs or outcome.verdict == "unknown":
@@ -53,10 +53,10 @@ def gateway_sender(snapshot: Snapshot, state: GatewayState) -> Sender:
     account = str(dig(pod_template(state.workload), "spec", "serviceAccountName", default="default"))
     selector = dig(state.service, "spec", "selector", default={}) if state.service else {}
     ips = (item.ip for item in pods_selected(snapshot, namespace_of(state.workload), selector) if item.ip)
-    return Sender(identity_of(snapshot, namespace_of(state.workload), account), tuple(sorted(ips)))
+    return Sender(spiffe_of(snapshot, namespace_of(state.workload), account), tuple(sorted(ips)))
 
 
-def _at_gateway(snapshot: Snapshot, state: GatewayState, load_balancer: LoadBalancer | None, asked: Asked) -> Access:
+def _at_gateway(snapshot: Snapshot, state: GatewayState, load_balancer: LoadBalancer | None, asked: RouteScope) -> Access:
     """What the gateway's own policies say to the load balancer, which has no identity there unless its sidecar gives it one."""
     labels = labels_of(pod_template(state.workload or {}))
     sender = sender_of(snapshot, load_balancer) if load_balancer else Sender(None)
@@ -65,8 +65,8 @@ def _at_gateway(snapshot: Snapshot, state: GatewayState, load_balancer: LoadBala
     if unread:
         return Access("unknown", unread, reason="unread")
     # A gateway ends TLS and reads HTTP, whatever its Service calls the port.
-    connection = Connection(identity, sender.addresses, state.target.target_port)
-    found = decide(policies_for(snapshot, state.target.namespace, labels), connection, asked)
+    connection = Incoming(identity, sender.addresses, state.target.target_port)
+    found = decide(policies_in_front(snapshot, state.target.namespace, labels), connection, asked)
     return replace(found, why=f"at the gateway: {found.why}")
 
 

@@ -17,7 +17,7 @@ from ...balancers.kit.chain.answers import unknown_chain
 from ...core.findings import finding, request_details, route_details
 from ...core.model import Access, Backend, Finding, LoadBalancer, ObjectRef, Outcome, Route, replace
 from ...detect.inventory import KnownBackend, known_backend
-from ...istio.authorization.requests import Asked
+from ...istio.authorization.requests import RouteScope
 from ...istio.outcome import predict
 from ...kube.objects import Obj, identity, ref_of, value_at
 from ...kube.snapshot import Snapshot
@@ -146,12 +146,12 @@ class _Verdicts:
     behind: Mapping[Backend, Outcome]
     direct: Mapping[Route, Outcome]
     existing: Callable[[Obj], Obj | None]
-    admits: Callable[[Asked, Outcome], Access]
+    admits: Callable[[RouteScope, Outcome], Access]
 
     def by_gateway(self, backend: Backend, host: str, path: str, path_type: str) -> Outcome:
         """What becomes of a route's requests behind the gateway."""
         outcome = self.behind[backend]
-        return replace(outcome, access=self.admits(Asked(host, path, path_type), outcome))
+        return replace(outcome, access=self.admits(RouteScope(host, path, path_type), outcome))
 
 
 def _late(title: str, front: LoadBalancerSide) -> tuple[str, ...]:
