@@ -12,11 +12,12 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from ..balancers.contract.switches import FieldPatch
-from ..core.marks import CHAINED_GATEWAY, ROUTE_KINDS
+from ..core.marks import CHAINED_GATEWAY, ROUTE_KINDS, ROUTES_IN
 from ..core.model import Change, Finding, replace
 from ..kube import kinds
 from ..kube.fields import changed, put
-from ..kube.objects import Obj, annotations_of, identity, kind_key
+from ..kube.objects import Obj, annotations_of, identity, identity_of, kind_key, namespace_of
+from ..plan.chain.carry import hosts_in
 from ..plan.chain.plan import ChainPlan
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
 from ..plan.keeping import includes, spec_as_written
@@ -24,7 +25,7 @@ from .book import is_created, load_balancers_of
 from .ledger import Ledger
 from .managers import manager_findings
 from .ownership import claim, create, take_back
-from .units import chain_removal_units, chain_units
+from .units import ChainHosts, chain_removal_units, chain_units
 from .widening import widened
 
 GATEWAY, MESH, LOAD_BALANCER, LEFT_OVER = 0, 1, 2, 3
@@ -85,7 +86,7 @@ def chain_changes(
 
     leftovers, about = take_back(ledger, stays, [chain], "the chain no longer needs it", LOAD_BALANCER)
     changes += map(_later, leftovers)
-    changes = chain_units(changes, plan.state.target.namespace, wanted, LEFT_OVER, ledger.existing)
+    changes = chain_units(changes, plan.state.target.namespace, wanted, LEFT_OVER, ledger.existing, _hosts(plan))
     return in_writing_order(changes), [*findings, *about, *manager_findings(ledger.existing, changes, "what the chain needs")]
 
 
@@ -95,6 +96,20 @@ def _would_lose(existing: Obj, body: Obj) -> bool:
         return True
     kept, wanted = (set(annotations_of(item).get(ROUTE_KINDS, "").split(",")) for item in (existing, body))
     return not kept <= wanted
+
+
+def _hosts(plan: ChainPlan) -> ChainHosts:
+    """The Hosts that the plan's objects are for: a grant for those of routes to its namespace, a new route of the load balancer for all."""
+    every = {item.sent for item in plan.routes if item.chained}
+    granted: dict[str, set[str]] = {}
+    for body in plan.mesh:
+        granted.setdefault(annotations_of(body).get(ROUTES_IN, ""), set()).update(hosts_in(body))
+    served = {identity(body): hosts_in(body) or granted.get(namespace_of(body), every) for body in plan.mesh}
+    led: dict[Key, set[str]] = {identity(body): set(every) for body in plan.front}
+    for item in plan.routes:
+        if item.chained and item.object is not None:
+            led.setdefault(identity_of(item.object), set()).add(item.sent)
+    return ChainHosts(served, led)
 
 
 def _kinds(plan: ChainPlan) -> set[str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
 
@@ -99,27 +100,62 @@ def _served(change: Change, existing: Lookup) -> frozenset[str]:
     return namespaces_served(change.body or existing(*identity_of(change.object)) or {"metadata": {"namespace": change.object.namespace}})
 
 
-def chain_units(
-    changes: Sequence[Change], gateway: str, wanted: Collection[Identity], last: int, existing: Lookup
-) -> list[Change]:
-    """The changes of a chain: what lies in a namespace of routes is one unit there, and waits for the gateway's side.
+@dataclass(frozen=True)
+class ChainHosts:
+    """The Hosts that objects of a chain are for: ``served`` by the gateway's routing, ``led`` there by the load balancer's own objects."""
 
-    ``gateway`` is the gateway's namespace. What lies there is needed by all. What is not ``wanted`` any more is taken back, and what is
-    made smaller in the ``last`` phase waits, as the taking back does, for everybody.
+    served: Mapping[Identity, Collection[str]] = field(default_factory=dict)
+    led: Mapping[Identity, Collection[str]] = field(default_factory=dict)
+
+
+def chain_units(
+    changes: Sequence[Change], gateway: str, wanted: Collection[Identity], last: int, existing: Lookup, hosts: ChainHosts
+) -> list[Change]:
+    """The changes of a chain: the gateway's routing for a Host is a unit, and so is every other object but the gateway itself.
+
+    All wait for the gateway, whose namespace is ``gateway``. What leads a route there waits for the routing of its Hosts too, and for what
+    stands beside it. What is not ``wanted`` any more is taken back, and what is made smaller in the ``last`` phase waits, as the taking
+    back does, for everybody.
     """
     planned, smaller, others = [], [], []
     for change in changes:
         if identity_of(change.object) not in wanted:
             others.append(change)
-        elif change.object.namespace != gateway:
-            planned.append(replace(change, unit=f"namespace {change.object.namespace}", waits_for=frozenset({""})))
         elif change.phase == last:
             smaller.append(replace(change, unit=f"{change.object}, made smaller"))
         else:
-            planned.append(change)
+            planned.append(replace(change, unit=_chain_unit(change, gateway, hosts)))
+    planned = _waiting_for_hosts(planned, hosts)
     needed = frozenset(item.unit for item in planned)
     later = [replace(item, waits_for=item.waits_for | needed) for item in (*smaller, *chain_removal_units(others, existing))]
     return [*planned, *later]
+
+
+def _chain_unit(change: Change, gateway: str, hosts: ChainHosts) -> str:
+    key = identity_of(change.object)
+    if key in hosts.served:
+        return f"the gateway's routing for {', '.join(sorted(hosts.served[key])) or 'any host'}"
+    return "" if change.object.namespace == gateway and key not in hosts.led else str(change.object)
+
+
+def _waiting_for_hosts(changes: Sequence[Change], hosts: ChainHosts) -> list[Change]:
+    of_hosts: dict[str, set[str]] = {}
+    beside: dict[str, set[str]] = {}
+    for change in changes:
+        key = identity_of(change.object)
+        for host in hosts.served.get(key, ()):
+            of_hosts.setdefault(host, set()).add(change.unit)
+        if key not in hosts.led and key not in hosts.served:
+            beside.setdefault(change.object.namespace, set()).add(change.unit)
+    found = []
+    for change in changes:
+        needed = {""} - {change.unit}
+        for host in hosts.led.get(identity_of(change.object), ()):
+            needed |= of_hosts.get(host, set())
+        if identity_of(change.object) in hosts.led:
+            needed |= beside.get(change.object.namespace, set())
+        found.append(replace(change, waits_for=frozenset(needed)))
+    return found
 
 
 def chain_removal_units(changes: Sequence[Change], existing: Lookup) -> list[Change]:

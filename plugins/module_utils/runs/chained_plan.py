@@ -28,11 +28,11 @@ from ..detect.unread import DECIDING
 from ..istio.doubts import doubts
 from ..istio.names import belongs_to_the_mesh
 from ..kube.kinds import VIRTUAL_SERVICE
-from ..kube.objects import Obj, dig, identity, identity_of, namespace_of
+from ..kube.objects import Obj, identity, identity_of, namespace_of
 from ..kube.reading import about_object
 from ..kube.snapshot import Snapshot
 from ..plan.chain.barring import claimed, without_harm
-from ..plan.chain.carry import HostRules
+from ..plan.chain.carry import HostRules, hosts_in
 from ..plan.chain.options import ChainPlanOptions
 from ..plan.chain.paths import PathRule, in_order
 from ..plan.chain.plan import ChainPlan, plan_chain
@@ -47,7 +47,6 @@ from .whole import demand_kinds, demand_readable, demand_seen, demand_whole
 
 _BESIDE = (KUBERNETES_GATEWAY, ISTIO_GATEWAY, VIRTUAL_SERVICE)
 """Kinds that are made in the gateway's namespace."""
-_ROUTED = {"VirtualService": "hosts", "HTTPRoute": "hostnames"}
 
 
 @dataclass(frozen=True)
@@ -368,12 +367,7 @@ def _hosts_of(live: Snapshot, registry: Registry, chain: str) -> frozenset[str]:
 
 
 def _hosts_in(written: Iterable[Obj]) -> frozenset[str]:
-    names: set[str] = set()
-    for obj in written:
-        if obj["kind"] in _ROUTED:
-            listed = dig(obj, "spec", _ROUTED[obj["kind"]], default=[]) or [""]
-            names.update("" if item == "*" else str(item) for item in listed)
-    return frozenset(names)
+    return frozenset().union(*map(hosts_in, written))
 
 
 def gateway_namespaces(live: Snapshot, registry: Registry) -> set[str]:

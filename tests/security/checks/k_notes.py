@@ -165,7 +165,8 @@ def h3_chains_that_are_not_there(t):
 @check("H3-squatters-beside-a-chain", "Objects of a tenant's own that have a helper's name keep nobody else out of a chain.")
 def h3_squatters_beside_a_chain(t):
     objects = [*c.plain(c.OWN), *c.gateway()]
-    helper = next(item for item in ours(chained(t)) if item["metadata"]["namespace"] == "tenant-z")
+    mine = [item for item in ours(chained(t)) if item["metadata"]["namespace"] == "tenant-z"]
+    helper = next(item for item in mine if item["kind"] == "Service")
     taken = c.service(helper["metadata"]["name"], "tenant-z", app="evil")
     lost = copy.deepcopy(taken)
     lost["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "meshlb.istio"}

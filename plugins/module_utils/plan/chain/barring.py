@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from ...core.findings import finding, request_details, route_details
+from ...core.marks import ROUTES_IN
 from ...core.model import Finding, Route
 from ...detect.claims import HostClaims
 from ...istio.names import plain_host
+from ...kube.kinds import VIRTUAL_SERVICE
+from ...kube.objects import Obj, annotations_of, kind_key_of, ref_of
 from ..trial import becoming_worse, worse
-from .carry import sent_host
+from .carry import hosts_in, sent_host
 from .options import ChainPlanOptions
 from .plan import ChainPlan
 
@@ -42,14 +45,32 @@ def _is_own_service(route: Route, host: str) -> bool:
 def without_harm(
     plan: Plan, options: ChainPlanOptions, routes: Iterable[Route], barred: Mapping[Route, Finding], may_get_worse: Callable[[Route], bool]
 ) -> ChainPlan:
-    """The plan without routes that would be worse off behind the gateway. Each round bars at least one more, so there is an end."""
+    """The plan without routes that would be worse off behind the gateway, or whose place there is taken.
+
+    Each round bars at least one more, so there is an end.
+    """
     known, kept_out = list(routes), dict(barred)
     while True:
         found = plan(options.barring(kept_out))
-        harmed = _harmed(found, known, may_get_worse)
-        if not harmed:
+        out = {**_harmed(found, known, may_get_worse), **_displaced(found, known, options.taken)}
+        if out.keys() <= kept_out.keys():
             return found
-        kept_out.update(harmed)
+        kept_out.update(out)
+
+
+def _displaced(plan: ChainPlan, routes: Iterable[Route], taken: Callable[[Obj], str]) -> dict[Route, Finding]:
+    """Routes for which the gateway's routing cannot be made, as somebody else's object has its name."""
+    found = {}
+    for body in plan.mesh:
+        why = taken(body)
+        if not why:
+            continue
+        hosts, home = hosts_in(body), annotations_of(body).get(ROUTES_IN, "")
+        for route in routes:
+            if sent_host(route) in hosts and (kind_key_of(body) == VIRTUAL_SERVICE or route.backend.namespace == home):
+                message = f"{why}; {route.object} stays where it is"
+                found[route] = finding("MLB402", message, route.object, cause=ref_of(body), details=route_details(route))
+    return found
 
 
 def _harmed(plan: ChainPlan, routes: Iterable[Route], may_get_worse: Callable[[Route], bool]) -> dict[Route, Finding]:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...core.marks import IGNORE
-from ...core.model import Backend, Route
+from ...core.model import Backend, ObjectRef, Route
 from ...detect.inventory import KnownBackend
+from ...kube.objects import Obj, dig
 from .paths import PathRule, in_order, path_rule
 
 
@@ -20,6 +21,10 @@ class HostRules:
 
     host: str
     rules: tuple[PathRule, ...]
+
+
+Born = Callable[[ObjectRef], str]
+_HOSTS = {"VirtualService": "hosts", "HTTPRoute": "hostnames"}
 
 
 @dataclass(frozen=True)
@@ -36,13 +41,21 @@ def sent_host(route: Route) -> str:
     return route.upstream.host or route.host
 
 
+def hosts_in(body: Obj) -> set[str]:
+    """The Hosts for which a chain's object routes, the empty one for any; nothing for an object that routes none."""
+    field = _HOSTS.get(str(body["kind"]))
+    names = dig(body, "spec", field, default=[]) or [""] if field else []
+    return {"" if item == "*" else str(item) for item in names}
+
+
 def carry(
     routes: Iterable[Route], backends: Mapping[Route, KnownBackend], *, begins_with: bool, barred: Mapping[Route, str] | None = None,
-    standing: Collection[Route] = (),
+    standing: Collection[Route] = (), born: Born = lambda ref: "",
 ) -> Carried:
     """Decide route by route; what cannot be told apart behind the load balancer stays where it is.
 
-    ``barred`` says why some must stay. Those that go through the gateway already (``standing``) are not given up for new ones.
+    ``barred`` says why some must stay. Those that go through the gateway already (``standing``) are not given up for new ones, nor those of
+    one namespace for those of another that came later (``born``: when an object was created, as a text that can be ordered).
     """
     refusals: dict[Route, str] = {}
     groups: dict[str, list[Route]] = {}
@@ -55,7 +68,7 @@ def carry(
     taken: list[Route] = []
     hosts: list[HostRules] = []
     for host, found in sorted(groups.items()):
-        refusals.update(_give_way(found, standing, begins_with=begins_with))
+        refusals.update(_give_way(found, standing, born, begins_with=begins_with))
         good = [route for route in found if route not in refusals]
         taken += good
         if good:
@@ -88,36 +101,81 @@ def _backend_refusal(backend: Backend, known: KnownBackend) -> str:
     return "" if known.port else f"{name} has no port {backend.port_name or backend.port}"
 
 
-def _give_way(routes: Sequence[Route], standing: Collection[Route], *, begins_with: bool) -> dict[Route, str]:
-    """Contradictions, of which a new route bears the consequence rather than one that stands."""
+def _give_way(routes: Sequence[Route], standing: Collection[Route], born: Born, *, begins_with: bool) -> dict[Route, str]:
+    """Contradictions, of which whoever comes later bears the consequence: a new route, then a route of somebody who came later.
+
+    What contradicts itself within one namespace (or among those of one age) is refused as a whole.
+    """
     found = _contradictions(routes, begins_with=begins_with)
-    kept = [route for route in routes if route in standing]
-    if not any(route in found for route in kept):
+    groups = _in_turn(routes, standing, born) if found else []
+    if len(groups) < 2:
         return found
-    found = _contradictions(kept, begins_with=begins_with)
-    for route in (item for item in routes if item not in standing):
-        with_it = _contradictions([*kept, route], begins_with=begins_with)
-        new = {other: why for other, why in with_it.items() if other not in found}
-        if new:
-            found[route] = new.get(route) or next(iter(new.values()))
-        else:
-            kept.append(route)
+    kept, found = _Kept(begins_with), {}
+    for group in groups:
+        late = {route: why for route in group if (why := kept.why_not(route))}
+        rest = [route for route in group if route not in late]
+        found.update({**late, **_contradictions(rest, begins_with=begins_with)})
+        for route in rest:
+            if route not in found:
+                kept.add(route)
     return found
+
+
+def _in_turn(routes: Sequence[Route], standing: Collection[Route], born: Born) -> list[list[Route]]:
+    """Routes that stand, then the others by the age of the oldest object in their namespace: there is no telling within a namespace."""
+    oldest: dict[str, str] = {}
+    for route in routes:
+        namespace = route.object.namespace
+        oldest[namespace] = min(oldest.get(namespace, "~"), born(route.object))
+    groups: dict[tuple[bool, str], list[Route]] = {}
+    for route in routes:
+        groups.setdefault((route not in standing, "" if route in standing else oldest[route.object.namespace]), []).append(route)
+    return [groups[key] for key in sorted(groups)]
+
+
+class _Kept:
+    """Routes of one host that are led to the gateway, and what a further one would contradict."""
+
+    def __init__(self, begins_with: bool) -> None:
+        self._begins_with = begins_with
+        self._places: dict[tuple[str, str], Route] = {}
+        self._backends: set[Backend] = set()
+        self._rewritten = False
+
+    def add(self, route: Route) -> None:
+        self._places.setdefault(_place(route, self._begins_with), route)
+        self._backends.add(route.backend)
+        self._rewritten = self._rewritten or route.rewrites_path
+
+    def why_not(self, route: Route) -> str:
+        """Why a route cannot be led besides these, empty where it can."""
+        if (self._rewritten or route.rewrites_path) and self._backends - {route.backend}:
+            return _NOT_APART
+        first = self._places.get(_place(route, self._begins_with))
+        return _both_claim(first, route) if first is not None and first.backend != route.backend else ""
+
+
+_NOT_APART = "the load balancer rewrites its path, and by the new path the gateway cannot tell this host's backends apart"
+
+
+def _both_claim(first: Route, route: Route) -> str:
+    return f"{first.object} and {route.object} both claim {route.host}{route.path}, for different backends"
+
+
+def _place(route: Route, begins_with: bool) -> tuple[str, str]:
+    return path_rule(route.path_type, route.path, begins_with=begins_with) or ("", route.path)
 
 
 def _contradictions(routes: Sequence[Route], *, begins_with: bool) -> dict[Route, str]:
     """Routes of one host that the gateway could not tell apart."""
     found: dict[Route, str] = {}
     if len({route.backend for route in routes}) > 1:
-        why = "the load balancer rewrites its path, and by the new path the gateway cannot tell this host's backends apart"
-        found.update({route: why for route in routes if route.rewrites_path})
+        found.update({route: _NOT_APART for route in routes if route.rewrites_path})
     seen: dict[tuple[str, str], Route] = {}
     for route in routes:
-        place = path_rule(route.path_type, route.path, begins_with=begins_with) or ("", route.path)
-        first = seen.setdefault(place, route)
+        first = seen.setdefault(_place(route, begins_with), route)
         if first.backend != route.backend and first not in found and route not in found:
-            why = f"{first.object} and {route.object} both claim {route.host}{route.path}, for different backends"
-            found.update({first: why, route: why})
+            found.update(dict.fromkeys((first, route), _both_claim(first, route)))
     return found
 
 

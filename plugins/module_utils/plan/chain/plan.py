@@ -19,7 +19,7 @@ from ...core.model import Access, Backend, Finding, LoadBalancer, ObjectRef, Out
 from ...detect.inventory import KnownBackend, known_backend
 from ...istio.authorization.requests import RouteScope
 from ...istio.outcome import predict
-from ...kube.objects import Obj, identity, ref_of, value_at
+from ...kube.objects import Obj, created_at, identity, ref_of, value_at
 from ...kube.snapshot import Snapshot
 from .access import about_access_behind, access_behind
 from .carry import Carried, HostRules, carry, sent_host
@@ -37,7 +37,10 @@ _LOST = {"affinity": "its session affinity", "balancing": "its balancing", "retr
 
 @dataclass(frozen=True)
 class ChainedRoute:
-    """One host and path with its backend: as it is, and as it will be. ``object`` is the load balancer's own, where there is one."""
+    """One host and path with its backend: as it is, and as it will be. ``object`` is the load balancer's own, where there is one.
+
+    ``sent`` is the Host by which the gateway sees its requests.
+    """
 
     host: str
     path: str
@@ -47,6 +50,7 @@ class ChainedRoute:
     after: Outcome
     chained: bool
     object: ObjectRef | None = None
+    sent: str = ""
 
     @property
     def label(self) -> str:
@@ -113,7 +117,9 @@ def plan_chain(
         return PatchSet(refusal=refusal) if refusal else redirected
 
     selected = _selected(routes, options)
-    lead = _lead(title, own, selected if load_balancer else None, backends, options, request, redirect)
+    lead = _lead(
+        title, own, selected if load_balancer else None, backends, options, request, redirect, lambda ref: created_at(base.at(ref) or {})
+    )
     hosts = (*lead.carried.hosts, *options.hosts)
     request = replace(request, hosts=_named(hosts), carried=bool(lead.patches))
     side = gateway_side(around, own, options, request, client, lead.front, hosts)
@@ -194,13 +200,14 @@ def _selected(routes: Sequence[Route], options: ChainPlanOptions) -> list[Route]
 def _lead(
     title: str, own: ChainSide, routes: list[Route] | None, backends: Mapping[Route, KnownBackend], options: ChainPlanOptions,
     request: ChainRequest,
-    redirect: Callable[[list[Route]], PatchSet],
+    redirect: Callable[[list[Route]], PatchSet], born: Callable[[ObjectRef], str],
 ) -> _Lead:
     if not options.carry or routes is None:
         front = own.front(request) if options.hosts else LoadBalancerSide()
         return _Lead(Carried(), front)
     barred = {route: item.message for route, item in options.barred.items()}
-    carried = carry(routes, backends, begins_with=own.facts.begins_with, barred=barred, standing=options.standing)
+    decided = partial(carry, backends=backends, begins_with=own.facts.begins_with, standing=options.standing, born=born)
+    carried = decided(routes, barred=barred)
     refusals = dict(carried.refusals)
     patches: list[FieldPatch] = []
     helpers: dict[tuple[str, str, str], Obj] = {}
@@ -218,9 +225,7 @@ def _lead(
         front = own.front(replace(request, hosts=_named(carried.hosts)))
         if not front.refusal:
             return _Lead(carried, front, (), (), (finding("MLB618", f"{title}: {next(iter(refusals.values()), '')}"),))
-    rest = carry(
-        [route for route in carried.routes if route not in refusals], backends, begins_with=own.facts.begins_with, standing=options.standing
-    )
+    rest = decided([route for route in carried.routes if route not in refusals])
     return _Lead(replace(rest, refusals=refusals), LoadBalancerSide(), tuple(patches), tuple(helpers.values()), tuple(findings))
 
 
@@ -266,6 +271,7 @@ def _chained(verdicts: _Verdicts, lead: _Lead, options: ChainPlanOptions, mesh: 
         now = behind if chained and _in_place(verdicts, lead, route) else direct
         found.append(ChainedRoute(
             route.host, route.path, route.path_type, route.backend, now, behind if chained else direct, chained, route.object,
+            sent_host(route),
         ))
     nothing = Outcome("unknown", "no route of this collection leads there yet")
     # A load balancer that is made of the gateway's own Service has no object of its own: there the gateway's routes tell.
@@ -274,7 +280,8 @@ def _chained(verdicts: _Verdicts, lead: _Lead, options: ChainPlanOptions, mesh: 
     for host in options.hosts:
         for rule in host.rules:
             behind = verdicts.by_gateway(rule.backend, host.host, rule.path, _TYPES.get(rule.kind, "Prefix"))
-            found.append(ChainedRoute(host.host, rule.path, rule.kind, rule.backend, behind if there else nothing, behind, True))
+            now = behind if there else nothing
+            found.append(ChainedRoute(host.host, rule.path, rule.kind, rule.backend, now, behind, True, sent=host.host))
     return sorted(found, key=lambda item: (item.host, item.path, item.path_type, item.backend.service, item.backend.port))
 
 

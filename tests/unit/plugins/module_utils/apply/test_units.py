@@ -78,19 +78,29 @@ def test_taking_back_is_a_unit_for_each_object() -> None:
     assert found["alias"].waits_for == {"Ingress a/one"} and found["both"].waits_for == {"Ingress a/one", "Ingress b/two"}
 
 
-def test_a_chain_waits_for_its_gateway_and_each_namespace_is_a_unit() -> None:
+def test_a_chain_waits_for_its_gateway_and_each_route_for_its_hosts_and_what_is_beside_it() -> None:
     gateway, here, there_too = obj("gateway", "istio-ingress"), obj("alias", "a"), obj("alias2", "b")
-    one = obj("one", "a", "Ingress")
+    one, two, second = obj("one", "a", "Ingress"), obj("two", "b", "Ingress"), obj("second", "a", "Ingress")
+    of_a, of_b = obj("of-a", "istio-ingress"), obj("of-b", "istio-ingress")
     smaller = create(obj("smaller", "istio-ingress"), 3)
     old = delete(obj("old", "istio-ingress", routes_in="a"), 3)
-    changes = [create(gateway), create(here), create(there_too), patch(one, 2), smaller, old]
-    wanted = {identity(item) for item in (gateway, here, there_too, one, smaller.body or {})}
-    found = by_name(units.chain_units(changes, "istio-ingress", wanted, 3, there(one)))
+    made = (gateway, here, there_too, of_a, of_b)
+    changes = [*map(create, made), patch(one, 2), patch(two, 2), patch(second, 2), smaller, old]
+    wanted = {identity(item) for item in (*made, one, two, second, smaller.body or {})}
+    hosts = units.ChainHosts(
+        {identity(of_a): {"a.example.com"}, identity(of_b): {""}},
+        {identity(one): {"a.example.com"}, identity(two): {""}, identity(second): {"a.example.com", ""}},
+    )  # fmt: skip
+    found = by_name(units.chain_units(changes, "istio-ingress", wanted, 3, there(one, two), hosts))
     assert found["gateway"].unit == "" and found["gateway"].waits_for == frozenset()
-    assert found["alias"].unit == found["one"].unit == "namespace a" and found["alias2"].unit == "namespace b"
-    assert found["alias"].waits_for == {""}
-    assert found["smaller"].waits_for == found["old"].waits_for == {"", "namespace a", "namespace b"}
-    assert found["smaller"].unit not in ("", "namespace a")
+    assert found["of-a"].unit == "the gateway's routing for a.example.com" and found["of-a"].waits_for == {""}
+    assert found["one"].unit == "Ingress a/one" and found["alias"].unit == "Service a/alias"
+    assert found["one"].waits_for == {"", found["of-a"].unit, "Service a/alias"}
+    assert found["two"].waits_for == {"", found["of-b"].unit, "Service b/alias2"}
+    assert found["second"].waits_for == {"", found["of-a"].unit, found["of-b"].unit, "Service a/alias"}
+    everybody = {item.unit for item in found.values()} - {found["smaller"].unit, found["old"].unit}
+    assert found["smaller"].waits_for == found["old"].waits_for == everybody
+    assert found["smaller"].unit not in everybody
 
 
 def test_the_gateway_goes_after_every_route_was_given_back_and_an_alias_after_those_beside_it() -> None:

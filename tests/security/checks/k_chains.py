@@ -1,0 +1,108 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""H3: one namespace's refusals, names and routes keep nobody else's routes from being chained, or taken back."""
+
+import json
+
+from tests.security.checks.k_notes import BACK, ours
+from tests.security.kit import clusters as c
+from tests.security.kit import fakeapi
+from tests.security.kit.core import check, demand, footing, listed, names, ref
+
+LATER = "2025-05-05T00:00:00Z"
+MODERN = {**c.CHAIN, "gateway": {**c.CHAIN["gateway"], "api": "gateway_api", "create": True}}
+SECOND = c.ingress("z2", "tenant-z", "z2.example.com", "evil")
+
+
+def denies(word):
+    """Refuse what has a word in its body, as an admission webhook does."""
+    refuse = fakeapi.refusal(403, 'admission webhook "policy.example.com" denied the request: not this', "Forbidden")
+
+    def action(handler, request):
+        return refuse(handler, request) if word in json.dumps(request.body) else "go on"
+
+    return action
+
+
+def leads(server, obj):
+    """Whether a route leads to the gateway."""
+    return server.get(*ref(obj))["spec"] != obj["spec"]
+
+
+def shop():
+    return next(item for item in c.plain() if ref(item) == c.VICTIM)
+
+
+@check("H3-chain-and-refusals", "A quota, a policy or a webhook keeps from a chain only the routes that need what it refuses.")
+def h3_chain_and_refusals(t):
+    base = [*c.plain(c.OWN, SECOND), *c.gateway()]
+    cases = (
+        ("POST", "/namespaces/tenant-z/services", denies("meshlb"), (False, False)),
+        ("PATCH", "/namespaces/tenant-z/ingresses/zz", denies("meshlb"), (False, True)),
+        ("POST", "/virtualservices", denies('"z.example.com"'), (False, True)),
+    )
+    for method, path, action, expected in cases:
+        server = t.server(base)
+        server.fault(method, path, action, -1)
+        run = t.live("chained_gateway", server, **c.CHAIN)
+        demand(run.failed and "policy.example.com" in run.told, f"{method} {path}: {run.say()}")
+        demand(leads(server, shop()), f"{method} {path}: the victim's route is not led to the gateway: {run.say()}")
+        demand((leads(server, c.OWN), leads(server, SECOND)) == expected, f"{method} {path}: {run.say()}")
+        server.faults.clear()
+        again = t.live("chained_gateway", server, **c.CHAIN)
+        demand(again.ok and leads(server, c.OWN) and leads(server, SECOND), f"the next run: {again.say()}")
+    server = t.server(base)
+    before = server.state()
+    server.fault("POST", "/gateways", denies("meshlb"), -1)
+    run = t.live("chained_gateway", server, **c.CHAIN)
+    demand(run.failed and server.state() == before, f"without its gateway: {run.say()}")
+
+
+@check("H3-chain-rollback-and-refusals", "A route that may not be written keeps no other from being led back.")
+def h3_chain_rollback_and_refusals(t):
+    server = t.server(t.done("chain of three", [*c.plain(c.OWN, SECOND), *c.gateway()], "chained_gateway", **c.CHAIN))
+    refuse = fakeapi.refusal(403, "exceeded: not here", "Forbidden")
+    server.fault("PATCH", "/namespaces/tenant-z/ingresses/zz", refuse, -1)
+    run = t.live("chained_gateway", server, **BACK)
+    demand(run.failed, run.say())
+    demand(not leads(server, shop()) and not leads(server, SECOND), f"others' routes are not led back: {run.say()}")
+    beside = [ref(item) for item in ours(server.objects()) if item["metadata"]["namespace"] == "victim"]
+    demand(not beside, f"it left {listed('/'.join(item) for item in beside)}")
+
+
+@check("H3-names-in-the-gateways-routing", "An object that has the name of the gateway's routing for one host keeps no other host out.")
+def h3_names_in_the_gateways_routing(t):
+    for args in (MODERN, c.CHAIN):
+        base = [*c.plain(c.OWN), *c.gateway(**({"name": "meshlb-istio"} if args is MODERN else {}))]
+        made = t.server(base)
+        footing(t.live("chained_gateway", made, **args).ok, "an honest chain")
+        routing = (item for item in ours(made.objects()) if item["kind"] in ("VirtualService", "HTTPRoute"))
+        routed = [item for item in routing if "z.example.com" in str(item)]
+        footing(routed, "nothing routes z.example.com")
+        kinds = ((item["apiVersion"], *ref(item)) for item in routed)
+        squatters = [c.obj(version, kind, name, namespace, {}) for version, kind, namespace, name in kinds]
+        server = t.server([*base, *squatters])
+        run = t.live("chained_gateway", server, **args)
+        demand(run.ok and leads(server, shop()), f"the victim's route: {run.say()}")
+        demand(not leads(server, c.OWN), "the route for the taken name is led to the gateway")
+        demand(names(run, ref(c.OWN)) and names(run, ref(squatters[0])), "neither route nor object is named")
+        demand(all(server.get(*ref(item))["spec"] == {} for item in squatters), "somebody else's object was written")
+
+
+@check("H3-a-neighbour-on-the-same-path", "A later route of a tenant on a victim's host keeps none of the victim's routes out of a chain.")
+def h3_a_neighbour_on_the_same_path(t):
+    rewriting = {"nginx.ingress.kubernetes.io/rewrite-target": "/"}
+    for annotations in (None, rewriting):
+        base = [*c.plain(victim=annotations), *c.gateway()]
+        usual = t.server(base)
+        footing(t.live("chained_gateway", usual, **c.CHAIN).ok, "the honest chain")
+        for path in ("/", "/other"):
+            late = c.ingress("late", "tenant-z", "shop.example.com", "evil", path=path, created=LATER, annotations=annotations)
+            server = t.server([*base, late])
+            run = t.live("chained_gateway", server, **c.CHAIN)
+            demand(run.ok, run.say())
+            same = server.get(*c.VICTIM)["spec"] == usual.get(*c.VICTIM)["spec"]
+            demand(same, f"path {path}, {annotations}: the victim's route is no longer led to the gateway: {run.say()}")
+            again = t.live("chained_gateway", server, **c.CHAIN)
+            demand(again.ok and not again.changes, f"the second run: {again.say()}")
