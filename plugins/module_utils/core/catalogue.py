@@ -303,7 +303,12 @@ CATALOGUE: tuple[FindingKind, ...] = (
     FindingKind(
         "MLB250", "warning", "A twin decides about its backend's port",
         "A headless twin is not younger than the Service beside it, so the backend's sidecars handle its requests as TCP for every client.",
-        "The run makes a twin that is younger, or takes another strategy, and then takes the old one away. With files, apply them again.",
+        "The run makes a younger twin, or takes another strategy, then removes the old one. With files, apply them again.",
+    ),
+    FindingKind(
+        "MLB251", "warning", "A strategy with a cost that auto does not pay",
+        "The route's strategy is pinned, or in place from an earlier run, and costs others or the route itself what the message says.",
+        "Remove the pin, or choose another strategy, unless that is meant.",
     ),
     FindingKind(
         "MLB252", "info", "A sidecar could not be asked before something was taken away",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,6 +18,7 @@ from ..istio.endpoints import Endpoint, PodView, endpoints, view_of
 from ..istio.gateways import leads_to_gateway
 from ..istio.hosts import virtual_hosts
 from ..istio.mesh import interception_defaults, read_mesh
+from ..istio.mesh_routes import mesh_routes
 from ..istio.names import Taken
 from ..istio.network import seen_address, undoes_service_routing
 from ..istio.outcome import Outlook
@@ -30,6 +31,7 @@ from ..kube.services import find_port, fqdn
 from ..kube.snapshot import Snapshot, Unreadable
 from .claims import HostClaims
 from .guarded import read_with
+from .switching import why_switched
 from .unread import doubted, marked, why_unclear
 
 Key = tuple[str, str]
@@ -64,6 +66,8 @@ class RouteFacts:
     for the Service, and ``rule_mode`` its TLS mode for the port. ``has_mesh_policy``: the Service has policies in the mesh that only
     hold for requests that the mesh routes. ``claimed_by`` is the object that already represents the route's host in the mesh, and
     ``taken`` says why no object may be made for that host at all. ``http_policies`` are those about HTTP in front of the backend.
+    ``acting`` are the VirtualServices and the routes of the Gateway API that say what becomes of requests to the Service. ``switched`` says
+    who switches its selector, empty where nobody is known to.
     """
 
     backend: KnownBackend = field(default_factory=KnownBackend)
@@ -76,6 +80,8 @@ class RouteFacts:
     claimed_by: ObjectRef | None = None
     taken: Taken | None = None
     http_policies: tuple[str, ...] = ()
+    acting: tuple[ObjectRef, ...] = ()
+    switched: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,14 @@ def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, c
         ref_of(rule) if rule else None, str(policy_of(rule, route.backend.port).cluster.get("mode") or ""),
         by_rule or bool(snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, host)), claimed_by, taken,
         http_policies(snapshot, backend.endpoints),
+        tuple(_acting(snapshot, backend.service, load_balancer.namespace)), why_switched(snapshot, backend.service),
     )
+
+
+def _acting(snapshot: Snapshot, service: Obj, viewer: str) -> Iterator[ObjectRef]:
+    """What says what becomes of requests to a Service that come from a namespace."""
+    virtuals = snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, fqdn(service))
+    yield from (ref_of(item) for item in (*virtuals, *mesh_routes(snapshot, service, viewer)))
 
 
 def _without_mutual_tls(item: Endpoint, mode: Callable[[Obj, int], str]) -> str:

@@ -107,6 +107,23 @@ def _of_manifest(pod: Obj, labels: Mapping[str, str], defaults: Interception) ->
     return replace(view, sidecar=sidecar, tls_mode=labels_of(pod).get(TLS_MODE, "istio" if sidecar else "disabled"))
 
 
+def pods_in(snapshot: Snapshot, namespace: str) -> tuple[PodView, ...]:
+    """All pods of a namespace, and one made-up pod for each workload of which none runs."""
+    defaults = interception_defaults(snapshot)
+    key = ("pods of", namespace, defaults)
+    return snapshot.cached(key, lambda view: tuple(_all(view, namespace, defaults)), _DEPENDS)
+
+
+def _all(snapshot: Snapshot, namespace: str, defaults: Interception) -> Iterator[PodView]:
+    live = snapshot.lookup(kinds.POD, by_namespace, namespace)
+    yield from (view_of(pod, defaults) for pod in sorted(live, key=name_of))
+    labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
+    for workload in (item for kind in kinds.WORKLOADS for item in snapshot.lookup(kind, by_namespace, namespace)):
+        own = labels_of(pod_template(workload))
+        if not any(selects(own, labels_of(pod)) for pod in live):
+            yield _predicted(workload, labels, defaults)
+
+
 def view_of(pod: Obj, defaults: Interception) -> PodView:
     """View of a pod that runs; ``defaults`` are the mesh's (:func:`mesh.interception_defaults`)."""
     proxy = has_proxy(pod)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,16 +77,29 @@ def choose(
     """Find the best strategy that serves all needy routes; where none does, the best one for each of them.
 
     ``may_lose_access`` says of which routes the user allows that policies keep their requests out.
+    Where the choice is left to us, no strategy is taken that has a hazard, and one that is in place and harms nobody stays.
     """
     wanted = {route: allowed(route) for route in needy}
+    settled = dict(_settled(context, wanted, is_owned))
     tried = [item for item in STRATEGIES if any(item in options for options in wanted.values())]
     loses = _Losses(standing, may_lose_access)
-    trials = {item.name: _try(context, item, _for(wanted, item), loses, is_owned) for item in tried}
+    trials = {
+        item.name: _try(context, item, _for(wanted, item), loses, is_owned, dict(_hazards(context, item, wanted, settled)))
+        for item in tried
+    }
     ranked = sorted(trials.values(), key=lambda item: item.rank)
-    for trial in ranked:
-        if not trial.harmed and all(trial.strategy in wanted[route] and trial.serves(route) for route in needy):
-            assigned = dict.fromkeys(needy, trial.strategy)
-            return Choice(assigned, trial.proposal, trial.outcomes, _reasons(assigned, trials, needy))
+    serving = (item for item in ranked if all(item.strategy in wanted[route] and item.serves(route) for route in needy))
+    best = next((item for item in serving if not item.harmed), None)
+    if settled and (best is None or any(item is not best.strategy for item in settled.values())):
+        # What is in place and harms nobody stays, whatever would be chosen today; what is new beside it is served alike where it can be.
+        narrowed = {route: (settled[route],) if route in settled else options for route, options in wanted.items()}
+        likewise = sorted(ranked, key=lambda item: item.strategy not in settled.values())
+        found = _each_its_own(context, needy, loses, narrowed, likewise, trials)
+        if len(found.assigned) == len(needy):
+            return found
+    if best is not None:
+        assigned = dict.fromkeys(needy, best.strategy)
+        return Choice(assigned, best.proposal, best.outcomes, _reasons(assigned, trials, needy))
     found = _each_its_own(context, needy, loses, wanted, ranked, trials)
     if len(found.assigned) == len(needy):
         return found
@@ -111,17 +124,52 @@ class _Losses:
         """Whether a route gets worse."""
         return worse_transport(self.standing[route], outcome) or self.access(route, outcome)
 
+    def harmed(self, context: Context, outcomes: Outcomes, routes: Iterable[Route], served_in: Collection[str]) -> list[Route]:
+        """Routes that lose something. What is there already takes nothing from routes of other namespaces that came later."""
+        found = [route for route in routes if self.anything(route, outcomes[route])]
+        others = [route for route in found if route.object.namespace not in served_in]
+        now = replace(self, standing=context.live.outcomes(others, Proposal())) if others else self
+        return [route for route in found if route not in now.standing or now.anything(route, outcomes[route])]
+
+
+def _settled(
+    context: Context, wanted: Mapping[Route, tuple[Strategy, ...]], is_owned: Owned
+) -> Iterator[tuple[Route, Strategy]]:
+    """The routes for which a strategy is in place that harms nobody, with that strategy."""
+    for route, options in wanted.items():
+        there: dict[Strategy, int] = {}
+        for strategy in options if context.may_choose(route) else ():
+            proposal = proposed(context, strategy, [route])
+            if not proposal.refusals and in_place(context.live, proposal, is_owned) and not strategy.hazard(context, route, in_place=True):
+                there[strategy] = proposal.size
+        if there:
+            # Of one that is a part of another one, it is the whole.
+            yield route, max(there, key=lambda item: there[item])
+
+
+def _hazards(
+    context: Context, strategy: Strategy, wanted: Mapping[Route, tuple[Strategy, ...]], settled: Mapping[Route, Strategy]
+) -> Iterator[tuple[Route, str]]:
+    """The routes for which a strategy is the user's to choose, and why."""
+    for route in filter(context.may_choose, _for(wanted, strategy)):
+        hazard = strategy.hazard(context, route, in_place=settled.get(route) is strategy)
+        if hazard:
+            yield route, hazard
+
 
 def _for(wanted: Mapping[Route, tuple[Strategy, ...]], strategy: Strategy) -> list[Route]:
     return [route for route, options in wanted.items() if strategy in options]
 
 
 def _try(
-    context: Context, strategy: Strategy, targets: list[Route], loses: _Losses, is_owned: Owned
+    context: Context, strategy: Strategy, asked: list[Route], loses: _Losses, is_owned: Owned, hazards: Mapping[Route, str]
 ) -> Trial:
+    targets = [route for route in asked if route not in hazards]
     proposal = _without_collisions(context, proposed(context, strategy, targets), targets, is_owned)
+    proposal = replace(proposal, refusals={**proposal.refusals, **hazards})
     outcomes = context.cluster.outcomes(context.routes, proposal)
-    harmed = tuple(route for route in context.routes if loses.anything(route, outcomes[route]))
+    helps_in = {route.object.namespace for route in targets if route not in proposal.refusals}
+    harmed = tuple(loses.harmed(context, outcomes, context.routes, helps_in))
     kept_out = tuple(route for route in targets if loses.access(route, outcomes[route]))
     denied = sum(1 for route in targets if outcomes[route].access.decision == "denied")
     standing = loses.standing
@@ -132,7 +180,7 @@ def _try(
     useful = proposal if len(helped) == len(targets) else proposed(context, strategy, helped)
     rank = (
         denied, int(not in_place(context.live, useful, is_owned)), int(not strategy.keeps_host), lost, touched,
-        proposal.size, STRATEGIES.index(strategy),
+        int(strategy.wide), proposal.size, STRATEGIES.index(strategy),
     )
     return Trial(strategy, proposal, outcomes, harmed, kept_out, rank)
 
@@ -167,7 +215,8 @@ def _each_its_own(
         failed = {
             (route, item.name) for route, item in assigned.items() if not served(outcomes[route]) or loses.access(route, outcomes[route])
         }
-        harmed = [route for route in context.routes if route not in assigned and loses.anything(route, outcomes[route])]
+        others, helps_in = [route for route in context.routes if route not in assigned], {route.object.namespace for route in assigned}
+        harmed = loses.harmed(context, outcomes, others, helps_in)
         if harmed and not failed:
             failed = {(route, item.name) for route, item in assigned.items() if item.touches_load_balancer} or {
                 (route, item.name) for route, item in assigned.items()
@@ -198,7 +247,8 @@ def _reason(route: Route, chosen: Strategy | None, trials: Mapping[str, Trial]) 
 
 _RANKING = (
     "policies deny its requests", "the other one is already in place", "it changes the Host that the application sees",
-    "it gives up more of what is in use here", "it touches routes that already work", "it needs more changes",
+    "it gives up more of what is in use here", "it touches routes that already work",
+    "it touches the backend's side, or takes over the choice of backends", "it needs more changes",
     "the other one comes first",
 )
 

@@ -35,6 +35,10 @@ class Wishes:
         pin = route.pinned_strategy
         return pin if pin and (pin not in BY_NAME or self._may_pin(BY_NAME[pin], route)) else self.strategy
 
+    def leaves_to_us(self, route: Route) -> bool:
+        """Whether nobody asks for a strategy of their own."""
+        return self.effective(route) == AUTO
+
     def allowed(self, route: Route) -> tuple[Strategy, ...]:
         """The strategies that may be used; none for a word that is no strategy."""
         word = self.effective(route)

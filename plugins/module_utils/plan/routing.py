@@ -85,7 +85,9 @@ def plan_routes(
     facts = {route: route_facts(original, base.load_balancers[route.load_balancer], route, claims) for route in routes}
     base = replace(base, routes=routes, facts=facts)
     cluster, current = (SnapshotCluster(view, registry, base.load_balancers, locked) for view in (original, live))
-    context = Context(base, registry, (), cluster, current, raw_ports(original, base), options.may_write)
+    context = Context(
+        base, registry, (), cluster, current, raw_ports(original, base), options.may_write, is_owned, options.wishes.leaves_to_us
+    )
     standing_now = {route_identity(route): route for route in now.routes}
     planned: list[tuple[RoutePlan, ...]] = []
     proposals: list[tuple[Proposal, tuple[str, ...]]] = []
@@ -208,8 +210,10 @@ def _about_choice(
             names = ", ".join([AUTO, *BY_NAME])
             return [finding("MLB217", f"{where}: {pinned!r} is no strategy; there are {names}", route.object, details=details)]
         return [finding("MLB201" if pinned == AUTO else "MLB202", f"{where}: {reason}", route.object, details=details)]
-    lost = lost_features(context, route, strategy)
+    lost, hazard, found = lost_features(context, route, strategy), strategy.hazard(context, route), []
     if lost:
         message = f"{where}: {strategy.name} gives up {', '.join(lost)}; {strategy.cost}"
-        return [finding("MLB215", message, route.object, details={**details, "lost": lost})]
-    return []
+        found.append(finding("MLB215", message, route.object, details={**details, "lost": lost}))
+    if hazard:
+        found.append(finding("MLB251", f"{where}: {strategy.name}: {hazard}", route.object, details={**details, "hazard": hazard}))
+    return found

@@ -12,6 +12,7 @@ from ..balancers.contract.profile import Registry
 from ..balancers.contract.switches import PatchSet, RouteSwitch
 from ..core.model import LoadBalancer, Outcome, Route, replace
 from ..detect.inventory import Inventory, take_inventory
+from ..istio.endpoints import PodView, pods_in
 from ..istio.outcome import Outlook, predict
 from ..kube.fields import put
 from ..kube.objects import Obj, identity, value_at
@@ -98,6 +99,9 @@ class SnapshotCluster:
 
     def twins(self, service: Obj) -> Sequence[Twin]:
         return twins_of(self.snapshot, service)
+
+    def meshed_pods(self, namespace: str) -> Sequence[PodView]:
+        return [pod for pod in pods_in(self.snapshot, namespace) if pod.sidecar]
 
     def ask(self, switch: RouteSwitch, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         answer = switch(self.snapshot, load_balancer, routes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from ...balancers.contract.profile import Registry
 from ...balancers.contract.switches import FieldPatch, PatchSet, RouteSwitch
@@ -16,8 +16,8 @@ from ...core.marks import ROUTE_KINDS, ROUTES_IN
 from ...core.model import Finding, LoadBalancer, Outcome, Route
 from ...core.writes import Write
 from ...detect.inventory import Inventory, RouteFacts
-from ...istio.endpoints import Endpoint
-from ...kube.objects import Identity, Obj, identity, kind_key
+from ...istio.endpoints import Endpoint, PodView
+from ...kube.objects import Identity, Obj, dig, identity, kind_key
 from ..units import switches
 from .twins import Twin
 
@@ -55,6 +55,9 @@ class Cluster(Protocol):
     def twins(self, service: Obj) -> Sequence[Twin]:
         """The headless twins of a Service that this collection made, in the order in which they are to be kept."""
 
+    def meshed_pods(self, namespace: str) -> Sequence[PodView]:
+        """The pods of a namespace that have a sidecar, or will have one."""
+
     def ask(self, switch: RouteSwitch, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         """A load balancer's answer for these routes."""
 
@@ -68,6 +71,8 @@ class Context:
 
     ``inventory`` is that of the cluster without our own changes, ``live`` the cluster with them. ``raw_ports``:
     see :func:`plan.trial.raw_ports`. ``may_write``: whether the run may write in a namespace.
+    ``is_owned``: whether an object (or ``None``) was made or changed by this collection.
+    ``may_choose``: whether a route's strategy is left to us.
     """
 
     inventory: Inventory
@@ -77,6 +82,8 @@ class Context:
     live: Cluster
     raw_ports: frozenset[tuple[str, int]] = frozenset()
     may_write: Callable[[str], bool] = lambda namespace: True
+    is_owned: Callable[[Any], bool] = lambda obj: False
+    may_choose: Callable[[Route], bool] = lambda route: False
 
     def load_balancer(self, route: Route) -> LoadBalancer:
         """The load balancer of a route."""
@@ -92,6 +99,14 @@ class Context:
         named = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": ref.name, "namespace": ref.namespace}}
         return self.live.existing(named) or {}
 
+    def pod_selector(self, key: tuple[str, str]) -> dict[str, str]:
+        """Labels by which a load balancer's workload knows its own pods; empty where it has no such labels."""
+        ref = self.inventory.load_balancers[key].workload
+        if ref is None:
+            return {}
+        named = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": ref.name, "namespace": ref.namespace}}
+        return dict(dig(self.live.existing(named) or {}, "spec", "selector", "matchLabels", default={}))
+
     def endpoints(self, route: Route) -> tuple[Endpoint, ...]:
         """Pods behind a route; empty where its Service or port does not exist."""
         return self.facts(route).backend.endpoints
@@ -105,6 +120,7 @@ class Strategy(ABC):
     """One way to mutual TLS. ``loses`` names the features of a route that stop working; ``gain`` is the short reason for it.
 
     ``stands_for_hosts``: it makes objects that hold for every request with a route's host.
+    ``wide``: it touches the backend's side, or takes the choice of backends from the load balancer.
     ``writes`` declares what it creates; what load balancers are told is declared with their switches.
     """
 
@@ -115,6 +131,7 @@ class Strategy(ABC):
     loses: frozenset[str] = frozenset()
     touches_load_balancer: bool = False
     stands_for_hosts: bool = False
+    wide: bool = False
     makes_objects_in: Place = "nowhere"
 
     def stays_with(self, route: Route) -> bool:
@@ -127,6 +144,13 @@ class Strategy(ABC):
     def earlier(self, route: Route) -> Iterable[Identity]:
         """What earlier runs may have made for a route under names that are not those of today."""
         return ()
+
+    def hazard(self, context: Context, route: Route, *, in_place: bool = False) -> str:
+        """What it would cost others, or the route later on, so that nobody but the user may choose it; empty where nothing.
+
+        ``in_place``: it is there already, and what it costs is paid.
+        """
+        return ""
 
     @abstractmethod
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:

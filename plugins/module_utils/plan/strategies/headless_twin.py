@@ -15,7 +15,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...core.model import EITHER_ADDRESS, Route
+from ...core.printable import listed
 from ...core.writes import Write
+from ...istio.protocols import AUTO
 from ...istio.visibility import EXPORT_TO
 from ...kube import kinds
 from ...kube.objects import Identity, Obj, annotations_of, dig, name_of, namespace_of
@@ -38,6 +40,7 @@ class HeadlessTwin(Strategy):
     gain = "the load balancer is left untouched and keeps its own balancing, and any host and any protocol is served"
     cost = "one listener per pod in the load balancer's sidecar, and the Service's own mesh policies do not apply"
     loses = frozenset({MESH_POLICY, EITHER_ADDRESS})
+    wide = True
     makes_objects_in = "backend"
     writes = (
         Write(kinds.SERVICE, named=lambda obj: is_twin_name(str(dig(obj, "metadata", "name"))), why="headless_twin: the twin"),
@@ -47,6 +50,14 @@ class HeadlessTwin(Strategy):
     def earlier(self, route: Route) -> Iterable[Identity]:
         names = known_names(route.backend.service)
         return ((kind, route.backend.namespace, name) for kind in (kinds.SERVICE, kinds.DESTINATION_RULE) for name in names)
+
+    def hazard(self, context: Context, route: Route, *, in_place: bool = False) -> str:
+        facts = context.facts(route)
+        if facts.switched:
+            return f"{facts.switched}, and a twin selects the old pods until the next run"
+        if facts.acting and not in_place:
+            return f"{listed(list(map(str, facts.acting)), 3)} holds for the Service, and not for a second one over its pods"
+        return ""
 
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         refusals: dict[Route, str] = {}
@@ -87,7 +98,8 @@ def _refusal(context: Context, route: Route) -> str:
         return "the load balancer dials the Service's address, not the pods'"
     if not facts.backend.endpoints:
         return "no pods are known behind the Service"
-    if facts.http_policies:
+    standing = any(not twin.harm for twin in context.live.twins(service))
+    if facts.http_policies and not (standing and route.backend.protocol != AUTO):
         named = ", ".join(facts.http_policies[:3])
         return f"policies about HTTP hold for the backend ({named}), and a second Service over its pods can turn their port into TCP"
     outside = facts.without_mutual_tls

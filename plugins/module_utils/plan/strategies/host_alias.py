@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...core.model import Route
+from ...core.printable import listed
 from ...core.writes import Write
 from ...istio.protocols import is_http
 from ...kube import kinds
@@ -29,11 +30,19 @@ class HostAlias(Strategy):
     loses = BALANCING | {"canary"}
     touches_load_balancer = True
     stands_for_hosts = True
+    wide = True
     makes_objects_in = "load_balancer"
     writes = tuple(
         Write(kind, named=named_after_host(PREFIX), place="load_balancer", why="host_alias: a public host stands for a Service")
         for kind in (kinds.VIRTUAL_SERVICE, kinds.SERVICE_ENTRY)
     )
+
+    def hazard(self, context: Context, route: Route, *, in_place: bool = False) -> str:
+        acting = context.facts(route).acting
+        if in_place or not acting:
+            return ""
+        named = listed(list(map(str, acting)), 3)
+        return f"its VirtualService goes before {named}, whose timeouts, retries and shares then do not hold for {route.host}"
 
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         wanted = list(targets)

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ...core.model import Route
+from ...core.model import Route, replace
+from ...core.printable import listed
 from ...core.writes import Named, Write
+from ...istio.endpoints import PodView
 from ...kube import kinds
-from ...kube.objects import Obj, dig
-from .base import Context, Creation, Proposal, Strategy, made_for, metadata_for
+from ...kube.objects import Obj, dig, labels_of
+from ...kube.selectors import selects
+from .base import Context, Creation, Proposal, Strategy, made_for, metadata_for, namespaces_served
 from .naming import object_name
 
 MESH_POLICY = "mesh_policy"
@@ -20,6 +23,8 @@ NETWORKING = "networking.istio.io/v1"
 
 
 PREFIX = "meshlb-entry-"
+HTTP2 = frozenset({"grpc", "http2"})
+CLIENT_PROTOCOL = ("spec", "trafficPolicy", "connectionPool", "http", "useClientProtocol")
 
 
 def named_after_host(prefix: str) -> Named:
@@ -37,8 +42,11 @@ class HostEntry(Strategy):
 
     name = "host_entry"
     gain = "the load balancer is left untouched and keeps its own balancing, and the Host is kept"
-    cost = "the Service's own DestinationRule and VirtualService do not apply to this traffic"
-    loses = frozenset({MESH_POLICY})
+    cost = (
+        "the Service's own DestinationRule and VirtualService do not apply to this traffic, and for a pod that is gone the sidecar answers "
+        "503, where the load balancer would have tried another pod after a failed connection"
+    )
+    loses = frozenset({MESH_POLICY, "retries"})
     stands_for_hosts = True
     makes_objects_in = "load_balancer"
     writes = (
@@ -55,11 +63,15 @@ class HostEntry(Strategy):
                 route for route in context.routes
                 if (route.load_balancer[0], route.host) == (namespace, host) and route.upstream.scheme == "http"
             ]
-            refusal = self._refusal(context, everything, host)
+            asking = [route for route in wanted if (route.load_balancer[0], route.host) == (namespace, host)]
+            late = _latecomers(context, namespace, host, everything)
+            refusals.update({route: late[route] for route in asking if route in late})
+            known = [route for route in everything if route not in late]
+            refusal = self._refusal(context, known, host)
             if refusal:
-                refusals.update({route: refusal for route in wanted if route.host == host and route.load_balancer[0] == namespace})
+                refusals.update({route: refusal for route in asking if route not in refusals})
             else:
-                creations += _objects(context, namespace, host, everything)
+                creations += _objects(context, namespace, host, known)
         return Proposal((), tuple(creations), refusals)
 
     @staticmethod
@@ -75,7 +87,21 @@ class HostEntry(Strategy):
             outside = context.facts(route).without_mutual_tls
             if outside:
                 return f"{outside}, and one TLS setting holds for all backends of {host}"
-        return breaks_raw_ports(context, routes[0].load_balancer[0], _ports(context, routes))
+        return clients_of(context, routes)[1] or breaks_raw_ports(context, routes[0].load_balancer[0], _ports(context, routes))
+
+
+def _latecomers(context: Context, namespace: str, host: str, routes: Sequence[Route]) -> dict[Route, str]:
+    """Routes of the host that came to an entry that is in place, from namespaces that it is not for, and cannot use it.
+
+    Whoever may write in one namespace takes nothing from the routes of another one.
+    """
+    entry = service_entry({"name": object_name(f"{PREFIX}{host}"), "namespace": namespace}, host, ()).body
+    made = context.live.existing(entry)
+    if made is None or not context.is_owned(made) or not any(map(context.may_choose, routes)):
+        return {}
+    settled = namespaces_served(made)
+    late = [route for route in routes if route.object.namespace not in settled and context.facts(route).without_mutual_tls]
+    return {route: f"{context.facts(route).without_mutual_tls}, and {host} is in the mesh for other routes already" for route in late}
 
 
 def why_taken(context: Context, routes: Sequence[Route]) -> str:
@@ -108,12 +134,48 @@ def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -
         for item in context.endpoints(route):
             if item.pod is not None:
                 identities.add(item.pod.spiffe(domain))
-    name = object_name(f"{PREFIX}{host}")
-    metadata = metadata_for(name, namespace, routes)
+    metadata = metadata_for(object_name(f"{PREFIX}{host}"), namespace, routes)
     return made_for(
         routes, service_entry(metadata, host, _ports(context, routes)),
-        mutual_tls_rule(metadata, host, ["."], subjectAltNames=sorted(identities)),
+        _for_clients(context, routes, mutual_tls_rule(metadata, host, ["."], subjectAltNames=sorted(identities))),
     )
+
+
+def _for_clients(context: Context, routes: Sequence[Route], rule: Creation) -> Creation:
+    """The rule for the load balancers' own pods alone, which speaks to backends as it is spoken to: gRPC's status is an HTTP/2 trailer.
+
+    What an earlier release made stays as it is where neither makes a difference.
+    """
+    labels, spec = clients_of(context, routes)[0], dict(rule.body["spec"])
+    made = context.live.existing(rule.body)
+    if labels and not (made and "workloadSelector" not in made["spec"] and not others_in_mesh(context, routes)):
+        spec["workloadSelector"] = {"matchLabels": labels}
+    speaks = any(route.backend.protocol in HTTP2 for route in routes)
+    if speaks or not made or dig(made, *CLIENT_PROTOCOL):
+        spec["trafficPolicy"] = {**spec["trafficPolicy"], "connectionPool": {"http": {"useClientProtocol": True}}}
+    return replace(rule, body={**rule.body, "spec": spec})
+
+
+def clients_of(context: Context, routes: Sequence[Route]) -> tuple[dict[str, str], str]:
+    """Labels that the pods of these routes' load balancers have and no others with a sidecar beside them, or why there have to be some.
+
+    Without either, nobody else is there.
+    """
+    selectors = [context.pod_selector(key) for key in sorted({route.load_balancer for route in routes})]
+    common = dict(set.intersection(*(set(item.items()) for item in selectors)))
+    others, namespace = others_in_mesh(context, routes), routes[0].load_balancer[0]
+    strangers = [pod for pod in others if common and selects(common, labels_of(pod.pod))]
+    if others and (strangers or not common):
+        names = listed(sorted({pod.name for pod in strangers or others}), 3)
+        return {}, f"other pods of namespace {namespace} have a sidecar ({names}), and no labels tell the load balancer's from them"
+    return common, ""
+
+
+def others_in_mesh(context: Context, routes: Sequence[Route]) -> list[PodView]:
+    """Pods with a sidecar in the namespace of these routes' load balancers that are none of theirs."""
+    selectors = [context.pod_selector(key) for key in {route.load_balancer for route in routes}]
+    found = context.live.meshed_pods(routes[0].load_balancer[0])
+    return [pod for pod in found if not any(item and selects(item, labels_of(pod.pod)) for item in selectors)]
 
 
 def service_entry(metadata: Obj, host: str, ports: Iterable[int]) -> Creation:

@@ -13,6 +13,6 @@ from .host_entry import HostEntry
 from .service_routing import HostRewrite, ServiceVip
 
 AUTO = "auto"
-STRATEGIES: tuple[Strategy, ...] = (ServiceVip(), HeadlessTwin(), HostEntry(), HostAlias(), HostRewrite(), CertsOnly())
+STRATEGIES: tuple[Strategy, ...] = (ServiceVip(), HostEntry(), HeadlessTwin(), HostAlias(), HostRewrite(), CertsOnly())
 BY_NAME = {item.name: item for item in STRATEGIES}
 NAMES = tuple(BY_NAME)

@@ -77,7 +77,7 @@ def test_auto_keeps_what_is_in_place() -> None:
         done = run(run(before, strategy).after)
         assert done.changes == [] and done.strategies == {"shop": strategy}
     # It would rewrite the Host, which auto does not do unless it is asked to.
-    assert run(run(before, "host_rewrite").after).strategies == {"shop": "headless_twin"}
+    assert run(run(before, "host_rewrite").after).strategies == {"shop": "host_entry"}
     assert run(run(before, "host_rewrite").after, preserve_host=False).changes == []
 
 

@@ -84,7 +84,7 @@ def test_a_pin_that_is_not_allowed_counts_as_none(pin: str) -> None:
 
 def test_the_operator_may_allow_no_pin_at_all() -> None:
     done = planned(*EVIL, claim("z.example.com", strategy="host_rewrite"), pinnable=())
-    assert done.strategies == {"mine": "headless_twin"} and "MLB226" in done.codes
+    assert done.strategies == {"mine": "host_entry"} and "MLB226" in done.codes
 
 
 def test_a_twin_in_another_namespace_may_not_be_pinned() -> None:

@@ -49,30 +49,30 @@ def planned(*objects: Obj, strategy: str = "auto", **options: Any) -> Run:
 
 AUTO: dict[str, tuple[list[Obj], str, str]] = {
     # name: objects, strategy, what is said against another one
-    "http: the fewest changes that keep the Host": (shop(), "headless_twin", "not host_entry: the other one comes first"),
-    "auto: one annotation": (shop("web"), "service_vip", "not headless_twin: it needs more changes"),
+    "http: what leaves the backend alone": (shop(), "host_entry", "not headless_twin: it touches the backend's side"),
+    "auto: one annotation": (shop("web"), "service_vip", "not headless_twin: it touches the backend's side"),
     "affinity in use avoids the Service's address": (
-        shop("web", affinity="cookie"), "headless_twin", "not service_vip: it gives up more of what is in use here"),
-    "a hash in use": (shop("web", upstream_hash_by="$uri"), "headless_twin", "not service_vip: it gives up more"),
+        shop("web", affinity="cookie"), "host_entry", "not service_vip: it gives up more of what is in use here"),
+    "a hash in use": (shop("web", upstream_hash_by="$uri"), "host_entry", "not service_vip: it gives up more"),
     "retries in use": (shop("web", proxy_next_upstream="error"), "headless_twin", "not service_vip: it gives up more"),
     "a DestinationRule in use": (
         shop("http", destination_rule("shop", trafficPolicy={"outlierDetection": {}})), "host_alias",
         "not headless_twin: it gives up more of what is in use here"),
     "a DestinationRule with subsets": (
         shop("http", destination_rule("shop", subsets=[{"name": "v1"}])), "host_alias", "not host_entry: it gives up more"),
-    "a DestinationRule about TLS alone": (shop("http", destination_rule("shop", "ISTIO_MUTUAL")), "headless_twin", "not host_alias: "),
+    "a DestinationRule about TLS alone": (shop("http", destination_rule("shop", "ISTIO_MUTUAL")), "host_entry", "not host_alias: "),
     "a VirtualService in use": (
-        shop("http", virtual_service("shop", http=[to("shop", retries={"attempts": 3})], where=APPS)), "host_alias",
-        "not headless_twin: it gives up more"),
-    "affinity and a DestinationRule: one each, the fewest changes": (
-        shop("http", destination_rule("shop", trafficPolicy={"outlierDetection": {}}), affinity="cookie"), "headless_twin",
+        shop("http", virtual_service("shop", http=[to("shop", retries={"attempts": 3})], where=APPS)), "host_entry",
+        "not host_alias: its VirtualService goes before VirtualService apps/alias"),
+    "affinity and a DestinationRule: one each, what leaves the backend alone": (
+        shop("http", destination_rule("shop", trafficPolicy={"outlierDetection": {}}), affinity="cookie"), "host_entry",
         "not host_alias: "),
     "a Host of the user's own, Service routing on": (
         shop(service_upstream="true", upstream_vhost="x.example.com"), "none", "not host_rewrite: it changes the Host"),
     "catch-all": (
         [service("shop"), pod("shop"), ingress("shop", path(backend("shop")), host="")], "headless_twin",
         "not host_entry: a route without"),
-    "Service routing is on already": (shop(service_upstream="true"), "host_alias", "not headless_twin: the load balancer dials"),
+    "Service routing is on already": (shop(service_upstream="true"), "host_entry", "not headless_twin: the load balancer dials"),
     "TLS to pods": (
         [service("shop", port("https", 443, 8443)), pod("shop"), ingress("shop", path(backend("shop", 443)), backend_protocol="HTTPS")],
         "service_vip", "not host_entry: only plain HTTP"),
@@ -126,7 +126,7 @@ def test_pins_and_their_precedence(objects: list[Obj], strategy: str, chosen: st
 def test_an_unknown_word_is_said_with_those_that_are_known() -> None:
     done = planned(*shop()[:2], annotated(ingress("shop", path(backend("shop"))), strategy="magic"))
     (found,) = [item for item in done.plan.findings if item.code == "MLB217"]
-    assert "'magic' is no strategy" in found.message and "auto, service_vip, headless_twin" in found.message
+    assert "'magic' is no strategy" in found.message and "auto, service_vip, host_entry, headless_twin" in found.message
     assert done.written == [] and done.strategies == {"shop": "none"}
 
 
@@ -158,7 +158,7 @@ def test_what_is_not_selected_is_neither_shown_nor_written() -> None:
     other = ingress("other", path(backend("cart")), host="cart.example.com", where="other")
     objects = [*shop(), service("cart", where="other"), pod("cart", where="other"), other]
     done = planned(*objects, selected=lambda route: route.object.namespace == APPS)
-    assert done.strategies == {"shop": "headless_twin"} and all("other/" not in item for item in done.written)
+    assert done.strategies == {"shop": "host_entry"} and all("other/" not in item for item in done.written)
 
 
 def test_routes_of_one_upstream_are_switched_together() -> None:
@@ -178,7 +178,7 @@ def test_the_global_key_needs_no_annotation_except_where_one_says_no() -> None:
     everywhere = config_map("lb", service_upstream="true")
     assert planned(*shop("web"), everywhere).written == []
     assert planned(*shop("web"), everywhere).verdicts == {"mutual_tls"}
-    assert planned(*shop("web", service_upstream="false"), everywhere).strategies == {"shop": "headless_twin"}
+    assert planned(*shop("web", service_upstream="false"), everywhere).strategies == {"shop": "host_entry"}
 
 
 def test_a_canary_keeps_its_share() -> None:

@@ -57,7 +57,7 @@ EXPECTED: dict[str, dict[str, list[str]]] = {
     },
     "host_entry": dict.fromkeys(PORTS, ENTRY),
     "headless_twin": dict.fromkeys(PORTS, TWIN),
-    "auto": {"http 80": TWIN, "http 8000": TWIN, "auto": [PATCH], "tcp": [PATCH], "same": TWIN, "headless": TWIN},
+    "auto": {"http 80": ENTRY, "http 8000": ENTRY, "auto": [PATCH], "tcp": [PATCH], "same": ENTRY, "headless": ENTRY},
 }  # fmt: skip
 CASES = [(strategy, name, written) for strategy, row in EXPECTED.items() for name, written in row.items()]
 
@@ -95,7 +95,9 @@ def test_a_host_entry_is_for_the_load_balancers_namespace_alone() -> None:
         "ports": [{"name": f"http-{number}", "number": number, "protocol": "HTTP"} for number in (80, 8080)],
     }  # fmt: skip
     tls = {"mode": "ISTIO_MUTUAL", "subjectAltNames": ["spiffe://cluster.local/ns/apps/sa/shop"]}
-    assert rule["spec"] == {"host": PUBLIC, "exportTo": ["."], "trafficPolicy": {"tls": tls}}
+    policy = {"tls": tls, "connectionPool": {"http": {"useClientProtocol": True}}}
+    clients = {"matchLabels": {"app": "lb"}}
+    assert rule["spec"] == {"host": PUBLIC, "exportTo": ["."], "workloadSelector": clients, "trafficPolicy": policy}
     assert {item["metadata"]["namespace"] for item in (entry, rule)} == {EDGE}
 
 

@@ -89,9 +89,9 @@ def verdicts(decision: routing_run.RoutingDecision) -> dict[str, str]:
 def test_what_is_created_notes_the_kinds_of_its_routes() -> None:
     noted = {
         item["metadata"]["name"]: item["metadata"]["annotations"][ROUTE_KINDS]
-        for item in done().all(kinds.SERVICE) if "annotations" in item["metadata"]
+        for item in done().all(kinds.SERVICE_ENTRY) if "annotations" in item["metadata"]
     }
-    assert noted == {"web0meshlb": ROUTE, "shop0meshlb": kinds.INGRESS}
+    assert noted == {"meshlb-entry-web.example.com": ROUTE, "meshlb-entry-shop.example.com": kinds.INGRESS}
     assert decided(done()).changes == []
 
 
@@ -111,7 +111,8 @@ def test_other_routes_are_planned_as_usual_meanwhile(hide: Any) -> None:
     gone = (kinds.INGRESS, APPS, "shop")
     decision = decided(snapshot.overlay([more, pod("new"), ingress("new", "new.example.com", "new")], [gone]))
     assert sorted(f"{item.action} {item.object.name}" for item in decision.changes) == [
-        "create new0meshlb", "create new0meshlb", "delete shop0meshlb", "delete shop0meshlb",
+        "create meshlb-entry-new.example.com", "create meshlb-entry-new.example.com",
+        "delete meshlb-entry-shop.example.com", "delete meshlb-entry-shop.example.com",
     ]
 
 
@@ -169,5 +170,5 @@ def test_what_an_earlier_release_wrote_stays_while_a_kind_is_refused(kind: str) 
 
 def test_what_an_earlier_release_wrote_is_noted_once_and_not_removed_for_a_kind_that_is_not_served() -> None:
     decision = decided(vanished(unnoted(done()), ROUTE))
-    assert {f"{item.action} {item.object.name}" for item in decision.changes} == {"patch shop0meshlb"}
-    assert {item.object.name for item in decision.findings if item.code == "MLB112" and item.object} == {"web0meshlb"}
+    assert {f"{item.action} {item.object.name}" for item in decision.changes} == {"patch meshlb-entry-shop.example.com"}
+    assert {item.object.name for item in decision.findings if item.code == "MLB112" and item.object} == {"meshlb-entry-web.example.com"}

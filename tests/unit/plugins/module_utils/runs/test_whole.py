@@ -105,11 +105,11 @@ def test_nothing_of_a_load_balancer_is_taken_back_whose_kinds_may_not_be_listed(
 def test_what_is_noted_for_a_kind_that_is_not_served_stays_alone() -> None:
     live = vanished(done(), ROUTE)
     found = routing_run.taken_back(scene(live, state="absent"))
-    assert {f"{item.action} {item.object.name}" for item in found.changes} == {"delete shop0meshlb"}
+    assert {f"{item.action} {item.object.name}" for item in found.changes} == {"delete meshlb-entry-shop.example.com"}
     left = [item for item in found.findings if item.code == "MLB407"]
-    assert {item.object.name for item in left if item.object} == {"web0meshlb"}
+    assert {item.object.name for item in left if item.object} == {"meshlb-entry-web.example.com"}
     assert all(ROUTE in item.message and "meshlb.istio/route-kinds" in item.remedy for item in left)
-    with pytest.raises(MeshlbError, match="Nothing is taken back.*web0meshlb"):
+    with pytest.raises(MeshlbError, match="Nothing is taken back.*meshlb-entry-web.example.com"):
         routing_run.taken_back(scene(live, state="absent", common=CommonOptions(all_or_nothing=True)))
 
 
@@ -137,9 +137,9 @@ def test_files_keep_what_may_still_be_needed(tmp_path: Path, applied: bool) -> N
     run = scene(spoilt, common=common)
     decision = routing_run.planned(run)
     lacking = [item for item in routing_run._in_no_file(run, decision)]
-    assert {item.object.name for item in lacking if item.object} == ({"web0meshlb"} if applied else set())
+    assert {item.object.name for item in lacking if item.object} == ({"meshlb-entry-web.example.com"} if applied else set())
     written = routing_run.deliver(routing_run.Session(common, spoilt, REGISTRY), decision.changes, keep=decision.held)
-    assert any("web0meshlb" in name for name in written.files or ()) != applied
+    assert any("meshlb-entry-web.example.com" in name for name in written.files or ()) != applied
     assert not list(routing_run._in_no_file(scene(live, common=common), routing_run.planned(scene(live, common=common))))
 
 
