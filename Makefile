@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 SHELL := /bin/bash
-STAGES := deps lint sanity unit build molecule
+STAGES := deps lint sanity unit oracle build molecule
 RUN := bash tests/tools/run-stages
 
-.PHONY: help test $(STAGES) vendors clouds chained chaos format fuzz docs new-load-balancer structure measured changelog lock demo ask oracle mutations clean
+.PHONY: help test $(STAGES) vendors clouds chained chaos format fuzz docs new-load-balancer structure measured changelog lock demo ask mutations clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/p' Makefile | expand -t 22
@@ -76,9 +76,13 @@ ask: deps  ## what would Istio do? For a folder of manifests, with Istio's own c
 	  PYTHONPATH=$$(python tests/tools/stage_collection.py link) python -m tests.oracle.ask "$(CASE)"
 
 oracle: deps  ## random meshes, compared with Istio's own code: make oracle MESHES=300 SEED=1; for one mesh also SHRINK=1 and CASE=FOLDER
+ifneq ($(strip $(MESHES)$(SEED)),)
 	@. tests/tools/env.sh && python lab/lab oracle --keep-caches >/dev/null && \
 	  python -m tests.oracle --meshes $(or $(MESHES),300) --seed $(or $(SEED),1) $(if $(OLD),--old) $(if $(SHRINK),--shrink) \
 	    $(if $(CASE),--write "$(CASE)") $(ARGS)
+else
+	@$(RUN) oracle
+endif
 
 mutations: deps  ## faults put into copies of the code, and whether the random meshes find them: make mutations ARGS="--only NAME"
 	@. tests/tools/env.sh && python lab/lab oracle --keep-caches >/dev/null && python -m tests.oracle.mutations $(ARGS)

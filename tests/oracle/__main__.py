@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--ledger", type=Path, default=LEDGER, help="the file of finished blocks")
     parser.add_argument("--no-ledger", dest="ledger", action="store_const", const=None, help="compare all, and record nothing")
     parser.add_argument("--known", type=Path, metavar="FILE", help="disagreements, as this prints them; stops at the first other one")
+    parser.add_argument("--allowed", type=Path, metavar="FILE", help="seeds that may disagree, each with a reason")
     parser.add_argument("--collection", metavar="FOLDER", help="what holds ansible_collections, instead of this checkout")
     parser.add_argument("--shrink", action="store_true")
     parser.add_argument("--write", type=Path, metavar="FOLDER")
@@ -48,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     if given.meshes == 1:
         return tell_one(given.seed, old=given.old, shrink=given.shrink, folder=given.write)
-    return compare_all(Given(given.seed, given.meshes, given.old, given.workers, given.ledger, given.known), BLOCK)
+    return compare_all(Given(given.seed, given.meshes, given.old, given.workers, given.ledger, given.known, given.allowed), BLOCK)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def applied(objects: Sequence[Obj], changes: Iterable[Change], created: str = "2
         elif change.action == "delete":
             del found[key]
         else:
-            found[key] = _patched(found[key], operations(change))
+            found[key] = patched(found[key], operations(change))
     return list(found.values())
 
 
@@ -106,7 +106,7 @@ def _key(item: Obj) -> Key:
     return str(item["apiVersion"]).rpartition("/")[0], str(item["kind"]), str(metadata.get("namespace", "")), str(metadata["name"])
 
 
-def _patched(item: Obj, steps: Iterable[dict[str, Any]]) -> Obj:
+def patched(item: Obj, steps: Iterable[dict[str, Any]]) -> Obj:
     """A JSON Patch of the three words that the collection uses."""
     made = copy.deepcopy(item)
     for step in steps:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.oracle import ledger
 from tests.oracle.ledger import Block
-from tests.oracle.running import Given, blocks, reason
+from tests.oracle.running import Given, blocks, reason, seeds_in
 
 
 def block(first: int = 1, meshes: int = 25, *, fingerprint: str = "now", old: bool = False, disagreements: int = 0) -> Block:
@@ -70,3 +70,9 @@ def test_the_fingerprint_is_that_of_the_code(tmp_path: Path) -> None:
 )
 def test_reasons_name_no_mesh(text: str, short: str) -> None:
     assert reason(text) == short
+
+
+def test_seeds_that_may_disagree(tmp_path: Path) -> None:
+    path = tmp_path / "known.txt"
+    path.write_text("# a comment\n12 a reason with the number 7\n\n30 another\n")
+    assert seeds_in(path) == {12, 30}
