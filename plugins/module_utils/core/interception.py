@@ -78,8 +78,11 @@ class Interception:
             return str(port) not in OWN_PORTS | _items(self.exclude_inbound_ports)
         return str(port) in _items(self.include_inbound_ports)
 
-    def takes_outbound(self, ip: str, port: int) -> tuple[bool, str]:
-        """Whether the sidecar gets a connection that the pod makes, and if not, the setting that keeps it away."""
+    def takes_outbound(self, ip: str, port: int) -> tuple[bool | None, str]:
+        """Whether the sidecar gets a connection that the pod makes, and if not, the setting that keeps it away.
+
+        ``None`` where that depends on an address that is not known, as in manifests.
+        """
         if self.mode == "NONE":
             return False, "interceptionMode is NONE"
         if str(port) in _items(self.exclude_outbound_ports):
@@ -87,11 +90,15 @@ class Interception:
         address, included = _address(ip), self.include_outbound_ranges
         if address and _covers(self.exclude_outbound_ranges, address):
             return False, f"excludeOutboundIPRanges covers {ip}"
-        if included == "*" or str(port) in _items(self.include_outbound_ports):
+        listed = str(port) in _items(self.include_outbound_ports)
+        if address is None and not listed and included not in ("", "*"):
+            return None, f"whether includeOutboundIPRanges ({included!r}) covers it is not known, as its address is not"
+        if address is None and (listed or included) and _is_wide(self.exclude_outbound_ranges):
+            return None, f"whether excludeOutboundIPRanges ({self.exclude_outbound_ranges!r}) covers it is not known, as its address is not"
+        if included == "*" or listed:
             return True, ""
         if address is None:
-            # Manifests have no addresses, so ranges cannot be compared; only that there are none can be seen.
-            return (True, "") if included else (False, "includeOutboundIPRanges is empty")
+            return False, "includeOutboundIPRanges is empty"
         return (True, "") if _covers(included, address) else (False, f"includeOutboundIPRanges ({included!r}) does not cover {ip}")
 
     def outbound_gaps(self, own: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
@@ -100,7 +107,8 @@ class Interception:
         keeps_away = {
             "mode": self.mode == "NONE",
             "include_outbound_ranges": self.include_outbound_ranges != "*",
-            "exclude_outbound_ranges": bool(self.exclude_outbound_ranges),
+            # Single addresses are those of a server that is nobody's backend, such as the API server's.
+            "exclude_outbound_ranges": _is_wide(self.exclude_outbound_ranges),
             "exclude_outbound_ports": bool(self.exclude_outbound_ports),
         }
         names = (name for name, applies in keeps_away.items() if applies)
@@ -126,6 +134,11 @@ def _address(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 def _covers(ranges: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     return any(address in network for network in _networks(ranges))
+
+
+def _is_wide(ranges: str) -> bool:
+    """Whether ranges hold more than single addresses."""
+    return any(network.num_addresses > 1 for network in _networks(ranges))
 
 
 @functools.cache

@@ -240,7 +240,7 @@ class LoadBalancer:
     """One load balancer: a workload that carries traffic, or a class where none is in the cluster.
 
     ``settings`` is what it was started with, as a value of its own profile's: nobody else reads it. ``needed_annotations`` are those
-    that its sidecar needs besides the usual ones.
+    that its sidecar needs besides the usual ones. ``revision`` is Istio's that configures its sidecars, empty where it is not known.
     """
 
     name: str
@@ -256,6 +256,7 @@ class LoadBalancer:
     sidecar: SidecarState = field(default_factory=SidecarState)
     modes: tuple[tuple[str, Mode], ...] = ()
     pod_labels: tuple[tuple[str, str], ...] = ()
+    revision: str = ""
     interception: Interception = field(default_factory=Interception)
     needed_annotations: tuple[tuple[str, str], ...] = ()
     settings: Any = field(default=None, compare=False)

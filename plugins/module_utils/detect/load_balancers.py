@@ -24,6 +24,7 @@ from ..istio.mesh import config_map_namespaces as mesh_namespaces
 from ..istio.mesh import interception_defaults, misread_settings
 from ..istio.network import about_network
 from ..istio.network import config_map_namespaces as network_namespaces
+from ..istio.revisions import revision_of
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template, ref_of
 from ..kube.pods import workload_pods
@@ -102,6 +103,8 @@ def _load_balancer(snapshot: Snapshot, near: Neighbours, workload: Obj, profile:
     template, namespace = pod_template(workload), namespace_of(workload)
     pods = workload_pods(snapshot, workload)
     shown = pods[0] if pods else template
+    own = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
+    revision = revision_of(snapshot, own, template, pods)
     on_host = bool(dig(template, "spec", "hostNetwork", default=False))
     made = LoadBalancer(
         name=name_of(workload),
@@ -115,11 +118,12 @@ def _load_balancer(snapshot: Snapshot, near: Neighbours, workload: Obj, profile:
         evidence=match.evidence,
         sidecar=sidecar_state(snapshot, namespace, template, pods),
         pod_labels=tuple(sorted(labels_of(shown).items())),
-        interception=interception_of(shown, interception_defaults(snapshot)),
+        revision=revision,
+        interception=interception_of(shown, interception_defaults(snapshot, revision)),
         settings=profile.instance.settings(workload, match.container, near),
         needed_annotations=profile.instance.sidecar_target(workload, near).annotations,
     )
-    blockers = (*injection_blockers(snapshot, namespace, template), *_own_blockers(profile, workload))
+    blockers = (*injection_blockers(snapshot, namespace, template, revision), *_own_blockers(profile, workload))
     classes = profile.instance.classes(made, near.ingress_classes)
     evidence = made.evidence + tuple(_class_evidence(near.ingress_classes, classes))
     return replace(made, classes=classes, evidence=evidence, modes=_modes(blockers, profile))

@@ -16,7 +16,7 @@ from ..kube.objects import Obj, created_at, dig, labels_of, name_of, namespace_o
 from ..kube.pods import by_namespace
 from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
-from .mesh import MESH_DEPENDS, read_mesh
+from .mesh import MESH_DEPENDS, is_discovered, read_mesh
 
 PERMISSIVE = "PERMISSIVE"
 _DEPENDS = (PEER_AUTHENTICATION, *MESH_DEPENDS)
@@ -28,8 +28,13 @@ def effective_mode(snapshot: Snapshot, pod: Obj, port: int) -> str:
     key = ("effective_mode", namespace, port, tuple(labels.items()))
     # Policies of the root namespace are the mesh's: one with a selector is for nobody, not even for pods there.
     return snapshot.cached(key, lambda view: _own_mode(
-        view.lookup(PEER_AUTHENTICATION, by_namespace, namespace) if namespace != read_mesh(view).root_namespace else [], labels, port
+        _policies(view, namespace) if namespace != read_mesh(view).root_namespace else [], labels, port
     ) or namespace_mode(view, namespace), _DEPENDS)
+
+
+def _policies(snapshot: Snapshot, namespace: str) -> list[Obj]:
+    """The policies of a namespace that istiod looks at."""
+    return snapshot.lookup(PEER_AUTHENTICATION, by_namespace, namespace) if is_discovered(snapshot, namespace) else []
 
 
 def _own_mode(policies: list[Obj], labels: dict[str, str], port: int) -> str:
@@ -43,7 +48,7 @@ def _own_mode(policies: list[Obj], labels: dict[str, str], port: int) -> str:
 def namespace_mode(snapshot: Snapshot, namespace: str) -> str:
     """Return the mode that namespace-wide and mesh-wide policies give, which is what automatic mutual TLS looks at first."""
     return snapshot.cached(("namespace_mode", namespace), lambda view: _wide_mode(
-        view.lookup(PEER_AUTHENTICATION, by_namespace, scope) for scope in (namespace, read_mesh(view).root_namespace)
+        _policies(view, scope) for scope in (namespace, read_mesh(view).root_namespace)
     ), _DEPENDS)
 
 

@@ -11,13 +11,13 @@ from ..kube import kinds
 from ..kube.objects import Obj, containers_of, dig, labels_of
 from ..kube.snapshot import Snapshot
 from .injection import NEVER_INJECTED
-from .mesh import AMBIENT_LABEL, injects, read_mesh
+from .mesh import AMBIENT_LABEL, injects, is_discovered, read_mesh
 
 PROXY_USER = 1337
 """User and group of Istio's proxy; traffic of other processes that run as it is not captured either."""
 
 
-def injection_blockers(snapshot: Snapshot, namespace: str, template: Obj) -> Iterator[str]:
+def injection_blockers(snapshot: Snapshot, namespace: str, template: Obj, revision: str = "") -> Iterator[str]:
     """Sentences that each say why a sidecar is impossible or would not help; none where nothing stands in the way."""
     if not read_mesh(snapshot).installed:
         yield "Istio is not installed"
@@ -25,6 +25,11 @@ def injection_blockers(snapshot: Snapshot, namespace: str, template: Obj) -> Ite
         yield "no sidecar injector is registered (no MutatingWebhookConfiguration of Istio)"
     if dig(template, "spec", "hostNetwork", default=False):
         yield "it runs on the host's network (hostNetwork: true), where pods are never injected"
+    if not is_discovered(snapshot, namespace, revision):
+        yield (
+            f"istiod's discoverySelectors leave namespace {namespace} out, so it puts no istio-ca-root-cert there, without which no pod "
+            "with a sidecar starts"
+        )
     if namespace in NEVER_INJECTED:
         yield f"the injector leaves namespace {namespace} out"
     user = next(_proxy_users(template), "")

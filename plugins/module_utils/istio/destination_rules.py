@@ -46,7 +46,7 @@ def _chosen(visibility: Visibility, host: str, home: str) -> Obj | None:
 
 def _of_host(visibility: Visibility, host: str, home: str) -> Sequence[Obj]:
     """The merged rules of the first namespace that has any: the client's, the Service's, the root."""
-    viewer, root = visibility.viewer.namespace, read_mesh(visibility.snapshot).root_namespace
+    viewer, root = visibility.viewer.namespace, read_mesh(visibility.snapshot, visibility.viewer.revision).root_namespace
     everything = _candidates(visibility, host)
     own = [item for item in everything if namespace_of(item) == viewer and _for_own(item)]
     if viewer == root:
@@ -65,7 +65,8 @@ def _candidates(visibility: Visibility, host: str) -> list[Obj]:
     """Every rule for a host, by exact name or by a wildcard over it."""
     parts = host.split(".")
     names = [host, *("*." + ".".join(parts[position:]) for position in range(1, len(parts))), "*"]
-    return [item for name in dict.fromkeys(names) for item in visibility.snapshot.lookup(kinds.DESTINATION_RULE, rule_hosts, name)]
+    found = (item for name in dict.fromkeys(names) for item in visibility.snapshot.lookup(kinds.DESTINATION_RULE, rule_hosts, name))
+    return [item for item in found if visibility.known(item)]
 
 
 def _narrowest(rules: Sequence[Obj]) -> list[Obj]:
@@ -99,7 +100,7 @@ def _for_own(rule: Obj) -> bool:
 def _is_private(visibility: Visibility, rule: Obj) -> bool:
     scopes = _scopes(rule)
     if not scopes:
-        return _PRIVATE in (mesh_config(visibility.snapshot).get("defaultDestinationRuleExportTo") or [])
+        return _PRIVATE in (mesh_config(visibility.snapshot, visibility.viewer.revision).get("defaultDestinationRuleExportTo") or [])
     return scopes in (frozenset({_PRIVATE}), frozenset({namespace_of(rule)}))
 
 

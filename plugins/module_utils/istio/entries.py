@@ -49,7 +49,7 @@ def keeps_address(entry: Obj) -> bool:
 def catching(visibility: Visibility, ip: str, port: int) -> tuple[Obj | None, bool]:
     """The ServiceEntry whose listener takes a connection to an address for which there is no other, and whether that is certain."""
     found = oldest(visibility.snapshot.lookup(kinds.SERVICE_ENTRY, entry_tcp_ports, port))
-    seen = [item for item in found if visibility.sees(item, list(entry_hosts(item)))]
+    seen = [item for item in found if visibility.sees(item, list(entry_hosts(item)), port, http=False)]
     covering = [(item, _covers(item, ip)) for item in seen]
     # A network is more specific than a listener for any address.
     for item, covers in covering:

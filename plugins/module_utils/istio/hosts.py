@@ -9,6 +9,7 @@ page docs/design-notes.md lists.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -51,6 +52,11 @@ def virtual_hosts(item: Obj) -> Iterator[str]:
         yield from (short_name(str(host), namespace_of(item)).lower() for host in dig(item, "spec", "hosts", default=[]))
 
 
+def any_port(service: Obj) -> Iterator[int]:
+    """Index of Services by the numbers of all of their ports."""
+    yield from (int(port.get("port", 0)) for port in dig(service, "spec", "ports", default=[]))
+
+
 def http_ports(service: Obj) -> Iterator[int]:
     """Index of Services by the numbers of their ports that are declared HTTP."""
     for port in dig(service, "spec", "ports", default=[]):
@@ -67,11 +73,11 @@ class HostTable:
 
     def has_http_listener(self, port: int) -> bool:
         """Whether the viewer's sidecar has the shared HTTP listener 0.0.0.0:port."""
-        services = self.snapshot.each(kinds.SERVICE, http_ports, port)
-        if any(self.visibility.sees(item, [fqdn(item)]) for item in services):
-            return True
+        protocol = self.visibility.egress_protocol(port)
+        services = self.snapshot.each(kinds.SERVICE, any_port if protocol else http_ports, port)
         entries = self.snapshot.each(kinds.SERVICE_ENTRY, entry_http_ports, port)
-        return any(self.visibility.sees(item, list(entry_hosts(item))) for item in entries)
+        known = itertools.chain(((item, [fqdn(item)]) for item in services), ((item, list(entry_hosts(item))) for item in entries))
+        return (not protocol or is_http(protocol)) and any(self.visibility.sees(item, hosts, port) for item, hosts in known)
 
     def http_destination(self, port: int, host: str, path: str) -> Destination:
         """Where a request with this Host and path goes on the shared HTTP listener of ``port``, if that is one place."""
@@ -137,7 +143,7 @@ class HostTable:
         if service is not None:
             entry = find_port(service, port)
             protocol = port_protocol(entry) if entry else ""
-            if (is_http(protocol) or protocol == AUTO) and self.visibility.sees(service, [fqdn(service)]):
+            if (is_http(protocol) or protocol == AUTO) and self.visibility.sees(service, [fqdn(service)], port):
                 return Destination("service", service, port, fqdn(service))
         for pattern in _patterns(name):
             item = self._entry(pattern, port)
@@ -195,7 +201,7 @@ class HostTable:
     def _entry(self, host: str, port: int) -> Obj | None:
         """The oldest visible ServiceEntry for exactly this host that has an HTTP port of this number."""
         found = oldest(self.snapshot.lookup(kinds.SERVICE_ENTRY, entry_hosts, host))
-        return next((item for item in found if port in set(entry_http_ports(item)) and self.visibility.sees(item, [host])), None)
+        return next((item for item in found if port in set(entry_http_ports(item)) and self.visibility.sees(item, [host], port)), None)
 
     def claims_host(self, host: str) -> Obj | None:
         """A VirtualService or ServiceEntry that already stands for a public host in the viewer's mesh, ours left out."""

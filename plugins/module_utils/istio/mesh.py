@@ -13,7 +13,7 @@ from ..core.interception import Interception
 from ..core.model import UNKNOWN
 from ..kube import kinds
 from ..kube.objects import Obj, argument, containers_of, dig, identity, image_name, labels_of, name_of, namespace_of, pod_template
-from ..kube.selectors import selects
+from ..kube.selectors import object_selector, selects
 from ..kube.snapshot import Snapshot, Unreadable
 from . import settings
 from .interception import mesh_defaults
@@ -22,6 +22,9 @@ DEFAULT_ROOT_NAMESPACE = "istio-system"
 DEFAULT_TRUST_DOMAIN = "cluster.local"
 MESH_DEPENDS = (kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.CONFIG_MAP, kinds.NAMESPACE, kinds.WEBHOOK)
 """Kinds that the mesh's facts are read from."""
+REVISION_LABEL, TAG_LABEL = "istio.io/rev", "istio.io/tag"
+SHARED_SETTINGS = "SHARED_MESH_CONFIG"
+"""The variable that names a ConfigMap with settings below istiod's own (Source: istio/istio pilot/pkg/bootstrap/mesh.go)."""
 AMBIENT_LABEL = "istio.io/dataplane-mode"
 
 
@@ -55,13 +58,21 @@ class Mesh:
 
 def by_istiod(workload: Obj) -> tuple[str, ...]:
     """Index of Deployments: ``istiod`` for Istio's control plane, recognised by its command, image or label."""
-    for container in containers_of(pod_template(workload)):
-        words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
-        image = image_name(str(container.get("image", "")))[0].rpartition("/")[2]
-        # The chart gives istiod's container the arguments "discovery --monitoringAddr=…"; the label alone proves nothing.
-        if image == "pilot" or any(word.endswith("pilot-discovery") for word in words) or "discovery" in words[:1]:
-            return ("istiod",)
-    return ("istiod",) if labels_of(workload).get("app") == "istiod" else ()
+    containers = containers_of(pod_template(workload))
+    if labels_of(workload).get("app") == "istiod":
+        return ("istiod",)
+    # Other products have such a program beside one of their own, and it is not the mesh's.
+    alone = all(str(item.get("name")) in ("discovery", "istio-proxy") or _is_pilot(item) for item in containers)
+    return ("istiod",) if alone and any(map(_is_pilot, containers)) else ()
+
+
+def _is_pilot(container: Obj) -> bool:
+    """Whether a container runs Istio's control plane, and injects."""
+    words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
+    image = image_name(str(container.get("image", "")))[0].rpartition("/")[2]
+    idle = any(item.get("name") == "INJECT_ENABLED" and str(item.get("value")).lower() == "false" for item in container.get("env") or [])
+    # The chart gives istiod's container the arguments "discovery --monitoringAddr=…"; the label alone proves nothing.
+    return not idle and (image == "pilot" or any(word.endswith("pilot-discovery") for word in words) or "discovery" in words[:1])
 
 
 def config_map_namespaces(snapshot: Snapshot) -> set[str]:
@@ -69,35 +80,67 @@ def config_map_namespaces(snapshot: Snapshot) -> set[str]:
     return set(map(namespace_of, _istiods(snapshot))) or {DEFAULT_ROOT_NAMESPACE}
 
 
-def mesh_config(snapshot: Snapshot) -> Obj:
-    """The mesh configuration of the first istiod's revision, empty where its ConfigMap cannot be read."""
-    return _told(snapshot, settings.MESH).values
+def mesh_config(snapshot: Snapshot, revision: str = "") -> Obj:
+    """The mesh configuration of a revision, or of the first istiod where it is not known; empty where it cannot be read."""
+    return _told(snapshot, settings.MESH, revision).values
 
 
-def interception_defaults(snapshot: Snapshot) -> Interception:
-    """How pods are intercepted that say nothing about it themselves."""
+def interception_defaults(snapshot: Snapshot, revision: str = "") -> Interception:
+    """How pods of a revision are intercepted that say nothing about it themselves."""
     return snapshot.cached(
-        "interception", lambda view: mesh_defaults(_told(view, settings.INJECTOR).values, mesh_config(view)), settings.KINDS
+        ("interception", revision),
+        lambda view: mesh_defaults(_told(view, settings.INJECTOR, revision).values, mesh_config(view, revision)), settings.KINDS,
     )
+
+
+def is_discovered(snapshot: Snapshot, namespace: str, revision: str = "") -> bool:
+    """Whether istiod looks at a namespace at all, by its discoverySelectors; one that is not known counts as if it did."""
+    return namespace not in snapshot.cached(
+        ("undiscovered", revision), lambda view: _undiscovered(view, mesh_config(view, revision)), (kinds.NAMESPACE, *settings.KINDS)
+    )
+
+
+def _undiscovered(snapshot: Snapshot, config: Obj) -> frozenset[str]:
+    selectors = [object_selector(item) for item in config.get("discoverySelectors") or []]
+    if not selectors:
+        return frozenset()
+    found = ((name_of(item), {"kubernetes.io/metadata.name": name_of(item), **labels_of(item)}) for item in snapshot.all(kinds.NAMESPACE))
+    return frozenset(name for name, labels in found if not any(selector.matches(labels) for selector in selectors))
 
 
 def misread_settings(snapshot: Snapshot) -> Iterator[Unreadable]:
     """ConfigMaps whose settings of the mesh could not be read as a whole."""
     for where in (settings.MESH, settings.INJECTOR):
-        misread = _told(snapshot, where).misread
-        if misread is not None:
-            yield misread
+        found = (_told(snapshot, where, revision).misread for revision in ("", *read_mesh(snapshot).revisions))
+        yield from {item.ref: item for item in found if item is not None}.values()
 
 
-def _told(snapshot: Snapshot, where: settings.SettingsKey) -> settings.Told:
-    """What the ConfigMap of the first istiod's revision says."""
-    return snapshot.cached(("mesh settings", where.name), lambda view: settings.told(_config_map(view, where.name), where), settings.KINDS)
+def _told(snapshot: Snapshot, where: settings.SettingsKey, revision: str = "") -> settings.Told:
+    """What the ConfigMap of a revision says, and what istiod was told to put below it."""
+    key = ("mesh settings", where.name, revision)
+    return snapshot.cached(key, lambda view: _all_told(view, where, revision), settings.KINDS)
 
 
-def _config_map(snapshot: Snapshot, name: str) -> Obj | None:
-    for istiod in _istiods(snapshot):
-        revision = labels_of(istiod).get("istio.io/rev", "default")
-        found = snapshot.get(kinds.CONFIG_MAP, namespace_of(istiod), name if revision == "default" else f"{name}-{revision}")
+def _all_told(snapshot: Snapshot, where: settings.SettingsKey, revision: str) -> settings.Told:
+    own = settings.told(_config_map(snapshot, where.name, revision), where)
+    istiod = next(iter(_istiods_of(snapshot, revision)), None)
+    names = [
+        str(item.get("value")) for container in containers_of(pod_template(istiod or {})) for item in container.get("env") or []
+        if item.get("name") == SHARED_SETTINGS and where is settings.MESH
+    ]
+    shared = snapshot.get(kinds.CONFIG_MAP, namespace_of(istiod or {}), names[0]) if names else None
+    return settings.merged(own, settings.told(shared, where)) if shared is not None else own
+
+
+def _istiods_of(snapshot: Snapshot, revision: str) -> list[Obj]:
+    """Istio's control planes, those of a revision first."""
+    return sorted(_istiods(snapshot), key=lambda item: labels_of(item).get(REVISION_LABEL, "default") != revision)
+
+
+def _config_map(snapshot: Snapshot, name: str, revision: str = "") -> Obj | None:
+    for istiod in _istiods_of(snapshot, revision):
+        own = labels_of(istiod).get(REVISION_LABEL, "default")
+        found = snapshot.get(kinds.CONFIG_MAP, namespace_of(istiod), name if own == "default" else f"{name}-{own}")
         if found is not None:
             return found
     return snapshot.get(kinds.CONFIG_MAP, DEFAULT_ROOT_NAMESPACE, name)
@@ -119,19 +162,19 @@ def cluster_domains(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.lower().strip(".") for item in found if item))
 
 
-def read_mesh(snapshot: Snapshot) -> Mesh:
-    """Read the mesh's facts from a snapshot. Manifests without istiod count as a mesh with Istio's defaults."""
-    return snapshot.cached("mesh", _read_mesh, MESH_DEPENDS)
+def read_mesh(snapshot: Snapshot, revision: str = "") -> Mesh:
+    """Read the mesh's facts, with a revision's settings. Manifests without istiod count as a mesh with Istio's defaults."""
+    return snapshot.cached(("mesh", revision), lambda view: _read_mesh(view, revision), MESH_DEPENDS)
 
 
-def _read_mesh(snapshot: Snapshot) -> Mesh:
-    istiods = _istiods(snapshot)
-    config = mesh_config(snapshot)
+def _read_mesh(snapshot: Snapshot, revision: str) -> Mesh:
+    istiods = _istiods_of(snapshot, revision)
+    config = mesh_config(snapshot, revision)
     served = any(snapshot.source.live and kind in snapshot.source.available for kind in kinds.ISTIO)
     return Mesh(
         installed=bool(istiods) or served or not snapshot.source.live,
         versions=tuple(sorted({version for version in map(_version, istiods) if version})),
-        revisions=tuple(sorted({labels_of(item).get("istio.io/rev", "default") for item in istiods})),
+        revisions=tuple(sorted({labels_of(item).get(REVISION_LABEL, "default") for item in istiods})),
         data_plane=_data_plane(
             ambient=any(labels_of(item).get(AMBIENT_LABEL) == "ambient" for item in snapshot.all(kinds.NAMESPACE))
             or any(selects({"app": "ztunnel"}, labels_of(pod_template(item))) for item in snapshot.all(kinds.DAEMON_SET)),

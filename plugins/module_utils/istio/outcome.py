@@ -23,7 +23,7 @@ from .entries import catching, entry_hosts, keeps_address, namesake
 from .gateways import CHAINED_WHY, leads_to_gateway
 from .hosts import Destination, HostTable
 from .network import seen_address
-from .protocols import AUTO, TLS_PROTOCOLS, decided_by_address, port_protocol
+from .protocols import AUTO, TLS_PROTOCOLS, decided_by_address, is_http, port_protocol
 from .registry import aliased, dialled_port
 from .request import Request, Share, of_shares, resolved, together
 from .transport import Transport
@@ -34,7 +34,7 @@ BLACK_HOLE = "BlackHoleCluster"
 
 
 def viewer_of(load_balancer: LoadBalancer) -> Viewer:
-    return Viewer(load_balancer.namespace, load_balancer.pod_labels)
+    return Viewer(load_balancer.namespace, load_balancer.pod_labels, load_balancer.revision)
 
 
 class Outlook:
@@ -88,18 +88,16 @@ class Outlook:
 
     def _with_sidecar(self, request: Request) -> Outcome:
         """What the interception settings keep away from the sidecar goes past it, address by address."""
-        past: dict[Endpoint, str] = {}
+        groups: dict[tuple[bool | None, str], list[Endpoint]] = {}
         for item in request.endpoints:
-            taken, why = self.load_balancer.interception.takes_outbound(*self._dialled(request, item))
-            if not taken:
-                past[item] = why
-        through = tuple(item for item in request.endpoints if item not in past)
+            groups.setdefault(self.load_balancer.interception.takes_outbound(*self._dialled(request, item)), []).append(item)
         outcomes = []
-        if through:
-            outcomes.append(self._through_sidecar(replace(request, endpoints=through)))
-        for why in sorted(set(past.values())):
-            own = tuple(item for item in request.endpoints if past.get(item) == why)
-            outcomes.append(self._past_sidecar(replace(request, endpoints=own), why))
+        for (taken, why), found in sorted(groups.items(), key=lambda item: (item[0][0] is not True, item[0][1])):
+            own = replace(request, endpoints=tuple(found))
+            if taken is None:
+                outcomes.append(Outcome("unknown", why))
+            else:
+                outcomes.append(self._through_sidecar(own) if taken else self._past_sidecar(own, why))
         return together(outcomes)
 
     def _dialled(self, request: Request, item: Endpoint) -> tuple[str, int]:
@@ -133,8 +131,8 @@ class Outlook:
         return Outcome("unknown", "the load balancer resolves this backend itself")
 
     def _to_cluster_ip(self, request: Request) -> Outcome:
-        protocol = port_protocol(request.port)
-        known = self.visibility.sees(request.service, [fqdn(request.service)])
+        protocol = self.visibility.egress_protocol(request.number) or port_protocol(request.port)
+        known = self.visibility.sees(request.service, [fqdn(request.service)], request.number, http=is_http(protocol))
         if decided_by_address(protocol) and known:
             return self._at_service(request, request.service, request.number)
         return self._by_host(request, request.number, f"{fqdn(request.service)}:{request.number}")
@@ -164,7 +162,7 @@ class Outlook:
         found = [service for key in keys for service in self.snapshot.lookup(kinds.SERVICE, headless_by_port, key)]
         for service in oldest(found) if len(found) > 1 else found:
             port = find_port(service, item.port) or {}
-            if not decided_by_address(port_protocol(port)) or not self.visibility.sees(service, [fqdn(service)]):
+            if not decided_by_address(port_protocol(port)) or not self.visibility.sees(service, [fqdn(service)], item.port, http=False):
                 continue
             if self._holds(service, port, item):
                 return service
@@ -199,7 +197,8 @@ class Outlook:
         if entry is not None:
             label = f"ServiceEntry {namespace_of(entry)}/{name_of(entry)}"
             return Outcome("unknown", f"{label} stands for {fqdn(service)}, and what it makes of these requests is not known")
-        protocol, scheme = port_protocol(find_port(service, number) or {}), request.route.upstream.scheme
+        protocol = self.visibility.egress_protocol(number) or port_protocol(find_port(service, number) or {})
+        scheme = request.route.upstream.scheme
         if protocol == AUTO and scheme == "http":
             found = self.hosts.service_destinations(service, number, request.asked)
         else:

@@ -62,6 +62,9 @@ def together(outcomes: Sequence[Outcome]) -> Outcome:
     legs = tuple(leg for item in outcomes for leg in item.legs)
     if len({item.verdict for item in outcomes}) == 1:
         return replace(outcomes[0], legs=legs)
+    unknown = next((item for item in outcomes if item.verdict == "unknown"), None)
+    if unknown is not None:
+        return replace(unknown, legs=legs)
     return Outcome("mixed", "the backend's pods are not matched alike: " + "; ".join(item.why for item in outcomes), legs=legs)
 
 

@@ -45,6 +45,7 @@ MESH = SettingsKey("istio", "mesh", shape("""
     trustDomain rootNamespace enableAutoMtls? outboundTrafficPolicy{mode}
     defaultServiceExportTo[] defaultVirtualServiceExportTo[] defaultDestinationRuleExportTo[]
     defaultConfig{interceptionMode gatewayTopology{numTrustedProxies% proxyProtocol{}}}
+    discoverySelectors[]{matchLabels= matchExpressions[]{key operator values[]}}
 """))  # fmt: skip
 """The mesh configuration."""
 INJECTOR = SettingsKey("istio-sidecar-injector", "values", shape(
@@ -69,3 +70,13 @@ def told(config_map: Obj | None, where: SettingsKey) -> Told:
         values = where.shape.mend(values, ("data", where.key), wrong)
         faults += wrong
     return Told(values, misread_map(config_map, map(str, faults)) if faults else None)
+
+
+def merged(own: Told, shared: Told) -> Told:
+    """Settings that a user may write, below those that came with the installation, as istiod puts the two together."""
+    return Told(_over(own.values, shared.values), own.misread or shared.misread)
+
+
+def _over(own: Obj, shared: Obj) -> Obj:
+    both = {key: _over(own[key], value) for key, value in shared.items() if isinstance(own.get(key), dict) and isinstance(value, dict)}
+    return {**shared, **own, **both}

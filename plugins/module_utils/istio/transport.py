@@ -14,7 +14,7 @@ from ..istio.endpoints import Endpoint
 from ..kube.objects import Obj, labels_of, name_of, namespace_of
 from .authentication import effective_mode, namespace_mode
 from .destination_rules import Policy, destination_rule, policy_of
-from .mesh import read_mesh
+from .mesh import is_discovered, read_mesh
 from .visibility import Visibility
 
 
@@ -92,7 +92,7 @@ class Transport:
         return {item: _is_meshed(item) and self._mode(item) != "DISABLE" for item in found}
 
     def _is_automatic(self, home: str) -> bool:
-        return read_mesh(self.snapshot).auto_mtls and namespace_mode(self.snapshot, home) != "DISABLE"
+        return read_mesh(self.snapshot, self.visibility.viewer.revision).auto_mtls and namespace_mode(self.snapshot, home) != "DISABLE"
 
     def received(self, found: tuple[Endpoint, ...], sends: dict[Endpoint, bool], how: str, cluster: str) -> Outcome:
         """Join what is sent (mutual TLS or plaintext per endpoint) with what each endpoint accepts."""
@@ -106,6 +106,8 @@ class Transport:
 
     def _accepts(self, endpoint: Endpoint, mutual: bool) -> Verdict:
         captured = endpoint.pod is not None and endpoint.pod.captures(endpoint.port)
+        if mutual and captured and endpoint.pod and not is_discovered(self.snapshot, endpoint.pod.namespace):
+            return "unknown"
         if mutual:
             return "mutual_tls" if captured and self._mode(endpoint) != "DISABLE" else "refused"
         return "refused" if captured and self._mode(endpoint) == "STRICT" else "plaintext"
@@ -115,6 +117,8 @@ class Transport:
 
     def _sentence(self, verdict: Verdict, endpoint: Endpoint, mutual: bool, how: str) -> str:
         pod = endpoint.pod
+        if verdict == "unknown" and pod is not None:
+            return f"{how}, but discoverySelectors leave namespace {pod.namespace} out, so whether sidecars work there is not known"
         past = f" on port {endpoint.port}" if pod is not None and pod.sidecar and not pod.captures(endpoint.port) else ""
         if verdict == "mutual_tls":
             return how
@@ -127,7 +131,7 @@ class Transport:
     def _unexpected_identities(self, tls: Obj, found: tuple[Endpoint, ...]) -> dict[Endpoint, str]:
         """The pods whose identity is none of those that a rule accepts."""
         accepted = tls.get("subjectAltNames") or []
-        domain = read_mesh(self.snapshot).trust_domain
+        domain = read_mesh(self.snapshot, self.visibility.viewer.revision).trust_domain
         known = {item: item.pod.spiffe(domain) for item in found if accepted and item.pod}
         return {item: identity for item, identity in known.items() if identity not in accepted}
 

@@ -10,14 +10,19 @@ annotation ``networking.istio.io/exportTo``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..kube import kinds
 from ..kube.objects import Obj, annotations_of, created_at, dig, name_of, namespace_of
 from ..kube.pods import by_namespace
 from ..kube.selectors import selects
 from ..kube.snapshot import Snapshot
-from .mesh import mesh_config, read_mesh
+from .egress import Egress, egress_of, host_matches, listeners_for
+from .mesh import is_discovered, mesh_config, read_mesh
+from .protocols import declared_protocol
+from .revisions import is_of_revision
 
+__all__ = ["EXPORT_TO", "Viewer", "Visibility", "host_matches", "oldest", "short_name"]
 EXPORT_TO = "networking.istio.io/exportTo"
 
 
@@ -29,10 +34,11 @@ _DEFAULT_EXPORTS = {
 
 @dataclass(frozen=True)
 class Viewer:
-    """Whose sidecar looks: the load balancer's pods, by namespace and labels."""
+    """Whose sidecar looks: the load balancer's pods, by namespace and labels, and the revision that configures them (empty: not known)."""
 
     namespace: str
     labels: tuple[tuple[str, str], ...] = ()
+    revision: str = ""
 
 
 class Visibility:
@@ -45,7 +51,14 @@ class Visibility:
     def exported(self, obj: Obj) -> bool:
         """Whether an object is exported to the viewer's namespace."""
         own = self.viewer.namespace
+        if not self.known(obj):
+            return False
         return any(scope == "*" or (scope == "." and namespace_of(obj) == own) or scope == own for scope in self._scopes(obj))
+
+    def known(self, obj: Obj) -> bool:
+        """Whether istiod looks at an object at all: by its namespace, and by the revision that it is for."""
+        revision = self.viewer.revision
+        return is_discovered(self.snapshot, namespace_of(obj), revision) and is_of_revision(self.snapshot, obj, revision)
 
     def _scopes(self, obj: Obj) -> list[str]:
         """``exportTo`` of an object, or the mesh's default for its kind."""
@@ -55,7 +68,7 @@ class Visibility:
         else:
             scopes = [str(item) for item in dig(obj, "spec", "exportTo", default=[])]
         default = _DEFAULT_EXPORTS.get(str(obj.get("kind")), "defaultVirtualServiceExportTo")
-        return scopes or [str(item) for item in mesh_config(self.snapshot).get(default) or ["*"]]
+        return scopes or [str(item) for item in mesh_config(self.snapshot, self.viewer.revision).get(default) or ["*"]]
 
     def nearness(self, obj: Obj) -> int:
         """The order in which Istio asks VirtualServices: those of one namespace alone, those for named ones, those for all."""
@@ -64,20 +77,37 @@ class Visibility:
 
     def scope(self) -> Obj | None:
         """The Sidecar resource that applies: by workload, else the namespace's, else the root namespace's."""
-        root = read_mesh(self.snapshot).root_namespace
-        own = sorted(self.snapshot.lookup(kinds.SIDECAR, by_namespace, self.viewer.namespace), key=created_at)
+        root = read_mesh(self.snapshot, self.viewer.revision).root_namespace
+        own = sorted(filter(self.known, self.snapshot.lookup(kinds.SIDECAR, by_namespace, self.viewer.namespace)), key=created_at)
         for item in own:
             if selects(dig(item, "spec", "workloadSelector", "labels"), dict(self.viewer.labels)):
                 return item
-        shared = self.snapshot.lookup(kinds.SIDECAR, by_namespace, root) if root != self.viewer.namespace else []
+        shared = filter(self.known, self.snapshot.lookup(kinds.SIDECAR, by_namespace, root)) if root != self.viewer.namespace else []
         for item in [*own, *sorted(shared, key=created_at)]:
             if not dig(item, "spec", "workloadSelector", "labels"):
                 return item
         return None
 
-    def sees(self, obj: Obj, hosts: list[str]) -> bool:
-        """Whether the viewer's sidecar knows an object that defines these hosts."""
-        return self.exported(obj) and in_scope(self.scope(), self.viewer, namespace_of(obj), hosts)
+    def sees(self, obj: Obj, hosts: list[str], port: int = 0, *, http: bool = True) -> bool:
+        """Whether the viewer's sidecar knows an object that defines these hosts; with ``port``, on listeners of that port."""
+        overlapping = obj.get("kind") == "VirtualService"
+        if not self.exported(obj):
+            return False
+        if self.egress is None:
+            return True
+        found = listeners_for(self.egress, port, http=http)
+        return any(item.lets_in(namespace_of(obj), hosts, overlapping=overlapping) for item in found)
+
+    @cached_property
+    def egress(self) -> tuple[Egress, ...] | None:
+        """The listeners that a Sidecar resource makes of all outbound traffic; ``None`` where nothing is limited."""
+        versions = read_mesh(self.snapshot, self.viewer.revision).versions
+        oldest_version = min((tuple(int(part) for part in item.split(".") if part.isdigit()) for item in versions), default=())
+        return egress_of(self.scope(), self.viewer.namespace, oldest_version)
+
+    def egress_protocol(self, port: int) -> str:
+        """The protocol that a Sidecar's listener gives a port, whatever Services declare; empty where none does."""
+        return next((declared_protocol(item.protocol, port) for item in self.egress or () if item.port == port), "")
 
     def outbound_policy(self) -> str:
         """``ALLOW_ANY``, ``REGISTRY_ONLY`` or another mode, as it holds for the viewer."""
@@ -86,29 +116,7 @@ class Visibility:
         if sidecar and own is None and dig(sidecar, "spec", "outboundTrafficPolicy") is not None:
             # An empty outboundTrafficPolicy is the enum's zero value, REGISTRY_ONLY.
             return "REGISTRY_ONLY"
-        return str(own or read_mesh(self.snapshot).outbound_traffic_policy)
-
-
-def in_scope(sidecar: Obj | None, viewer: Viewer, home: str, hosts: list[str]) -> bool:
-    """Whether one of ``hosts``, defined in namespace ``home``, is among a Sidecar's egress hosts (all, without one)."""
-    egress = dig(sidecar, "spec", "egress", default=[]) if sidecar else []
-    if not egress:
-        return True
-    for listener in egress:
-        for item in listener.get("hosts") or []:
-            namespace, dummy, pattern = str(item).partition("/")
-            wanted = viewer.namespace if namespace == "." else namespace
-            if wanted in ("*", home) and any(host_matches(pattern, host) for host in hosts):
-                return True
-    return False
-
-
-def host_matches(pattern: str, host: str) -> bool:
-    """Whether a host pattern (exact, ``*.suffix`` or ``*``) covers a host or a narrower pattern."""
-    pattern, host = pattern.lower(), host.lower()
-    if pattern in ("*", host):
-        return True
-    return pattern.startswith("*.") and host.endswith(pattern[1:]) and host != pattern[1:]
+        return str(own or read_mesh(self.snapshot, self.viewer.revision).outbound_traffic_policy)
 
 
 def short_name(host: str, namespace: str) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..balancers.contract.profile import Registry
 from ..core.findings import finding, route_details
@@ -97,8 +97,11 @@ def _about_backend(context: Context, route: Route, where: str) -> Iterator[Findi
         yield finding("MLB214", f"{where}: its TLS mode is {mode}", route.object, cause=facts.rule, details={**details, "mode": mode})
 
 
-def about_load_balancer(registry: Registry, load_balancer: LoadBalancer) -> Iterator[Finding]:
-    """What stands between a load balancer and mutual TLS on all of its routes."""
+def about_load_balancer(registry: Registry, load_balancer: LoadBalancer, routes: Iterable[Route] = ()) -> Iterator[Finding]:
+    """What stands between a load balancer and mutual TLS on all of its routes.
+
+    Where it speaks the mesh's mutual TLS itself, nothing may be captured, so that is no gap.
+    """
     mode = load_balancer.mode("standalone_mtls")
     profile = registry.get(load_balancer.vendor)
     if profile.about.outside and profile.chain is not None:
@@ -115,5 +118,7 @@ def about_load_balancer(registry: Registry, load_balancer: LoadBalancer) -> Iter
     if captured != "none":
         message = f"{load_balancer.label} captures {captured} of its inbound ports"
         yield finding("MLB303", message, load_balancer.workload, details={"inbound_capture": captured})
+    if any(route.upstream.scheme == "mutual_tls" for route in routes if route.load_balancer == load_balancer.key):
+        return
     for gap in load_balancer.interception.outbound_gaps(load_balancer.needed_annotations):
         yield finding("MLB304", f"{load_balancer.label} {gap}", load_balancer.workload, details={"setting": gap})

@@ -105,7 +105,7 @@ def plan_routes(
     shown = sorted((item for unit in planned for item in unit if options.concerns(item.route)), key=lambda item: item.route.sort_key)
     findings += _misrouted(shown, findings)
     findings += about_twins(live, (item.route for item in shown), "MLB250")
-    about = [remark for item in load_balancers if options.chosen(item.key) for remark in about_load_balancer(registry, item)]
+    about = [remark for item in load_balancers if options.chosen(item.key) for remark in about_load_balancer(registry, item, now.routes)]
     reasoned = tuple((_reasoned(proposal, shown), owners) for proposal, owners in proposals)
     about += about_rivals(now.load_balancers, options.around)
     return RoutingPlan(tuple(shown), reasoned, (*about, *findings), tuple(planned))
