@@ -113,4 +113,14 @@ CHAINED: tuple[FindingKind, ...] = (
         "The gateway trusts X-Forwarded-For entries that proxies before the load balancer write; who gets past them can forge the address.",
         "Let only those proxies reach the load balancer, or leave client_address.trusted_hops out.",
     ),
+    FindingKind(
+        "MLB622", "error", "Somebody else's routing takes these requests first",
+        "At the gateway, an older VirtualService or HTTPRoute answers for the same host and path and leads elsewhere.",
+        "Agree with its owner who answers for the host, and remove or narrow one of the two; or use a gateway of your own.",
+    ),
+    FindingKind(
+        "MLB623", "warning", "Somebody else's routing at the gateway has this host",
+        "Another VirtualService or HTTPRoute answers for some of the same requests, so each may take from the other.",
+        "See that the message's requests are meant to go there.",
+    ),
 )

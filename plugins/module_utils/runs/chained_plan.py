@@ -26,13 +26,15 @@ from ..detect.load_balancers import detect
 from ..detect.routes import read_routes
 from ..detect.unread import DECIDING
 from ..istio.doubts import doubts
+from ..istio.gateways import leads_to_gateway
 from ..istio.names import belongs_to_the_mesh
 from ..kube.kinds import VIRTUAL_SERVICE
-from ..kube.objects import Obj, identity, identity_of, namespace_of
+from ..kube.objects import Obj, created_at, identity, identity_of, namespace_of
 from ..kube.reading import about_object
 from ..kube.snapshot import Snapshot
 from ..plan.chain.barring import claimed, without_harm
 from ..plan.chain.carry import HostRules, hosts_in
+from ..plan.chain.neighbours import LATE, first_at, first_served
 from ..plan.chain.options import ChainPlanOptions
 from ..plan.chain.paths import PathRule, in_order
 from ..plan.chain.plan import ChainPlan, plan_chain
@@ -157,6 +159,11 @@ def _path_rule(item: AskedPath, snapshot: Snapshot) -> PathRule:
             f"{item.where} names port {item.port} of Service {found.namespace}/{found.service}, which does not exist.",
             "Create it, or correct the name.",
         )
+    if leads_to_gateway(snapshot, found.namespace, found.service):
+        raise MeshlbError(
+            f"{item.where} names Service {found.namespace}/{found.service}, which leads to an Istio gateway, so requests would go round.",
+            "Name the Service that is to answer.",
+        )
     return PathRule(item.kind, item.path, found)
 
 
@@ -203,7 +210,7 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     claims = HostClaims(base, read_routes(base, registry, meant.load_balancers)[0] if options.carry else ())
     plan = without_harm(
         lambda now: plan_chain(live, base, profile, load_balancer, routes, now), options, routes,
-        claimed(claims, routes, _hosts_in(of_gateway)) if options.carry else {}, asked_for.common.may_get_worse,
+        _barred(base, options, routes, of_gateway, claims), asked_for.common.may_get_worse,
     )
     if options.carry and not asked_for.absent and not plan.routes:
         names = f" for {', '.join(sorted(options.only))}" if options.only else ""
@@ -292,6 +299,22 @@ def _hosts_of_the_mesh(live: Snapshot, options: ChainPlanOptions) -> Iterator[Fi
         taken = belongs_to_the_mesh(live, item.host) if item.host else None
         if taken is not None:
             yield finding("MLB222", f"hosts names {item.host}: {taken.why}", cause=taken.owner)
+
+
+def _barred(
+    base: Snapshot, options: ChainPlanOptions, routes: Sequence[Route], of_gateway: Sequence[Obj], claims: HostClaims
+) -> dict[Route, Finding]:
+    """The routes for whose host the gateway gets no routing. Raises :class:`MeshlbError` where that was asked for by name."""
+    born = partial(_born, of_gateway)
+    _refuse(first_at(base, options.gateway, options.hosts, born))
+    if not options.carry:
+        return {}
+    return {**first_served(base, options.gateway, routes, born), **claimed(claims, routes, _hosts_in(of_gateway))}
+
+
+def _born(of_gateway: Iterable[Obj], host: str) -> str:
+    """When the gateway's routing for a host was made, as a text that can be ordered: late where it is still to be."""
+    return min((created_at(obj) for obj in of_gateway if ("" if host == "*" else host) in hosts_in(obj)), default=LATE)
 
 
 def _needs_certificate(plan: ChainPlan, options: ChainPlanOptions) -> None:

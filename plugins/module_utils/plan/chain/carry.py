@@ -81,6 +81,8 @@ def _refusal(route: Route, known: KnownBackend, *, begins_with: bool) -> str:
         return f"its object asks to be left alone ({IGNORE})"
     if route.path_type == "Stream":
         return "it is no HTTP route"
+    if known.is_gateway:
+        return "it leads to an Istio gateway already"
     if route.upstream.scheme != "http":
         return f"the load balancer speaks {route.upstream.scheme.upper()} to this backend, so the gateway would get that instead of HTTP"
     if "canary" in route.features or route.canary:

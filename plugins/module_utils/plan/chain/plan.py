@@ -23,6 +23,7 @@ from ...kube.objects import Obj, created_at, identity, ref_of, value_at
 from ...kube.snapshot import Snapshot
 from .access import about_access_behind, access_behind
 from .carry import Carried, HostRules, carry, sent_host
+from .neighbours import about_neighbours
 from .options import ChainPlanOptions
 from .preflight import PreflightCase, preflight_findings
 from .sides import Side, gateway_side
@@ -104,7 +105,7 @@ def plan_chain(
     """Plan one chain. ``base`` is the cluster without this collection's chains, ``routes`` are the load balancer's in it."""
     around = look_around(base, options.gateway)
     state, title, own = around.state, profile.about.title, profile.chain or unknown_chain(profile.about.title)
-    backends = {route: known_backend(base, route) for route in routes}
+    backends = {route: _known(base, state, route) for route in routes}
     request = _request(around, profile.about.id, load_balancer, options)
     client = own.client_address(request)
 
@@ -130,6 +131,7 @@ def plan_chain(
     )
     findings = [*preflight_findings(case), *_beside(title, own, routes, options)]
     findings += (*side.findings, *lead.findings, *_about(lead, options), *_address_unknown(lead, state))
+    findings += about_neighbours(base, options.gateway, hosts, {sent_host(route) for route in options.standing})
     findings += (finding("MLB613", step) for step in (*lead.front.steps, *_late(title, lead.front)))
     asked = {*(route.backend for route in routes), *(rule.backend for host in options.hosts for rule in host.rules)}
     verdicts = _Verdicts(
@@ -143,6 +145,13 @@ def plan_chain(
         state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.patches, found, tuple(dict.fromkeys(findings)),
         tuple(item for route, item in options.barred.items() if route in lead.carried.refusals),
     )
+
+
+def _known(base: Snapshot, state: GatewayState, route: Route) -> KnownBackend:
+    """What is behind a route; the Service that the chain leads to is a gateway's, whatever its pods look like."""
+    known, target = known_backend(base, route), state.target
+    is_target = (route.backend.namespace, route.backend.service) == (target.namespace, target.service)
+    return replace(known, is_gateway=known.is_gateway or is_target)
 
 
 @dataclass(frozen=True)
