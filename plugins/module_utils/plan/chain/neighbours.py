@@ -30,7 +30,7 @@ _TYPES = {"Exact": "exact", "PathPrefix": "prefix", "RegularExpression": "regex"
 
 
 @dataclass(frozen=True)
-class Rule:
+class NeighbourRule:
     """One rule of somebody's routing. ``paths`` are (kind, value, whether nothing else has to match); ``backends`` are full names."""
 
     paths: tuple[tuple[str, str, bool], ...]
@@ -43,7 +43,7 @@ class Neighbour:
 
     obj: Obj
     hosts: tuple[str, ...]
-    rules: tuple[Rule, ...]
+    rules: tuple[NeighbourRule, ...]
     narrow_first: bool = False
 
     @property
@@ -70,7 +70,7 @@ def _of_istio(base: Snapshot, gateway: GatewayOptions) -> Iterator[Neighbour]:
             yield Neighbour(obj, hosts, tuple(_rule(rule, namespace_of(obj)) for rule in dig(obj, "spec", "http", default=[])))
 
 
-def _rule(rule: Obj, home: str) -> Rule:
+def _rule(rule: Obj, home: str) -> NeighbourRule:
     paths = []
     for match in rule.get("match") or [{}]:
         alone = not set(match) - {"uri", "name", "gateways", "ignoreUriCase", "statPrefix"}
@@ -78,7 +78,7 @@ def _rule(rule: Obj, home: str) -> Rule:
         kind = next((word for word in _TYPES.values() if word in uri), "prefix")
         paths.append((kind, str(uri.get(kind, "")), alone))
     targets = [str(dig(item, "destination", "host", default="")) for item in rule.get("route") or []]
-    return Rule(tuple(paths), frozenset(short_name(item, home) for item in targets))
+    return NeighbourRule(tuple(paths), frozenset(short_name(item, home) for item in targets))
 
 
 def _of_gateway_api(base: Snapshot, gateway: GatewayOptions) -> Iterator[Neighbour]:
@@ -92,14 +92,14 @@ def _of_gateway_api(base: Snapshot, gateway: GatewayOptions) -> Iterator[Neighbo
                 break
 
 
-def _http_rule(rule: Obj, home: str) -> Rule:
+def _http_rule(rule: Obj, home: str) -> NeighbourRule:
     paths = []
     for match in rule.get("matches") or [{}]:
         path = match.get("path") or {}
         kind = _TYPES.get(str(path.get("type") or "PathPrefix"), "regex")
         paths.append((kind, str(path.get("value") or "/"), not set(match) - {"path"}))
     targets = [(str(item.get("namespace") or home), str(item.get("name"))) for item in rule.get("backendRefs") or []]
-    return Rule(tuple(paths), frozenset(f"{name}.{namespace}.svc.{CLUSTER_DOMAIN}" for namespace, name in targets))
+    return NeighbourRule(tuple(paths), frozenset(f"{name}.{namespace}.svc.{CLUSTER_DOMAIN}" for namespace, name in targets))
 
 
 def takes(neighbour: Neighbour, path: str, path_type: str, backend: Backend) -> str:
