@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -14,9 +15,10 @@ from typing import Any
 
 from ..core.errors import MeshlbError, MissingLibrary
 from ..core.model import ABSENT, Change, FieldChange, ObjectRef, replace
-from ..kube.fields import put
+from ..kube.fields import NoContainer, put, resolve
 from ..kube.objects import Obj, dig, kind_key, ref_of
-from ..kube.reading import is_name
+from ..kube.reading import is_name, readable_object
+from ..kube.snapshot import Source
 from ..kube.yaml_text import YamlProblem, yaml_documents
 from .folder import present_files, update_folder
 from .writer import operations
@@ -65,6 +67,38 @@ def objects_in(output_dir: str) -> set[ObjectRef]:
     return set(_refs_of(contents, present.get(KUSTOMIZATION, "")).values())
 
 
+def applied(output_dir: str, view: Callable[[ObjectRef], Obj | None]) -> list[Obj]:
+    """The objects that files of ours in the folder are about, as they are where the files were applied; ``view`` gives those without."""
+    present = present_files(output_dir, HEADER)
+    contents = {name: _loaded(text) for name, text in present.items() if name != KUSTOMIZATION}
+    found: dict[ObjectRef, Obj] = {}
+    for name, ref in _refs_of(contents, present.get(KUSTOMIZATION, "")).items():
+        content, there = contents[name], found.get(ref) or view(ref)
+        if not name.startswith(("patch.", "json-patch.")):
+            found[ref] = _object_in(ref, content)
+        elif there is not None:
+            with contextlib.suppress(NoContainer):
+                found[ref] = _merged(there, content) if isinstance(content, dict) else _operated(there, content)
+    return list(found.values())
+
+
+def _merged(node: Any, patch: Any) -> Any:
+    """What a merge patch makes of a value."""
+    if not isinstance(patch, dict):
+        return patch
+    base = node if isinstance(node, dict) else {}
+    changed = {key: _merged(base.get(key), item) for key, item in patch.items() if item is not None}
+    return {**{key: item for key, item in base.items() if key not in patch}, **changed}
+
+
+def _operated(obj: Obj, operations: Any) -> Obj:
+    for item in operations if isinstance(operations, list) else ():
+        if dig(item, "op") in ("add", "replace", "remove"):
+            value = item.get("value") if item["op"] != "remove" else ABSENT
+            obj = put(obj, resolve(obj, str(dig(item, "path", default=""))), value)
+    return obj
+
+
 def _rendered(changes: Sequence[Change], present: Mapping[str, str], keep: Callable[[Obj], bool]) -> dict[str, str]:
     """The files by name, with those that stay as they are."""
     wanted = render(changes, bool(present))
@@ -93,10 +127,14 @@ def _object_in(ref: ObjectRef, content: Any) -> Obj:
 
 
 def _loaded(text: str) -> Any:
+    """What a file holds, ``None`` for what is no YAML, and for an object without the fields that every object has."""
     try:
-        return next((content for dummy, content in yaml_documents(text)), None)
+        found = next((content for dummy, content in yaml_documents(text)), None)
     except YamlProblem:
         return None
+    if not isinstance(found, dict) or found.get("kind") == "Component":
+        return found
+    return readable_object(found, Source(live=False), {})
 
 
 def render(changes: Sequence[Change], always: bool = True, kept: Mapping[str, ObjectRef] | None = None) -> dict[str, str]:

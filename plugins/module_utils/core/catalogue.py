@@ -430,6 +430,11 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Nothing to do.",
     ),
     FindingKind(
+        "MLB412", "info", "A file stays",
+        "A file that an earlier run wrote to output_dir holds something for routes or load balancers that this run was not about.",
+        "To have one folder for all of them, run without namespaces, label_selector and load_balancers.",
+    ),
+    FindingKind(
         "MLB501", "error", "Not proven",
         "The proxies' own configuration or counters contradict mutual TLS for this route.",
         "The evidence names the proxy, the listener and the cluster.",

@@ -33,11 +33,15 @@ Pair = tuple[Outcome, Outcome]
 
 @dataclass(frozen=True)
 class Present:
-    """The cluster as it is, this collection's earlier changes included, and its load balancers."""
+    """The cluster as it is, this collection's earlier changes included, and its load balancers.
+
+    ``differs``: the plan read its routes elsewhere, so that they have to be read here.
+    """
 
     live: Snapshot
     registry: Registry
     load_balancers: Mapping[tuple[str, str], LoadBalancer]
+    differs: bool = False
 
     def outcomes(self, view: Snapshot, routes: Collection[Route], *, read_again: bool = True) -> dict[Same, Pair]:
         """What becomes of routes in a view on the cluster."""
@@ -198,7 +202,8 @@ class _Scales:
 
     def _outcomes(self, view: Snapshot, routes: Iterable[Route]) -> dict[Same, Pair]:
         wanted = list(routes)
-        return self._present.outcomes(view, wanted, read_again=view is not self._present.live and self._may_read_differently())
+        again = self._present.differs or (view is not self._present.live and self._may_read_differently())
+        return self._present.outcomes(view, wanted, read_again=again)
 
     def _may_read_differently(self) -> bool:
         """Whether routes may be read otherwise with these changes: the mesh's own kinds and new Services leave them as they are."""

@@ -42,6 +42,7 @@ from ..plan.writes import ROUTING, routing_writes, service_routing
 from ..prove.asking import Asker
 from ..prove.ways import Ways
 from .digest import agreed, route_input
+from .filed import about_files, filed
 from .kept import Kept, about_spared, kept_in, missed_kinds
 from .options.routing import RoutingOptions
 from .results import Report, Result
@@ -94,6 +95,12 @@ class RoutingScene:
     def removable(self, obj: Obj) -> bool:
         """Whether what an earlier run wrote may be taken back where the plan does not need it."""
         return self.covers(obj) and not self.options.label_selector and not self.kept.spares(obj)
+
+    def undecided(self, obj: Obj) -> bool:
+        """Whether an object of an earlier run is for routes or load balancers that this run does not decide about."""
+        names, here = load_balancers_of(obj), {item.label for item in self.load_balancers}
+        others = bool(names & here) and names.isdisjoint(item.label for item in self.chosen)
+        return others or not self.selects(obj) or bool(self.options.label_selector)
 
     def concerns(self, item: Finding) -> bool:
         """Whether a finding is about one of the chosen load balancers, or about none in particular."""
@@ -210,15 +217,20 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     unreadable = live.source.unreadable
     changes = [item for item in changes if not _is_kept(scene, item) and identity_of(item.object) not in unreadable]
     changes, unseen = only_seen(live, changes)
-    present = Present(live, registry, scene.by_key)
-    weighed = weigh(present, plan, changes, options.common.may_get_worse)
+    folder = options.common.output_dir
+    files = filed(live, folder, scene.part, changes, labels, lambda obj: scene.undecided(obj) or held(obj))
+    present = files.present(Present(live, registry, scene.by_key))
+    weighed = weigh(present, plan, [*changes, *files.removals], options.common.may_get_worse)
+    stay = files.stay(changes, weighed)
+    weighed = replace(weighed, changes=tuple(files.written(weighed)))
     outside = about_outside(partial(known_backend, live), registry, weighed.plan, chosen)
     said = [
         *plan.findings, *about, *outside, *about_left_out(weighed.left_out), *unseen, *about_access(live, weighed.plan.routes),
     ]
+    said += about_files(live, folder, changes, scene.undecided)
     return RoutingDecision(
         weighed.plan.routes, list(weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)],
-        held=lambda obj: held(obj) or scene.kept.spares_file(obj),
+        held=lambda obj: held(obj) or scene.kept.spares_file(obj) or scene.undecided(obj) or identity(obj) in stay,
         scene=scene, wanted=_wanted(live, plan, weighed.changes),
     )
 

@@ -56,17 +56,17 @@ def h1_roles_keep_to_the_plan(t):
     )
     for playbook, role, objects, values in cases:
         server = t.server(objects)
-        values = {f"{role}_connection": at(server), **values}
+        given = {f"{role}_connection": at(server), **values}
         before = server.state()
-        planned = play(t, playbook, values, "--check", "-v")
+        planned = play(t, playbook, given, "--check", "-v")
         demand(server.state() == before, f"{playbook} in check mode wrote {listed(changed(before, server.state()))}")
         digest = digest_in(planned)
-        wrong = play(t, playbook, {**values, f"{role}_expected_plan_digest": "sha256:" + "0" * 64})
+        wrong = play(t, playbook, {**given, f"{role}_expected_plan_digest": "sha256:" + "0" * 64})
         seen = changed(before, server.state())
         demand(wrong.code != 0 and not seen, f"{playbook} with another digest wrote {listed(seen)}")
         said = "sha256:000" in wrong.out and digest in wrong.out
         demand(said, f"{playbook} does not say which plan it is: {short(wrong.out[-400:], 400)}")
-        meant = play(t, playbook, {**values, f"{role}_expected_plan_digest": digest})
+        meant = play(t, playbook, {**given, f"{role}_expected_plan_digest": digest})
         wrote = [item for item in server.writes() if not item.dry and "/leases" not in item.path]
         demand(wrote, f"{playbook} with the digest of its plan wrote nothing: {short(meant.out[-400:], 400)}")
 

@@ -1,0 +1,73 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of earlier runs that this plan does not write again: whoever drives a cluster from the folder loses what they hold with them.
+
+So a file that goes is weighed like an object that is removed, and the files of what is left out of the plan stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..apply.book import load_balancers_of
+from ..apply.files import applied
+from ..apply.ownership import take_back
+from ..apply.routing import LEFT_OVER
+from ..balancers.tables import TABLES
+from ..core.findings import finding
+from ..core.model import Change, Finding, replace
+from ..core.writes import Part
+from ..kube.objects import Identity, Obj, identity, identity_of, ref_of
+from ..kube.reading import readable_objects
+from ..kube.snapshot import Snapshot, Source
+from ..plan.regressions import Present, Weighed
+from .session import ledger_of
+
+
+@dataclass(frozen=True)
+class Filed:
+    """The cluster as the folder's files make it, and what goes with the files that are not written again."""
+
+    view: Snapshot
+    removals: tuple[Change, ...] = ()
+
+    def present(self, present: Present) -> Present:
+        """The cluster against which a plan is weighed."""
+        return replace(present, live=self.view, differs=self.view is not present.live)
+
+    def written(self, weighed: Weighed) -> list[Change]:
+        """The changes that are made, without those that only show what goes with a file."""
+        return [item for item in weighed.changes if item not in self.removals]
+
+    def stay(self, changes: Iterable[Change], weighed: Weighed) -> frozenset[Identity]:
+        """Objects whose files stay, as what was to be done with them is left out."""
+        made = {identity_of(item.object) for item in weighed.changes}
+        return frozenset(identity_of(item.object) for item in (*changes, *self.removals)) - made
+
+
+def filed(
+    live: Snapshot, folder: str, part: Part, changes: Sequence[Change], scope: Collection[str], keep: Callable[[Obj], bool]
+) -> Filed:
+    """What the folder's files hold. Manifests lack it, a cluster has it where the files were applied. Files that are kept do not go."""
+    found = readable_objects(applied(folder, live.at), Source(live=False), TABLES) if folder else []
+    if not found:
+        return Filed(live)
+    view = live if live.source.live else live.overlay(found)
+    stale = {identity(obj) for obj in found} - {identity_of(item.object) for item in changes}
+    removals = take_back(
+        ledger_of(view, part), lambda obj: identity(obj) not in stale or keep(obj), scope, "the plan no longer needs its file", LEFT_OVER
+    )[0]
+    return Filed(view, tuple(removals))
+
+
+def about_files(live: Snapshot, folder: str, changes: Sequence[Change], stays: Callable[[Obj], bool]) -> Iterator[Finding]:
+    """Files that stay though this run does not write them: it does not decide about what they hold."""
+    written = {identity_of(item.object) for item in changes}
+    for obj in applied(folder, live.at) if folder else ():
+        if identity(obj) not in written and stays(obj):
+            names = ", ".join(sorted(load_balancers_of(obj)))
+            whose = f" (for {names})" if names else ""
+            message = f"the file of {ref_of(obj)}{whose} in output_dir stays: this run does not decide about it"
+            yield finding("MLB412", message, ref_of(obj))
