@@ -47,7 +47,7 @@ def h4_rollback_in_one_cluster(t):
         demand(meant.writes(), f"{name}: nothing was taken back where it was meant; {short(run.out[-300:], 300)}")
 
 
-@check("H1-roles-keep-to-the-plan", "A role with a digest of another plan writes nothing; with the one of check mode it writes.", patient=True)
+@check("H1-roles-keep-to-the-plan", "A role with a digest of another plan writes nothing; with that of check mode it writes.", patient=True)
 def h1_roles_keep_to_the_plan(t):
     gateway = {"istio_chained_gateway": c.CHAIN["gateway"], "istio_chained_drain": 0, "istio_chained_wait_timeout": 5}
     cases = (
