@@ -23,8 +23,8 @@ from ..kit.cloud.platform import in_cloud, platform, platform_routes, scheme_by_
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.gateway.attachment import GATEWAY, HTTP_ROUTE
 from ..kit.writes import declaring, made_for_chains
+from .routes import PREFIX, entries_with_actions
 
-PREFIX = "alb.ingress.kubernetes.io"
 TITLE = "AWS Application Load Balancer"
 GROUP = "gateway.k8s.aws"
 VERSION = f"{GROUP}/v1beta1"
@@ -137,5 +137,7 @@ WRITES = made_for_chains(kinds.INGRESS, GATEWAY, HTTP_ROUTE, SETTINGS, TARGET_GR
 PROFILE = platform(
     in_cloud("aws_alb", TITLE), SIGNS, declaring(chain_side(TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls), *WRITES),
     HealthChecker(check, (TARGET_GROUP,), CHECKS), recogniser=RECOGNISER,
-    routes=platform_routes(SIGNS, RECOGNISER.gateway_classes, scheme_by_annotation(f"{PREFIX}/backend-protocol", "HTTPS")),
+    routes=platform_routes(
+        SIGNS, RECOGNISER.gateway_classes, scheme_by_annotation(f"{PREFIX}/backend-protocol", "HTTPS"), entries_with_actions
+    ),
 )

@@ -17,7 +17,10 @@ CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 
 @dataclass(frozen=True)
 class IngressEntry:
-    """One (host, path) of an Ingress. ``reference`` is the backend's port as written; a default backend has no path."""
+    """One (host, path) of an Ingress. ``reference`` is the backend's port as written; a default backend has no path.
+
+    ``shared``: it is one of several backends that share the requests of one path. ``unread``: why its backend is not known.
+    """
 
     host: str
     path: str
@@ -25,6 +28,8 @@ class IngressEntry:
     service: str
     reference: int | str
     default: bool = False
+    shared: bool = False
+    unread: str = ""
 
 
 def entries(ingress: Obj) -> Iterator[IngressEntry]:

@@ -25,6 +25,8 @@ HandleEntry = Callable[[LoadBalancer, Obj, IngressEntry, Obj], BackendHandling]
 """How a load balancer reaches the backend of an Ingress's entry; last is the entry's Service, empty where there is none."""
 Refine = Callable[[LoadBalancer, Obj, Route], Route]
 """A route of an Ingress as the load balancer understands it."""
+EntriesOf = Callable[[Obj], Iterable[IngressEntry]]
+"""What a load balancer reads in an Ingress."""
 Remarks = Callable[[LoadBalancer, Obj, IngressEntry, Obj], Iterable[Finding]]
 
 
@@ -47,19 +49,24 @@ def ingress_reader(
 
 def read_ingresses(
     snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None, handle: HandleEntry,
-    serves: Carries = takes_class, refine: Refine | None = None, remarks: Remarks | None = None,
+    serves: Carries = takes_class, refine: Refine | None = None, remarks: Remarks | None = None, entries_of: EntriesOf = entries,
 ) -> RouteReading:
-    """See :func:`ingress_reader`; for a load balancer whose ``handle`` depends on more of the cluster."""
+    """See :func:`ingress_reader`; for a load balancer whose ``handle`` depends on more of the cluster.
+
+    ``entries_of`` is for one that reads more in an Ingress than Kubernetes does.
+    """
     def read(obj: Obj) -> Iterable[Route | Finding]:
         served = serves(load_balancer, obj)
-        return _of_ingress(served_object(snapshot, load_balancer, obj), handle, refine, remarks) if served else ()
+        return _of_ingress(served_object(snapshot, load_balancer, obj), handle, refine, remarks, entries_of) if served else ()
 
     return read_each(objects_of(snapshot, known.INGRESS, only), read)
 
 
-def _of_ingress(item: ServedObject, handle: HandleEntry, refine: Refine | None, remarks: Remarks | None) -> Iterator[Route | Finding]:
+def _of_ingress(
+    item: ServedObject, handle: HandleEntry, refine: Refine | None, remarks: Remarks | None, entries_of: EntriesOf
+) -> Iterator[Route | Finding]:
     ingress, namespace, load_balancer = item.obj, namespace_of(item.obj), item.load_balancer
-    for entry in entries(ingress):
+    for entry in entries_of(ingress):
         about = (load_balancer, ingress, entry, item.service(namespace, entry.service))
         yield from remarks(*about) if remarks else ()
         handling = handle(*about)

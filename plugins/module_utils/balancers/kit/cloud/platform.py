@@ -25,9 +25,9 @@ from ...contract.routes import RouteReader, RouteReading, joined_readings
 from ..chain.answers import usual_client_address
 from ..gateway.attachment import KINDS, ROUTE_KINDS
 from ..gateway.routes import read_gateway_routes
-from ..ingresses import IngressEntry
+from ..ingresses import IngressEntry, entries
 from ..objects import BackendHandling, services_of
-from ..readers import always, read_ingresses
+from ..readers import EntriesOf, always, read_ingresses
 from ..streams import fixed_route
 from .signs import PlatformSigns, on_its_nodes, owns_ingress, owns_service, traces
 
@@ -62,14 +62,17 @@ def platform(
     return Profile(about, complete, instance or InstanceReader(), (reader,), chain=chain, health=health)
 
 
-def platform_routes(signs: PlatformSigns, gateway_classes: tuple[str, ...] = (), scheme_of: SchemeOf = usual_scheme) -> RouteReader:
+def platform_routes(
+    signs: PlatformSigns, gateway_classes: tuple[str, ...] = (), scheme_of: SchemeOf = usual_scheme, entries_of: EntriesOf = entries,
+) -> RouteReader:
     """Ingresses and Services that are the platform's, and routes of its Gateways, none of which can be switched."""
 
     def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
         here = on_its_nodes(snapshot.all(kinds.NODE), signs)
 
         def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
-            return BackendHandling(scheme=scheme_of(ingress), why_not_settable=WHY_NOT)
+            features = ("canary",) if entry.shared else ()
+            return BackendHandling(scheme=scheme_of(ingress), why_not_settable=WHY_NOT, features=features, dropped=entry.unread)
 
         def serves(load_balancer: LoadBalancer, ingress: Obj) -> bool:
             return owns_ingress(signs, here, ingress, load_balancer.classes)
@@ -84,7 +87,7 @@ def platform_routes(signs: PlatformSigns, gateway_classes: tuple[str, ...] = (),
                         target = (namespace_of(service), name_of(service), number)
                         yield fixed_route(load_balancer, ref, f"tcp:{number}", target, scheme_of(service), provided)
 
-        plain = read_ingresses(snapshot, load_balancer, only, of_entry, serves)
+        plain = read_ingresses(snapshot, load_balancer, only, of_entry, serves, entries_of=entries_of)
         modern = read_gateway_routes(snapshot, load_balancer, only, gateway_classes, always(BackendHandling(why_not_settable=WHY_NOT)))
         return joined_readings(plain, modern, RouteReading(tuple(of_services())))
 
