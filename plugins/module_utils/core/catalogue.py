@@ -455,6 +455,21 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "See what runs in the container istio-proxy of this pod; if it is only slow, raise ask_timeout.",
     ),
     FindingKind(
+        "MLB505", "warning", "The backend's sidecar denies the route's requests",
+        "The filters of the backend's own configuration keep every request of this route out, whatever its transport.",
+        "The message names the policies; service_routing says which rule would admit the load balancer.",
+    ),
+    FindingKind(
+        "MLB506", "warning", "Predicted and measured access differ",
+        "The backend's filters admit others than the plan's model says.",
+        "Please report it with the evidence; trust the measurement.",
+    ),
+    FindingKind(
+        "MLB507", "warning", "Every request was answered with 401 or 403",
+        "The requests went their way, and were denied: by a policy of the backend, by the load balancer, or by the application.",
+        "See what access says; where that is allowed, the load balancer or the application asks for a login.",
+    ),
+    FindingKind(
         "MLB510", "error", "A twin decides about its backend's port",
         "A headless twin is not younger than the Service beside it, so the backend's sidecars handle its requests as TCP for every client.",
         "Run service_routing, which replaces the twin without a gap; with files, apply them again.",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..core.errors import MeshlbError
 from ..core.model import Proof, Verdict
@@ -53,7 +53,7 @@ def direct(dialed: Dialed, servers: ServerLookup, why: str) -> Evaluation:
     """A request that no sidecar touches: as plain as the load balancer itself sends it."""
     if dialed.scheme in ("tls", "mutual_tls"):
         return Evaluation(dialed, "unknown", f"{why}, and whether the load balancer's own TLS is mutual is not visible")
-    judged = judge_plain(EnvoyEndpoint(dialed.ip, dialed.port), servers)
+    judged = replace(judge_plain(EnvoyEndpoint(dialed.ip, dialed.port), servers), http=dialed.scheme == "http")
     verdict: Verdict = judged.verdict
     how = f"{why}, so it goes out in plaintext" + (", which is refused there" if verdict == "refused" else "")
     return Evaluation(dialed, verdict, how, (judged,))

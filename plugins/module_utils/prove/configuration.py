@@ -9,7 +9,7 @@ Pure: a proxy's configuration, an address and a request in; a verdict and senten
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..core.model import Proof, Verdict
 from ..core.printable import clipped
@@ -25,7 +25,10 @@ WITH_ENDPOINTS = ("EDS", "STATIC", "STRICT_DNS", "LOGICAL_DNS")
 
 @dataclass(frozen=True)
 class Judgement:
-    """One endpoint of one cluster: the transport to it, and what the backends there make of that transport."""
+    """One endpoint of one cluster: the transport to it, and what the backends there make of that transport.
+
+    ``http``: what arrives says that it is HTTP, or begins like it.
+    """
 
     cluster: str
     endpoint: EnvoyEndpoint
@@ -33,6 +36,7 @@ class Judgement:
     verdict: Verdict
     sides: tuple[ServerSide, ...] = ()
     why: str = ""
+    http: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ def evaluate(proxy: Proxy, dialed: Dialed, servers: ServerLookup) -> Evaluation:
     judgements: list[Judgement] = []
     parts = []
     for carrier in way.carriers:
-        found = judge_cluster(proxy, carrier.cluster, dialed, servers)
+        judged = judge_cluster(proxy, carrier.cluster, dialed, servers)
+        found = [replace(item, http=carrier.http or (item.transport.kind == "plaintext" and dialed.scheme == "http")) for item in judged]
         judgements += found
         parts.append(_carried(carrier, found))
     verdicts: list[Verdict] = [item.verdict for item in judgements]

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from ..core.expressions import Budget
 from ..core.findings import finding, request_details
-from ..core.model import Address, Finding, ObjectRef, Outcome, Proof, Route, Verdict
+from ..core.model import Access, Address, Finding, ObjectRef, Outcome, Proof, Route, Verdict
 from ..detect.inventory import KnownBackend
 from ..istio.endpoints import PodView
+from .access import about_access, access_seen
 from .asking import Asker
 from .backends import AddressLookup, Backends
 from .carriers import Carriers, carriers_of
@@ -58,11 +59,13 @@ class Proven:
     verdict: Verdict
     why: str
     evidence: tuple[Proof, ...] = ()
+    access: Access = Access()
 
     def to_result(self) -> dict[str, Any]:
         return {
             **self.route.to_result(),
             "verdict": self.verdict,
+            "access": self.access.to_result(),
             "evidence": [item.to_result() for item in self.evidence],
         }
 
@@ -95,7 +98,9 @@ def prove(subject: Subject, addresses: AddressLookup, asker: Asker, options: Pro
         _by_configuration(case, carriers, servers)
     if TRAFFIC in options.methods:
         _by_traffic(cases, carriers, servers, asker, options)
-    proven = [_conclude(case, options) for case in cases]
+    proven = [
+        replace(_conclude(case, options), access=access_seen(case.route, case.evaluations, carriers, case.by_traffic)) for case in cases
+    ]
     findings = _odd_sidecars(cases, carriers, servers)
     for number, case in enumerate(cases):
         findings += _findings(case, proven[number], subject.predicted[case.route])
@@ -201,6 +206,7 @@ def _findings(case: RouteCase, done: Proven, predicted: Outcome) -> list[Finding
     if "unknown" not in (done.verdict, predicted.verdict) and done.verdict != predicted.verdict:
         message = f"{where} was predicted as {predicted.verdict} ({predicted.why}) and is {done.verdict}"
         found.append(finding("MLB503", message, route.object, details={**details, "predicted": predicted.verdict}))
+    found += about_access(route, where, done.access, predicted.access)
     strange = _stranger(case)
     if strange is not None:
         backend, (address, cluster) = route.backend, strange

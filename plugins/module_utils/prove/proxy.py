@@ -302,8 +302,20 @@ def _chain(raw: Obj) -> FilterChain:
     )
 
 
+GUARDS = ("RBAC", "JwtAuthentication", "ExtAuthz")
+"""Short types of the filters that keep requests out, of connections and of HTTP alike."""
+
+
 def _bare(chain: FilterChain) -> FilterChain:
-    return replace(chain, filters=())
+    """A chain with nothing of its filters but those that keep requests out."""
+    kept: list[tuple[str, Obj]] = []
+    for name, config in chain.filters:
+        if name in GUARDS:
+            kept.append((name, config))
+        elif name == HTTP_MANAGER:
+            guards = [item for item in config.get("http_filters") or [] if type_of(typed_config(item)) in GUARDS]
+            kept.append((name, {"http_filters": guards}))
+    return replace(chain, filters=tuple(kept))
 
 
 def _endpoints(assignment: Obj) -> Iterator[EnvoyEndpoint]:

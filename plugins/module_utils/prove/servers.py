@@ -15,6 +15,7 @@ from typing import Any
 
 from ..core.printable import clipped
 from ..istio.endpoints import PodView
+from .guards import UNGUARDED, Guards, guards_of
 from .listeners import HTTP_PROTOCOLS, ISTIO_PROTOCOLS, RAW, TLS, Connection, find_chain
 from .proxy import INBOUND_PORT, Proxy, ProxyDataError, guarded
 
@@ -25,7 +26,7 @@ ModeOf = Callable[[dict[str, Any], int], str]
 class ServerSide:
     """What one backend address accepts; ``None`` where that is not known. ``source`` names who said so.
 
-    ``odd``: its sidecar answers, but not as a sidecar does, so nothing that is expected of it is certain.
+    ``odd``: its sidecar answers, but not as a sidecar does, so nothing that is expected of it is certain. ``guards`` keep requests out.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ServerSide:
     source: str = ""
     reason: str = ""
     odd: bool = False
+    guards: Guards = field(default_factory=Guards, compare=False, repr=False)
 
     @property
     def fact(self) -> str:
@@ -66,6 +68,7 @@ def from_sidecar(proxy: Proxy, pod: PodView, port: int, identity: str = "") -> S
         identity=identity,
         source=f"sidecar of {pod.namespace}/{pod.name}",
         reason=f"in its inbound listener {how}",
+        guards=guards_of(listener, pod.ip, port),
     )
 
 
@@ -89,6 +92,7 @@ def without_sidecar(pod: PodView, port: int, reason: str) -> ServerSide:
         mutual_tls=False,
         source=f"pod {pod.namespace}/{pod.name}",
         reason=reason,
+        guards=UNGUARDED,
     )
 
 

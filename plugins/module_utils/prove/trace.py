@@ -45,10 +45,11 @@ class Dialed:
 
 @dataclass(frozen=True)
 class RequestCarrier:
-    """A cluster that may carry the request, and how it is reached (a part of a sentence)."""
+    """A cluster that may carry the request, and how it is reached (a part of a sentence). ``http``: the sidecar reads it as HTTP."""
 
     cluster: str
     steps: str
+    http: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _joined(found: list[ProxyDestination], steps: str) -> RequestTrace:
     strange = next((item for item in found if not item.understood), None)
     if strange is not None:
         return RequestTrace(steps, ended="unknown", why=f"route {strange.route} of {strange.virtual_host} chooses its cluster at run time")
-    carriers = tuple(RequestCarrier(name, _describe(item)) for item in found for name in item.clusters)
+    carriers = tuple(RequestCarrier(name, _describe(item), True) for item in found for name in item.clusters)
     answered = next((item for item in found if item.answer), None)
     why = f"{_describe(answered)} is answered by the sidecar itself ({answered.answer})" if answered is not None else ""
     doubted = next((item for item in found if item.doubt), None)

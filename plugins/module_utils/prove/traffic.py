@@ -19,6 +19,7 @@ from .proxy import EnvoyEndpoint, Proxy, ProxyDataError, guarded, split_address
 from .servers import ServerLookup
 
 PASSTHROUGH = "PassthroughCluster"
+DENIALS = (401, 403)
 GATEWAY_STATUSES = (502, 503, 504)
 _WATCHED = ("rq_total", "cx_total", "cx_connect_fail", "rq_success", "rq_error")
 _SHOWN = 5
@@ -71,6 +72,11 @@ class Answers:
         return any(status >= 500 and status not in GATEWAY_STATUSES for status in self.statuses)
 
     @property
+    def only_denials(self) -> bool:
+        """Whether every request was answered, and none of them admitted (401 or 403)."""
+        return bool(self.statuses) and not self.errors and all(status in DENIALS for status in self.statuses)
+
+    @property
     def only_gateway_errors(self) -> bool:
         return all(status in GATEWAY_STATUSES for status in self.statuses)
 
@@ -90,11 +96,12 @@ class Own:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A verdict from counters, why it is no better, and the evidence."""
+    """A verdict from counters, why it is no better, and the evidence. ``kept_out``: every answer was one of those that deny access."""
 
     verdict: Verdict
     why: str
     proofs: tuple[Proof, ...] = ()
+    kept_out: str = ""
 
 
 def moves_between(pod: tuple[str, str], before: Reading, after: Reading) -> list[Move]:
@@ -184,7 +191,7 @@ def measure(
     why = next((item[1] for item in judged if item[1]), "")
     if verdict == "mutual_tls" and answers is not None:
         verdict, why = _doubts(own, answers, strange)
-    return Measurement(verdict, why, proofs)
+    return Measurement(verdict, why, proofs, answers.describe() if answers is not None and answers.only_denials else "")
 
 
 def _doubts(own: list[tuple[Move, Judgement | None]], answers: Answers, strange: list[Move]) -> tuple[Verdict, str]:

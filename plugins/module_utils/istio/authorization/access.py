@@ -25,7 +25,7 @@ from .answers import INVALID_TOKEN, NO_TOKEN, Answer, Incoming, Sample, answer, 
 from .inbound import leads_to_http, reads_http
 from .matching import PREFIX
 from .policies import NOTHING, AccessPolicy, Policies, any_policies, policies_in_front
-from .requests import RouteScope, Samples
+from .requests import RouteScope, samples_for
 from .rules import HTTP_ONLY, OF_ADDRESS, as_enforced
 
 NOT_REACHED = Access("unknown", "no request is known to reach the backend", reason="not_reached")
@@ -175,7 +175,7 @@ def decide(policies: Policies, connection: Incoming, asked: RouteScope) -> Acces
     if policies == NOTHING:
         return Access("allowed", "no policy of the mesh holds for the backend", reason="no_policy")
     given = enforced(policies, http=connection.http)
-    requests = Samples(given, connection, asked)
+    requests = samples_for(given, connection, asked)
     as_tcp = () if connection.http else about_http(policies)
     if requests.too_many:
         return Access("unknown", "its policies tell more requests apart than are tried", reason="not_known", as_tcp=as_tcp)

@@ -49,12 +49,10 @@ class RouteScope:
 
 
 class Samples:
-    """The requests of one route on one connection."""
+    """The requests of one route that these conditions may tell apart, and with which tokens."""
 
-    def __init__(self, policies: Policies, connection: Incoming, asked: RouteScope) -> None:
+    def __init__(self, conditions: Iterable[Condition], tokens: Tokens, asked: RouteScope) -> None:
         self._asked = asked
-        self._policies = policies
-        conditions = list(_open_conditions(policies, connection)) if connection.http else []
         self._by: dict[str, list[Condition]] = {}
         for item in conditions:
             self._by.setdefault(item.attribute, []).append(item)
@@ -62,7 +60,7 @@ class Samples:
         self._headers = [name for name in headers if not name.startswith(":")]
         self._choices: list[list[Any]] = [
             list(self._paths()), list(self._hosts()), list(self._methods()), list(self._clients()),
-            list(self._tokens(policies.tokens) if connection.http else [NO_TOKEN]), *([*self._values(name)] for name in self._headers),
+            list(self._tokens(tokens)), *([*self._values(name)] for name in self._headers),
         ]
 
     @property
@@ -127,7 +125,7 @@ class Samples:
         if not tokens.issuers:
             return
         names = {claim_name(item): self._texts_of(claim_name(item)) for item in self._of_claims()}
-        subjects = [text.rpartition("/")[2] for text in self._texts("request_principal")]
+        subjects = [*(text.rpartition("/")[2] for text in self._texts("request_principal")), *names.get("sub", ())]
         for issuer, audiences in tokens.issuers:
             choices: list[list[tuple[str, str] | None]] = [[("iss", issuer)]]
             choices.append([("sub", text) for text in _all_examples(subjects)])
@@ -144,6 +142,13 @@ class Samples:
 
     def _texts_of(self, claim: str) -> list[str]:
         return [text for item in self._of_claims() if claim_name(item) == claim for text in (*item.values, *item.others)]
+
+
+def samples_for(policies: Policies, connection: Incoming, asked: RouteScope) -> Samples:
+    """The requests of a route on a connection; what is handled as TCP has no more than one."""
+    if not connection.http:
+        return Samples((), Tokens(), asked)
+    return Samples(_open_conditions(policies, connection), policies.tokens, asked)
 
 
 def _open_conditions(policies: Policies, connection: Incoming) -> Iterator[Condition]:
