@@ -202,20 +202,28 @@ def _of_header(header: Obj) -> Condition | None:
 
 def _of_claim(metadata: Obj) -> Condition | None:
     path = [str(item.get("key") or "") for item in metadata.get("path") or [] if isinstance(item, dict)]
-    value = metadata.get("value") or {}
-    listed = dig(value, "list_match", "one_of") or value
-    several = dig(listed, "or_match", "value_matchers") or [listed]
-    matchers = [item.get("string_match") for item in several if isinstance(item, dict)]
     name = "][".join(path[1:] if path[:1] == ["payload"] else path)
-    texts = [item for item in matchers if isinstance(item, dict)]
-    return _with_texts("claim", texts, f"[{name}]") if len(texts) == len(several) else None
+    return _with_texts("claim", list(_of_value(metadata.get("value") or {}, 0)), f"[{name}]")
+
+
+def _of_value(value: Obj, depth: int) -> Iterator[Obj]:
+    """The StringMatchers of which one has to take a value, or one of the values in a list; an empty one for what is none of these."""
+    if depth > _DEEPEST:
+        yield {}
+    elif "or_match" in value:
+        for item in dig(value, "or_match", "value_matchers", default=[]):
+            yield from _of_value(item, depth + 1)
+    elif "list_match" in value:
+        yield from _of_value(dig(value, "list_match", "one_of", default={}), depth + 1)
+    else:
+        yield dict(value.get("string_match") or {})
 
 
 def _with_texts(attribute: str, matchers: Iterable[Obj], name: str = "") -> Condition | None:
     """A condition of these StringMatchers; ``None`` where one of them is an expression that no text with a ``*`` says."""
     texts = [_as_text(item) for item in matchers]
-    found = tuple(text for text in texts if text is not None)
-    return Condition(attribute, found, (), name) if found and len(found) == len(texts) else None
+    found = tuple(dict.fromkeys(text for text in texts if text is not None))
+    return Condition(attribute, found, (), name) if found and None not in texts else None
 
 
 def _as_text(matcher: Obj) -> str | None:

@@ -85,6 +85,7 @@ def _policies(snapshot: Snapshot, namespace: str, labels: dict[str, str]) -> Pol
         action = str(dig(item, "spec", "action", default="ALLOW"))
         if action in found and annotations_of(item).get(_DRY_RUN) not in _TRUE:
             rules = (read_rule(rule, domains) for rule in dig(item, "spec", "rules", default=[]))
+            action = "DENY" if action == "CUSTOM" and _denies(snapshot, item) else action
             found[action].append(AccessPolicy(namespace_of(item), name_of(item), tuple(rule for rule in rules if rule is not None)))
     own = [
         item for item in _attached(snapshot, kinds.REQUEST_AUTHENTICATION, namespace, labels) if dig(item, "spec", "jwtRules", default=[])
@@ -94,6 +95,13 @@ def _policies(snapshot: Snapshot, namespace: str, labels: dict[str, str]) -> Pol
     }
     tokens = Tokens(tuple(f"{namespace_of(item)}/{name_of(item)}" for item in own), tuple(sorted(issuers)))
     return Policies(tuple(found["CUSTOM"]), tuple(found["DENY"]), tuple(found["ALLOW"]), tokens)
+
+
+def _denies(snapshot: Snapshot, policy: Obj) -> bool:
+    """Whether a policy would ask a service that the mesh's settings do not know: Istio has it deny what it would ask about."""
+    config = mesh_config(snapshot)
+    known = {str(dig(item, "name", default="")) for item in config.get("extensionProviders") or [] if isinstance(item, dict)}
+    return bool(config) and dig(policy, "spec", "provider", "name", default="") not in known
 
 
 def trust_domains(snapshot: Snapshot) -> TrustDomains:

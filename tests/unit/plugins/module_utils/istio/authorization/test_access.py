@@ -126,8 +126,12 @@ BY_IDENTITY: dict[str, tuple[list[Obj], tuple[str, str]]] = {
     "the pod's port": ([by(to_operation(ports=["8080"]))], ("allowed", "allowed")),
     "the Service's port": ([by(to_operation(ports=["80"]))], ("denied", "denied")),
     "a service of its own": ([by({}, action="CUSTOM", provider={"name": "x"})], ("unknown", "unknown")),
-    "a service of its own for others": (
-        [by(from_source(namespaces=["x"]), action="CUSTOM", provider={"name": "x"})], ("allowed", "allowed")),
+    "a service of its own for another port": (
+        [by(to_operation(ports=["9090"]), action="CUSTOM", provider={"name": "x"})], ("allowed", "allowed")),
+    "a service of its own that the mesh does not know": (
+        [by({}, action="CUSTOM", provider={"name": "x"}), mesh_config("extensionProviders: [{name: y}]")], ("denied", "denied")),
+    "a service of its own that the mesh knows": (
+        [by({}, action="CUSTOM", provider={"name": "x"}), mesh_config("extensionProviders: [{name: x}]")], ("unknown", "unknown")),
     "an address that nobody knows": ([by(from_source(ipBlocks=["192.0.2.0/24"]))], ("unknown", "unknown")),
     "an address that makes no difference": (
         [by(from_source(ipBlocks=["192.0.2.0/24"])), EVERYBODY | {"metadata": {"name": "all", "namespace": APPS}}],
