@@ -150,6 +150,14 @@ routes:
         - V(mutual_tls), V(plaintext), V(refused) (nothing gets through), V(mixed) (it depends), or V(unknown).
       type: str
       sample: mutual_tls
+    access:
+      description:
+        - Whether the filters (RBAC, tokens) in the backend's own configuration admit the route's requests. C(decision) is V(allowed),
+          V(denied), V(conditional) (two requests of the route get different answers) or V(unknown); C(why) says why, and C(policies)
+          names the policies that these filters come from.
+        - Answers of 401 and 403 to the requests of the method V(traffic) are denied access.
+      type: dict
+      sample: {decision: denied, why: "the backend's filters keep requests of cluster.local/ns/edge/sa/lb out", policies: [shop/callers]}
     evidence:
       description: What was read, by which method, and from whom.
       type: list

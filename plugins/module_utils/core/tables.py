@@ -37,16 +37,16 @@ def route_table(routes: Sequence[Result], proven: Sequence[Result] = ()) -> list
         after = item.get("after") or {}
         rows.append((
             _where(item), _backend(item), (item.get("before") or {}).get("verdict", ""), after.get("verdict", ""),
-            after.get("strategy", ""), proofs.get(route_key(item), ""),
+            after.get("strategy", ""), _access(after), proofs.get(route_key(item), ""),
         ))
-    return [*table(("ROUTE", "BACKEND", "BEFORE", "AFTER", "STRATEGY", "PROOF"), rows), "", _count(routes, proofs)]
+    return [*table(("ROUTE", "BACKEND", "BEFORE", "AFTER", "STRATEGY", "ACCESS", "PROOF"), rows), "", _count(routes, proofs)]
 
 
 def proof_table(proven: Sequence[Result]) -> list[str]:
     """One line per route: where it leads, and what the proxies say."""
-    rows = [(_where(item), _backend(item), item.get("verdict", "")) for item in proven]
+    rows = [(_where(item), _backend(item), item.get("verdict", ""), _access(item)) for item in proven]
     done = sum(1 for item in proven if item.get("verdict") == "mutual_tls")
-    return [*table(("ROUTE", "BACKEND", "PROOF"), rows), "", f"{done} of {len(proven)} routes proven to use mutual TLS"]
+    return [*table(("ROUTE", "BACKEND", "PROOF", "ACCESS"), rows), "", f"{done} of {len(proven)} routes proven to use mutual TLS"]
 
 
 def chain_table(routes: Sequence[Result]) -> list[str]:
@@ -55,11 +55,13 @@ def chain_table(routes: Sequence[Result]) -> list[str]:
         (
             _where(item), _backend(item), "gateway" if item.get("chained") else "direct",
             (item.get("before") or {}).get("verdict", ""), (item.get("after") or {}).get("verdict", ""),
+            _access(item.get("after") or {}),
         )
         for item in routes
     ]
     chained = sum(1 for item in routes if item.get("chained"))
-    return [*table(("ROUTE", "BACKEND", "BY", "BEFORE", "AFTER"), rows), "", f"{chained} of {len(routes)} routes go through the gateway"]
+    lines = table(("ROUTE", "BACKEND", "BY", "BEFORE", "AFTER", "ACCESS"), rows)
+    return [*lines, "", f"{chained} of {len(routes)} routes go through the gateway"]
 
 
 def load_balancer_table(load_balancers: Sequence[Result]) -> list[str]:
@@ -92,6 +94,11 @@ def route_key(item: Result) -> tuple[str, ...]:
             item.get("path"), backend.get("namespace"), backend.get("service"), backend.get("port"),
         )
     )
+
+
+def _access(side: Result) -> str:
+    """Whether policies admit the requests, as it holds on one side."""
+    return str((side.get("access") or {}).get("decision", ""))
 
 
 def _where(item: Result) -> str:

@@ -12,9 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from ..core.expressions import Budget
 from ..core.model import Access
+from ..core.printable import clipped
 from ..core.re2_syntax import ExpressionError
 from ..istio.authorization.answers import INVALID_TOKEN, Incoming, Match, Sample, holds
 from ..istio.authorization.matching import PREFIX
@@ -27,6 +29,10 @@ from .virtual_hosts import string_matches
 
 _STEPS = 200_000
 _DEEPEST = 40
+_MOST_CONDITIONS = 400
+_NODES_PER_VALUE = 10
+"""Nodes of a configuration that Istio makes of one value in a policy."""
+_SHOWN = 20
 _JWT = "envoy.filters.http.jwt_authn"
 _OF_HEADER = {":path": "path", ":method": "method", ":authority": "host", "host": "host"}
 _NAMED = re.compile(r"ns\[(?P<namespace>[^\]]*)\]-policy\[(?P<name>[^\]]*)\]-rule\[\d+\]")
@@ -54,9 +60,10 @@ class Admission:
         """Whether a route's requests are admitted."""
         if not self._guard.stages:
             return Access("allowed", "no filter of the backend keeps anybody out", reason="no_policy")
-        conditions = [item for name, config in self._guard.stages for item in _conditions(config, 0)] if self._guard.http else []
+        every = (item for _name, config in self._guard.stages for item in _conditions(config, 0)) if self._guard.http else iter(())
+        conditions = list(islice(every, _MOST_CONDITIONS + 1))
         samples = Samples(conditions, _tokens(self._guard) if self._guard.http else Tokens(), asked)
-        if samples.too_many:
+        if len(conditions) > _MOST_CONDITIONS or samples.too_many(self._size() // _NODES_PER_VALUE):
             return Access("unknown", "the backend's filters tell more requests apart than are tried", reason="not_known")
         seen: dict[Match, tuple[_Seen, Sample]] = {}
         for sample in samples:
@@ -66,9 +73,12 @@ class Admission:
                 break
         return self._told(seen)
 
+    def _size(self) -> int:
+        return sum(_size(config, 0) for _name, config in self._guard.stages)
+
     def _told(self, seen: dict[Match, tuple[_Seen, Sample]]) -> Access:
-        who = (self._connection.identity or "").removeprefix(PREFIX) or "a sender without an identity"
-        by = tuple(sorted({label for found, _sample in seen.values() for label in found.by}))
+        who = clipped((self._connection.identity or "").removeprefix(PREFIX)) or "a sender without an identity"
+        by = tuple(sorted({label for found, _sample in seen.values() for label in found.by}))[:_SHOWN]
         if True in seen and False in seen:
             what = "the token" if seen[False][0].token else "the request"
             one, other = (_shown(seen[key][1]) for key in (False, True))
@@ -174,6 +184,14 @@ def _conditions(node: object, depth: int) -> Iterator[Condition]:
             yield from _conditions(item, depth + 1)
 
 
+def _size(node: object, depth: int) -> int:
+    """How many values a configuration has, which is how much a request may be compared with."""
+    if depth > 2 * _DEEPEST:
+        return 1
+    items = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return 1 + sum(_size(item, depth + 1) for item in items)
+
+
 def _condition(node: Obj) -> Condition | None:
     """A leaf as a condition, where it is one on an address, a header, a path or a token; ``None`` for any other node."""
     for key, attribute in (("direct_remote_ip", "source_ip"), ("remote_ip", "remote_ip"), ("destination_ip", "destination_ip")):
@@ -250,11 +268,11 @@ def _labels(rules: Obj) -> Iterator[str]:
 def _label(name: str) -> str:
     """The policy that a rule comes from, as Istio notes it in the rule's name."""
     found = _NAMED.search(name)
-    return f"{found['namespace']}/{found['name']}" if found else name[:200]
+    return clipped(f"{found['namespace']}/{found['name']}" if found else name)
 
 
 def _shown(sample: Sample) -> str:
     headers = "".join(f", {name}: {value}" for name, value in sample.headers if value is not None)
     words = {"none": "", INVALID_TOKEN: " with an invalid token"}
     token = words[sample.token] if isinstance(sample.token, str) else " with a token"
-    return f"{sample.method} {sample.host or '*'}{sample.path or ''}{headers}{token}"
+    return clipped(f"{sample.method} {sample.host or '*'}{sample.path or ''}{headers}{token}")

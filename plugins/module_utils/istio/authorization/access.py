@@ -177,7 +177,8 @@ def decide(policies: Policies, connection: Incoming, asked: RouteScope) -> Acces
     given = enforced(policies, http=connection.http)
     requests = samples_for(given, connection, asked)
     as_tcp = () if connection.http else about_http(policies)
-    if requests.too_many:
+    size = sum(len(item.values) + len(item.others) for _policy, rule in asked_of(given) for item in rule.conditions())
+    if requests.too_many(size):
         return Access("unknown", "its policies tell more requests apart than are tried", reason="not_known", as_tcp=as_tcp)
     seen: dict[str, tuple[Answer, Sample]] = {}
     closest: tuple[Sample, Sample] | None = None

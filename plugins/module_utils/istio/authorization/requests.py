@@ -20,8 +20,10 @@ from .answers import CLAIMS, INVALID_TOKEN, NO_TOKEN, Claims, Incoming, Sample, 
 from .policies import AccessPolicy, Policies, Tokens
 from .rules import Condition, Rule
 
-MOST = 20_000
-"""Requests that are tried at most; with more combinations than that, nothing is said."""
+MOST, MOST_TEXTS, MOST_STEPS = 5_000, 400, 200_000
+"""Requests that are tried at most, values that they are made of, and comparisons. Beyond that nothing is said: whoever may write a
+policy would decide how long a run takes.
+"""
 _OTHER = "meshlb-other"
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "PROPFIND")
 _OWN = ("", "ImplementationSpecific")
@@ -56,17 +58,24 @@ class Samples:
         self._by: dict[str, list[Condition]] = {}
         for item in conditions:
             self._by.setdefault(item.attribute, []).append(item)
+        texts = sum(len(item.values) + len(item.others) for items in self._by.values() for item in items)
+        self._choices: list[list[Any]] = []
+        self._headers: list[str] = []
+        if texts <= MOST_TEXTS:
+            self._make(tokens)
+
+    def _make(self, tokens: Tokens) -> None:
         headers = sorted({item.name[1:-1].lower() for item in self._by.get("header", ())} - _SET_ON_THE_WAY)
         self._headers = [name for name in headers if not name.startswith(":")]
-        self._choices: list[list[Any]] = [
+        self._choices = [
             list(self._paths()), list(self._hosts()), list(self._methods()), list(self._clients()),
             list(self._tokens(tokens)), *([*self._values(name)] for name in self._headers),
         ]
 
-    @property
-    def too_many(self) -> bool:
-        """Whether there are more than are tried."""
-        return math.prod(map(len, self._choices)) > MOST
+    def too_many(self, size: int) -> bool:
+        """Whether there are more than are tried; ``size`` is how much each of them is compared with."""
+        count = math.prod(map(len, self._choices))
+        return not self._choices or count > MOST or count * size > MOST_STEPS
 
     def __iter__(self) -> Iterator[Sample]:
         for path, host, method, client, token, *values in itertools.product(*self._choices):

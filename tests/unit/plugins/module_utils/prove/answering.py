@@ -35,9 +35,11 @@ def client_dump() -> str:
     )
 
 
-def inbound_dump() -> str:
+def inbound_dump(*guards: envoy.Obj) -> str:
+    """A STRICT backend, whose filters ``guards`` stand before its proxy."""
     chain = envoy.tcp_chain("inbound|8080||", {"destination_port": 8080, "transport_protocol": "tls"}, "tls")
     chain["transport_socket"] = {"typed_config": {"@type": f"{envoy.TLS}.DownstreamTlsContext"}}
+    chain["filters"] = [*guards, *chain["filters"]]
     return json.dumps(envoy.dump([envoy.listener("virtualInbound", "0.0.0.0", 15006, [chain])]))
 
 
@@ -48,6 +50,7 @@ class Sidecars:
         self.asked: Counter[tuple[str, str]] = Counter()
         self.counted: dict[tuple[str, str], dict[str, int]] = {}
         self.refuses: dict[tuple[str, str], MeshlbError] = {}
+        self.guards: tuple[envoy.Obj, ...] = ()
 
     def count(self, cluster: str, address: str, **counts: int) -> None:
         row = self.counted.setdefault((cluster, address), {})
@@ -68,7 +71,7 @@ class Sidecars:
             return "x::default_priority::max_connections::1\n" + "\n".join(
                 f"{cluster}::{address}::{name}::{value}" for (cluster, address), row in rows.items() for name, value in row.items()
             )
-        return inbound_dump() if namespace == "apps" else client_dump()
+        return inbound_dump(*self.guards) if namespace == "apps" else client_dump()
 
 
 def run(
