@@ -64,7 +64,7 @@ def _at(item: Judgement, side: ServerSide, identity: str | None, address: str, a
         return Access("unknown", str(error), reason="unread", identity=seen)
 
 
-def about_access(route: Route, where: str, seen: Access, predicted: Access) -> Iterator[Finding]:
+def about_access_seen(route: Route, where: str, seen: Access, predicted: Access) -> Iterator[Finding]:
     """What is to be said about a route's access."""
     details = request_details(route, access=seen.decision, policies=seen.policies, identity=seen.identity)
     if seen.reason == "answers" and seen.decision == "denied":

@@ -39,7 +39,7 @@ _NAMED = re.compile(r"ns\[(?P<namespace>[^\]]*)\]-policy\[(?P<name>[^\]]*)\]-rul
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Met:
     """What became of one request: ``True`` it is let through, ``False`` it is kept out, ``None`` it is not known; and by what."""
 
     admitted: Match
@@ -65,7 +65,7 @@ class Admission:
         samples = Samples(conditions, _tokens(self._guard) if self._guard.http else Tokens(), asked)
         if len(conditions) > _MOST_CONDITIONS or samples.too_many(self._size() // _NODES_PER_VALUE):
             return Access("unknown", "the backend's filters tell more requests apart than are tried", reason="not_known")
-        seen: dict[Match, tuple[_Seen, Sample]] = {}
+        seen: dict[Match, tuple[_Met, Sample]] = {}
         for sample in samples:
             found = self._answer(sample)
             seen.setdefault(found.admitted, (found, sample))
@@ -76,7 +76,7 @@ class Admission:
     def _size(self) -> int:
         return sum(_size(config, 0) for _name, config in self._guard.stages)
 
-    def _told(self, seen: dict[Match, tuple[_Seen, Sample]]) -> Access:
+    def _told(self, seen: dict[Match, tuple[_Met, Sample]]) -> Access:
         who = clipped((self._connection.identity or "").removeprefix(PREFIX)) or "a sender without an identity"
         by = tuple(sorted({label for found, _sample in seen.values() for label in found.by}))[:_SHOWN]
         if True in seen and False in seen:
@@ -89,12 +89,12 @@ class Admission:
             return Access("denied", f"the backend's filters keep requests of {who} out", by)
         return Access("allowed", f"the backend's filters let requests of {who} through", by)
 
-    def _answer(self, sample: Sample) -> _Seen:
+    def _answer(self, sample: Sample) -> _Met:
         asked: Match = False
         doubt: tuple[str, ...] | None = None
         for name, config in self._guard.stages:
             if name == "tokens" and sample.token == INVALID_TOKEN:
-                return _Seen(False, token=True)
+                return _Met(False, token=True)
             if name == "watched":
                 asked = self._policies(config, sample)[0]
             elif name == "unread" or (name == "service" and asked is not False):
@@ -103,10 +103,10 @@ class Admission:
                 matched, by = self._policies(config, sample)
                 action = str(config.get("action") or "ALLOW")
                 if (action == "DENY" and matched is True) or (action == "ALLOW" and matched is False):
-                    return _Seen(False, by or tuple(_labels(config)))
+                    return _Met(False, by or tuple(_labels(config)))
                 if action in ("DENY", "ALLOW") and matched is None:
                     doubt = by
-        return _Seen(True) if doubt is None else _Seen(None, doubt)
+        return _Met(True) if doubt is None else _Met(None, doubt)
 
     def _policies(self, rules: Obj, sample: Sample) -> tuple[Match, tuple[str, ...]]:
         """Whether one of the policies holds, and which."""

@@ -14,7 +14,7 @@ from ..core.findings import finding, request_details
 from ..core.model import Access, Address, Finding, ObjectRef, Outcome, Proof, Route, Verdict
 from ..detect.inventory import KnownBackend
 from ..istio.endpoints import PodView
-from .access import about_access, access_seen
+from .access import about_access_seen, access_seen
 from .asking import Asker
 from .backends import AddressLookup, Backends
 from .carriers import Carriers, carriers_of
@@ -206,7 +206,7 @@ def _findings(case: RouteCase, done: Proven, predicted: Outcome) -> list[Finding
     if "unknown" not in (done.verdict, predicted.verdict) and done.verdict != predicted.verdict:
         message = f"{where} was predicted as {predicted.verdict} ({predicted.why}) and is {done.verdict}"
         found.append(finding("MLB503", message, route.object, details={**details, "predicted": predicted.verdict}))
-    found += about_access(route, where, done.access, predicted.access)
+    found += about_access_seen(route, where, done.access, predicted.access)
     strange = _stranger(case)
     if strange is not None:
         backend, (address, cluster) = route.backend, strange

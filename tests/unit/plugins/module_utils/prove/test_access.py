@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Access
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.authorization.answers import Incoming
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.authorization.requests import RouteScope
-from ansible_collections.meshlb.istio.plugins.module_utils.prove.access import about_access, access_seen
+from ansible_collections.meshlb.istio.plugins.module_utils.prove.access import about_access_seen, access_seen
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.admission import Admission
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.carriers import Carriers
 from ansible_collections.meshlb.istio.plugins.module_utils.prove.guards import Guards, guard_of, guards_of
@@ -167,10 +167,10 @@ def test_a_proof_says_who_is_admitted() -> None:
 
 def test_a_prediction_that_differs_is_said() -> None:
     denied, allowed = Access("denied", "so", ("apps/x",)), Access("allowed", "so")
-    assert [item.code for item in about_access(GOOD, "here", denied, allowed)] == ["MLB505", "MLB506"]
-    assert [item.code for item in about_access(GOOD, "here", allowed, denied)] == ["MLB506"]
-    assert not list(about_access(GOOD, "here", allowed, allowed))
-    assert not list(about_access(GOOD, "here", Access("unknown"), denied))
+    assert [item.code for item in about_access_seen(GOOD, "here", denied, allowed)] == ["MLB505", "MLB506"]
+    assert [item.code for item in about_access_seen(GOOD, "here", allowed, denied)] == ["MLB506"]
+    assert not list(about_access_seen(GOOD, "here", allowed, allowed))
+    assert not list(about_access_seen(GOOD, "here", Access("unknown"), denied))
 
 
 @pytest.mark.parametrize(("statuses", "errors", "denied"), [
@@ -185,4 +185,4 @@ def test_denied_requests_are_no_success() -> None:
     measured = Measurement("mutual_tls", "", kept_out="3 requests: status 403 3x")
     found = access_seen(GOOD, {}, Carriers({}), measured)
     assert (found.decision, found.reason) == ("denied", "answers")
-    assert [item.code for item in about_access(GOOD, "here", found, Access("allowed"))] == ["MLB507"]
+    assert [item.code for item in about_access_seen(GOOD, "here", found, Access("allowed"))] == ["MLB507"]
