@@ -93,6 +93,21 @@ def mesh_settings(objects: Iterable[Obj]) -> str:
     return ""
 
 
+def discovered(objects: Iterable[Obj], home: str) -> bool:
+    """Whether the mesh's discoverySelectors let istiod see a namespace; without that, no sidecar of its pods gets ready."""
+    objects = list(objects)
+    selectors = (yaml.safe_load(mesh_settings(objects) or "{}") or {}).get("discoverySelectors") or []
+    found = labels(next((item for item in of_kind(objects, "Namespace") if name(item) == home), {}))
+    return not selectors or any(_selects(item, found) for item in selectors)
+
+
+def _selects(selector: Obj, found: dict[str, str]) -> bool:
+    """A label selector of exact labels and lists of values, which is all that the meshes have."""
+    terms = selector.get("matchExpressions") or []
+    exact = (selector.get("matchLabels") or {}).items() <= found.items()
+    return exact and all(term["operator"] == "In" and found.get(term["key"]) in term["values"] for term in terms)
+
+
 def completed(objects: Iterable[Obj]) -> list[Obj]:
     """The objects with pods for the workloads that have none, addresses, sidecars where they would be injected, and EndpointSlices."""
     made = [copy.deepcopy(item) for item in objects]

@@ -37,6 +37,10 @@ class Step:
     to: str = ""
     pod: str = ""
     filters: tuple[str, ...] = ()
+    guards: tuple[dict[str, Any], ...] = ()
+    """Filters there that may turn requests away, with their settings."""
+    identity: str = ""
+    """Who the client is for the sidecar there, empty in plaintext."""
 
 
 @dataclass(frozen=True)
@@ -124,15 +128,19 @@ class Judge:
         reads = "reads it as HTTP" if chain.get("http") else "passes it on as TCP"
         if taken.get("error") or (encrypts and not chain.get("tls")):
             return Step(REFUSED, f"{prefix}the sidecar there: {taken.get('error') or 'does not end TLS'}", cluster, end, label, filters)
-        return Step(MUTUAL if encrypts else PLAIN, f"{prefix}the sidecar there {reads}", cluster, end, label, filters)
+        verdict, sender = (MUTUAL, self._identity(self.client)) if encrypts else (PLAIN, "")
+        return Step(verdict, f"{prefix}the sidecar there {reads}", cluster, end, label, filters, tuple(chain.get("guards") or ()), sender)
 
     def _stranger(self, pod: Obj | None, socket: dict[str, Any]) -> str:
         """The pod's identity, where the client's proxy accepts others alone."""
-        spec = (pod or {}).get("spec", {})
-        account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
-        identity = f"spiffe://{self.trust_domain}/ns/{namespace(pod or {})}/sa/{account}"
+        identity = self._identity(pod or {})
         accepted = socket.get("sans") or []
         return identity if accepted and identity not in accepted else ""
+
+    def _identity(self, pod: Obj) -> str:
+        spec = pod.get("spec", {})
+        account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
+        return f"spiffe://{self.trust_domain}/ns/{namespace(pod)}/sa/{account}"
 
 
 def trust_domain(settings: str) -> str:

@@ -52,6 +52,20 @@ class Round:
                 self.unknown[row.said["why"]] += 1
             elif row.result == DISAGREED:
                 self.faults.append(Fault(stage, "verdict", str(row)))
+            elif row.access:
+                self._add_access(stage, row)
+
+    def _add_access(self, stage: str, row: Compared) -> None:
+        told = row.said["access"]
+        self.compared += 1
+        if told["decision"] == "unknown":
+            self.unknown[f"access: {told['why']}"] += 1
+        elif told["decision"] == "conditional" != row.access:
+            # There may be requests that get another answer, and are not among those that are asked about here.
+            self.left_out["access: conditional, and the same for all requests that were asked about"] += 1
+        elif told["decision"] != row.access:
+            text = f"{row.item.title}: said {told['decision']} ({told['why']}), Istio does {row.access} ({row.verdict})"
+            self.faults.append(Fault(stage, "access", text))
 
     def merge(self, other: Round) -> None:
         self.compared += other.compared
@@ -123,9 +137,9 @@ def _after(oracle: Oracle, found: Round, mesh: Mesh, before: Asking, strategy: s
 
 
 def _with_sidecars(objects: Sequence[Obj], before: Asking) -> list[Obj]:
-    """The objects once every load balancer has its sidecar, as plans assume it."""
+    """The objects once every load balancer that can have a sidecar has it, as plans assume it."""
     found = [pod for item in before.items.values() if (pod := item.client) and not cluster.has_sidecar(pod)]
-    bare = {(cluster.namespace(pod), cluster.name(pod)) for pod in found}
+    bare = {(cluster.namespace(pod), cluster.name(pod)) for pod in found if cluster.discovered(objects, cluster.namespace(pod))}
     return [
         _with_sidecar(item) if item["kind"] == "Pod" and (cluster.namespace(item), cluster.name(item)) in bare else item for item in objects
     ]

@@ -14,6 +14,7 @@ import (
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pilot/pkg/simulation"
@@ -172,14 +173,34 @@ func describeChain(t *failer, met *listener.FilterChain) *chain {
 	}
 	for _, filter := range met.Filters {
 		said.Filters = append(said.Filters, filter.Name)
+		said.guard(t, filter.Name, filter.GetTypedConfig())
 	}
 	if manager := xdstest.ExtractHTTPConnectionManager(t, met); manager != nil {
 		said.HTTP = true
 		for _, filter := range manager.HttpFilters {
 			said.HTTPFilters = append(said.HTTPFilters, filter.Name)
+			said.guard(t, filter.Name, filter.GetTypedConfig())
 		}
 	}
 	return said
+}
+
+// guard notes a filter that may turn requests away, with its settings.
+func (c *chain) guard(t *failer, name string, settings *anypb.Any) {
+	switch name[strings.LastIndex(name, ".")+1:] {
+	case "rbac", "jwt_authn", "ext_authz":
+	default:
+		return
+	}
+	message, err := settings.UnmarshalNew()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Guards = append(c.Guards, guard{name, text})
 }
 
 // dump is the proxy's configuration in the form that a proxy's own dump has.

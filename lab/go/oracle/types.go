@@ -80,6 +80,13 @@ type chain struct {
 	HTTP        bool     `json:"http"`                // whether it reads requests
 	Filters     []string `json:"filters"`
 	HTTPFilters []string `json:"http_filters,omitempty"`
+	Guards      []guard  `json:"guards,omitempty"` // of these, what may turn requests away, in order
+}
+
+// guard is a filter with its settings.
+type guard struct {
+	Name     string          `json:"name"`
+	Settings json.RawMessage `json:"settings"`
 }
 
 // hop is the route that a request met.

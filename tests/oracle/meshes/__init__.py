@@ -11,8 +11,8 @@ from random import Random
 from tests.oracle import cluster
 from tests.oracle.cluster import Obj
 
+from . import access, balancers, hosts, policies
 from . import backends as apps
-from . import balancers, hosts, policies
 from . import clients as others
 from .clients import Client
 from .dice import Dice
@@ -49,6 +49,7 @@ def draw(rng: Random, *, old: bool = False) -> Mesh:
     made = [namespace("istio-system"), *backends.objects, *front, *rules, *callers]
     public = [rule.get("host", "") for item in cluster.of_kind(front, "Ingress") for rule in item["spec"]["rules"]]
     pods = cluster.of_kind(callers, "Pod")
+    made += access.draw(dice, backends)
     strategy, proven = dice.one(STRATEGIES), dice.one(STAGES)
     calling = tuple(others.calling(pods, backends, public))
     return Mesh(tuple(cluster.completed(made)), calling, frozenset(dice.used), strategy, proven)

@@ -242,7 +242,7 @@ def test_in_words() -> None:
     assert said[-1] == "Istio: mutual_tls, the request arrives over mutual TLS"
 
 
-@pytest.mark.parametrize("name", ["client", "cluster", "harm", "judge", "scene", "words"])
+@pytest.mark.parametrize("name", ["admission", "client", "cluster", "harm", "judge", "scene", "words"])
 def test_the_judging_side_imports_nothing_of_the_collection(name: str) -> None:
     """Otherwise a fault of the collection would be on both sides of the comparison."""
     tree = ast.parse(Path(ROOT, "tests/oracle", f"{name}.py").read_text())
