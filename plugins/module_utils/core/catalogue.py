@@ -125,6 +125,12 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Correct what the message names.",
     ),
     FindingKind(
+        "MLB123", "warning", "The API server is not told from another",
+        "The API server is asked without TLS, or its certificate is not checked. Somebody on the way to it gets the credentials, and can make "
+        "a run write something else.",
+        "Set ca_cert (or certificate-authority in the kubeconfig) to the cluster's authority, and leave validate_certs at true.",
+    ),
+    FindingKind(
         "MLB201", "error", "No strategy serves this route",
         "None of the strategies that are allowed here gives this route mutual TLS.",
         "The message says per strategy what stands in the way.",

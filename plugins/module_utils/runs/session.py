@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..apply import files, writer
@@ -15,6 +15,7 @@ from ..balancers.contract.profile import Registry, preceded_by
 from ..balancers.registry import REGISTRY
 from ..balancers.tables import TABLES
 from ..core.errors import MeshlbError, NotFound
+from ..core.findings import finding
 from ..core.model import Change, Finding, ObjectRef, replace
 from ..core.parallel import attempt_all
 from ..core.printable import printable_result
@@ -90,7 +91,16 @@ def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces,
         api, dict.fromkeys([*wanted, *own]), lambda snapshot: namespaces(snapshot, registry), options.workers,
         needed_kinds, TABLES,
     )
+    snapshot.source.remarks.extend(_about_connection(api))
     return Session(options, as_understood(snapshot, registry), registry, api)
+
+
+def _about_connection(api: Api) -> Iterator[Finding]:
+    if api.unsafe:
+        message = (
+            f"{api.server}: {api.unsafe}. Whoever is between it and this machine may read the credentials, and may answer in its place"
+        )
+        yield finding("MLB123", message, details={"server": api.server, "context": api.context})
 
 
 def needed_kinds(snapshot: Snapshot) -> dict[str, str]:

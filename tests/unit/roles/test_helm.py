@@ -43,12 +43,19 @@ class Machine:
 
     folder: Path
 
-    def play(self, role: str, variables: dict[str, Any], others: dict[str, Any] | None = None, **include: str) -> tuple[int, str]:
-        """Run a role in check mode with its own variables and others; gives the exit status and everything that was printed."""
+    def play(
+        self, role: str, variables: dict[str, Any], others: dict[str, Any] | None = None, around: dict[str, str] | None = None,
+        **include: str,
+    ) -> tuple[int, str]:
+        """Run a role in check mode with its own variables and others, in a play with an environment (``around``).
+
+        Gives the exit status and everything that was printed.
+        """
         task = {"ansible.builtin.include_role": {"name": f"meshlb.istio.{role}", **include}}
         given = {**{f"{role}_{name}": value for name, value in variables.items()}, **(others or {})}
         playbook = self.folder / "play.yml"
-        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "vars": given, "tasks": [task]}]))
+        play = {"hosts": "localhost", "gather_facts": False, "vars": given, "tasks": [task], "environment": around or {}}
+        playbook.write_text(json.dumps([play]))
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("K8S_AUTH_", "HELM_", "KUBECONFIG"))}
         places = {"HOME": str(self.folder), "ANSIBLE_HOME": str(self.folder / "ansible"), "ANSIBLE_NOCOLOR": "1"}
         done = subprocess.run(
@@ -97,6 +104,19 @@ def test_helm_installs_where_the_modules_work(machine: Machine, role: str) -> No
     status, output = machine.play(role, {**INSTALLS[role], "connection": connection}, **part)
     assert status == 0, output
     assert_helm_was_sent_there(machine, output)
+
+
+@pytest.mark.parametrize("role", INSTALLS)
+def test_a_plays_environment_leads_helm_nowhere_else(machine: Machine, role: str) -> None:
+    elsewhere = {"HOST": DEFAULT, "API_KEY": "other", "CONTEXT": "default", "KUBECONFIG": str(machine.folder / ".kube" / "config")}
+    around = {f"K8S_AUTH_{name}": value for name, value in elsewhere.items()}
+    around |= {"HELM_KUBEAPISERVER": DEFAULT, "HELM_KUBETOKEN": "other", "HELM_KUBECONTEXT": "default", "HELM_KUBEASUSER": "root"}
+    connection = {"host": SERVER, "api_key": TOKEN, "validate_certs": False}
+    part = {"tasks_from": "install"} if role == "istio_chained" else {}
+    status, output = machine.play(role, {**INSTALLS[role], "connection": connection}, None, around, **part)
+    assert status == 0, output
+    assert_helm_was_sent_there(machine, output)
+    assert not any(call["environment"].get(name) for call in machine.calls for name in ("HELM_KUBECONTEXT", "HELM_KUBEASUSER"))
 
 
 def test_helm_uninstalls_where_the_modules_work(machine: Machine) -> None:

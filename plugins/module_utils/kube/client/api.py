@@ -48,6 +48,9 @@ class Requests(Protocol):
     context: str
 
     @property
+    def unsafe(self) -> str: ...
+
+    @property
     def server_time(self) -> float | None: ...
 
     def request(
@@ -65,6 +68,11 @@ class Api:
     @property
     def server(self) -> str:
         return self._transport.server
+
+    @property
+    def unsafe(self) -> str:
+        """Why nobody can be sure to speak to this server, and alone, as a clause; empty where that is certain."""
+        return self._transport.unsafe
 
     @property
     def context(self) -> str:

@@ -23,7 +23,17 @@ from . import errors as api_errors
 from . import pools
 from .kubeconfig import HINT, KubeContext, chosen, impersonation, sources
 from .login import Renewal, log_in
-from .options import VARIABLES, demand_whole_credentials, effective, has_credentials, same_server, userinfo, with_values, without_userinfo
+from .options import (
+    VARIABLES,
+    demand_whole_credentials,
+    effective,
+    has_credentials,
+    is_here,
+    same_server,
+    userinfo,
+    with_values,
+    without_userinfo,
+)
 from .patience import REQUEST_TIMEOUT, Patience, http_date
 
 try:
@@ -118,6 +128,13 @@ class HttpTransport:
         told = http_date(date)
         if told is not None:
             self._told = (told, time.monotonic())
+
+    @property
+    def unsafe(self) -> str:
+        """Why nobody can be sure to speak to this server, and alone, as a clause; empty where that is certain."""
+        if self.server.lower().startswith("https:"):
+            return "" if self.configuration.verify_ssl else "its certificate is not checked (validate_certs, or insecure-skip-tls-verify)"
+        return "" if is_here(self.server) else "it is asked without TLS"
 
     @property
     def server_time(self) -> float | None:

@@ -27,6 +27,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
 """The options of a connection, each with the endings of the ``K8S_AUTH_*`` variables that stand for it."""
 _PROXY_HEADERS = ("proxy_basic_auth", "basic_auth", "user_agent")
 _ADDRESS = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)?(.*)@([^@]*)$", re.DOTALL)
+_LOOPBACK = re.compile(r"127(\.[0-9]{1,3}){3}")
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -108,6 +109,12 @@ def secrets_in(address: str) -> set[str]:
     found = _ADDRESS.match(address)
     written = found[2].partition(":")[2] if found else ""
     return {item for item in (written, unquote(written)) if item}
+
+
+def is_here(server: str) -> bool:
+    """Whether an address is one of this machine's own, as that of kubectl proxy."""
+    host = urlsplit(server if "://" in server else f"//{server}").hostname or ""
+    return host in ("localhost", "::1") or _LOOPBACK.fullmatch(host) is not None
 
 
 def same_server(one: str, other: str) -> bool:

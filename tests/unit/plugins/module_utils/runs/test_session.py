@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,15 @@ from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import r
 from ansible_collections.meshlb.istio.plugins.module_utils.runs import arguments
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.common import CommonOptions, common_options
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.results import Report
-from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import Delivery, Session, deliver, outcome, read_again, start
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import (
+    Delivery,
+    Session,
+    _about_connection,
+    deliver,
+    outcome,
+    read_again,
+    start,
+)
 
 from tests.unit.plugins.module_utils.support.fake_api import FakeApi, obj, serving
 from tests.unit.plugins.module_utils.support.parts import free
@@ -149,3 +158,10 @@ def test_shared_options_are_documented_as_they_are() -> None:
     for name, spec in arguments.COMMON.items():
         documented = yaml.safe_load(getattr(ModuleDocFragment, name.upper()))["options"][name]
         assert {key: value for key, value in documented.items() if key != "description"} == spec
+
+
+@pytest.mark.parametrize("why", ["", "its certificate is not checked"])
+def test_a_server_that_may_be_another_is_told(why: str) -> None:
+    found = list(_about_connection(SimpleNamespace(server="https://api.example.com", context="c", unsafe=why)))  # type: ignore[arg-type]
+    assert [item.code for item in found] == (["MLB123"] if why else [])
+    assert all("https://api.example.com" in item.message and why in item.message for item in found)

@@ -304,3 +304,24 @@ def test_a_certificate_from_a_program_is_used(home: Path) -> None:
     path = written(home / "config", config("https://api.example.test", script(credential(clientCertificateData="C", clientKeyData="K"))))
     configuration = connect({"kubeconfig": path}, environment={}).configuration
     assert (Path(configuration.cert_file).read_text(), Path(configuration.key_file).read_text()) == ("C", "K")
+
+
+@pytest.mark.parametrize(("server", "cluster", "options", "said"), [
+    ("https://api.example.com", {}, {}, ""), ("https://api.example.com", {}, {"validate_certs": True}, ""),
+    ("https://api.example.com", {}, {"validate_certs": False}, "not checked"),
+    ("https://api.example.com", {"insecure-skip-tls-verify": True}, {}, "not checked"),
+    ("https://127.0.0.1:6443", {"insecure-skip-tls-verify": True}, {}, "not checked"),
+    ("http://api.example.com", {}, {}, "without TLS"), ("http://localhost:8001", {}, {}, ""), ("http://127.0.0.1:8001", {}, {}, ""),
+    ("http://[::1]:8001", {}, {}, ""), ("http://127.example.com", {}, {}, "without TLS"),
+])  # fmt: skip
+def test_who_answers_is_not_certain(home: Path, server: str, cluster: Obj, options: Obj, said: str) -> None:
+    found = config(server, {"token": "t"})
+    found["clusters"][0]["cluster"].update(cluster)
+    for given in ({"kubeconfig": written(home / "config", found)}, *([] if cluster else [{"host": server, "api_key": "t"}])):
+        unsafe = connect({**given, **options}, environment={}).unsafe
+        assert said in unsafe and bool(unsafe) is bool(said)
+
+
+def test_a_variable_that_turns_the_check_off_counts_too() -> None:
+    asked = {"host": "https://api.example.com", "api_key": "t"}
+    assert connect(asked, environment={"K8S_AUTH_VERIFY_SSL": "no"}).unsafe
