@@ -24,6 +24,7 @@ from .gateways import CHAINED_WHY, leads_to_gateway
 from .hosts import Destination, HostTable
 from .network import seen_address
 from .protocols import AUTO, TLS_PROTOCOLS, decided_by_address, is_http, port_protocol
+from .raw_tls import tls_as_taken
 from .registry import aliased, dialled_port
 from .request import Request, Share, of_shares, resolved, together
 from .transport import Transport
@@ -66,9 +67,9 @@ class Outlook:
             return request
         if self.load_balancer.workload is None and route.own_mutual_tls:
             return Outcome("unknown", route.own_mutual_tls)
-        if not (self.load_balancer.sidecar.present if sidecar is None else sidecar):
-            return self._without_sidecar(request)
-        return self._with_sidecar(request)
+        present = self.load_balancer.sidecar.present if sidecar is None else sidecar
+        outcome = self._with_sidecar(request) if present else self._without_sidecar(request)
+        return tls_as_taken(self.snapshot, outcome) if request.route.upstream.scheme == "tls" else outcome
 
     def _asked(self, route: Route, service: Obj) -> Request | Outcome:
         """What is asked of the mesh, or why that is not known."""
@@ -179,10 +180,9 @@ class Outlook:
 
     def _by_host(self, request: Request, number: int, dialled: str) -> Outcome:
         scheme = request.route.upstream.scheme
-        if not self.hosts.has_http_listener(number):
+        if not self.hosts.has_http_listener(number) or scheme == "tls":
+            # A listener for HTTP lets TLS through as if it were not there.
             return self._without_listener(request, f"the sidecar has no listener for {dialled}")
-        if scheme == "tls":
-            return Outcome("refused", f"the sidecar expects HTTP for {dialled} and gets TLS")
         if scheme == "tcp":
             return Outcome("unknown", f"the sidecar expects HTTP for {dialled}, and whether that is what it gets is not known")
         if "$" in request.host:

@@ -64,7 +64,7 @@ class Transport:
         if together is None and policy.endpoints and self._is_automatic(home):
             # The cluster chooses by the endpoint, and endpoints are marked by the rule as a whole, whatever its ports say.
             how = f"{where} sets TLS mode {policy.endpoints} for the endpoints"
-            sends = dict.fromkeys(found, policy.endpoints == "ISTIO_MUTUAL")
+            sends = {item: policy.endpoints == "ISTIO_MUTUAL" and _is_meshed(item) for item in found}
         return self.received(found, sends, how, cluster)
 
     def _mutual(self, tls: Obj, where: str, found: tuple[Endpoint, ...], cluster: str) -> Outcome:

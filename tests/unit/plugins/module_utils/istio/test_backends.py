@@ -118,7 +118,7 @@ CASES: dict[str, tuple[list[Obj], Verdict]] = {
             {"port": {"number": 80}, "connectionPool": {}}]}),)), "plaintext"),
     "a port's setting without tls, ISTIO_MUTUAL above it, no sidecar": (
         made(BARE, more=(destination_rule("shop", trafficPolicy={"tls": {"mode": "ISTIO_MUTUAL"}, "portLevelSettings": [
-            {"port": {"number": 80}, "connectionPool": {}}]}),)), "refused"),
+            {"port": {"number": 80}, "connectionPool": {}}]}),)), "plaintext"),
     "DestinationRules that are exported differently are not merged": (
         made(GOOD, more=(
             destination_rule("shop", "ISTIO_MUTUAL", name="a", created="2024-01-01T00:00:00Z"),
@@ -178,8 +178,17 @@ def tls(name: str, number: int = 443, **more: str) -> list[Obj]:
     return [service("shop", port(name, number, 8443)), pod("shop"), ingress("shop", path(backend("shop", number)), **more)]
 
 
+TLS_TWIN = service("twin", port("pods", 8443, 8443), ip="None", selector={"app": "shop"})
 TLS: dict[str, tuple[list[Obj], Verdict]] = {
-    "TLS to pods, http": (tls("http", 443, backend_protocol="HTTPS"), "plaintext"),
+    "TLS to pods, http: the backend's sidecar expects HTTP": (tls("http", 443, backend_protocol="HTTPS"), "refused"),
+    "TLS to pods, http, past a listener for HTTP": (
+        [*tls("http", 443, backend_protocol="HTTPS"), service("other", port("http", 8443, 1))], "refused"),
+    "TLS to pods, https, past a listener for HTTP": (
+        [*tls("https", backend_protocol="HTTPS"), service("other", port("http", 8443, 1))], "plaintext"),
+    "TLS to pods without a sidecar, http": (
+        [item for item in tls("http", 443, backend_protocol="HTTPS") if item["kind"] != "Pod"] + [pod("shop", sidecar=False)], "plaintext"),
+    "TLS to pods, http, twin": ([*tls("http", 443, backend_protocol="HTTPS"), TLS_TWIN], "refused"),
+    "TLS to pods, https, twin": ([*tls("https", backend_protocol="HTTPS"), TLS_TWIN], "mutual_tls"),
     "TLS to pods, https": (tls("https", backend_protocol="HTTPS"), "plaintext"),
     "TLS to the Service, https": (tls("https", backend_protocol="HTTPS", service_upstream="true"), "mutual_tls"),
     "TLS to the Service, undeclared": (tls("x", backend_protocol="GRPCS", service_upstream="true"), "mutual_tls"),

@@ -291,7 +291,7 @@ def test_a_wildcard_is_planned_with_the_hosts_below_it() -> None:
     assert done.written == [] and "would break old.example.com/" in done.route("shop").after.why
 
 
-def test_no_new_listener_where_another_route_sends_tls_to_pods() -> None:
+def test_a_new_listener_lets_the_tls_of_another_route_through() -> None:
     speaks_tls = ingress("safe", path(backend("safe", 443)), host="s.example.com", backend_protocol="HTTPS", service_upstream="false")
     done = run(cluster(*shop(), service("safe", port("https", 443, 8080)), pod("safe"), speaks_tls), "host_entry")
-    assert done.written == [] and "another route sends TLS or TCP to pods on port 8080" in done.route("shop").after.why
+    assert done.route("shop").strategy == "host_entry" and done.route("safe").after.verdict == "plaintext"

@@ -1,0 +1,31 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of TLS that a load balancer speaks itself to a backend whose sidecar reads HTTP.
+
+In plaintext mode or under PERMISSIVE there is no filter chain for such TLS, and inside of the mesh's mutual TLS it is no HTTP. Source:
+istio/istio pilot/pkg/networking/core/filterchain_options.go.
+"""
+
+from __future__ import annotations
+
+from ..core.model import Leg, Outcome, replace
+from ..kube.snapshot import Snapshot
+from .authorization.inbound import inbound_protocol
+from .protocols import is_http
+
+
+def tls_as_taken(snapshot: Snapshot, outcome: Outcome) -> Outcome:
+    """The outcome of a route of TLS: refused wherever the backend's sidecar expects HTTP."""
+    legs = tuple(replace(leg, verdict="refused") if _meets_http(snapshot, leg) else leg for leg in outcome.legs)
+    wrong = [leg for leg, known in zip(legs, outcome.legs, strict=True) if leg != known]
+    if not wrong or outcome.verdict == "unknown":
+        return outcome
+    why = f"{outcome.why}, but the backend's sidecar expects HTTP on port {wrong[0].endpoint.port} and gets TLS"
+    return replace(outcome, verdict="refused" if all(leg.verdict == "refused" for leg in legs) else "mixed", why=why, legs=legs)
+
+
+def _meets_http(snapshot: Snapshot, leg: Leg) -> bool:
+    endpoint = leg.endpoint
+    captured = endpoint.pod is not None and endpoint.pod.captures(endpoint.port)
+    return captured and leg.verdict in ("mutual_tls", "plaintext") and is_http(inbound_protocol(snapshot, endpoint))
