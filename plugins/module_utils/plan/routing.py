@@ -39,6 +39,7 @@ class PlanOptions:
     ``selected`` says whether a route is to be planned at all (its namespace, its labels), ``chosen`` whether a load balancer's
     routes are. All others are planned around: what is made for one load balancer must not break another in its namespace.
     ``may_write`` says whether the run may write in a namespace. ``around`` are load balancers that another one is planned instead of.
+    ``barred`` are routes without which is planned, as what they need would make another one worse: they stay as they are.
     ``may_get_worse`` says for which routes the user allows that.
     """
 
@@ -47,10 +48,15 @@ class PlanOptions:
     chosen: Callable[[tuple[str, str]], bool] = field(default=lambda key: True)
     may_write: Callable[[str], bool] = field(default=lambda namespace: True)
     around: Mapping[tuple[str, str], Rival] = field(default_factory=dict)
+    barred: frozenset[tuple[object, ...]] = frozenset()
     may_get_worse: Callable[[Route], bool] = field(default=lambda route: False)
 
     def concerns(self, route: Route) -> bool:
         return self.chosen(route.load_balancer) and self.selected(route)
+
+    def bars(self, route: Route) -> bool:
+        """Whether a route is left out."""
+        return route_identity(route) in self.barred
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def plan_routes(
     planned: list[tuple[RoutePlan, ...]] = []
     proposals: list[tuple[Proposal, tuple[str, ...]]] = []
     findings = [remark for key, remarks in now.findings.items() if options.chosen(key) for remark in remarks]
-    for unit in units(routes):
+    for unit in units(route for route in routes if not options.bars(route)):
         outcomes, unit_plans, proposal, remarks = _plan_unit(replace(context, routes=unit), options, is_owned)
         shown_as = ((item, standing_now.get(route_identity(item.route), item.route)) for item in unit_plans)
         planned.append(tuple(
@@ -102,6 +108,8 @@ def plan_routes(
         if proposal.size:
             findings += about_places(proposal, [route for route in unit if outcomes.get(route) and options.concerns(route)])
             proposals.append((proposal, tuple(sorted({route.load_balancer_name for route in unit if outcomes.get(route)}))))
+    left_out = [standing_now[route_identity(route)] for route in routes if options.bars(route)]
+    planned += [(_left_out(route, predict(live, base.load_balancers[route.load_balancer], route)),) for route in left_out]
     shown = sorted((item for unit in planned for item in unit if options.concerns(item.route)), key=lambda item: item.route.sort_key)
     findings += _misrouted(shown, findings)
     findings += about_twins(live, (item.route for item in shown), "MLB250")
@@ -187,6 +195,11 @@ def _plan_unit(
 
 def _unchanged(route: Route, outcomes: Outcomes) -> RoutePlan:
     return RoutePlan(route, Outcome("unknown", ""), outcomes[route], "none")
+
+
+def _left_out(route: Route, now: Outcome) -> RoutePlan:
+    why = f"{now.why}. It is left out of the plan, as what it needs would make another route worse"
+    return RoutePlan(route, now, replace(now, why=why), "none")
 
 
 def _about_claims(context: Context, route: Route, wishes: Wishes) -> Iterator[Finding]:

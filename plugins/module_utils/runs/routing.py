@@ -22,21 +22,22 @@ from ..core.marks import SERVICE_ROUTING
 from ..core.model import Change, Finding, LoadBalancer, RoutePlan, replace
 from ..core.writes import Part
 from ..detect.description import about_absence, about_reading
-from ..detect.inventory import known_backend, take_inventory
+from ..detect.inventory import Inventory, known_backend, take_inventory
 from ..detect.load_balancers import detect, setting_namespaces
 from ..detect.routes import read_routes
 from ..detect.selection import choose_load_balancers, route_filter
 from ..detect.unread import EVERY_KIND
 from ..istio.outcome import predict
-from ..kube.objects import Obj, identity, identity_of, namespace_of, ref_of
+from ..kube.objects import Identity, Obj, identity, identity_of, namespace_of, ref_of
 from ..kube.snapshot import Snapshot
 from ..plan.access import about_access
 from ..plan.exemption import about_outside, with_exemptions
 from ..plan.keeping import held_back
 from ..plan.pins import Wishes
-from ..plan.regressions import Present, about_left_out, weigh
+from ..plan.regressions import Present, Weighed, about_left_out, weigh
 from ..plan.rivals import Known, rivals
 from ..plan.routing import PlanOptions, RoutingPlan, plan_routes
+from ..plan.settling import settle
 from ..plan.strategies.base import namespaces_served
 from ..plan.writes import ROUTING, routing_writes, service_routing
 from ..prove.asking import Asker
@@ -193,7 +194,7 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     wishes = Wishes(options.strategy, options.preserve_host, options.pinnable_strategies)
     found = take_inventory(live, registry, scene.load_balancers)
     around = rivals(found, live, Known(_written_for(scene), options.load_balancers))
-    asked = PlanOptions(wishes, selected, lambda key: key in keys, scene.may_write, around, options.common.may_get_worse)
+    asked = PlanOptions(wishes, selected, lambda key: key in keys, scene.may_write, around, may_get_worse=options.common.may_get_worse)
     live = live.doubting(found.unreadable)
     spared = held_back(found, live, lambda: without(live, scene.part), registry, load_balancers_of)
     chosen = [item for item in chosen if item.key not in around]
@@ -203,13 +204,49 @@ def planned(scene: RoutingScene) -> RoutingDecision:
         names = load_balancers_of(obj)
         return spared(obj) or (not names.isdisjoint(aside) and names.isdisjoint(labels))
 
+    fixed = _Around(live, found, asked, chosen, held)
+    best, left_out = settle(partial(_attempt, scene, fixed))
+    plan = best.weighed.plan
+    outside = about_outside(partial(known_backend, live), registry, plan, chosen)
+    said = [*plan.findings, *best.findings, *outside, *about_left_out(left_out), *about_access(live, plan.routes)]
+    return RoutingDecision(
+        plan.routes, list(best.weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)],
+        held=lambda obj: held(obj) or scene.kept.spares_file(obj) or scene.undecided(obj) or identity(obj) in best.stay,
+        scene=scene, wanted=_wanted(live, plan, best.weighed.changes),
+    )
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What stays the same however often is planned: the cluster, its inventory, what was asked for, and what is ``held``."""
+
+    live: Snapshot
+    found: Inventory
+    asked: PlanOptions
+    chosen: Sequence[LoadBalancer]
+    held: Callable[[Obj], bool]
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A plan, weighed, what its writes have to say, and the objects whose files stay."""
+
+    weighed: Weighed
+    findings: Sequence[Finding]
+    stay: frozenset[Identity]
+
+
+def _attempt(scene: RoutingScene, around: _Around, barred: frozenset[tuple[object, ...]]) -> _Attempt:
+    """Plan without the routes that are barred."""
+    live, registry, options, held = around.live, scene.registry, scene.options, around.held
     original = without(live, scene.part, lambda obj: not scene.covers(obj) or held(obj))
     owned, closed = partial(is_owned, scene.part), partial(locked, part=scene.part)
-    plan = plan_routes(live, original, registry, scene.load_balancers, asked, owned, closed, found)
+    asked = replace(around.asked, barred=barred)
+    plan = plan_routes(live, original, registry, scene.load_balancers, asked, owned, closed, around.found)
     if options.strict_exemption:
-        plan = with_exemptions(original, registry, plan, chosen, scene.may_write)
+        plan = with_exemptions(original, registry, plan, around.chosen, scene.may_write)
     # Files hold the whole plan, also what is applied already: whoever drives the cluster from them prunes what they lack.
-    base = original if options.common.output_dir else live
+    base, labels = original if options.common.output_dir else live, {item.label for item in around.chosen}
     changes, about = routing_changes(
         ledger_of(base, scene.part), plan, labels, lambda obj: scene.removable(obj) and not held(obj), held
     )
@@ -221,18 +258,9 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     files = filed(live, folder, scene.part, changes, labels, lambda obj: scene.undecided(obj) or held(obj))
     present = files.present(Present(live, registry, scene.by_key))
     weighed = weigh(present, plan, [*changes, *files.removals], options.common.may_get_worse)
-    stay = files.stay(changes, weighed)
+    stay = frozenset(files.stay(changes, weighed))
     weighed = replace(weighed, changes=tuple(files.written(weighed)))
-    outside = about_outside(partial(known_backend, live), registry, weighed.plan, chosen)
-    said = [
-        *plan.findings, *about, *outside, *about_left_out(weighed.left_out), *unseen, *about_access(live, weighed.plan.routes),
-    ]
-    said += about_files(live, folder, changes, scene.undecided)
-    return RoutingDecision(
-        weighed.plan.routes, list(weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)],
-        held=lambda obj: held(obj) or scene.kept.spares_file(obj) or scene.undecided(obj) or identity(obj) in stay,
-        scene=scene, wanted=_wanted(live, plan, weighed.changes),
-    )
+    return _Attempt(weighed, [*about, *unseen, *about_files(live, folder, changes, scene.undecided)], stay)
 
 
 def _wanted(live: Snapshot, plan: RoutingPlan, changes: Iterable[Change]) -> list[Obj]:

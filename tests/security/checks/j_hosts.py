@@ -37,7 +37,7 @@ def c2_dialling_blocks_nobody(t):
 @check("C2-other-pins", "Neither host_entry nor a word that is no strategy, pinned by a tenant, writes outside of the tenant's namespace.")
 def c2_other_pins(t):
     for pin in ("host_entry", "auto", "no-strategy"):
-        tz.unharmed(t, t.done("plain", c.plain()), [c.OWN], [tz.pinned(c.OWN, pin)])
+        tz.unharmed(t, t.done("plain", c.plain()), [c.OWN], [tz.pinned(c.OWN, pin)], loose=["z.example.com"])
 
 
 @check("H1-other-neighbours", "No new neighbour on a victim's host takes mutual TLS away, by whichever strategy it was given.")
@@ -62,3 +62,20 @@ def g_digest(t):
     demand(refused.failed and not fakeapi.changed(before, other.state()), f"another plan was carried out: {refused.say()}")
     run = t.live("service_routing", server, expected_plan_digest=digest)
     demand(run.ok and run.data.get("plan_digest") == digest, f"the approved plan was not carried out: {run.say()}")
+
+
+@check("H1-newcomers-beside-a-harmful-one", "A new route that cannot be served keeps no other new one on its host from being served.")
+def h1_newcomers_beside_a_harmful_one(t):
+    created = "2025-05-05T00:00:00Z"
+    for strategy in ("host_entry", "host_alias", "headless_twin", "auto"):
+        base = t.done(f"plain {strategy}", c.plain(), strategy=strategy)
+        new = c.ingress("new", "victim", "shop.example.com", "internal-admin", path="/new", created=created)
+        bad = [c.ingress("squat", where, "shop.example.com", back, path=f"/{back}", created=created)
+               for where, back in (("outside", "legacy"), ("tenant-z", "gone"))]  # fmt: skip
+        server = t.server([*base, new, *bad])
+        run = t.live("service_routing", server, strategy=strategy)
+        demand(run.ok, run.say())
+        after = {item["object"]["name"]: item["after"]["verdict"] for item in run.routes}
+        demand(after["shop"] == after["new"] == "mutual_tls", f"{strategy}: {after}")
+        again = t.live("service_routing", server, strategy=strategy)
+        demand(again.ok and not again.changes, f"{strategy}, the second run: {again.say()}")
