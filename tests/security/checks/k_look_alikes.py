@@ -93,7 +93,7 @@ def h3_look_alike_that_nothing_tells_apart(t):
 
 @check("H3-look-alike-with-forged-books", "A look-alike for which a tenant's own objects speak is not taken for the real one.")
 def h3_look_alike_with_forged_books(t):
-    done = t.done("plain-own", c.plain(c.OWN))
+    done = t.done("plain-own-headless_twin", c.plain(c.OWN), strategy="headless_twin")
     mark = {"meshlb.istio/load-balancers": "tenant-z/fake"}
     mine = (item for item in done if item["metadata"].get("namespace") == "tenant-z")
     forged = [copy.deepcopy(item) for item in mine if "meshlb" in item["metadata"]["name"]]

@@ -12,6 +12,7 @@ from tests.security.kit.core import check, demand, footing, listed, names, ref, 
 
 KINDS, FOR_WHOM, PART = "meshlb.istio/route-kinds", "meshlb.istio/load-balancers", "meshlb.istio/part"
 ABSENT_KINDS = ("IngressRoute.traefik.io", "Mapping.getambassador.io", "HTTPProxy.projectcontour.io")
+TWIN = {"strategy": "headless_twin"}  # which makes objects beside the routes
 BACK = {"wait": False, "drain": 0, "state": "absent"}
 
 
@@ -53,7 +54,7 @@ def taken_back_for_others(t, objects, forged, module="service_routing", spoil=No
 def h3_note_of_a_kind_that_is_not_served(t):
     for strategy in ("headless_twin", "host_alias"):
         done = t.done(f"plain-own-{strategy}", c.plain(c.OWN), strategy=strategy)
-        model = next(item for item in t.done("plain", c.plain()) if item["kind"] == "Service" and item in ours([item]))
+        model = next(item for item in ours(t.done("plain headless_twin", c.plain(), **TWIN)) if item["kind"] == "Service")
         own = c.service("evil-meshlb", "tenant-z", app="evil")
         own["metadata"].update({key: copy.deepcopy(model["metadata"][key]) for key in ("labels", "annotations")})
         own["metadata"]["annotations"]["meshlb.istio/created-as"] = "tenant-z/evil-meshlb"
@@ -68,7 +69,7 @@ def h3_note_of_a_kind_that_is_not_served(t):
 
 @check("H3-note-for-a-load-balancer-that-is-not-there", "A note of a load balancer that is not there, or is a tenant's, stops no rollback.")
 def h3_note_for_a_load_balancer_that_is_not_there(t):
-    done = t.done("plain-own-headless_twin", c.plain(c.OWN), strategy="headless_twin")
+    done = t.done("plain-own-headless_twin", c.plain(c.OWN), **TWIN)
     for label in ("nowhere/lb", "tenant-z/fake", "", ",,/,>", f"{c.LB_NAME},nowhere/lb", "a>b>c"):
         forged, mine = noting(done, "tenant-z", load_balancers=label, route_kinds="IngressRoute.traefik.io")
         own = set(map(ref, mine))
@@ -86,7 +87,7 @@ def of_traefik():
 
 @check("H3-note-of-a-helper-kind", "A note of a kind that says how others' routes are served leaves these routes as they are.")
 def h3_note_of_a_helper_kind(t):
-    done = t.done("traefik-ingresses", of_traefik())
+    done = t.done("traefik-ingresses", of_traefik(), **TWIN)
     honest = verdicts(t.live("service_routing", t.server(done)), {("Ingress", "tenant-z", "zz")})
     kinds = ("Middleware.traefik.io", "IngressRoute.traefik.io", "TraefikService.traefik.io", "ServersTransport.traefik.io")
     for kind in kinds:

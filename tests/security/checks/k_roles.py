@@ -5,7 +5,7 @@
 
 import copy
 
-from tests.security.checks.k_notes import noting, ours
+from tests.security.checks.k_notes import TWIN, noting, ours
 from tests.security.kit import clusters as c
 from tests.security.kit import tenant as tz
 from tests.security.kit.core import check, demand, listed, ref
@@ -32,7 +32,7 @@ def rolled_out(objects):
 
 @check("H3-note-and-the-rollback-role", "A tenant's note of a kind that is not served keeps the role from taking back nothing else.")
 def h3_note_and_the_rollback_role(t):
-    done = t.done("plain-own", c.plain(c.OWN))
+    done = t.done("plain-own-headless_twin", c.plain(c.OWN), **TWIN)
     forged, mine = noting(done, "tenant-z", route_kinds="IngressRoute.traefik.io")
     server = t.server(rolled_out(forged))
     run = t.product.playbook(play(server, "istio_standalone_mtls", state="absent", wait_timeout=5))
@@ -45,7 +45,7 @@ def h3_note_and_the_rollback_role(t):
 @check("H3-look-alike-and-the-role", "A tenant's look-alike that never becomes ready keeps no route of others from being planned.")
 def h3_look_alike_and_the_role(t):
     server = t.server(rolled_out([*c.plain(), *tz.look_alike(sidecar=False)]))
-    given = {"wait_timeout": 2, "prove": False}
+    given = {"wait_timeout": 2, "prove": False, **TWIN}
     run = t.product.playbook(play(server, "istio_standalone_mtls", **given))
     made = [ref(item) for item in ours(server.objects()) if item["metadata"]["namespace"] == "victim"]
     demand(made, f"nothing was written for the victim: {run.out[-800:]}")
