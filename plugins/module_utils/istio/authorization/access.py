@@ -102,11 +102,20 @@ def _at_endpoint(snapshot: Snapshot, sender: Sender, asked: RouteScope, leg: Leg
         return Access("unknown", unread, reason="unread", identity=seen)
     policies = policies_in_front(snapshot, pod.namespace, labels_of(pod.pod))
     sent_as_http = asked.http and (leads_to_http(snapshot, leg.cluster) if mutual else True)
+    # Pods differ in little that policies ask for, so that most of them are one question.
+    asked_for = _attributes(policies)
     connection = Incoming(
-        sender.identity if mutual else "", sender.addresses, endpoint.port, endpoint.ip, _server_name(leg.cluster) if mutual else "",
+        sender.identity if mutual else "", sender.addresses if OF_ADDRESS & asked_for else (), endpoint.port,
+        endpoint.ip if "destination_ip" in asked_for else "", _server_name(leg.cluster) if mutual and "sni" in asked_for else "",
         policies.none or reads_http(snapshot, endpoint, sent_as_http=sent_as_http),
     )
     return replace(decide(policies, connection, asked), identity=seen)
+
+
+@lru_cache(maxsize=1024)
+def _attributes(policies: Policies) -> frozenset[str]:
+    """What policies ask for."""
+    return frozenset(item.attribute for _policy, rule in asked_of(policies) for item in rule.conditions())
 
 
 def _server_name(cluster: str) -> str | None:

@@ -72,7 +72,7 @@ def run(
     selected: Callable[[Route], bool] = lambda route: True, may_get_worse: Callable[[Route], bool] = lambda route: False,
 ) -> Run:
     balancers = detect(snapshot)[0]
-    options = PlanOptions(Wishes(strategy, preserve_host, pinnable), selected)
+    options = PlanOptions(Wishes(strategy, preserve_host, pinnable), selected, may_get_worse=may_get_worse)
     plan = plan_routes(snapshot, without(snapshot, ROUTING), balancers, options, partial(is_owned, ROUTING))
     changes, findings = routing_changes(ledger_of(snapshot, ROUTING), plan, {item.label for item in balancers}, lambda obj: True)
     weighed = weigh(Present(snapshot, REGISTRY, {item.key: item for item in balancers}), plan, changes, may_get_worse)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Access, replace
+from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Access, ObjectRef, replace
 from ansible_collections.meshlb.istio.plugins.module_utils.kube import kinds
-from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot, Unreadable
 
 from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
@@ -292,6 +292,28 @@ def test_policies_that_cannot_be_read() -> None:
     found = outcome(Snapshot(list(cluster(*mutual()).everything()), source))
     assert (found.verdict, found.access.decision, found.access.reason) == ("mutual_tls", "unknown", "unread")
     assert kinds.AUTHORIZATION_POLICY in found.access.why
+
+
+def test_a_policy_that_is_not_understood_is_of_its_namespace_alone() -> None:
+    """Verdicts stay, and so does who is admitted elsewhere."""
+    everything = list(cluster(*mutual()).everything())
+    for where, expected in ((APPS, "unknown"), (ROOT, "unknown"), ("elsewhere", "allowed")):
+        ref = ObjectRef("security.istio.io/v1beta1", "AuthorizationPolicy", where, "odd")
+        source = replace(LIVE, unreadable={(kinds.AUTHORIZATION_POLICY, where, "odd"): Unreadable(ref, ("spec.rules is a text",))})
+        found = outcome(Snapshot(everything, source))
+        assert (found.verdict, found.access.decision) == ("mutual_tls", expected), where
+
+
+def test_the_server_name_is_that_of_the_cluster() -> None:
+    named = by(rule(when=[{"key": "connection.sni", "values": ["outbound_.80_._.shop.apps.*"]}]))
+    assert (asked(*mutual(), named).decision, asked(*plain(), named).decision) == ("allowed", "denied")
+
+
+def test_the_address_that_is_reached() -> None:
+    at = by(rule(when=[{"key": "destination.ip", "values": ["10.0.0.0/8"]}]))
+    assert asked(*mutual(), at).decision == "allowed"
+    elsewhere = by(rule(when=[{"key": "destination.ip", "values": ["192.0.2.1"]}]))
+    assert asked(*mutual(), elsewhere).decision == "denied"
 
 
 def test_the_oldest_service_decides_what_the_port_is() -> None:
