@@ -114,3 +114,19 @@ def test_every_right_to_write_is_used() -> None:
     made = {item.kind for item in everything() if item.named is not None}
     assert patched - written.PATCHED == set(), "nothing sets a field of these"
     assert made - written.MADE == set(), "nothing makes these"
+
+
+@pytest.mark.parametrize("profile", list(REGISTRY.profiles), ids=lambda item: item.about.id)
+def test_every_right_of_a_load_balancer_is_used_by_its_own_code(profile: Any) -> None:
+    """Runs last, as above."""
+    if not any(written.COMPLETE):
+        pytest.skip("only some of the unit tests were selected")
+    assert unused(profile) == (set(), set()), "what nothing sets a field of, and what nothing makes"
+
+
+def unused(profile: Any) -> tuple[set[str], set[str]]:
+    """Kinds that are declared for a load balancer and that its own code was not seen to set a field of, or to make."""
+    own = [item for of in (DECLARED.routing_writes, DECLARED.sidecar_writes, DECLARED.chain_writes) for item in of(profile)]
+    patched = {item.kind for item in own if item.fields} - written.PATCHED_FOR[profile.about.id]
+    made = {item.kind for item in own if item.named is not None} - written.MADE_FOR[profile.about.id]
+    return patched, made

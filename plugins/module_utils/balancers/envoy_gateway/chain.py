@@ -37,7 +37,7 @@ from ..kit.gateway.attachment import BACKEND_TLS_POLICY, GATEWAY, attachments, g
 from ..kit.gateway.policies import policies_for
 from ..kit.patches import object_of
 from ..kit.settings import settings_of
-from ..kit.writes import declaring, http_routes, made_for_chains, redirects
+from ..kit.writes import declaring, http_routes, made_for_chains, stand_ins
 from .routes import READERS, envoy_proxy_of, parents_of
 from .settings import Settings
 
@@ -178,5 +178,5 @@ def _about_headers(policies: Iterable[Obj]) -> Iterable[Finding]:
 
 
 WAY = ReferenceWay(READERS, IngressWay(follows_names="never"))
-WRITES = redirects(http_routes(with_objects=True), *made_for_chains(BACKEND_TLS_POLICY))
+WRITES = (*stand_ins(), http_routes(with_objects=True), *made_for_chains(BACKEND_TLS_POLICY))
 CHAIN = declaring(chain_side("Envoy Gateway", FACTS, front, redirect, preflight=preflight), *WRITES)

@@ -17,7 +17,7 @@ from ..contract.switches import FieldPatch, PatchSet
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_FACTS, IngressWay, alias_name
 from ..kit.chain.references import ReferenceWay, in_upstreams
-from ..kit.writes import declaring, http_routes, redirects
+from ..kit.writes import declaring, redirects
 from .routes import READERS, VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE
 
 TITLE = "NGINX Ingress Controller (F5)"
@@ -50,7 +50,7 @@ def redirect(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[R
 
 _UPSTREAMS = (Field("/spec/upstreams/*/service"), Field("/spec/upstreams/*/port"), Field("/spec/upstreams/*/tls/enable"))
 WRITES = redirects(
-    http_routes(), *(Write(kind, _UPSTREAMS, why="leads requests to the gateway") for kind in (VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE)),
+    *(Write(kind, _UPSTREAMS, why="leads requests to the gateway") for kind in (VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE)),
     annotations=("nginx.org/ssl-services",),
 )
 CHAIN = declaring(chain_side(TITLE, FACTS, INGRESSES.front, redirect), *WRITES)

@@ -9,7 +9,7 @@ from ...core.model import replace
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_FACTS, IngressWay, for_tls
 from ..kit.chain.references import ReferenceWay
-from ..kit.writes import declaring, http_routes, redirects
+from ..kit.writes import declaring, redirects
 from .routes import READERS
 
 TITLE = "HAProxy Kubernetes Ingress Controller (HAProxy Technologies)"
@@ -19,4 +19,4 @@ FACTS = replace(
     cannot=("send a server name to the gateway",),
 )
 WAY = IngressWay(alias_annotations=for_tls({"haproxy.org/server-ssl": "true"}))
-CHAIN = declaring(chain_side(TITLE, FACTS, WAY.front, ReferenceWay(READERS, WAY).redirect), *redirects(http_routes()))
+CHAIN = declaring(chain_side(TITLE, FACTS, WAY.front, ReferenceWay(READERS, WAY).redirect), *redirects())

@@ -91,11 +91,13 @@ def redirects(*own: Write, annotations: tuple[str, ...] = ()) -> tuple[Write, ..
     ``annotations`` are those of Ingresses that TLS to the gateway needs.
     """
     noted = tuple(annotation(key, none_before) for key in annotations)
-    stands = "stands for the gateway where routes are"
-    return (
-        Write(kinds.INGRESS, (*INGRESS_BACKENDS, *noted), of_a_chain, why="leads requests to the gateway"),
-        Write(kinds.SERVICE, named=of_a_chain, why=stands), Write(kinds.ENDPOINT_SLICE, named=of_a_chain, why=stands), *own,
-    )
+    return (Write(kinds.INGRESS, (*INGRESS_BACKENDS, *noted), of_a_chain, why="leads requests to the gateway"), *stand_ins(), *own)
+
+
+def stand_ins() -> tuple[Write, ...]:
+    """What chained mode makes beside routes so that they can name the gateway."""
+    why = "stands for the gateway where routes are"
+    return tuple(Write(kind, named=of_a_chain, why=why) for kind in (kinds.SERVICE, kinds.ENDPOINT_SLICE))
 
 
 def http_routes(*, with_objects: bool = False) -> Write:
