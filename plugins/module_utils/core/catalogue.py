@@ -131,6 +131,16 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Set ca_cert (or certificate-authority in the kubeconfig) to the cluster's authority, and leave validate_certs at true.",
     ),
     FindingKind(
+        "MLB126", "warning", "Clients from outside are refused",
+        "The load balancer is in ambient mode and its own ports are STRICT, so ztunnel refuses whoever is not in the mesh.",
+        "Make the ports that clients use PERMISSIVE (PeerAuthentication with portLevelMtls), or take the load balancer out of ambient mode.",
+    ),
+    FindingKind(
+        "MLB127", "warning", "A NetworkPolicy keeps istiod away",
+        "A sidecar gets its certificate and its configuration from istiod, TCP port 15012. Without them its pod is never ready.",
+        "Let the load balancer's pods send to istiod in the NetworkPolicy that the message names.",
+    ),
+    FindingKind(
         "MLB201", "error", "No strategy serves this route",
         "None of the strategies that are allowed here gives this route mutual TLS.",
         "The message says per strategy what stands in the way.",

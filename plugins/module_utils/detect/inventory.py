@@ -11,6 +11,7 @@ from functools import partial
 
 from ..balancers.contract.profile import Registry
 from ..core.model import Address, Finding, LoadBalancer, ObjectRef, Route, replace
+from ..istio.ambient import balancer_is_ambient, pod_is_ambient
 from ..istio.authentication import effective_mode
 from ..istio.authorization.access import http_policies
 from ..istio.destination_rules import policy_of
@@ -65,8 +66,8 @@ class RouteFacts:
     cannot take mutual TLS, empty where all can. ``visible``: the sidecar is told of the Service. ``rule`` is the DestinationRule that holds
     for the Service, and ``rule_mode`` its TLS mode for the port. ``has_mesh_policy``: the Service has policies in the mesh that only
     hold for requests that the mesh routes. ``claimed_by`` is the object that already represents the route's host in the mesh, and
-    ``taken`` says why no object may be made for that host at all. ``http_policies`` are those about HTTP in front of the backend.
-    ``acting`` are the VirtualServices and the routes of the Gateway API that say what becomes of requests to the Service. ``switched`` says
+    ``taken`` says why no object may be made for that host at all. ``ambient``: the load balancer or a pod behind it is in ambient mode.
+    ``http_policies`` are those about HTTP in front of the backend. ``acting`` are the VirtualServices and the routes of the Gateway API that say what becomes of requests to the Service. ``switched`` says
     who switches its selector, empty where nobody is known to.
     """
 
@@ -82,6 +83,7 @@ class RouteFacts:
     http_policies: tuple[str, ...] = ()
     acting: tuple[ObjectRef, ...] = ()
     switched: str = ""
+    ambient: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,13 +163,14 @@ def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, c
     rule = outlook.transport.destination_rule(host, route.backend.namespace)
     policy = (rule or {}).get("spec", {})
     by_rule = bool(policy.get("subsets") or set(policy.get("trafficPolicy") or {}) - {"tls"})
+    ambient = balancer_is_ambient(snapshot, load_balancer) or any(pod_is_ambient(snapshot, item.pod) for item in backend.endpoints)
     reasons = (_without_mutual_tls(item, partial(effective_mode, snapshot)) for item in backend.endpoints)
     return RouteFacts(
         backend, address, next((text for text in reasons if text), ""), outlook.visibility.sees(backend.service, [host]),
         ref_of(rule) if rule else None, str(policy_of(rule, route.backend.port).cluster.get("mode") or ""),
         by_rule or bool(snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, host)), claimed_by, taken,
         http_policies(snapshot, backend.endpoints),
-        tuple(_acting(snapshot, backend.service, load_balancer.namespace)), why_switched(snapshot, backend.service),
+        tuple(_acting(snapshot, backend.service, load_balancer.namespace)), why_switched(snapshot, backend.service), ambient,
     )
 
 

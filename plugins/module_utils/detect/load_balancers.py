@@ -17,6 +17,7 @@ from ..balancers.kit.settings import neighbours_of
 from ..core.findings import finding
 from ..core.guard import attempt
 from ..core.model import UNKNOWN, Finding, LoadBalancer, Mode, ObjectRef, SidecarState, replace
+from ..istio.ambient import about_clients
 from ..istio.blockers import injection_blockers
 from ..istio.injection import sidecar_state
 from ..istio.interception import interception_of
@@ -24,6 +25,7 @@ from ..istio.mesh import config_map_namespaces as mesh_namespaces
 from ..istio.mesh import interception_defaults, misread_settings
 from ..istio.network import about_network
 from ..istio.network import config_map_namespaces as network_namespaces
+from ..istio.reaching_istiod import about_istiod
 from ..istio.revisions import revision_of
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template, ref_of
@@ -48,6 +50,7 @@ def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], 
     found = [_as_far_as_known(snapshot, registry, item) for item in found]
     found.sort(key=lambda item: item.key)
     findings = [*not_read, *_conflicts(registry, found), *about_network(snapshot)]
+    findings += (remark for item in found for remark in (*about_istiod(snapshot, item), *about_clients(snapshot, item)))
     for item in found:
         findings += registry.get(item.vendor).instance.notices(snapshot, item)
         if item.vendor == registry.unknown.about.id:

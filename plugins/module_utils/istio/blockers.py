@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from ..kube import kinds
 from ..kube.objects import Obj, containers_of, dig, labels_of
 from ..kube.snapshot import Snapshot
-from .injection import NEVER_INJECTED
-from .mesh import AMBIENT_LABEL, injects, is_discovered, read_mesh
+from .ambient import is_ambient
+from .injection import NEVER_INJECTED, has_proxy
+from .mesh import AMBIENT_LABEL, has_cni, injects, is_discovered, read_mesh
 
+ENFORCED = "pod-security.kubernetes.io/enforce"
 PROXY_USER = 1337
 """User and group of Istio's proxy; traffic of other processes that run as it is not captured either."""
 
@@ -36,8 +38,15 @@ def injection_blockers(snapshot: Snapshot, namespace: str, template: Obj, revisi
     if user:
         yield f"{user} runs as user or group {PROXY_USER}, whose traffic is never captured"
     own = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {})
-    if own.get(AMBIENT_LABEL) == "ambient":
-        yield f"namespace {namespace} is enrolled in ambient mode"
+    if is_ambient(snapshot, namespace, labels_of(template)):
+        by_namespace = own.get(AMBIENT_LABEL) == "ambient"
+        yield f"namespace {namespace} is enrolled in ambient mode" if by_namespace else "its pods are in ambient mode"
+    level = own.get(ENFORCED, "")
+    if level in ("baseline", "restricted") and not has_cni(snapshot, revision) and not has_proxy(template):
+        yield (
+            f"namespace {namespace} enforces the Pod Security level {level}, which forbids istio-init the capability NET_ADMIN; with "
+            "Istio's CNI plugin there is no istio-init"
+        )
 
 
 def _proxy_users(template: Obj) -> Iterator[str]:

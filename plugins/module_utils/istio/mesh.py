@@ -93,6 +93,19 @@ def interception_defaults(snapshot: Snapshot, revision: str = "") -> Interceptio
     )
 
 
+def control_planes(snapshot: Snapshot) -> list[Obj]:
+    """Istio's control planes in this cluster."""
+    return _istiods(snapshot)
+
+
+def has_cni(snapshot: Snapshot, revision: str = "") -> bool:
+    """Whether Istio's CNI plugin sets up interception, so that pods need no rights for it."""
+    values = _told(snapshot, settings.INJECTOR, revision).values
+    told = any(dig(values, *path, "enabled") is True for path in (("pilot", "cni"), ("istio_cni",)))
+    images = (str(item.get("image", "")) for found in snapshot.all(kinds.DAEMON_SET) for item in containers_of(pod_template(found)))
+    return told or any(image_name(image)[0].rpartition("/")[2] == "install-cni" for image in images)
+
+
 def is_discovered(snapshot: Snapshot, namespace: str, revision: str = "") -> bool:
     """Whether istiod looks at a namespace at all, by its discoverySelectors; one that is not known counts as if it did."""
     return namespace not in snapshot.cached(

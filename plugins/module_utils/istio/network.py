@@ -1,11 +1,12 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the cluster's network does between a load balancer and its sidecar: Cilium's socket load balancing.
+"""What the cluster's network does between a load balancer and its sidecar: Cilium's socket load balancing, and Calico's.
 
 It turns a Service's address into a pod's when a program connects, before the connection reaches the sidecar, unless it is
 limited to the host's namespace. Source: cilium/cilium Documentation/network/servicemesh/istio.rst and the options
-kube-proxy-replacement, bpf-lb-sock and bpf-lb-sock-hostns-only of its agent, which it reads from the ConfigMap cilium-config.
+kube-proxy-replacement, bpf-lb-sock and bpf-lb-sock-hostns-only of its agent, which it reads from the ConfigMap cilium-config;
+projectcalico/calico felix/config (bpfEnabled, bpfConnectTimeLoadBalancing, as fields of FelixConfiguration or variables of its agent).
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from ..kube.objects import Obj, containers_of, dig, image_name, name_of, namespa
 from ..kube.snapshot import Snapshot
 
 _CONFIG = "cilium-config"
+FELIX = ("FelixConfiguration.crd.projectcalico.org", "FelixConfiguration.projectcalico.org")
 _REPLACING = frozenset({"true", "strict"})
-_DEPENDS = (kinds.DAEMON_SET, kinds.CONFIG_MAP)
+_DEPENDS = (kinds.DAEMON_SET, kinds.CONFIG_MAP, *FELIX)
 
 
 def by_agent(workload: Obj) -> Iterator[str]:
@@ -41,8 +43,38 @@ def config_map_namespaces(snapshot: Snapshot) -> set[str]:
 def undoes_service_routing(snapshot: Snapshot) -> bool:
     """Whether a load balancer's sidecar sees pods' addresses where the load balancer dials a Service's."""
     return snapshot.cached(
-        "socket load balancing", lambda view: any(settings and _translates(settings) for dummy, settings in _settings(view)), _DEPENDS
+        "socket load balancing",
+        lambda view: any(settings and _translates(settings) for dummy, settings in _settings(view)) or any(map(bool, _connecting(view))),
+        _DEPENDS,
     )
+
+
+def _connecting(snapshot: Snapshot) -> Iterator[Obj]:
+    """What has Calico's eBPF data plane balance Services when a program connects: its configuration, or its agent's variables."""
+    for item in (item for kind in FELIX for item in snapshot.all(kind) if name_of(item) == "default"):
+        if _connects({key: str(value) for key, value in dig(item, "spec", default={}).items()}):
+            yield item
+    for agent in snapshot.lookup(kinds.DAEMON_SET, by_calico, "agent"):
+        told = {
+            str(item.get("name", "")).removeprefix("FELIX_"): str(item.get("value", ""))
+            for container in containers_of(pod_template(agent)) for item in container.get("env") or []
+        }
+        if _connects(told):
+            yield agent
+
+
+def _connects(told: dict[str, str]) -> bool:
+    """Whether settings turn eBPF on and leave balancing at connect time on, as it is by default."""
+    values = {key.lower(): value.lower() for key, value in told.items()}
+    off = values.get("bpfconnecttimeloadbalancing") == "disabled" or values.get("bpfconnecttimeloadbalancingenabled") == "false"
+    return values.get("bpfenabled") == "true" and not off
+
+
+def by_calico(workload: Obj) -> Iterator[str]:
+    """Index of DaemonSets: ``agent`` for Calico's, recognised by its image."""
+    images = (image_name(str(item.get("image", "")))[0] for item in containers_of(pod_template(workload)))
+    if any(image == "calico/node" or image.endswith("/calico/node") for image in images):
+        yield "agent"
 
 
 def _translates(settings: dict[str, str]) -> bool:
@@ -74,3 +106,6 @@ def about_network(snapshot: Snapshot) -> Iterator[Finding]:
         elif _translates(settings):
             message = f"{where} balances Services in the pods' own sockets: bpf-lb-sock-hostns-only is not \"true\" in {_CONFIG}"
             yield finding("MLB107", message, ref_of(agent), cause=told_by)
+    for item in _connecting(snapshot):
+        message = f"{ref_of(item)} has Calico's eBPF data plane balance Services when a program connects (bpfConnectTimeLoadBalancing)"
+        yield finding("MLB107", message, ref_of(item))

@@ -16,6 +16,8 @@ from ..kube.pods import container_port, workload_pods
 from ..kube.selectors import selects
 from ..kube.services import NO_SELECTOR, cluster_ips, find_port, fqdn, headless_by_port, is_headless, target_port
 from ..kube.snapshot import Snapshot
+from .ambient import WHY as AMBIENT
+from .ambient import balancer_is_ambient
 from .authorization.access import access_of
 from .destination_rules import policy_of
 from .endpoints import Endpoint, endpoints, pods_selected, serving
@@ -68,6 +70,8 @@ class Outlook:
         if self.load_balancer.workload is None and route.own_mutual_tls:
             return Outcome("unknown", route.own_mutual_tls)
         present = self.load_balancer.sidecar.present if sidecar is None else sidecar
+        if not present and balancer_is_ambient(self.snapshot, self.load_balancer):
+            return Outcome("unknown", f"the load balancer is {AMBIENT}")
         outcome = self._with_sidecar(request) if present else self._without_sidecar(request)
         return tls_as_taken(self.snapshot, outcome) if request.route.upstream.scheme == "tls" else outcome
 

@@ -49,7 +49,8 @@ MESH = SettingsKey("istio", "mesh", shape("""
 """))  # fmt: skip
 """The mesh configuration."""
 INJECTOR = SettingsKey("istio-sidecar-injector", "values", shape(
-    "global{proxy{clusterDomain " + " ".join(f"{names.value}%" for names in SETTINGS.values() if names.value) + "}}"
+    "pilot{cni{enabled?}} istio_cni{enabled?} global{proxy{clusterDomain "
+    + " ".join(f"{names.value}%" for names in SETTINGS.values() if names.value) + "}}"
 ))  # fmt: skip
 """The values of the injector, of which ``SETTINGS`` names those about interception."""
 

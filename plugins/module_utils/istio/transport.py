@@ -12,6 +12,8 @@ from __future__ import annotations
 from ..core.model import Leg, Outcome, Verdict, replace
 from ..istio.endpoints import Endpoint
 from ..kube.objects import Obj, labels_of, name_of, namespace_of
+from .ambient import WHY as AMBIENT
+from .ambient import pod_is_ambient
 from .authentication import effective_mode, namespace_mode
 from .destination_rules import Policy, destination_rule, policy_of
 from .mesh import is_discovered, read_mesh
@@ -45,6 +47,8 @@ class Transport:
         found = _labelled(found, policy)
         if not found:
             return Outcome("unknown", f"no pods are known behind {host}" + (f", subset {subset}" if subset else ""), cluster)
+        if any(pod_is_ambient(self.snapshot, item.pod) for item in found):
+            return Outcome("unknown", f"{host} has pods {AMBIENT}", cluster)
         if together is not None or policy.original:
             together = _labelled(found if together is None else together, policy)
         return self._sent(policy, rule, home, found, together, cluster)
@@ -106,6 +110,8 @@ class Transport:
 
     def _accepts(self, endpoint: Endpoint, mutual: bool) -> Verdict:
         captured = endpoint.pod is not None and endpoint.pod.captures(endpoint.port)
+        if pod_is_ambient(self.snapshot, endpoint.pod):
+            return "unknown" if mutual else "refused" if self._mode(endpoint) == "STRICT" else "plaintext"
         if mutual and captured and endpoint.pod and not is_discovered(self.snapshot, endpoint.pod.namespace):
             return "unknown"
         if mutual:
@@ -117,6 +123,8 @@ class Transport:
 
     def _sentence(self, verdict: Verdict, endpoint: Endpoint, mutual: bool, how: str) -> str:
         pod = endpoint.pod
+        if pod_is_ambient(self.snapshot, pod):
+            return f"{how}, and ztunnel {'refuses' if verdict == 'refused' else 'takes'} that for the backend, which is in ambient mode"
         if verdict == "unknown" and pod is not None:
             return f"{how}, but discoverySelectors leave namespace {pod.namespace} out, so whether sidecars work there is not known"
         past = f" on port {endpoint.port}" if pod is not None and pod.sidecar and not pod.captures(endpoint.port) else ""

@@ -79,6 +79,10 @@ TABLE: Mapping[str, Shape] = {
     kinds.WEBHOOK: with_metadata(f"""webhooks[]{{
         name namespaceSelector{_SELECTOR} objectSelector{_SELECTOR} clientConfig{{url service{{name namespace path port:}}}}
     }}"""),
+    kinds.NETWORK_POLICY: with_metadata(f"""spec{{
+        podSelector{_SELECTOR} policyTypes[]
+        egress[]{{ports[]{{port:% endPort# protocol}} to[]{{ipBlock{{cidr except[]}} namespaceSelector{_SELECTOR} podSelector{_SELECTOR}}}}}
+    }}"""),
     "CustomResourceDefinition.apiextensions.k8s.io": with_metadata(
         "spec{group scope names{kind plural} versions[]{name served? storage?}}"
     ),

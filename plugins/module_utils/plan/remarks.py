@@ -21,7 +21,7 @@ from .trial import may_have_sidecar
 def plannable(context: Context, route: Route) -> bool:
     """Whether a strategy could help at all: all about it was read, there is a Service port with pods, and a sidecar is possible."""
     backend = context.facts(route).backend
-    if route.unread or backend.is_gateway or backend.is_external or backend.port is None:
+    if route.unread or backend.is_gateway or backend.is_external or backend.port is None or context.facts(route).ambient:
         return False
     return may_have_sidecar(context.load_balancer(route)) and bool(backend.endpoints)
 
@@ -80,6 +80,9 @@ def _about_backend(context: Context, route: Route, where: str) -> Iterator[Findi
     found, details = context.endpoints(route), route_details(route)
     if not found:
         yield finding("MLB211", f"{where}: no pod is known", route.object, details=details)
+        return
+    if context.facts(route).ambient:
+        yield finding("MLB108", f"{where}: the load balancer or the backend is in ambient mode", route.object, details=details)
         return
     without = sorted({item.pod.name if item.pod else item.ip for item in found if item.pod is None or not item.pod.sidecar})
     if without:

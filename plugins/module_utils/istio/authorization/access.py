@@ -19,8 +19,9 @@ from ...kube import kinds
 from ...kube.objects import dig, labels_of, namespace_of, pod_template
 from ...kube.pods import workload_pods
 from ...kube.snapshot import Snapshot
+from ..ambient import is_ambient
 from ..endpoints import Endpoint
-from ..mesh import AMBIENT_LABEL, read_mesh
+from ..mesh import read_mesh
 from .answers import INVALID_TOKEN, NO_TOKEN, Answer, Incoming, Sample, answer, asked_of, holds
 from .inbound import leads_to_http, reads_http
 from .matching import PREFIX
@@ -122,12 +123,6 @@ def _server_name(cluster: str) -> str | None:
     """The server name that Istio's sidecars send for a cluster."""
     parts = cluster.split("|")
     return f"outbound_.{parts[1]}_.{parts[2]}_.{parts[3]}" if len(parts) == 4 and parts[0] == "outbound" else None
-
-
-def is_ambient(snapshot: Snapshot, namespace: str, labels: dict[str, str]) -> bool:
-    """Whether a pod without a sidecar is in ambient mode: by its own label, else by its namespace's."""
-    own = labels.get(AMBIENT_LABEL) or labels_of(snapshot.get(kinds.NAMESPACE, "", namespace) or {}).get(AMBIENT_LABEL)
-    return own == "ambient"
 
 
 def why_unread(snapshot: Snapshot, namespace: str) -> str:
