@@ -67,8 +67,8 @@ class RouteFacts:
     for the Service, and ``rule_mode`` its TLS mode for the port. ``has_mesh_policy``: the Service has policies in the mesh that only
     hold for requests that the mesh routes. ``claimed_by`` is the object that already represents the route's host in the mesh, and
     ``taken`` says why no object may be made for that host at all. ``ambient``: the load balancer or a pod behind it is in ambient mode.
-    ``http_policies`` are those about HTTP in front of the backend. ``acting`` are the VirtualServices and the routes of the Gateway API that say what becomes of requests to the Service. ``switched`` says
-    who switches its selector, empty where nobody is known to.
+    ``http_policies`` are those about HTTP in front of the backend. ``acting`` are the VirtualServices and the routes of the Gateway API
+    that say what becomes of requests to the Service. ``switched`` says who switches its selector, empty where nobody is known to.
     """
 
     backend: KnownBackend = field(default_factory=KnownBackend)

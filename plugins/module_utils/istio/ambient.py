@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ambient mode: which pods a node's ztunnel carries. What it does with a connection is outside of the model, except that it enforces STRICT.
+"""Ambient mode: which pods ztunnel carries. What it does with a connection is outside of the model, except that it enforces STRICT.
 
 Source: istio/istio cni/pkg/util/podutil.go (a pod's own label goes before its namespace's; pods with a sidecar are left alone) and
 pilot/pkg/networking/core/cluster_tls.go (a sidecar tunnels to such a pod where it can).
