@@ -241,7 +241,7 @@ def _reason(route: Route, chosen: Strategy | None, trials: Mapping[str, Trial]) 
         f"not {name}: {trial.why_not(route) or _outranked(trial, trials.get(chosen.name) if chosen else None)}"
         for name, trial in trials.items() if chosen is None or name != chosen.name
     ]
-    sentence = f"{chosen.name}: {chosen.gain}" if chosen else "no strategy serves this route"
+    sentence = f"{chosen.name}: {chosen.gain}; what it costs: {chosen.cost}" if chosen else "no strategy serves this route"
     return "; ".join([sentence, *others])
 
 

@@ -68,9 +68,10 @@ def worse_transport(before: Outcome, after: Outcome) -> bool:
 
 
 def raw_ports(snapshot: Snapshot, inventory: Inventory) -> frozenset[tuple[str, int]]:
-    """Ports of pods, each with the load balancer's namespace, to which a route sends TLS or TCP past the mesh.
+    """Ports of pods, each with the load balancer's namespace, to which a route sends TCP past the mesh.
 
-    A new HTTP listener of that number in the load balancer's sidecar would break such a route.
+    A new HTTP listener of that number in the load balancer's sidecar would wait for the client's first bytes, and a server may speak
+    first. TLS passes through it untouched.
     """
     found: set[tuple[str, int]] = set()
     for route in inventory.routes:

@@ -38,7 +38,11 @@ class HeadlessTwin(Strategy):
 
     name = "headless_twin"
     gain = "the load balancer is left untouched and keeps its own balancing, and any host and any protocol is served"
-    cost = "one listener per pod in the load balancer's sidecar, and the Service's own mesh policies do not apply"
+    cost = (
+        "one listener per pod in the load balancer's sidecar, the Service's own mesh policies do not apply, the sidecar accepts a "
+        "connection to a pod that is gone and then closes it (so no POST is tried again), its telemetry knows TCP alone, and the "
+        "Service's selector is copied as it is now"
+    )
     loses = frozenset({MESH_POLICY, EITHER_ADDRESS})
     wide = True
     makes_objects_in = "backend"

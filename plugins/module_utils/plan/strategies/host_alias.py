@@ -26,7 +26,10 @@ class HostAlias(Strategy):
 
     name = "host_alias"
     gain = "the Host is kept and the mesh's policies for the Service apply"
-    cost = "the mesh, not the load balancer, chooses the backend for this host"
+    cost = (
+        "the mesh, not the load balancer, chooses and balances the backend for this host; what a VirtualService of the Service's own says "
+        "does not hold"
+    )
     loses = BALANCING | {"canary"}
     touches_load_balancer = True
     stands_for_hosts = True

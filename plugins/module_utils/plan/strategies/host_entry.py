@@ -44,7 +44,7 @@ class HostEntry(Strategy):
     gain = "the load balancer is left untouched and keeps its own balancing, and the Host is kept"
     cost = (
         "the Service's own DestinationRule and VirtualService do not apply to this traffic, and for a pod that is gone the sidecar answers "
-        "503, where the load balancer would have tried another pod after a failed connection"
+        "503, where the load balancer would have tried another pod after a failed connection; telemetry has the public host as destination"
     )
     loses = frozenset({MESH_POLICY, "retries"})
     stands_for_hosts = True
@@ -118,7 +118,7 @@ def breaks_raw_ports(context: Context, namespace: str, ports: Iterable[int]) -> 
     broken = next((port for port in sorted(ports) if (namespace, port) in context.raw_ports), None)
     if broken is None:
         return ""
-    return f"another route sends TLS or TCP to pods on port {broken}, and an HTTP listener there would break it"
+    return f"another route sends TCP to pods on port {broken}, and an HTTP listener there would break it"
 
 
 def _ports(context: Context, routes: list[Route]) -> set[int]:

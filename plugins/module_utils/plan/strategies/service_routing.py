@@ -18,7 +18,10 @@ class ServiceVip(Strategy):
 
     name = "service_vip"
     gain = "one setting on the load balancer, the Host is kept and the mesh's policies for the Service apply"
-    cost = "the load balancer's own balancing does nothing any more"
+    cost = (
+        "the load balancer's own balancing, affinity, retries and health checks meet the Service alone, and what the mesh has for the "
+        "Service (outlier detection, locality) begins to act"
+    )
     loses = BALANCING
     touches_load_balancer = True
 
@@ -31,7 +34,10 @@ class HostRewrite(Strategy):
 
     name = "host_rewrite"
     gain = "settings on the load balancer alone, and the mesh's policies for the Service apply"
-    cost = "the application sees the Service's name as Host, the public one only in X-Forwarded-Host"
+    cost = (
+        "the application sees the Service's name as Host, the public one only in X-Forwarded-Host, and the load balancer's own balancing, "
+        "affinity, retries and health checks meet the Service alone"
+    )
     keeps_host = False
     loses = BALANCING | {"canary"}
     touches_load_balancer = True
