@@ -40,7 +40,7 @@ def access_seen(
 
 def _each(route: Route, evaluations: Mapping[Key, Sequence[Evaluation]], carriers: Carriers) -> Iterator[Access]:
     group = carriers.of(route.load_balancer)
-    asked = RouteScope(route.upstream.host or route.host, route.path, route.path_type, route.rewrites_path)
+    asked = RouteScope(route.upstream.host or route.host, route.path, route.path_type, route.rewrites_path, beside=route.beside)
     for carrier in group.carriers:
         certificate = (group.certificates or {}).get(carrier.key)
         identity = certificate.identity if certificate is not None else None

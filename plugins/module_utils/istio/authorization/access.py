@@ -53,7 +53,7 @@ def access_of(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, out
         reached = any(leg.verdict in ("mutual_tls", "plaintext") for leg in outcome.legs)
         return _NO_POLICY if reached else NOT_REACHED
     http = route.upstream.scheme == "http"
-    asked = RouteScope(route.upstream.host or route.host, route.path, route.path_type, route.rewrites_path, http)
+    asked = RouteScope(route.upstream.host or route.host, route.path, route.path_type, route.rewrites_path, http, route.beside)
     return access_by_legs(snapshot, sender_of(snapshot, load_balancer), asked, outcome.legs)
 
 

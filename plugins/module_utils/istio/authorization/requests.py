@@ -40,7 +40,8 @@ _SET_ON_THE_WAY = frozenset({
 class RouteScope:
     """What a route leaves open: ``host`` may be empty (any) or a wildcard, ``path`` counts as ``path_type`` says.
 
-    ``rewritten``: the load balancer changes the path, so that nobody knows which one arrives. ``http``: it sends plain HTTP.
+    ``beside`` are narrower paths, each with its type, that other routes take. ``rewritten``: the load balancer changes the path, so
+    that nobody knows which one arrives. ``http``: it sends plain HTTP.
     """
 
     host: str
@@ -48,6 +49,7 @@ class RouteScope:
     path_type: str = "Prefix"
     rewritten: bool = False
     http: bool = True
+    beside: tuple[tuple[str, str], ...] = ()
 
 
 class Samples:
@@ -94,7 +96,8 @@ class Samples:
         if asked.rewritten or not asked.path.startswith("/") or expression:
             yield None
             return
-        yield from dict.fromkeys(item for item in _paths_for(asked.path, patterns) if _takes(asked, item))
+        taken = (item for item in _paths_for(asked.path, patterns) if _takes(asked, item))
+        yield from dict.fromkeys([asked.path, *taken])
 
     def _hosts(self) -> Iterator[str | None]:
         own = self._asked.host
@@ -178,7 +181,15 @@ def _is_ruled_out(policy: AccessPolicy, rule: Rule, connection: Incoming) -> boo
 
 def _takes(asked: RouteScope, path: str) -> bool:
     """Whether a route certainly takes a path. Where a type is the load balancer's own, it means a prefix of whole elements at least."""
-    return path == asked.path or (asked.path_type != "Exact" and path.startswith(f"{asked.path.rstrip('/')}/"))
+    own = path == asked.path or (asked.path_type != "Exact" and path.startswith(f"{asked.path.rstrip('/')}/"))
+    return own and not any(_may_take(other, kind, path) for other, kind in asked.beside)
+
+
+def _may_take(own: str, kind: str, path: str) -> bool:
+    """Whether another route may take a path: by whole elements where its type says so, else perhaps by its beginning."""
+    if path == own or kind == "Exact":
+        return path == own
+    return path.startswith(f"{own.rstrip('/')}/" if kind in ("Prefix", "PathPrefix") else own)
 
 
 def _paths_for(own: str, patterns: Iterable[str]) -> Iterator[str]:

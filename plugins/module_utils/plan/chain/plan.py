@@ -163,10 +163,10 @@ class _Verdicts:
     existing: Callable[[Obj], Obj | None]
     admits: Callable[[RouteScope, Outcome], Access]
 
-    def by_gateway(self, backend: Backend, host: str, path: str, path_type: str) -> Outcome:
+    def by_gateway(self, backend: Backend, asked: RouteScope) -> Outcome:
         """What becomes of a route's requests behind the gateway."""
         outcome = self.behind[backend]
-        return replace(outcome, access=self.admits(RouteScope(host, path, path_type), outcome))
+        return replace(outcome, access=self.admits(asked, outcome))
 
 
 def _late(title: str, front: LoadBalancerSide) -> tuple[str, ...]:
@@ -276,7 +276,7 @@ def _chained(verdicts: _Verdicts, lead: _Lead, options: ChainPlanOptions, mesh: 
     found = []
     for route in (*lead.carried.routes, *lead.carried.refusals):
         chained = route in lead.carried.routes and route not in lead.carried.refusals
-        behind, direct = verdicts.by_gateway(route.backend, sent_host(route), route.path, route.path_type), verdicts.direct[route]
+        behind, direct = verdicts.by_gateway(route.backend, _scope(route)), verdicts.direct[route]
         now = behind if chained and _in_place(verdicts, lead, route) else direct
         found.append(ChainedRoute(
             route.host, route.path, route.path_type, route.backend, now, behind if chained else direct, chained, route.object,
@@ -288,10 +288,15 @@ def _chained(verdicts: _Verdicts, lead: _Lead, options: ChainPlanOptions, mesh: 
     there = bool(telling) and all(verdicts.existing(body) is not None for body in telling)
     for host in options.hosts:
         for rule in host.rules:
-            behind = verdicts.by_gateway(rule.backend, host.host, rule.path, _TYPES.get(rule.kind, "Prefix"))
+            behind = verdicts.by_gateway(rule.backend, RouteScope(host.host, rule.path, _TYPES.get(rule.kind, "Prefix")))
             now = behind if there else nothing
             found.append(ChainedRoute(host.host, rule.path, rule.kind, rule.backend, now, behind, True, sent=host.host))
     return sorted(found, key=lambda item: (item.host, item.path, item.path_type, item.backend.service, item.backend.port))
+
+
+def _scope(route: Route) -> RouteScope:
+    """A route's requests as the gateway gets them."""
+    return RouteScope(sent_host(route), route.path, route.path_type, route.rewrites_path, beside=route.beside)
 
 
 def _in_place(verdicts: _Verdicts, lead: _Lead, route: Route) -> bool:

@@ -213,6 +213,17 @@ def test_a_route_that_does_not_take_the_path_is_not_asked_about_it() -> None:
     assert asked(*mutual("web", exact), policy).decision == "allowed"
 
 
+def test_a_path_that_another_route_takes_is_not_this_routes() -> None:
+    """Nobody reaches /admin by the route of /, so the rule about it makes no difference there."""
+    policy = authorization_policy("policy", to_operation(paths=["/admin*"]), action="DENY")
+    both = cluster(*mutual("web", path(backend("shop")), path(backend("shop"), "/admin")), policy)
+    assert outcome(both, path="/admin").access.decision == "denied"
+    assert outcome(both, path="/").access.decision == "conditional"  # /administration is this one's
+    narrow = authorization_policy("policy", to_operation(paths=["/admin/*"]), action="DENY")
+    both = cluster(*mutual("web", path(backend("shop")), path(backend("shop"), "/admin")), narrow)
+    assert outcome(both, path="/").access.decision == "allowed"
+
+
 def test_a_path_that_is_changed_on_the_way_is_not_known() -> None:
     changed = ingress("shop", path(backend("shop")), service_upstream="true", rewrite_target="/x")
     policy = by(to_operation(paths=["/x"]))
