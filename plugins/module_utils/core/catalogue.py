@@ -389,6 +389,11 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Name yours in load_balancers, or give each of them a class of its own.",
     ),
     FindingKind(
+        "MLB312", "warning", "The load balancer asks to be left alone",
+        "The annotation meshlb.istio/ignore is on the load balancer's workload, so nothing is written on it; what is there stays.",
+        "Remove the annotation to have it given a sidecar, or use state: absent to take back the one that it has.",
+    ),
+    FindingKind(
         "MLB401", "warning", "Changed by somebody else in the meantime",
         "A field that this collection had set was changed since; it is left alone.",
         "Decide which value is wanted, and set it by hand.",

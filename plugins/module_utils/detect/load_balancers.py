@@ -12,10 +12,12 @@ from ..balancers.contract.instances import Neighbours
 from ..balancers.contract.profile import Profile, Registry
 from ..balancers.contract.recognition import CONFIDENCES, Recognition
 from ..balancers.kit.chain.answers import about_chaining
+from ..balancers.kit.objects import is_ignored
 from ..balancers.kit.recognition import recognition_of
 from ..balancers.kit.settings import neighbours_of
 from ..core.findings import finding
 from ..core.guard import attempt
+from ..core.marks import IGNORE
 from ..core.model import UNKNOWN, Finding, LoadBalancer, Mode, ObjectRef, SidecarState, replace
 from ..istio.ambient import about_clients
 from ..istio.blockers import injection_blockers
@@ -134,7 +136,8 @@ def _load_balancer(snapshot: Snapshot, near: Neighbours, workload: Obj, profile:
 
 def _own_blockers(profile: Profile, workload: Obj) -> tuple[str, ...]:
     forbidden = (profile.about.forbids_injection,) if profile.about.forbids_injection else ()
-    return forbidden + profile.instance.blockers(workload)
+    asked = (f"it asks to be left alone ({IGNORE})",) if is_ignored(workload) else ()
+    return asked + forbidden + profile.instance.blockers(workload)
 
 
 def _class_evidence(ingress_classes: Iterable[Obj], classes: tuple[str, ...]) -> Iterator[str]:

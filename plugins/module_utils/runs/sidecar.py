@@ -15,10 +15,11 @@ from ..apply.book import load_balancers_of
 from ..apply.managers import manager_finding
 from ..balancers.contract.instances import SidecarTarget
 from ..balancers.contract.profile import Registry
+from ..balancers.kit.objects import is_ignored
 from ..balancers.kit.settings import neighbours_of
 from ..core.errors import MeshlbError
 from ..core.findings import finding
-from ..core.marks import LB_SIDECAR
+from ..core.marks import IGNORE, LB_SIDECAR
 from ..core.model import ABSENT, Change, Finding, LoadBalancer, ObjectRef, replace
 from ..core.values import change_sides
 from ..core.writes import Part
@@ -162,6 +163,10 @@ def _present(scene: SidecarScene) -> SidecarDecision:
         raise _unknown(scene)
     demand_kinds(live, (*kinds.WORKLOADS, kinds.POD, kinds.NAMESPACE, kinds.WEBHOOK, *_where_pods_are_described(scene, found)), INJECTED)
     demand_readable(live, [found.workload, ObjectRef("v1", "Namespace", "", found.namespace), *_of_the_injector(live)], INJECTED)
+    asked = live.at(found.workload)
+    if asked is not None and is_ignored(asked):
+        message = f"{ref_of(asked)} asks to be left alone ({IGNORE}); what an earlier run wrote stays until state: absent"
+        return SidecarDecision(asked, None, [finding("MLB312", message, ref_of(asked))], left_out=True)
     base = without(live, scene.part)
     workload, before = workload_for(found, live.at(found.workload)), workload_for(found, base.at(found.workload))
     place = registry.get(found.vendor).instance.sidecar_target
