@@ -19,6 +19,7 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Rollout", 
 TLS_MODE = "security.istio.io/tlsMode"
 INJECT = "sidecar.istio.io/inject"
 PROXY = "istio-proxy"
+REVISION = "istio.io/rev"
 SYSTEM = ("istio-system", "kube-system", "kube-public")
 CREATED = "2024-01-01T00:00:00Z"
 
@@ -86,11 +87,13 @@ def matches(selector: dict[str, str] | None, found: dict[str, str]) -> bool:
 
 
 def mesh_settings(objects: Iterable[Obj]) -> str:
-    """Istio's mesh settings as YAML, empty where there are none."""
-    for item in of_kind(objects, "ConfigMap"):
-        if name(item).partition("-")[0] == "istio" and "mesh" in (item.get("data") or {}):
-            return str(item["data"]["mesh"])
-    return ""
+    """Istio's mesh settings as YAML, empty where there are none: those of the revision that namespaces ask for, else the first."""
+    objects = list(objects)
+    maps = of_kind(objects, "ConfigMap")
+    found = [item for item in maps if name(item).partition("-")[0] == "istio" and "mesh" in (item.get("data") or {})]
+    wanted = {f"istio-{labels(item).get(REVISION, '')}" for item in of_kind(objects, "Namespace")}
+    chosen = next((item for item in found if name(item) in wanted), found[0] if found else None)
+    return str(chosen["data"]["mesh"]) if chosen else ""
 
 
 def discovered(objects: Iterable[Obj], home: str) -> bool:

@@ -11,7 +11,7 @@ from random import Random
 from tests.oracle import cluster
 from tests.oracle.cluster import Obj
 
-from . import access, balancers, hosts, policies
+from . import access, balancers, hosts, newer, policies
 from . import backends as apps
 from . import clients as others
 from .clients import Client
@@ -51,6 +51,7 @@ def draw(rng: Random, *, old: bool = False) -> Mesh:
     pods = cluster.of_kind(callers, "Pod")
     made += access.draw(dice, backends)
     strategy, proven = dice.one(STRATEGIES), dice.one(STAGES)
+    made = newer.draw(dice, backends, made)
     calling = tuple(others.calling(pods, backends, public))
     return Mesh(tuple(cluster.completed(made)), calling, frozenset(dice.used), strategy, proven)
 

@@ -1,0 +1,40 @@
+# Copyright: Contributors to the meshlb.istio project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a cluster would add to manifests, and what its settings say."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.oracle.cluster import completed, discovered, mesh_settings
+from tests.oracle.meshes import parts
+
+SELECTED = parts.mesh_settings(
+    "discoverySelectors: [{matchLabels: {mesh: 'on'}}, {matchExpressions: [{key: team, operator: In, values: [a]}]}]"
+)
+
+
+def test_settings_are_those_of_the_revision_that_namespaces_ask_for() -> None:
+    both = [parts.mesh_settings("a: 1"), parts.mesh_settings("b: 2", "istio-canary")]
+    assert mesh_settings(both) == "a: 1"
+    assert mesh_settings([*both, parts.namespace("apps", labels={"istio.io/rev": "canary"})]) == "b: 2"
+    assert mesh_settings([]) == ""
+
+
+@pytest.mark.parametrize(("labels", "seen"), [({"mesh": "on"}, True), ({"team": "a"}, True), ({"team": "b"}, False), ({}, False)])
+def test_namespaces_that_istiod_sees(labels: dict[str, str], seen: bool) -> None:
+    home = parts.namespace("ingress", labels=labels)
+    assert discovered([SELECTED, home], "ingress") == seen
+    assert discovered([home], "ingress")
+
+
+def test_ports_are_of_tcp_where_nothing_is_said() -> None:
+    """Istio compares the protocols of a Service's port and of a container's, and finds a named port only where they are the same."""
+    pod = parts.pod("apps", "echo-0", "10.0.1.1", {"app": "echo"}, ports=((8080, "web"),))
+    ports = [{"port": 80, "targetPort": "web"}]
+    service = parts.service("apps", "echo", ports, {"app": "echo"}, ip="10.96.0.10", created="2024-01-01T00:00:00Z")
+    found = {item["kind"]: item for item in completed([pod, service])}
+    assert found["Pod"]["spec"]["containers"][0]["ports"][0]["protocol"] == "TCP"
+    assert found["Service"]["spec"]["ports"][0]["protocol"] == "TCP"
+    assert found["EndpointSlice"]["ports"] == [{"name": "", "port": 8080, "protocol": "TCP"}]
