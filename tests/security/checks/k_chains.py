@@ -106,3 +106,25 @@ def h3_a_neighbour_on_the_same_path(t):
             demand(same, f"path {path}, {annotations}: the victim's route is no longer led to the gateway: {run.say()}")
             again = t.live("chained_gateway", server, **c.CHAIN)
             demand(again.ok and not again.changes, f"the second run: {again.say()}")
+
+
+@check("H3-hosts-that-a-tenant-diverts", "A tenant's object that diverts one host in the load balancer's sidecar keeps no other out.")
+def h3_hosts_that_a_tenant_diverts(t):
+    base = [*c.plain(c.OWN), *c.gateway()]
+    leads_away = [{"route": [{"destination": {"host": "evil.tenant-z.svc.cluster.local", "port": {"number": 80}}}]}]
+    ports = [{"number": 80, "name": "http", "protocol": "HTTP"}]
+    static = {"resolution": "STATIC", "endpoints": [{"address": "10.9.9.9"}]}
+    for spec in (
+        ("VirtualService", {"hosts": ["z.example.com"], "gateways": ["mesh"], "http": leads_away}),
+        ("ServiceEntry", {"hosts": ["z.example.com"], "ports": ports, **static}),
+    ):
+        diverting = c.obj("networking.istio.io/v1", spec[0], "mine", "tenant-z", spec[1])
+        server = t.server([*base, diverting])
+        run = t.live("chained_gateway", server, **c.CHAIN)
+        demand(run.ok and leads(server, shop()) and not leads(server, c.OWN), f"{spec[0]}: {run.say()}")
+        demand("Host z.example.com" in run.told, f"{spec[0]}: its host is not named")
+        done = t.server([*t.done("chain of two", base, "chained_gateway", **c.CHAIN), diverting])
+        before = done.state()
+        again = t.live("chained_gateway", done, **c.CHAIN)
+        harm = [item for item in fakeapi.changed(before, done.state()) if " tenant-z/" not in item]
+        demand(again.ok and not harm, f"{spec[0]}, after a chain: {again.say()}; {listed(harm)}")

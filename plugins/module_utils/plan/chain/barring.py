@@ -52,10 +52,18 @@ def without_harm(
     known, kept_out = list(routes), dict(barred)
     while True:
         found = plan(options.barring(kept_out))
-        out = {**_harmed(found, known, may_get_worse), **_displaced(found, known, options.taken)}
+        out = {**_harmed(found, known, may_get_worse), **_displaced(found, known, options.taken), **_diverted(found, known)}
         if out.keys() <= kept_out.keys():
             return found
         kept_out.update(out)
+
+
+def _diverted(plan: ChainPlan, routes: Iterable[Route]) -> dict[Route, Finding]:
+    """Routes of Hosts that somebody's object keeps from the gateway, where there are others that are led there all the same."""
+    led = {item.sent for item in plan.routes if item.chained and item.object is not None}
+    if not led - plan.diverted.keys():
+        return {}
+    return {route: plan.diverted[host] for route in routes if (host := sent_host(route)) in plan.diverted}
 
 
 def _displaced(plan: ChainPlan, routes: Iterable[Route], taken: Callable[[Obj], str]) -> dict[Route, Finding]:

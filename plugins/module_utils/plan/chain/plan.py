@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from .access import about_access_behind, access_behind
 from .carry import Carried, HostRules, carry, sent_host
 from .neighbours import about_neighbours
 from .options import ChainPlanOptions
-from .preflight import PreflightCase, preflight_findings
+from .preflight import PreflightCase, diverted, preflight_findings
 from .sides import Side, gateway_side
 from .surroundings import Surroundings, look_around, own_sidecar
 from .target import GatewayState
@@ -69,7 +69,7 @@ class ChainedRoute:
 class ChainPlan:
     """Everything about one chain. ``gateway`` and ``mesh`` come before ``front`` and ``switch``, and go after them.
 
-    ``left_out`` says which routes are kept out of it, which refuses no other.
+    ``left_out`` says which routes are kept out of it, which refuses no other. ``diverted`` are Hosts that would not reach the gateway.
     """
 
     state: GatewayState
@@ -82,6 +82,7 @@ class ChainPlan:
     routes: tuple[ChainedRoute, ...] = ()
     findings: tuple[Finding, ...] = ()
     left_out: tuple[Finding, ...] = ()
+    diverted: Mapping[str, Finding] = field(default_factory=dict)
 
     @property
     def refusals(self) -> tuple[Finding, ...]:
@@ -129,7 +130,9 @@ def plan_chain(
         around, title, own, load_balancer, options, request, client, lead.front, own_sidecar(base, load_balancer, state, seen),
         () if state.trouble else own.preflight(base, request), seen, (*side.bodies, *side.routes, *lead.helpers),
     )
-    findings = [*preflight_findings(case), *_beside(title, own, routes, options)]
+    turned, there = diverted(case), {sent_host(route) for route in options.standing}
+    findings = [*preflight_findings(case), *(item for host, item in turned.items() if host not in there)]
+    findings += _beside(title, own, routes, options)
     findings += (*side.findings, *lead.findings, *_about(lead, options), *_address_unknown(lead, state))
     findings += about_neighbours(base, options.gateway, hosts, {sent_host(route) for route in options.standing})
     findings += (finding("MLB613", step) for step in (*lead.front.steps, *_late(title, lead.front)))
@@ -143,7 +146,10 @@ def plan_chain(
     findings += about_access_behind(base, state, ((item.label, item.object, item.before, item.after) for item in found if item.chained))
     return ChainPlan(
         state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.patches, found, tuple(dict.fromkeys(findings)),
-        tuple(item for route, item in options.barred.items() if route in lead.carried.refusals),
+        (*(item for host, item in turned.items() if host in there), *(
+            item for route, item in options.barred.items() if route in lead.carried.refusals
+        )),
+        {host: item for host, item in turned.items() if host not in there},
     )
 
 

@@ -61,7 +61,7 @@ def preflight_findings(case: PreflightCase) -> list[Finding]:
     if case.state.trouble:
         return [finding("MLB616", f"{case.state.trouble}. {case.state.remedy}", remedy=case.state.remedy)]
     rules = (
-        _beyond, _not_answered, _redirect_loop, _no_server_name, _proxy_check, _unreadable_addresses, _diverted, _old_kinds, _not_merged,
+        _beyond, _not_answered, _redirect_loop, _no_server_name, _proxy_check, _unreadable_addresses, _old_kinds, _not_merged,
         _others, _another_way, _trusts_others,
     )
     # The load balancer's own come first: they say of its kinds more than that they are not there.
@@ -172,11 +172,12 @@ def _unreadable_addresses(case: PreflightCase) -> Iterator[Finding]:
         yield finding("MLB606", f"{case.title} writes address:port into X-Forwarded-For. {steps}".rstrip())
 
 
-def _diverted(case: PreflightCase) -> Iterator[Finding]:
-    """What the load balancer's own sidecar would do with requests on their way to the gateway."""
+def diverted(case: PreflightCase) -> dict[str, Finding]:
+    """The Hosts that the load balancer's own sidecar would not send to the gateway, each with what it would do instead."""
     found, target, sidecar = case.load_balancer, case.request.gateway, case.sidecar
-    if found is None or sidecar is None:
-        return
+    if found is None or sidecar is None or case.state.trouble:
+        return {}
+    turned = {}
     own = f"{target.service}.{target.namespace}.svc.{CLUSTER_DOMAIN}"
     for host, destination in sidecar.destinations.items():
         label = name_of(destination.target or {}) or destination.host
@@ -190,7 +191,9 @@ def _diverted(case: PreflightCase) -> Iterator[Finding]:
         elif not known and sidecar.outbound_policy == "REGISTRY_ONLY":
             does = f"knows no Host {host}, and REGISTRY_ONLY refuses what it does not know"
         if does:
-            yield finding("MLB605", f"the sidecar of {found.label} {does}", where, cause=found.workload, details={"host": host})
+            message = f"the sidecar of {found.label} {does}"
+            turned[host] = finding("MLB605", message, where, cause=found.workload, details={"host": host})
+    return turned
 
 
 def _old_kinds(case: PreflightCase) -> Iterator[Finding]:
