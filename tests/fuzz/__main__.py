@@ -28,10 +28,12 @@ if __name__ == "__main__":
 
 from tests.fuzz.clusters import Base, bases
 from tests.fuzz.mutations import mutated
-from tests.fuzz.runs import Ended, all_runs
+from tests.fuzz.runs import Ended, all_runs, proof
 
 TIMES_THE_MEDIAN, MEMORY = 100, 1 << 20
 """KiB of memory."""
+PROOFS = 2
+"""Of one cluster, as its sidecars say something else each time."""
 
 
 @dataclass
@@ -86,7 +88,12 @@ def _one(report: Report, found: list[Base], folder: Path, number: int, seed: int
     base = rng.choice(found)
     objects, done = mutated(rng, base.objects)
     report.seconds[number] = 0.0
-    for ended in all_runs(folder, objects, base.load_balancer, as_yaml=rng.random() < 0.2):
+    runs = list(all_runs(folder, objects, base.load_balancer, as_yaml=rng.random() < 0.2))
+    for _proof in range(PROOFS):
+        ended, said = proof(folder, base.load_balancer, rng)
+        runs.append(ended)
+        done += said
+    for ended in runs:
         report.seconds[number] += ended.seconds
         if ended.trace:
             place = _place(ended)

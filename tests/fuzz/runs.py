@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All modules on one cluster: what each of them ends with, and what it costs."""
+"""All modules on one cluster: what each of them ends with, and what it costs. A proof is told anything by sidecars."""
 
 from __future__ import annotations
 
@@ -9,20 +9,32 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client import exec as exec_way
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client import portforward as port_way
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.api import Api
+from ansible_collections.meshlb.istio.plugins.module_utils.runs import proof as proof_run
+from ansible_collections.meshlb.istio.plugins.module_utils.runs import session
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained import run_chained
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.info import run_info
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.chained import chained_options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.common import CommonOptions
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.info import info_options
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.proof import proof_options
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.routing import routing_options
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.sidecar import sidecar_options
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.routing import run_routing
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import Session
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.sidecar import run_sidecar
+
+from tests.fuzz.sidecars import Pods
 
 Obj = dict[str, Any]
 _ROUTING = {"strategy": "auto", "preserve_host": True, "strict_exemption": True, "state": "present"}
@@ -61,6 +73,23 @@ def all_runs(folder: Path, objects: list[Obj], load_balancer: tuple[str, str], *
     wanted = {"load_balancer": {"namespace": namespace, "name": name}}
     yield _run("lb_sidecar", lambda: run_sidecar(sidecar_options({**given, **_SIDECAR, **wanted})))
     yield _run("chained_gateway", lambda: run_chained(chained_options({**given, **_CHAINED, **wanted})))
+
+
+def proof(folder: Path, load_balancer: tuple[str, str], rng: Random) -> tuple[Ended, list[str]]:
+    """mtls_proof on the cluster that :func:`all_runs` wrote to a folder, and what its sidecars said otherwise than usual."""
+    file, pods = next(folder.glob("cluster.*")), Pods(rng)
+
+    def start(options: CommonOptions, *_what: object) -> Session:
+        return replace(session.start(replace(options, manifests=(str(file),)), (), lambda snapshot, registry: ()), api=Api(pods))
+
+    name = "/".join(load_balancer)
+    asked = {
+        "methods": rng.choice((["configuration"], ["configuration", "traffic"])), "requests": 1, "window": 0.001, "ask_timeout": 30,
+        "ask_via": rng.choice(("auto", "portforward", "exec")), "workers": 1, "load_balancers": rng.choice(([], [name])),
+    }
+    ways = (patch.object(module, "opened", pods.opened) for module in (exec_way, port_way))
+    with patch.object(proof_run, "start", start), next(ways), next(ways):
+        return _run("mtls_proof", lambda: proof_run.run_proof(proof_options(asked))), pods.done
 
 
 def _run(module: str, body: Callable[[], Any]) -> Ended:
