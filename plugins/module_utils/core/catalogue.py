@@ -126,8 +126,8 @@ CATALOGUE: tuple[FindingKind, ...] = (
     ),
     FindingKind(
         "MLB123", "warning", "The API server is not told from another",
-        "The API server is asked without TLS, or its certificate is not checked. Somebody on the way to it gets the credentials, and can "
-        "make a run write something else.",
+        "The API server is asked without TLS, or its certificate is not checked. Somebody on the way to it gets the credentials, and "
+        "can make a run write something else.",
         "Set ca_cert (or certificate-authority in the kubeconfig) to the cluster's authority, and leave validate_certs at true.",
     ),
     FindingKind(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 
 from tests.security.kit import clusters as c
+from tests.security.kit import tenant as tz
 from tests.security.kit.core import cheap, check, demand, listed, names, verdicts
 from tests.security.kit.fakeapi import changed
 
@@ -118,3 +119,13 @@ def h3_settings_of_a_gateway(t):
             run = t.live("chained_gateway", server, **args)
             demand(run.ok or run.failed, f"{text[:40]!r}: {run.say()}")
             cheap(run)
+
+
+@check("H3-settings-of-a-tenants-istiod", "A tenant's Deployment that looks like istiod, with settings, changes nothing for others.")
+def h3_settings_of_a_tenants_istiod(t):
+    base = t.done("plain-a-tenant", [*c.plain(), c.namespace("a-tenant")])
+    fake = c.workload("istiod", "a-tenant", {"name": "discovery", "image": "istio/pilot:1.0.0", "args": ["discovery"]}, sidecar=False)[:1]
+    for text in ("[", "rootNamespace: a-tenant\ntrustDomain: evil.example.com\noutboundTrafficPolicy: {mode: REGISTRY_ONLY}"):
+        hostile = [*fake, config_map("a-tenant", "istio", "mesh", text), config_map("a-tenant", "istio-sidecar-injector", "values", text)]
+        for state in ("present", "absent"):
+            tz.unharmed(t, base, [], hostile, state=state)
