@@ -25,8 +25,8 @@ from ..mesh import read_mesh
 from .answers import INVALID_TOKEN, NO_TOKEN, Answer, Incoming, Sample, answer, asked_of, holds
 from .inbound import leads_to_http, reads_http
 from .matching import PREFIX
-from .policies import NOTHING, AccessPolicy, Policies, any_policies, policies_in_front
-from .requests import RouteScope, samples_for
+from .policies import AccessPolicy, Policies, any_policies, policies_in_front
+from .requests import RouteScope, is_ruled_out, samples_for
 from .rules import HTTP_ONLY, OF_ADDRESS, as_enforced
 
 NOT_REACHED = Access("unknown", "no request is known to reach the backend", reason="not_reached")
@@ -173,12 +173,22 @@ def http_policies(snapshot: Snapshot, endpoints: Iterable[Endpoint]) -> tuple[st
     return tuple(sorted(found))
 
 
+@lru_cache(maxsize=2048)
+def _met(policies: Policies, connection: Incoming) -> Policies:
+    """Policies with the rules that a connection may meet; a policy without any still allows nothing."""
+    def left(found: tuple[AccessPolicy, ...]) -> tuple[AccessPolicy, ...]:
+        return tuple(replace(item, rules=tuple(rule for rule in item.rules if not is_ruled_out(item, rule, connection))) for item in found)
+
+    given = enforced(policies, http=connection.http)
+    return replace(given, custom=left(given.custom), deny=left(given.deny), allow=left(given.allow))
+
+
 @lru_cache(maxsize=8192)
 def decide(policies: Policies, connection: Incoming, asked: RouteScope) -> Access:
     """Whether the requests of a route are admitted on a connection."""
-    if policies == NOTHING:
+    if policies.none:
         return Access("allowed", "no policy of the mesh holds for the backend", reason="no_policy")
-    given = enforced(policies, http=connection.http)
+    given = _met(policies, connection)
     requests = samples_for(given, connection, asked)
     as_tcp = () if connection.http else about_http(policies)
     size = sum(len(item.values) + len(item.others) for _policy, rule in asked_of(given) for item in rule.conditions())

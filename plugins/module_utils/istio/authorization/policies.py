@@ -47,9 +47,12 @@ class Tokens:
     issuers: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Policies:
-    """All that is enforced in front of one workload. Policies that only watch (AUDIT, dry runs) are not."""
+    """All that is enforced in front of one workload. Policies that only watch (AUDIT, dry runs) are not.
+
+    They are kept as long as their snapshot, and compared by what they are: to compare what they hold takes as long as they are large.
+    """
 
     custom: tuple[AccessPolicy, ...] = ()
     deny: tuple[AccessPolicy, ...] = ()

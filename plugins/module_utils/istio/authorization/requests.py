@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +96,7 @@ class Samples:
         if asked.rewritten or not asked.path.startswith("/") or expression:
             yield None
             return
-        taken = (item for item in _paths_for(asked.path, patterns) if _takes(asked, item))
+        taken = (item for item in _paths_for(asked, patterns) if _takes(asked, item))
         yield from dict.fromkeys([asked.path, *taken])
 
     def _hosts(self) -> Iterator[str | None]:
@@ -166,11 +166,12 @@ def samples_for(policies: Policies, connection: Incoming, asked: RouteScope) -> 
 def _open_conditions(policies: Policies, connection: Incoming) -> Iterator[Condition]:
     """The conditions on what differs from request to request, of rules that the connection does not rule out."""
     for policy, rule in asked_of(policies):
-        if not _is_ruled_out(policy, rule, connection):
+        if not is_ruled_out(policy, rule, connection):
             yield from (item for item in rule.conditions() if varies(item, connection))
 
 
-def _is_ruled_out(policy: AccessPolicy, rule: Rule, connection: Incoming) -> bool:
+def is_ruled_out(policy: AccessPolicy, rule: Rule, connection: Incoming) -> bool:
+    """Whether a rule holds for no request of a connection."""
     nothing = Sample(None, None)
 
     def is_out(item: Condition) -> bool:
@@ -192,10 +193,11 @@ def _may_take(own: str, kind: str, path: str) -> bool:
     return path.startswith(f"{own.rstrip('/')}/" if kind in ("Prefix", "PathPrefix") else own)
 
 
-def _paths_for(own: str, patterns: Iterable[str]) -> Iterator[str]:
+def _paths_for(asked: RouteScope, patterns: Sequence[str]) -> Iterator[str]:
     """The route's own path, one that no rule names, and for every pattern those that it takes, also below what others name."""
-    stem = own.rstrip("/")
-    found = [own, f"{stem}/{_OTHER}", *(text for pattern in patterns for text in _path_examples(pattern))]
+    stem = asked.path.rstrip("/")
+    found = [asked.path, f"{stem}/{_OTHER}", *(text for pattern in patterns for text in _path_examples(pattern))]
+    found = [item for item in found if _takes(asked, item)]
     yield from found
     for pattern in patterns:
         if pattern.startswith("*") and len(pattern) > 1:
