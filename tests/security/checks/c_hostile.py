@@ -47,6 +47,7 @@ def h3_book_through_a_text(t):
 # Routes with a grammar of their own -------------------------------------------------------------------------------------
 
 
+TWIN = {"strategy": "headless_twin"}  # which makes objects beside the routes
 EMISSARY = 'apiVersion: getambassador.io/v3alpha1\nkind: Mapping\nname: m\nprefix: /x/\nhostname: "*"\nservice: zz\n'
 
 
@@ -76,10 +77,10 @@ def h3_emissary_aliases(t):
 
 @check("H3-traefik-rule", "A Traefik rule of 700 bytes with 2^24 combinations costs nothing, and is named or understood.")
 def h3_traefik_rule(t):
-    base = t.done("traefik", c.before_mesh(c.traefik(), c.ingress_route("shop", "victim", "Host(`shop.example.com`)", "web")))
+    base = t.done("traefik twin", c.before_mesh(c.traefik(), c.ingress_route("shop", "victim", "Host(`shop.example.com`)", "web")), **TWIN)
     honest = c.ingress_route("zz", "tenant-z", "Host(`z.example.com`)", "evil")
     rule = "&&".join(f"(Host(`a{n}.example.com`)||PathPrefix(`/b{n}`))" for n in range(24))
-    tz.stopped_nobody(t, base, [honest], [c.ingress_route("zz", "tenant-z", rule, "evil")], ref(honest))
+    tz.stopped_nobody(t, base, [honest], [c.ingress_route("zz", "tenant-z", rule, "evil")], ref(honest), **TWIN)
 
 
 @check(
@@ -87,19 +88,19 @@ def h3_traefik_rule(t):
     "A tenant's IngressRoute whose routes are a text, or whose services are numbers, stops nobody, and is named.",
 )
 def h3_route_of_a_wrong_type(t):
-    base = t.done("traefik", c.before_mesh(c.traefik(), c.ingress_route("shop", "victim", "Host(`shop.example.com`)", "web")))
+    base = t.done("traefik twin", c.before_mesh(c.traefik(), c.ingress_route("shop", "victim", "Host(`shop.example.com`)", "web")), **TWIN)
     honest = c.ingress_route("zz", "tenant-z", "Host(`z.example.com`)", "evil")
     for routes in ("x", [{"kind": "Rule", "match": "Host(`z.example.com`)", "services": [5]}]):
         wrong = c.obj("traefik.io/v1alpha1", "IngressRoute", "zz", "tenant-z", {"entryPoints": ["web"], "routes": routes})
-        tz.stopped_nobody(t, base, [honest], [wrong], ref(honest))
+        tz.stopped_nobody(t, base, [honest], [wrong], ref(honest), **TWIN)
 
 
 @check("H3-rules-without-end", "Rules of Traefik that are too long, too deep or too wide stop nobody, and are named.")
 def h3_rules_without_end(t):
-    base = t.done("traefik", c.before_mesh(c.traefik(), c.ingress_route("shop", "victim", "Host(`shop.example.com`)", "web")))
+    base = t.done("traefik twin", c.before_mesh(c.traefik(), c.ingress_route("shop", "victim", "Host(`shop.example.com`)", "web")), **TWIN)
     honest = c.ingress_route("zz", "tenant-z", "Host(`z.example.com`)", "evil")
     for rule in ("||".join(f"Host(`a{n}.example.com`)" for n in range(50_000)), "(" * 20_000, "!" * 20_000 + "Host(`a`)"):
-        tz.stopped_nobody(t, base, [honest], [c.ingress_route("zz", "tenant-z", rule, "evil")], ref(honest))
+        tz.stopped_nobody(t, base, [honest], [c.ingress_route("zz", "tenant-z", rule, "evil")], ref(honest), **TWIN)
 
 
 @check("H3-annotation-of-brackets", "An Emissary annotation of 900 brackets, or of no map, stops nobody, and is named.")
@@ -111,13 +112,13 @@ def h3_annotation_of_brackets(t):
 
 @check("H3-malformed-objects-live", "A malformed object of any kind changes nothing for others, in any module, and is named.")
 def h3_malformed_objects_live(t):
-    base = t.done("plain", c.plain())
+    base = t.done("plain twin", c.plain(), **TWIN)
     honest = c.OWN
     for spec in (5, {"rules": ["x"]}, {"rules": [{"http": {"paths": [{"backend": {"service": {"name": 5}}}]}}]}):
-        tz.stopped_nobody(t, base, [honest], [{**honest, "spec": spec}], ref(honest))
+        tz.stopped_nobody(t, base, [honest], [{**honest, "spec": spec}], ref(honest), **TWIN)
     own = c.service("zz", "tenant-z", app="evil")
     for spec in ({"ports": ["80/tcp"]}, {"ports": [{"port": 80, "targetPort": -1}]}, {"selector": "app=evil"}):
-        tz.stopped_nobody(t, base, [own], [{**own, "spec": spec}], ref(own))
+        tz.stopped_nobody(t, base, [own], [{**own, "spec": spec}], ref(own), **TWIN)
         tz.stopped_nobody(t, c.plain(sidecar=False), [own], [{**own, "spec": spec}], ref(own), "lb_sidecar", load_balancer=c.LB, wait=False)
     tz.stopped_nobody(t, [*c.plain(), *c.gateway()], [own], [{**own, "spec": {"selector": 5}}], ref(own), "chained_gateway", **c.CHAIN)
 
@@ -200,7 +201,7 @@ def h3_a_quota_in_one_namespace(t):
         403, 'services "evil-meshlb" is forbidden: exceeded quota: small, requested: count/services=1, used: 5, limited: 5', "Forbidden"
     )
     server.fault("POST", "^/api/v1/namespaces/tenant-z/services", full, -1)
-    run = t.live("service_routing", server)
+    run = t.live("service_routing", server, **TWIN)
     demand(run.ok or run.failed, run.say())
     made = [item for item in changed(t.server(c.plain(c.OWN)).state(), server.state()) if " victim/" in item]
     demand(made, f"nothing was written for the victim: {run.say()}")

@@ -89,13 +89,13 @@ def g_conflicts(t):
     run = t.live("service_routing", server, strategy="host_alias")
     kept = (server.get(*c.VICTIM)["metadata"].get("labels") or {}).get("touched")
     demand(run.ok and run.changes and kept == "yes", f"after a change by somebody else in between: {run.say()}")
-    probe = t.live("service_routing", t.server(c.plain()), check_mode=True)
+    probe = t.live("service_routing", t.server(c.plain()), check_mode=True, strategy="headless_twin")
     made = next((item["object"] for item in probe.changes if item["action"] == "create" and item["object"]["kind"] == "Service"), None)
     footing(made, f"no Service is planned: {probe.say()}")
     theirs = c.service(made["name"], made["namespace"], app="web")
     server = t.server(c.plain(theirs))
     before = server.state()[ref(theirs)]
-    run = t.live("service_routing", server)
+    run = t.live("service_routing", server, strategy="headless_twin")
     demand(server.state().get(ref(theirs)) == before, "somebody's Service of that name was written")
     demand(run.ok or run.failed, run.say())
     told = any(item.get("object") and item["object"]["name"] == made["name"] for item in run.findings)
@@ -123,14 +123,14 @@ def g_refusing_webhook(t):
     server.fault(
         "POST", "/services", api.refusal(403, 'admission webhook "policy.example.com" denied the request: not here', "Forbidden"), -1
     )
-    run = t.live("service_routing", server)
+    run = t.live("service_routing", server, strategy="headless_twin")
     demand(run.failed or run.ok, run.say())
     demand("policy.example.com" in run.told and "not here" in run.told, f"it does not tell of the webhook: {run.say()}")
     demand(server.state() == before, f"and it wrote: {listed(api.changed(before, server.state()))}")
     server = t.server(c.plain())
     no_dry = api.refusal(400, 'admission webhook "old.example.com" does not support dry run', "BadRequest")
     server.fault("POST", "/services", no_dry, -1, dry=True)
-    run = t.live("service_routing", server)
+    run = t.live("service_routing", server, strategy="headless_twin")
     demand(run.ok and run.changes and any("old.example.com" in item["message"] for item in run.findings), run.say())
 
 

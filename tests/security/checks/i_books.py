@@ -139,7 +139,7 @@ def h2_marks_of_every_part(t):
 
 @check("H2-copies-under-a-name-of-our-kind", "A copy is not deleted, even under a name such as the collection gives, and is named.")
 def h2_copies_under_a_name_of_our_kind(t):
-    done = t.done("plain", c.plain())
+    done = t.done("plain twin", c.plain(), strategy="headless_twin")
     made = [item for item in done if (item["metadata"].get("annotations") or {}).get("meshlb.istio/part")]
     footing({item["kind"] for item in made} == {"Service", "DestinationRule"}, f"an honest run makes {len(made)} objects")
     copies = []
@@ -148,7 +148,7 @@ def h2_copies_under_a_name_of_our_kind(t):
         copies.append({**copy.deepcopy(item), "metadata": {**copy.deepcopy(kept), "name": f"copy-of-{item['metadata']['name']}"}})
     for state in ("present", "absent"):
         server = t.server([*done, *copies])
-        run = t.live("service_routing", server, state=state)
+        run = t.live("service_routing", server, state=state, strategy="headless_twin")
         demand(run.ok, run.say())
         for item in copies:
             demand(server.get(*ref(item)) is not None, f"{state}: deleted {ref(item)}")
@@ -168,9 +168,9 @@ def h3_refusals_in_one_namespace(t):
     ):
         server = t.server(both)
         if method == "DELETE":
-            footing(t.live("service_routing", server).ok, "the honest run before it")
+            footing(t.live("service_routing", server, strategy="headless_twin").ok, "the honest run before it")
         server.fault(method, path, _denies(403, text), -1)
-        run = t.live("service_routing", server, state="absent" if method == "DELETE" else "present")
+        run = t.live("service_routing", server, state="absent" if method == "DELETE" else "present", strategy="headless_twin")
         demand(run.failed and "example.com" in run.told and "tenant-z" in run.told, run.say())
         made = [item for item in server.objects() if (item["metadata"].get("annotations") or {}).get("meshlb.istio/part")]
         of_victim = [item for item in made if item["metadata"]["namespace"] == "victim"]
@@ -178,7 +178,7 @@ def h3_refusals_in_one_namespace(t):
         halves = [item for item in made if item["metadata"]["namespace"] == "tenant-z"]
         demand(method == "DELETE" or not halves, f"half a unit was written: {listed(map(str, map(ref, halves)))}")
         server.faults.clear()
-        again = t.live("service_routing", server, state="absent" if method == "DELETE" else "present")
+        again = t.live("service_routing", server, state="absent" if method == "DELETE" else "present", strategy="headless_twin")
         demand(again.ok, f"the next run, without the refusal: {again.say()}")
 
 
