@@ -133,7 +133,7 @@ CATALOGUE: tuple[FindingKind, ...] = (
     FindingKind(
         "MLB126", "warning", "Clients from outside are refused",
         "The load balancer is in ambient mode and its own ports are STRICT, so ztunnel refuses whoever is not in the mesh.",
-        "Make the ports that clients use PERMISSIVE (PeerAuthentication with portLevelMtls), or take the load balancer out of ambient mode.",
+        "Make the ports that clients use PERMISSIVE (portLevelMtls of a PeerAuthentication), or leave ambient mode with the load balancer.",
     ),
     FindingKind(
         "MLB127", "warning", "A NetworkPolicy keeps istiod away",

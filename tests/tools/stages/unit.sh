@@ -6,7 +6,7 @@
 set -uo pipefail
 . "$(dirname "$0")/../checks.sh"
 needs_tools
-folders=(tests/unit tests/security)
+folders=(tests/unit tests/cases tests/security)
 if [ -d lab/tests ]; then folders+=(lab/tests); else echo "  note: lab/tests is not there"; fi
 # Vendors' schemas, for the tests that validate by them; got once, and kept with what the lab builds.
 python lab/lab kinds --keep-caches >/dev/null || echo "  note: not all of the vendors' schemas could be had, so some tests are skipped"
