@@ -22,13 +22,21 @@ INJECTION = "istio-injection"
 REVISION = "istio.io/rev"
 TLS_MODE = "security.istio.io/tlsMode"
 PROXY_CONTAINER = "istio-proxy"
+STATUS = "sidecar.istio.io/status"
 NEVER_INJECTED = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
 
 
 def has_proxy(pod: Obj) -> bool:
     """Whether a pod (or a template that somebody injected by hand) runs Istio's proxy beside another container."""
     names = [item.get("name") for item in containers_of(pod)]
-    return PROXY_CONTAINER in names and len(names) > 1
+    return PROXY_CONTAINER in names and len(names) > 1 and not _brings_its_own(pod)
+
+
+def _brings_its_own(pod: Obj) -> bool:
+    """Whether a container of that name is a product's own, for certificates alone: no injection is wanted, and nothing was injected."""
+    initial = [str(item.get("name")) for item in dig(pod, "spec", "initContainers", default=[])]
+    injected = STATUS in annotations_of(pod) or any(name in ("istio-init", "istio-validation") for name in initial)
+    return labels_of(pod).get(INJECT) == "false" and not injected
 
 
 def predicts_injection(own: Mapping[str, str], namespace: str, template: Obj) -> tuple[bool, str]:

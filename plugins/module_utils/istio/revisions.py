@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping
 from ..kube import kinds
 from ..kube.objects import Obj, annotations_of, labels_of
 from ..kube.snapshot import Snapshot
+from .injection import STATUS
 from .mesh import REVISION_LABEL, TAG_LABEL, read_mesh
 
-STATUS = "sidecar.istio.io/status"
 _LONGEST = 10_000
 
 

@@ -109,14 +109,13 @@ class Transport:
         return Outcome("mixed", f"the pods behind this route differ ({counts}): {how}", cluster, legs=legs)
 
     def _accepts(self, endpoint: Endpoint, mutual: bool) -> Verdict:
-        captured = endpoint.pod is not None and endpoint.pod.captures(endpoint.port)
-        if pod_is_ambient(self.snapshot, endpoint.pod):
-            return "unknown" if mutual else "refused" if self._mode(endpoint) == "STRICT" else "plaintext"
-        if mutual and captured and endpoint.pod and not is_discovered(self.snapshot, endpoint.pod.namespace):
+        captured, ambient = endpoint.pod is not None and endpoint.pod.captures(endpoint.port), pod_is_ambient(self.snapshot, endpoint.pod)
+        undiscovered = captured and endpoint.pod is not None and not is_discovered(self.snapshot, endpoint.pod.namespace)
+        if mutual and (ambient or undiscovered):
             return "unknown"
         if mutual:
             return "mutual_tls" if captured and self._mode(endpoint) != "DISABLE" else "refused"
-        return "refused" if captured and self._mode(endpoint) == "STRICT" else "plaintext"
+        return "refused" if (captured or ambient) and self._mode(endpoint) == "STRICT" else "plaintext"
 
     def _mode(self, endpoint: Endpoint) -> str:
         return effective_mode(self.snapshot, endpoint.pod.pod, endpoint.port) if endpoint.pod else "DISABLE"

@@ -167,6 +167,8 @@ def _remarks(item: AnnotatedIngress, deciders: dict[str, AnnotatedIngress]) -> I
     yield from resource_findings(ingress)
     if _protocol(item) in _TLS_PROTOCOLS:
         yield finding("MLB209", "backend-protocol has the load balancer speak TLS itself", ref)
+    if str(item.said.get("proxy-http-version") or "") == "1.0":
+        yield finding("MLB230", "proxy-http-version is 1.0, and a sidecar lets HTTP/1.0 pass in plaintext, whatever its Host", ref)
 
 
 def _location(entry: IngressEntry) -> Location:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.ambient import about_clients
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.blockers import injection_blockers
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.injection import has_proxy
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.network import about_network, undoes_service_routing
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.reaching_istiod import about_istiod
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
@@ -102,6 +103,13 @@ def test_the_cni_plugin_needs_no_rights_of_pods(plugin: Obj) -> None:
 
 def test_ambient_by_a_pods_own_label_is_in_the_way_as_well() -> None:
     assert blockers(namespace(EDGE), template={"metadata": {"labels": AMBIENT}}) == ["its pods are in ambient mode"]
+
+
+def test_a_products_own_proxy_container_is_no_sidecar() -> None:
+    own = pod("lb", labels={"sidecar.istio.io/inject": "false"})
+    assert has_proxy(pod("lb")) and not has_proxy(own)
+    assert has_proxy({**own, "metadata": {**own["metadata"], "annotations": {"sidecar.istio.io/status": "{}"}}})
+    assert has_proxy({**own, "spec": {**own["spec"], "initContainers": [{"name": "istio-init"}]}})
 
 
 ISTIOD = workload("istiod", where=ROOT, containers=[container("discovery", image="istio/pilot:1.31", args=["discovery"])])

@@ -141,6 +141,8 @@ def test_findings_of_the_reading() -> None:
     assert codes(*SHOP, older, younger) == [("MLB210", "b")]
     assert codes(*SHOP, older, ingress("b", TO_SHOP, created=NEW, **OFF)) == []
     assert codes(*SHOP, ingress("a", TO_SHOP, backend_protocol="HTTPS")) == [("MLB209", "a")]
+    assert codes(*SHOP, ingress("a", TO_SHOP, proxy_http_version="1.0")) == [("MLB230", "a")]
+    assert codes(*SHOP, ingress("a", TO_SHOP, proxy_http_version="1.1")) == []
     assert codes(*SHOP, ingress("a", TO_SHOP, default_backend="errors")) == [("MLB205", "a")]
 
 
