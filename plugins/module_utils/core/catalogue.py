@@ -277,14 +277,14 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Nothing if that is meant; else correct the object that the message names.",
     ),
     FindingKind(
-        "MLB230", "warning", "HTTP/1.0 towards the backend",
-        "Unless istiod runs with PILOT_HTTP10, sidecars do not read HTTP/1.0, so it is matched by its address alone.",
-        "Have the load balancer speak HTTP/1.1, or use a strategy that matches by address: headless_twin.",
-    ),
-    FindingKind(
         "MLB229", "warning", "A Service for pods of the same node",
         "With internalTrafficPolicy Local, a load balancer on a node without such a pod gets 503 where it dials the Service's address.",
         "Run both on the same nodes, set internalTrafficPolicy to Cluster, or use a strategy that keeps pod addresses.",
+    ),
+    FindingKind(
+        "MLB230", "warning", "HTTP/1.0 towards the backend",
+        "Unless istiod runs with PILOT_HTTP10, sidecars do not read HTTP/1.0, so it is matched by its address alone.",
+        "Have the load balancer speak HTTP/1.1, or use a strategy that matches by address: headless_twin.",
     ),
     FindingKind(
         "MLB240", "warning", "The load balancer's identity is not admitted",
