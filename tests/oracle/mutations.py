@@ -55,10 +55,7 @@ MUTATIONS = (
         "modes of ports are ignored", "istio/authentication.py",
         '_mode(dig(own[0], "spec", "portLevelMtls", str(port))) or _port_mode(own[0], port)', '""',
     ),
-    Mutation(
-        "STRICT lets plaintext in", "istio/transport.py", 'captured and self._mode(endpoint) == "STRICT" else',
-        'captured and self._mode(endpoint) == "" else',
-    ),
+    Mutation("STRICT lets plaintext in", "istio/transport.py", 'self._mode(endpoint) == "STRICT" else', 'self._mode(endpoint) == "" else'),
     Mutation(
         "DISABLE takes mutual TLS", "istio/transport.py",
         'return "mutual_tls" if captured and self._mode(endpoint) != "DISABLE" else "refused"',
