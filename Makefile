@@ -5,7 +5,7 @@ SHELL := /bin/bash
 STAGES := deps lint sanity unit oracle build molecule
 RUN := bash tests/tools/run-stages
 
-.PHONY: help test $(STAGES) vendors clouds chained chaos format fuzz docs new-load-balancer structure measured changelog lock demo ask mutations clean
+.PHONY: help test $(STAGES) vendors clouds chained chaos rolling format fuzz docs new-load-balancer structure measured changelog lock demo ask mutations clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  \1\t\2/p' Makefile | expand -t 22
@@ -42,6 +42,9 @@ chained: deps  ## the load balancers of the lab chained to an Istio gateway, in 
 
 chaos: deps  ## a tenant's attacks, runs that are killed, an API server that restarts or refuses, on the lab
 	@bash tests/scenarios.sh chaos
+
+rolling: deps  ## what each strategy costs while a backend is rolled out and scaled under load, on the lab
+	@MESHLB_ROLLING_PAGE=$${MESHLB_ROLLING_PAGE:-docs/rolling.md} bash tests/scenarios.sh rolling
 
 format: deps  ## mends what the Python linter can mend itself
 	@. tests/tools/env.sh && ruff check --fix .

@@ -7,10 +7,12 @@
 # "matrix_NAME" (the matrix of a load balancer that the lab builds on request), "vendors": scenario and matrix of every one of
 # those and "schemas" (load balancers that cannot run, by their own schemas), "clouds": stand-ins for load balancers of clouds,
 # before Istio's gateway, "clouds_few": three of them, and every object for a cloud by the vendors' own schemas, and "chained":
-# load balancers of the lab before it, "chaos": attacks and accidents, "chaos_few": one of each kind.
+# load balancers of the lab before it, "chaos": attacks and accidents, "chaos_few": one of each kind,
+# "rolling": a backend's pods are replaced under load, with each strategy.
 # Without any: the scenarios of ingress-nginx, one of another load balancer, the integration tests, chaos_few and clouds_few.
 #
 #   MESHLB_CHAINED_PAGE=docs/chained.md  "chained" writes that page of what became of requests
+#   MESHLB_ROLLING_PAGE=docs/rolling.md  "rolling" writes that page
 #   MESHLB_KUBECONFIG  use that cluster instead of the lab; nothing is started or removed
 #   MESHLB_LAB_NAME    name of the lab's cluster (default: scenarios)
 #   MESHLB_KEEP_LAB=1  leave the lab running afterwards
@@ -122,6 +124,15 @@ chaos() {
     fi
 }
 
+# rolling: a backend is rolled out and scaled under load, with each strategy and with none.
+rolling() {
+    if step "lab with ingress-nginx" "$logs/lab-rolling" python lab/lab up --name "$MESHLB_LAB_NAME" --with ingress-nginx; then
+        MESHLB_ROLLING=1 integration tests/integration/rolling
+    else
+        failed=$((failed + 1))
+    fi
+}
+
 # schemas: load balancers that cannot run, by their CustomResourceDefinitions.
 schemas() {
     if step "lab with gateway-api" "$logs/lab-schemas" python lab/lab up --name "$MESHLB_LAB_NAME" --with gateway-api; then
@@ -164,6 +175,7 @@ for name in "${names[@]}"; do
         clouds_few) clouds gke_ingress-https,aws_nlb-proxy,azure_lb ;;
         chaos) chaos 1 ;;
         chaos_few) chaos few ;;
+        rolling) rolling ;;
         schemas) schemas ;;
         chained) chained ;;
         matrix_*) matrix "${name#matrix_}" ;;

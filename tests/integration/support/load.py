@@ -66,13 +66,21 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def count(self) -> int:
+        """How many requests there have been so far."""
+        return len(self.answers) + len(self.kept)
+
     def lost(self) -> list[Answer]:
         """Requests that the application did not answer."""
         return [answer for answer in (*self.answers, *self.kept) if answer.status != 200 or not answer.app]
 
+    def causes(self) -> Counter[str]:
+        """What came instead of an answer, and how often."""
+        return Counter(answer.error or f"status {answer.status}" for answer in self.lost())
+
     def summary(self) -> str:
         """One line: how many there were, and what became of those that were lost."""
-        found = Counter(answer.error or f"status {answer.status}" for answer in self.lost())
+        found = self.causes()
         how = f" ({', '.join(f'{what}: {count}' for what, count in sorted(found.items()))})" if found else ""
         kept = f"{len(self.kept)} on kept connections, of which {len(self.resent)} were sent again"
         return f"{len(self.answers)} requests, and {kept}; {len(self.lost())} lost{how}"

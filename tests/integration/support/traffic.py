@@ -22,10 +22,11 @@ REFUSED = (502, 503, 504)
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked for: a Host and a path."""
+    """What is asked for: a Host and a path, and how."""
 
     host: str
     path: str = "/"
+    method: str = "GET"
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def unanswered(error: Exception) -> Answer:
 
 def exchange(connection: http.client.HTTPConnection, target: Target, **headers: str) -> Answer:
     """One request on this connection, and its answer; raises what http.client raises where there is none."""
-    connection.request("GET", target.path, headers={"Host": target.host, **headers})
+    connection.request(target.method, target.path, b"x" if target.method == "POST" else None, headers={"Host": target.host, **headers})
     response = connection.getresponse()
     text = response.read()
     try:
