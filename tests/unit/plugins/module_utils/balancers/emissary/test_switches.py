@@ -196,8 +196,8 @@ def test_what_an_annotation_holds_is_served_without_touching_it() -> None:
     objects = [service("noted", annotations={"getambassador.io/config": note}), pod("noted")]
     done = run(cluster(*objects))
     assert done.verdicts == {"mutual_tls"}
-    # Service routing is there already, so the alias needs no switch that an annotation could not have.
-    assert done.written == ["create VirtualService edge/meshlb-alias-noted.example.com"]
+    # Rules for the host need no switch that an annotation could not have.
+    assert done.written == [f"create {kind} edge/meshlb-entry-noted.example.com" for kind in ("DestinationRule", "ServiceEntry")]
     assert "getambassador.io/config" in run(cluster(*objects), "host_rewrite").route().after.why
 
 
