@@ -187,7 +187,7 @@ def h3_all_or_nothing(t):
     server = t.server(c.plain(c.OWN))
     before = server.state()
     server.fault("POST", "/namespaces/tenant-z/services", _denies(403, "exceeded quota: small"), -1)
-    run = t.live("service_routing", server, all_or_nothing=True)
+    run = t.live("service_routing", server, all_or_nothing=True, strategy="headless_twin")
     demand(run.failed and "quota" in run.told, run.say())
     demand(server.state() == before, f"it wrote: {listed(fakeapi.changed(before, server.state()))}")
 
