@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.model import Finding, Outcome, Route, replace
-from ..kube.objects import ref_of
+from ..kube.objects import identity, ref_of
 from .places import proposed
 from .strategies.base import Context, Proposal, Strategy, joined
 from .strategies.host_entry import MESH_POLICY
@@ -135,16 +135,27 @@ class _Losses:
 def _settled(
     context: Context, wanted: Mapping[Route, tuple[Strategy, ...]], is_owned: Owned
 ) -> Iterator[tuple[Route, Strategy]]:
-    """The routes for which a strategy is in place that harms nobody, with that strategy."""
-    for route, options in wanted.items():
-        there: dict[Strategy, int] = {}
-        for strategy in options if context.may_choose(route) else ():
-            proposal = proposed(context, strategy, [route])
-            if not proposal.refusals and in_place(context.live, proposal, is_owned) and not strategy.hazard(context, route, in_place=True):
-                there[strategy] = proposal.size
-        if there:
-            # Of one that is a part of another one, it is the whole.
-            yield route, max(there, key=lambda item: there[item])
+    """The routes for which a strategy is in place that harms nobody, with that strategy.
+
+    Rules for a host are in place for all of its routes, and some of them may have been given another strategy. So where several are in
+    place, it is the one of which most is there for no route that has no other: of one that is a part of another one, that is the whole.
+    """
+    there = {route: dict(_in_place(context, route, options, is_owned)) for route, options in wanted.items() if context.may_choose(route)}
+    needed = {write for found in there.values() if len(found) == 1 for proposal in found.values() for write in _writes(proposal)}
+    for route, found in there.items():
+        if found:
+            yield route, max(found, key=lambda item: (len(_writes(found[item]) - needed), found[item].size))
+
+
+def _in_place(context: Context, route: Route, options: Iterable[Strategy], is_owned: Owned) -> Iterator[tuple[Strategy, Proposal]]:
+    for strategy in options:
+        proposal = proposed(context, strategy, [route])
+        if not proposal.refusals and in_place(context.live, proposal, is_owned) and not strategy.hazard(context, route, in_place=True):
+            yield strategy, proposal
+
+
+def _writes(proposal: Proposal) -> set[object]:
+    return {identity(item.body) for item in proposal.creations} | {(identity(item.object), item.path) for item in proposal.patches}
 
 
 def _hazards(

@@ -113,6 +113,17 @@ def test_routes_that_are_served_each_in_its_own_way_stay_so() -> None:
     assert done.strategies == first.strategies and done.written == []
 
 
+def test_of_two_strategies_in_place_the_one_stays_that_is_there_for_this_route_alone() -> None:
+    """Rules for a host are in place for all of its routes, also for one that has a twin."""
+    whole = [ingress("more", path(backend("more"), "/more")), shop()[2]]
+    ways = ("headless_twin", "host_entry")
+    pinned = [annotated(item, strategy=way) for item, way in zip(whole, ways, strict=True)]
+    first = run(cluster(service("more", port("http")), pod("more"), *shop(), *pinned), pinnable=ways)
+    assert first.strategies == {"more": "headless_twin", "shop": "host_entry"}
+    done = run(first.after.overlay(whole))
+    assert done.strategies == first.strategies and done.written == []
+
+
 def test_who_came_later_from_elsewhere_does_not_change_how_a_host_is_served() -> None:
     there = run(cluster(*shop())).after
     target = ingress("late", path(backend("old"), "/x"), where="tenant")
