@@ -198,4 +198,3 @@ def _by_name(objects: Iterable[Obj]) -> dict[tuple[str, ...], Obj]:
         metadata = {key: value for key, value in item["metadata"].items() if value or key not in ("annotations", "labels")}
         found[(item["kind"], cluster.namespace(item), cluster.name(item))] = {**item, "metadata": metadata}
     return found
-

@@ -66,7 +66,7 @@ def _resolved(pairs: Sequence[tuple[str, str]], viewer_namespace: str) -> tuple[
 
 def _any(pairs: Sequence[tuple[str, str]], home: str, host: str, overlapping: bool) -> bool:
     return any(
-        namespace in ("*", home) and (host_matches(pattern, host) or (overlapping and host_matches(host, pattern)))
+        namespace in ("*", home) and (host_matches(pattern, host) or (overlapping and host_matches(pattern=host, host=pattern)))
         for namespace, pattern in pairs
     )
 

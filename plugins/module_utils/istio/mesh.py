@@ -236,4 +236,3 @@ def _data_plane(*, ambient: bool, sidecar: bool) -> str:
 def injects(webhook: Obj) -> bool:
     """Whether a webhook configuration puts sidecars into pods."""
     return any(True for dummy in _injectors_in(webhook))
-

@@ -98,4 +98,3 @@ def whole_or_nothing(left: Sequence[Finding], asked: bool) -> list[Finding]:
     if asked and left:
         raise MeshlbError(f"Nothing is taken back, as not all would be: {left[0].message}", left[0].remedy, left[0].object)
     return list(left)
-

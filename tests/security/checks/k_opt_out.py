@@ -26,7 +26,7 @@ def fronts():
     """Clusters, each with a route of another kind."""
     traefik = c.ingress_route("shop", "victim", "Host(`shop.example.com`)", "web")
     mapping = c.mapping("shop", "victim", "shop.example.com", "web.victim:80")
-    yield "Ingress", [item for item in c.plain() if ref(item) != c.VICTIM], next(item for item in c.plain() if ref(item) == c.VICTIM)
+    yield "Ingress", [item for item in c.plain() if ref(item) != c.VICTIM], [item for item in c.plain() if ref(item) == c.VICTIM][0]
     yield "IngressRoute", c.before_mesh(c.traefik()), traefik
     yield "Mapping", c.before_mesh(c.emissary()), mapping
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from ...core.model import Decision
 from . import matching
@@ -63,7 +63,7 @@ class Answer:
     policies: tuple[str, ...] = ()
 
 
-Match = bool | None
+Match: TypeAlias = "bool | None"
 """``None`` where it is not known."""
 
 

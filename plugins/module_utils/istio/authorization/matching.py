@@ -12,11 +12,12 @@ from __future__ import annotations
 import functools
 import ipaddress
 from collections.abc import Sequence
+from typing import TypeAlias
 
 PREFIX = "spiffe://"
 ANY = "*"
 ONE_SEGMENT, MORE_SEGMENTS = "{*}", "{**}"
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 
 
 def text(pattern: str, value: str) -> bool:

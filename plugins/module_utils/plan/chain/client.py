@@ -80,4 +80,3 @@ def _differences(topology: dict[str, Any], wanted: dict[str, Any] | None) -> Ite
 
 def _conflict(holder: Obj | None, text: str, details: dict[str, Any] | None = None) -> Finding:
     return finding("MLB609", text, ref_of(holder) if holder else None, details=details)
-

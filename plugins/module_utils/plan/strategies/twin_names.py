@@ -49,4 +49,3 @@ def _after(service: str, ending: str) -> str:
     # Cut where the Service's own name goes on with something less than what is put in its place.
     place = next((position for position in range(LIMIT - len(rest), 0, -1) if service[position] < "z"), 0)
     return f"{service[:place]}{rest}" if place else ""
-

@@ -136,7 +136,7 @@ def test_files_keep_what_may_still_be_needed(tmp_path: Path, applied: bool) -> N
     spoilt = refused(live, ROUTE)
     run = scene(spoilt, common=common)
     decision = routing_run.planned(run)
-    lacking = [item for item in routing_run._in_no_file(run, decision)]
+    lacking = list(routing_run._in_no_file(run, decision))
     assert {item.object.name for item in lacking if item.object} == ({"meshlb-entry-web.example.com"} if applied else set())
     written = routing_run.deliver(routing_run.Session(common, spoilt, REGISTRY), decision.changes, keep=decision.held)
     assert any("meshlb-entry-web.example.com" in name for name in written.files or ()) != applied
