@@ -102,10 +102,8 @@ class HostTable:
         found = connections(virtuals, self.visibility.viewer, port, tls=tls)
         if found is None:
             return (own,)
-        virtual, targets, unclear = found
-        if unclear:
-            return (Destination("unclear", why=unclear),)
-        return tuple(self._target(item, port, label_of(virtual), whole=True) for item in targets)
+        virtual, branch = found
+        return tuple(self._branch(virtual, branch, target, port, whole=True) for target in branch.targets or (None,))
 
     def _all_virtual_services(self, host: str) -> list[Obj]:
         """The visible VirtualServices that name or cover a host."""
@@ -170,10 +168,10 @@ class HostTable:
         visible = [item for item in found if self.visibility.sees(item, [pattern])]
         return sorted(oldest(visible), key=self.visibility.nearness)
 
-    def _branch(self, virtual: Obj, branch: Branch, target: RuleTarget | None, port: int) -> Destination:
+    def _branch(self, virtual: Obj, branch: Branch, target: RuleTarget | None, port: int, *, whole: bool = False) -> Destination:
         label = label_of(virtual)
         if target is not None:
-            return replace(self._target(target, port, label), part=branch.part, sure=branch.sure)
+            return replace(self._target(target, port, label, whole=whole), part=branch.part, sure=branch.sure)
         kind = "answered" if branch.answer else "unclear"
         return Destination(kind, why=f"{label} {branch.answer or branch.unclear}", part=branch.part, sure=branch.sure)
 

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Routes of the Gateway API whose parent is a Service: Istio reads them as a VirtualService of that Service.
 
-Source: istio/istio pilot/pkg/config/kube/gateway/conversion.go (parents of kind Service; the order of rules by how narrow they are) and
-pilot/pkg/networking/core/route/route.go (a route is for clients of its own namespace, or for all where it is in the Service's).
+Source: istio/istio pilot/pkg/config/kube/gateway/conversion.go (parents of kind Service; the order of rules by how narrow they are; rules
+whose backends have no weight) and pilot/pkg/networking/core/route/route.go (a route is for clients of its own namespace, or for all where
+it is in the Service's).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ..kube import kinds
 from ..kube.objects import Obj, dig, kind_key_of, name_of, namespace_of
 from ..kube.services import CLUSTER_DOMAIN, fqdn
 from ..kube.snapshot import Snapshot
+from .virtual_services import ENDS
 
 _PATHS = {"Exact": "exact", "PathPrefix": "prefix", "RegularExpression": "regex"}
 _HTTP = (kinds.HTTP_ROUTE, kinds.GRPC_ROUTE)
@@ -42,7 +44,8 @@ def _virtual(route: Obj, service: Obj) -> Obj:
     ports = [item.get("port") for item in parents if (str(item.get("namespace") or namespace_of(route)), str(item.get("name"))) == own]
     rules = [(rule, match) for rule in dig(route, "spec", "rules", default=[]) for match in rule.get("matches") or [{}]]
     if kind_key_of(route) in _STREAMS:
-        made: Obj = {"tcp": [{"match": [_port(port) for port in ports], "route": _route(route, rule)} for rule, match in rules]}
+        matches = [_port(port) for port in ports]
+        made: Obj = {"tcp": [{"match": matches, **_led(route, rule, "closes these connections")} for rule, _matched in rules]}
     else:
         ordered = sorted(rules, key=lambda item: _width(item[1]))
         made = {"http": [_rule(route, rule, match, ports) for rule, match in ordered]}
@@ -57,7 +60,14 @@ def _port(number: Any) -> Obj:
 def _rule(route: Obj, rule: Obj, match: Obj, ports: list[Any]) -> Obj:
     redirects = any(item.get("type") == "RequestRedirect" for item in rule.get("filters") or [])
     made: Obj = {"match": [{**_match(match), **_port(number)} for number in ports]}
-    return {**made, "redirect": {"uri": "/"}} if redirects else {**made, "route": _route(route, rule)}
+    return {**made, "redirect": {"uri": "/"}} if redirects else {**made, **_led(route, rule, "answers 500")}
+
+
+def _led(route: Obj, rule: Obj, without: str) -> Obj:
+    """Where a rule leads. Backends of weight 0 get nothing, and where no other is left, the sidecar ends it: ``without`` says how."""
+    found = [(item, 1 if item.get("weight") is None else item["weight"]) for item in rule.get("backendRefs") or []]
+    weighed = [{"destination": _destination(route, item), "weight": weight} for item, weight in found if weight]
+    return {"route": weighed} if weighed else {ENDS: f"has no backend with a weight, so the sidecar {without}"}
 
 
 def _match(match: Obj) -> Obj:
@@ -90,12 +100,6 @@ def _width(match: Obj) -> tuple[int, ...]:
         0 if "exact" in uri else 1, -len(str(next(iter(uri.values()), ""))), 0 if match.get("method") else 1,
         *(-len(found) if isinstance(found := match.get(field), list) else 0 for field in ("headers", "queryParams")),
     )
-
-
-def _route(route: Obj, rule: Obj) -> list[Obj]:
-    return [
-        {"destination": _destination(route, item), "weight": item.get("weight", 1)} for item in rule.get("backendRefs") or []
-    ]
 
 
 def _destination(route: Obj, backend: Obj) -> Obj:

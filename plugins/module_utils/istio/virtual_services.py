@@ -18,6 +18,8 @@ from typing import Any
 from ..kube.objects import Obj, dig, name_of, namespace_of
 from .visibility import Viewer, short_name
 
+ENDS = "meshlb.ends"
+"""Key of a rule that is made of a route without a backend, which no VirtualService has: what the sidecar does with what it takes."""
 ALL, SOME, PERHAPS, NONE = "all", "some", "perhaps", "none"
 _ANY = "any"
 _STATIC = frozenset({"port", "gateways", "sourceLabels", "sourceNamespace", "name", "statPrefix"})
@@ -194,9 +196,10 @@ def _within(text: str, kind: str, path: str, path_type: str) -> bool:
 
 def _branch(virtual: Obj, rule: Obj, part: str, how: str) -> Branch:
     sure = how != PERHAPS
-    for key, said in (("redirect", "redirects these requests"), ("directResponse", "answers these requests without a backend")):
-        if key in rule:
-            return Branch((), part, sure, said)
+    ends = {"redirect": "redirects these requests", "directResponse": "answers these requests without a backend", ENDS: rule.get(ENDS, "")}
+    said = next((text for key, text in ends.items() if key in rule), "")
+    if said:
+        return Branch((), part, sure, said)
     if rule.get("delegate"):
         return Branch((), part, sure, unclear=f"delegates these requests to {dig(rule, 'delegate', 'name', default='another')}")
     targets = _targets(virtual, rule.get("route") or [])
@@ -221,19 +224,19 @@ def _place(virtual: Obj, destination: Any) -> tuple[str, int, str]:
     return host, int(dig(destination, "port", "number", default=0)), str(dig(destination, "subset", default=""))
 
 
-def connections(virtuals: list[Obj], viewer: Viewer, port: int, *, tls: bool) -> tuple[Obj, tuple[RuleTarget, ...], str] | None:
-    """Where VirtualServices lead a connection that is passed on as it is: the object, its destinations, and why they are not certain.
+def connections(virtuals: list[Obj], viewer: Viewer, port: int, *, tls: bool) -> tuple[Obj, Branch] | None:
+    """What VirtualServices do with a connection that is passed on as it is, and which of them does it.
 
     ``tls``: the port is declared as one of TLS, where rules go by the name that clients ask for. ``None`` where there is no such rule.
     """
     for virtual in virtuals:
         for rule in dig(virtual, "spec", "tls" if tls else "tcp", default=[]):
             matches = [item for item in rule.get("match") or ([] if tls else [{}]) if _at(item, viewer, port)]
-            if not matches or not rule.get("route"):
+            if not matches or not (rule.get("route") or ENDS in rule):
                 continue
             if tls or all(item.get("destinationSubnets") for item in matches):
-                return virtual, (), f"{label_of(virtual)} routes by {'the name that TLS asks for' if tls else 'destination subnets'}"
-            return virtual, _targets(virtual, rule["route"]), ""
+                return virtual, Branch(unclear=f"routes by {'the name that TLS asks for' if tls else 'destination subnets'}")
+            return virtual, _branch(virtual, rule, "", ALL)
     return None
 
 

@@ -105,12 +105,17 @@ def own(*rules: Obj, **spec: Any) -> Obj:
     return virtual_service(FQDN, where=APPS, http=list(rules), **spec)
 
 
-def gateway_route(kind: str = "HTTPRoute", where: str = APPS, target: str = "old") -> Obj:
+def gateway_route(kind: str = "HTTPRoute", where: str = APPS, target: str = "old", **more: Any) -> Obj:
+    """A route of the Service with one backend; ``more`` is its rule's in place of that backend."""
     spec = {
         "parentRefs": [{"group": "", "kind": "Service", "name": "shop", "namespace": APPS}],
-        "rules": [{"backendRefs": [{"name": target, "port": 80}]}],
+        "rules": [more or {"backendRefs": [{"name": target, "port": 80}]}],
     }
     return obj("gateway.networking.k8s.io/v1", kind, where, "mesh-route", spec=spec)
+
+
+def refs(*shares: tuple[str, int]) -> list[Obj]:
+    return [{"name": name, "port": 80, "weight": weight} for name, weight in shares]
 
 
 NAMED = destination_rule("shop", subsets=[
@@ -153,13 +158,27 @@ OUTCOMES: dict[str, tuple[list[Obj], str]] = {
         [*shop(), gateway_route(where=EDGE), service("old", port("web"), where=EDGE), pod("old", where=EDGE, sidecar=False)], "plaintext"),
     "an HTTPRoute of a third namespace": ([*shop(), gateway_route(where="third")], "mutual_tls"),
     "an HTTPRoute and a VirtualService": ([*shop(), gateway_route(), own(to(FQDN))], "unknown"),
+    "an HTTPRoute whose only backend has no weight": ([*shop(), gateway_route(backendRefs=refs(("shop", 0)))], "refused"),
+    "an HTTPRoute whose backends have no weight": ([*shop(), gateway_route(backendRefs=refs(("shop", 0), ("old", 0)))], "refused"),
+    "an HTTPRoute without a backend": ([*shop(), gateway_route(backendRefs=[])], "refused"),
+    "an HTTPRoute that redirects": ([*shop(), gateway_route(filters=[{"type": "RequestRedirect"}])], "refused"),
+    "an HTTPRoute with one backend that has weight": ([*shop(), gateway_route(backendRefs=refs(("shop", 5), ("old", 0)))], "mutual_tls"),
+    "a GRPCRoute whose only backend has no weight": ([*shop(), gateway_route("GRPCRoute", backendRefs=refs(("shop", 0)))], "refused"),
     "a TCPRoute of the Service": ([*shop("tcp"), gateway_route("TCPRoute")], "plaintext"),
+    "a TCPRoute whose only backend has no weight": ([*shop("tcp"), gateway_route("TCPRoute", backendRefs=refs(("shop", 0)))], "refused"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("objects", "verdict"), OUTCOMES.values(), ids=OUTCOMES)
 def test_virtual_services_of_the_backend(objects: list[Obj], verdict: str) -> None:
     assert outcome(cluster(*objects)).verdict == verdict
+
+
+def test_a_route_that_leads_nowhere_says_so() -> None:
+    found = outcome(cluster(*shop(), gateway_route(backendRefs=refs(("shop", 0)))))
+    assert "HTTPRoute apps/mesh-route has no backend with a weight, so the sidecar answers 500" in found.why
+    found = outcome(cluster(*shop("tcp"), gateway_route("TCPRoute", backendRefs=refs(("shop", 0)))))
+    assert "TCPRoute apps/mesh-route has no backend with a weight, so the sidecar closes these connections" in found.why
 
 
 def test_a_part_that_leaves_in_plaintext_is_not_hidden_by_the_rest() -> None:
