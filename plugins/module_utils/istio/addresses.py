@@ -11,6 +11,7 @@ from ..kube.pods import pods_by_ip
 from ..kube.services import by_cluster_ip, find_port
 from ..kube.snapshot import Snapshot
 from .authentication import effective_mode
+from .authorization.inbound import reads_http
 from .endpoints import Endpoint, endpoints, view_of
 from .mesh import interception_defaults
 
@@ -34,3 +35,7 @@ class Addresses:
     def mode(self, pod: Obj, port: int) -> str:
         """What PeerAuthentication demands on a pod's port."""
         return effective_mode(self._snapshot, pod, port)
+
+    def expects_http(self, endpoint: Endpoint) -> bool:
+        """Whether the sidecar of an endpoint's pod expects HTTP, even of a connection that does not look like it."""
+        return reads_http(self._snapshot, endpoint, sent_as_http=False)

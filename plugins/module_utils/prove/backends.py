@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 from ..istio.endpoints import Endpoint, ready
@@ -21,6 +22,8 @@ class AddressLookup(Protocol):
     def behind(self, ip: str, port: int) -> tuple[tuple[Endpoint, ...], ...]: ...
 
     def mode(self, pod: Obj, port: int) -> str: ...
+
+    def expects_http(self, endpoint: Endpoint) -> bool: ...
 
 
 class Backends:
@@ -53,4 +56,6 @@ class Backends:
         pod = endpoint.pod
         if pod is None:
             return ServerSide(f"{endpoint.ip}:{endpoint.port}", reason="the address belongs to no pod that was read")
-        return server_side(pod, endpoint.port, self._readings, self._addresses.mode, pod.spiffe(self._trust_domain))
+        identity = pod.spiffe(self._trust_domain)
+        declared = partial(self._addresses.expects_http, endpoint)
+        return server_side(pod, endpoint.port, self._readings, self._addresses.mode, identity, declared)

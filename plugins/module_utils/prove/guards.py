@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..kube.objects import Obj
-from .listeners import RAW, TLS, Connection, find_chain
+from .listeners import ISTIO_PROTOCOLS, ISTIO_TCP_PROTOCOLS, RAW, TLS, Connection, find_chain
 from .proxy import GUARDS, HTTP_MANAGER, FilterChain, Listener, type_of, typed_config
 
 _ASKED = "istio_ext_authz_"
 """How Istio names the watching rules that say which requests a service is asked about."""
-_MUTUAL_HTTP, _MUTUAL_TCP = ("istio-http/1.1", "istio-peer-exchange", "istio"), ("istio-peer-exchange", "istio")
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def guards_of(listener: Listener, ip: str, port: int) -> Guards:
     """What an inbound listener puts in front of one port."""
     found = {}
     for mutual, http in _KINDS:
-        protocols = (_MUTUAL_HTTP if http else _MUTUAL_TCP) if mutual else ("http/1.1",) if http else ()
+        protocols = (ISTIO_PROTOCOLS if http else ISTIO_TCP_PROTOCOLS) if mutual else ("http/1.1",) if http else ()
         chain = find_chain(listener, Connection(ip, port, TLS if mutual else RAW, protocols))
         if chain is not None:
             found[(mutual, http)] = guard_of(chain)

@@ -19,6 +19,10 @@ from .proxy import FilterChain, Listener, Proxy
 RAW, TLS = "raw_buffer", "tls"
 HTTP_PROTOCOLS = ("http/1.1", "http/1.0", "h2c")
 ISTIO_PROTOCOLS = ("istio-http/1.1", "istio-peer-exchange", "istio")
+"""What sidecars offer in the mesh's mutual TLS with HTTP inside."""
+ISTIO_TCP_PROTOCOLS = ISTIO_PROTOCOLS[1:]
+HTTPS_PROTOCOLS = ("h2", "http/1.1")
+"""What clients offer in TLS that is not the mesh's. What a load balancer offers is not known; HTTPS clients offer these."""
 
 _WILDCARDS = {4: "0.0.0.0", 6: "::"}
 _Score = Callable[[Obj], "int | None"]

@@ -163,4 +163,5 @@ def _conclude(
         return Measurement("unknown", f"the counters could not be read: {error}")
     source = "client" if answers else "counters"
     reused = now.reuses(job.pods, job.addresses)
-    return measure(judge_moves(moves, proxies, servers), Own(job.addresses, together), answers, reused, source)
+    judged = judge_moves(moves, proxies, servers, tls=job.route.upstream.scheme == "tls")
+    return measure(judged, Own(job.addresses, together), answers, reused, source)

@@ -15,11 +15,14 @@ from typing import Any
 
 from ..core.printable import clipped
 from ..istio.endpoints import PodView
+from ..kube.objects import dig
 from .guards import UNGUARDED, Guards, guards_of
-from .listeners import HTTP_PROTOCOLS, ISTIO_PROTOCOLS, RAW, TLS, Connection, find_chain
-from .proxy import INBOUND_PORT, Proxy, ProxyDataError, guarded
+from .listeners import HTTP_PROTOCOLS, HTTPS_PROTOCOLS, ISTIO_PROTOCOLS, ISTIO_TCP_PROTOCOLS, RAW, TLS, Connection, find_chain
+from .proxy import HTTP_MANAGER, INBOUND_PORT, FilterChain, Proxy, ProxyDataError, guarded
 
 ModeOf = Callable[[dict[str, Any], int], str]
+ExpectsHttp = Callable[[], bool]
+"""Says whether a port is declared as HTTP, which its sidecar then expects there whatever comes."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class ServerSide:
     """What one backend address accepts; ``None`` where that is not known. ``source`` names who said so.
 
     ``odd``: its sidecar answers, but not as a sidecar does, so nothing that is expected of it is certain. ``guards`` keep requests out.
+    ``own_tls``: it takes TLS that is not the mesh's, as a load balancer may speak it itself; ``own_tls_inside``: such TLS inside of the
+    mesh's mutual TLS.
     """
 
     name: str
@@ -36,6 +41,8 @@ class ServerSide:
     source: str = ""
     reason: str = ""
     odd: bool = False
+    own_tls: bool | None = None
+    own_tls_inside: bool | None = None
     guards: Guards = field(default_factory=Guards, compare=False, repr=False)
 
     @property
@@ -68,12 +75,28 @@ def from_sidecar(proxy: Proxy, pod: PodView, port: int, identity: str = "") -> S
         identity=identity,
         source=f"sidecar of {pod.namespace}/{pod.name}",
         reason=f"in its inbound listener {how}",
+        own_tls=_takes_tls(find_chain(listener, Connection(pod.ip, port, TLS, HTTPS_PROTOCOLS))),
+        own_tls_inside=_takes_tls_inside(find_chain(listener, Connection(pod.ip, port, TLS, ISTIO_TCP_PROTOCOLS))),
         guards=guards_of(listener, pod.ip, port),
     )
 
 
-def from_policy(pod: PodView, port: int, mode: str, why_not_sidecar: str, identity: str = "") -> ServerSide:
-    """Judge a backend by the PeerAuthentication mode (``STRICT``, ``PERMISSIVE``, ``DISABLE``) in force for its port."""
+def _takes_tls(chain: FilterChain | None) -> bool | None:
+    """Whether a chain passes TLS on; ``None`` where it ends it and asks for no certificate, which may be meant for such clients."""
+    if chain is not None and chain.terminates_tls:
+        return False if dig(chain.transport_socket, "typed_config", "require_client_certificate") else None
+    return chain is not None and chain.filter(HTTP_MANAGER) is None
+
+
+def _takes_tls_inside(chain: FilterChain | None) -> bool | None:
+    return chain.filter(HTTP_MANAGER) is None if chain is not None and chain.terminates_tls else None
+
+
+def from_policy(pod: PodView, port: int, mode: str, why_not_sidecar: str, identity: str = "", *, http: bool) -> ServerSide:
+    """Judge a backend by the PeerAuthentication mode (``STRICT``, ``PERMISSIVE``, ``DISABLE``) in force for its port.
+
+    ``http``: the port is declared as HTTP.
+    """
     return ServerSide(
         name=f"{pod.namespace}/{pod.name}:{port}",
         plaintext=mode != "STRICT",
@@ -81,6 +104,8 @@ def from_policy(pod: PodView, port: int, mode: str, why_not_sidecar: str, identi
         identity=identity,
         source="PeerAuthentication policies",
         reason=f"the mode in force is {mode} ({why_not_sidecar})",
+        own_tls=mode != "STRICT" and not http,
+        own_tls_inside=mode != "DISABLE" and not http,
     )
 
 
@@ -92,6 +117,8 @@ def without_sidecar(pod: PodView, port: int, reason: str) -> ServerSide:
         mutual_tls=False,
         source=f"pod {pod.namespace}/{pod.name}",
         reason=reason,
+        own_tls=True,
+        own_tls_inside=False,
         guards=UNGUARDED,
     )
 
@@ -121,7 +148,9 @@ class Readings:
         return self.representatives.get(own, own)
 
 
-def server_side(pod: PodView, port: int, readings: Readings, mode_of: ModeOf, identity: str) -> ServerSide:
+def server_side(
+    pod: PodView, port: int, readings: Readings, mode_of: ModeOf, identity: str, expects_http: ExpectsHttp
+) -> ServerSide:
     """Judge one backend port from the best evidence there is: no sidecar, its sidecar, else the policies."""
     if not pod.sidecar:
         return without_sidecar(pod, port, "the pod has no sidecar")
@@ -138,7 +167,7 @@ def server_side(pod: PodView, port: int, readings: Readings, mode_of: ModeOf, id
         return odd_sidecar(pod, port, asked, readings.odd[asked])
     if found is None:
         reason = readings.missing.get(asked, "its sidecar was not asked")
-        return from_policy(pod, port, mode_of(pod.pod, port), reason, identity)
+        return from_policy(pod, port, mode_of(pod.pod, port), reason, identity, http=expects_http())
     if asked != (pod.namespace, pod.name):
         # Policies select by labels, which all pods of a workload share.
         return replace(found, source=f"sidecar of {asked[0]}/{asked[1]}")

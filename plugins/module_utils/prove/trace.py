@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ..core.expressions import Budget
 from ..core.model import Scheme
 from ..kube.objects import Obj, dig
-from .listeners import HTTP_PROTOCOLS, RAW, TLS, Connection, find_chain, find_listener
+from .listeners import HTTP_PROTOCOLS, HTTPS_PROTOCOLS, RAW, TLS, Connection, find_chain, find_listener
 from .proxy import HTTP_MANAGER, TCP_PROXY, FilterChain, Proxy, join_address
 from .virtual_hosts import ProxyDestination, RouteTable, destinations, strip_port
 
@@ -84,8 +84,7 @@ def trace(proxy: Proxy, dialed: Dialed) -> RequestTrace:
 
 def _connection(dialed: Dialed) -> Connection:
     if dialed.scheme in ("tls", "mutual_tls"):
-        # What the load balancer offers is not known; HTTPS clients offer these.
-        return Connection(dialed.ip, dialed.port, TLS, ("h2", "http/1.1"), strip_port(dialed.host))
+        return Connection(dialed.ip, dialed.port, TLS, HTTPS_PROTOCOLS, strip_port(dialed.host))
     protocols = HTTP_PROTOCOLS[:1] if dialed.scheme == "http" else ()
     return Connection(dialed.ip, dialed.port, RAW, protocols)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,6 +75,26 @@ def test_tls_on_a_declared_http_port_takes_the_default_chain() -> None:
     result = evaluate(http_proxy(), Dialed(VIP, 80, "tls", "echo.apps"), servers(PERMISSIVE))
     assert "filter chain PassthroughFilterChain" in result.how
     assert result.verdict == "plaintext"
+
+
+@pytest.mark.parametrize(("side", "verdict"), [
+    (replace(PERMISSIVE, own_tls=False), "refused"), (replace(PERMISSIVE, own_tls=True), "plaintext"), (STRICT, "refused"),
+    (replace(STRICT, own_tls=True), "plaintext"), (NO_SIDECAR, "plaintext"),
+])  # fmt: skip
+def test_tls_that_passes_by_is_taken_where_a_chain_is_for_it(side: ServerSide, verdict: Verdict) -> None:
+    result = evaluate(http_proxy(), Dialed(VIP, 80, "tls", "echo.apps"), servers(side))
+    assert result.verdict == verdict
+    assert ("TLS that is not the mesh's is refused there" in result.how) is (side.own_tls is False)
+    plain = evaluate(http_proxy(), Dialed(POD, 8080, "http", "x"), servers(side))
+    assert plain.verdict == ("plaintext" if side.plaintext else "refused")
+
+
+@pytest.mark.parametrize(("scheme", "inside", "verdict"), [
+    ("tls", False, "refused"), ("tls", True, "mutual_tls"), ("tls", None, "mutual_tls"), ("http", False, "mutual_tls"),
+])  # fmt: skip
+def test_tls_inside_of_mutual_tls_is_no_http(scheme: Any, inside: bool | None, verdict: Verdict) -> None:
+    result = evaluate(auto_proxy(), Dialed(VIP, 8097, scheme, "shop.example.com"), servers(replace(STRICT, own_tls_inside=inside)))
+    assert result.verdict == verdict
 
 
 def auto_proxy() -> Any:

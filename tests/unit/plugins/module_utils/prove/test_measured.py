@@ -42,7 +42,7 @@ def backend(ip: str, port: int, *, asked: bool) -> ServerSide:
     )
     proxies = {(view.namespace, view.name): dump(known["inbound"])} if asked and known["inbound"] else {}
     mode = MODES.get(known["inbound"], "")
-    return server_side(view, port, Readings(proxies), lambda _pod, _port: mode, view.spiffe("cluster.local"))
+    return server_side(view, port, Readings(proxies), lambda _pod, _port: mode, view.spiffe("cluster.local"), lambda: False)
 
 
 def servers(ip: str, port: int, *, asked: bool) -> tuple[ServerSide, ...]:

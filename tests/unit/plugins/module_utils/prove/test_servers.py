@@ -39,12 +39,12 @@ ENCRYPTED = {
 PLAIN = envoy.tcp_chain("inbound|8080||", {"destination_port": 8080, "transport_protocol": "raw_buffer"}, "plain")
 
 
-def judge(view: PodView, proxy: Proxy | None, mode: str = "STRICT", representative: str = "") -> Any:
+def judge(view: PodView, proxy: Proxy | None, mode: str = "STRICT", representative: str = "", *, http: bool = False) -> Any:
     key = ("apps", representative or "echo-1")
     readings = Readings(
         {key: proxy} if proxy else {}, {("apps", "echo-1"): key}, {} if proxy else {key: "its sidecar could not be asked"}
     )
-    return server_side(view, 8080, readings, lambda _pod, _port: mode, IDENTITY)
+    return server_side(view, 8080, readings, lambda _pod, _port: mode, IDENTITY, lambda: http)
 
 
 def test_strict_is_read_from_the_inbound_filter_chains() -> None:
@@ -97,3 +97,48 @@ def test_a_port_that_is_not_captured_is_outside_the_sidecar(annotation: dict[str
     side = judge(view_of(pod(annotations=annotations), Interception()), inbound(ENCRYPTED))
     assert (side.plaintext, side.mutual_tls) == (True, False)
     assert "does not capture port 8080" in side.fact
+
+
+PORT = {"destination_port": 8080}
+MESH_ONLY = {**PORT, "transport_protocol": "tls", "application_protocols": ["istio", "istio-peer-exchange", "istio-http/1.1"]}
+DEMANDED = {"typed_config": {**DOWNSTREAM["typed_config"], "require_client_certificate": True}}
+MUTUAL_HTTP = {**envoy.http_chain(MESH_ONLY, inline={}), "transport_socket": DEMANDED}
+MUTUAL_TCP = {**envoy.tcp_chain("inbound|8080||", MESH_ONLY), "transport_socket": DEMANDED}
+RAW_HTTP = envoy.http_chain({**PORT, "transport_protocol": "raw_buffer"}, inline={})
+RELAYED = envoy.tcp_chain("inbound|8080||", {**PORT, "transport_protocol": "tls"})
+UNINSPECTED = {"listener_filters": []}
+
+
+@pytest.mark.parametrize(
+    ("chains", "more", "taken"),
+    [
+        pytest.param([MUTUAL_HTTP, RAW_HTTP], {}, (False, False), id="HTTP, PERMISSIVE"),
+        pytest.param([MUTUAL_TCP, RELAYED, PLAIN], {}, (True, True), id="TCP, PERMISSIVE"),
+        pytest.param([RAW_HTTP], UNINSPECTED, (False, None), id="HTTP, DISABLE"),
+        pytest.param([PLAIN], UNINSPECTED, (True, None), id="TCP, DISABLE"),
+        pytest.param([PLAIN], {}, (False, None), id="plaintext alone, told from TLS"),
+        pytest.param([{**envoy.http_chain(PORT, inline={}), "transport_socket": DEMANDED}], {}, (False, False), id="HTTP, STRICT"),
+        pytest.param([ENCRYPTED], {}, (None, True), id="TLS that asks for no certificate"),
+    ],
+)
+def test_tls_of_the_load_balancers_own_meets_the_chains_that_take_it(chains: Any, more: Any, taken: Any) -> None:
+    proxy = envoy.proxy([envoy.listener("virtualInbound", "0.0.0.0", 15006, chains, **more)])
+    side = judge(view_of(pod(), Interception()), proxy)
+    assert (side.own_tls, side.own_tls_inside) == taken
+
+
+@pytest.mark.parametrize(
+    ("mode", "http", "taken"),
+    [
+        ("STRICT", False, (False, True)), ("STRICT", True, (False, False)), ("PERMISSIVE", False, (True, True)),
+        ("PERMISSIVE", True, (False, False)), ("DISABLE", False, (True, False)), ("DISABLE", True, (False, False)),
+    ],
+)  # fmt: skip
+def test_without_its_sidecar_the_declared_protocol_says_whether_such_tls_is_taken(mode: str, http: bool, taken: Any) -> None:
+    side = judge(view_of(pod(), Interception()), None, mode, http=http)
+    assert (side.own_tls, side.own_tls_inside) == taken
+
+
+def test_a_pod_without_a_sidecar_gets_such_tls() -> None:
+    side = judge(view_of(pod(sidecar=False), Interception()), None, http=True)
+    assert (side.own_tls, side.own_tls_inside) == (True, False)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -175,6 +176,14 @@ def test_moves_are_judged_by_their_own_pods_configuration() -> None:
     ]
     found = [judgement for _move, judgement in judge_moves(moves, {POD: proxy}, servers(STRICT))]
     assert [item.verdict if item else None for item in found] == ["mutual_tls", None, "refused", None, None]
+
+
+def test_tls_that_passed_by_is_judged_as_tls() -> None:
+    proxy = envoy.proxy([], [envoy.cluster("PassthroughCluster", "ORIGINAL_DST")])
+    moves = [move("PassthroughCluster", MINE, connections=1)]
+    takes_no_tls = servers(replace(envoy.PERMISSIVE, own_tls=False))
+    found = [judge_moves(moves, {POD: proxy}, takes_no_tls, tls=tls)[0][1] for tls in (True, False)]
+    assert [item.verdict if item else None for item in found] == ["refused", "plaintext"]
 
 
 def test_only_what_shares_no_address_is_measured_together() -> None:
