@@ -38,7 +38,7 @@ def row_of(strategy: str, run: int, load: Load) -> Row:
 def read(text: str) -> list[Row]:
     """The rows of a page."""
     found = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| ([^|]+) \|$", text, re.MULTILINE)
-    return [Row(strategy, *(int(number) for number in numbers), causes) for strategy, *numbers, causes in found]
+    return [Row(strategy, int(run), int(sent), int(again), int(lost), causes) for strategy, run, sent, again, lost, causes in found]
 
 
 def write(path: Path, cluster: Cluster, rows: list[Row]) -> None:
