@@ -32,6 +32,8 @@ class Request:
     path: str
     method: str = "GET"
     more: bool = False
+    checked: bool = True
+    """Whether a filter checks tokens. Without one, nothing is known of any token, and its claims are compared with nothing."""
 
 
 def variants(first: Request, *, below: bool) -> Iterator[Request]:
@@ -45,11 +47,17 @@ def variants(first: Request, *, below: bool) -> Iterator[Request]:
 
 def admitted(guards: Iterable[Guard], request: Request) -> bool:
     """Whether a request passes all of these filters. Raises :class:`Unclear`."""
-    return all(_passes(guard, request) for guard in guards)
+    there = list(guards)
+    checked = any(_kind(guard) == "jwt_authn" for guard in there)
+    return all(_passes(guard, replace(request, checked=checked)) for guard in there)
+
+
+def _kind(guard: Guard) -> str:
+    return str(guard["name"]).rpartition(".")[2]
 
 
 def _passes(guard: Guard, request: Request) -> bool:
-    kind, settings = guard["name"].rpartition(".")[2], guard["settings"]
+    kind, settings = _kind(guard), guard["settings"]
     if kind == "jwt_authn":
         return True  # a token is asked for by nobody but rbac; one that is there is taken to be good
     if kind != "rbac":
@@ -99,7 +107,7 @@ def _fact(kind: str, value: Any, request: Request) -> bool:
     if kind == "header":
         return _header(value, request)
     if kind in ("metadata", "sourced_metadata"):
-        return request.more
+        return request.more and request.checked
     raise Unclear(f"{kind} is compared")
 
 

@@ -70,8 +70,13 @@ def test_in_plaintext_there_is_no_identity() -> None:
 
 
 def test_a_token_or_a_header_that_is_asked_for() -> None:
+    tokens = {"name": "envoy.filters.http.jwt_authn", "settings": {}}
     for asked in (rbac(header("x-team", exact="shop"), ANY), rbac(ANY, {"metadata": {}})):
-        assert admitted([asked], replace(REQUEST, more=True))
+        assert admitted([tokens, asked], replace(REQUEST, more=True))
+
+
+def test_where_nothing_checks_tokens_a_token_says_nothing() -> None:
+    assert not admitted([rbac(ANY, {"metadata": {}})], replace(REQUEST, more=True))
 
 
 def test_what_is_not_known_here_is_no_answer() -> None:
