@@ -14,7 +14,7 @@ from ...istio.protocols import is_http
 from ...kube import kinds
 from ...kube.objects import Obj
 from .base import Context, Creation, Proposal, Strategy, joined, made_for, metadata_for, switched
-from .host_entry import NETWORKING, breaks_raw_ports, in_the_mesh, named_after_host, service_entry, why_taken
+from .host_entry import NETWORKING, breaks_raw_ports, in_the_mesh, named_after_host, others_in_mesh, service_entry, why_taken
 from .naming import object_name
 from .service_routing import BALANCING
 
@@ -41,11 +41,17 @@ class HostAlias(Strategy):
     )
 
     def hazard(self, context: Context, route: Route, *, in_place: bool = False) -> str:
-        acting = context.facts(route).acting
-        if in_place or not acting:
+        if in_place:
             return ""
-        named = listed(list(map(str, acting)), 3)
-        return f"its VirtualService goes before {named}, whose timeouts, retries and shares then do not hold for {route.host}"
+        acting = context.facts(route).acting
+        if acting:
+            named = listed(list(map(str, acting)), 3)
+            return f"its VirtualService goes before {named}, whose timeouts, retries and shares then do not hold for {route.host}"
+        others = others_in_mesh(context, [route])
+        if others:
+            names = listed(sorted({pod.name for pod in others}), 3)
+            return f"its VirtualService also leads what other pods beside the load balancer send to {route.host} past it ({names})"
+        return ""
 
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         wanted = list(targets)

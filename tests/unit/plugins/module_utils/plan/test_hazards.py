@@ -161,6 +161,16 @@ def test_where_no_labels_tell_the_load_balancers_from_others_it_is_no_choice() -
     assert set(run(cluster(*two_balancers(beside()))).strategies.values()) == {"headless_twin"}
 
 
+def test_an_alias_leads_other_pods_beside_the_load_balancer_past_it() -> None:
+    def planned(*more: Obj, strategy: str = "auto") -> Run:
+        return run(cluster(*shop(beside(), *more)), strategy)
+
+    assert "not host_alias: its VirtualService also leads what other pods beside the load balancer send" in planned().route("shop").after.why
+    assert planned(strategy="host_alias").strategies == {"shop": "host_alias"}
+    assert "proxy-1" in hazard(planned(strategy="host_alias"))
+    assert "not host_alias: its VirtualService" not in run(cluster(*shop())).route("shop").after.why
+
+
 def earlier(*objects: Obj) -> Run:
     """As an earlier release made it: for the whole namespace, and HTTP/1.1 to the backend."""
     there = run(cluster(*objects), "host_entry").after
