@@ -12,6 +12,7 @@ import ssl
 import tempfile
 import threading
 from collections.abc import Callable
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class Front:
         config = json.loads(kubeconfig.read_text(encoding="utf-8"))
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         self.hook, self.refusal = hook or (lambda _number, _done: None), refusal or (lambda _asked: None)
-        self.writes, self.refused = 0, 0
+        self.writes, self.refused, self.conflicts = 0, 0, 0
         self._target = urlsplit(cluster["server"])
         self._trust = self._context(cluster["certificate-authority-data"])
         self._lock = threading.Lock()
@@ -81,6 +82,8 @@ class Front:
         try:
             link.request(method, path, body or None, headers)
             answer = link.getresponse()
+            # A minute after an Ingress came, the load balancer writes its address into it. A run that meets that reads and writes again.
+            self.conflicts += answer.status == HTTPStatus.CONFLICT
             return answer.status, answer.getheaders(), answer.read()
         finally:
             link.close()
