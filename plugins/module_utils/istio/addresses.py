@@ -11,8 +11,8 @@ from ..kube.pods import pods_by_ip
 from ..kube.services import by_cluster_ip, find_port
 from ..kube.snapshot import Snapshot
 from .authentication import effective_mode
-from .authorization.inbound import reads_http
 from .endpoints import Endpoint, endpoints, view_of
+from .inbound import reads_http
 from .mesh import interception_defaults
 
 

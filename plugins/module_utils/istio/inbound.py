@@ -1,10 +1,11 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which Service decides how a pod's sidecar handles a port: there is one inbound chain per target port, and the oldest Service has it.
+"""What a pod's sidecar takes a connection for, HTTP or TCP: there is one inbound chain per target port, and the oldest Service has it.
 
 Of Services that were made in the same second, it is the one whose host comes first. Who may see a Service plays no part. Source:
-istio/istio pilot/pkg/model/context.go (SetServiceTargets) and pilot/pkg/networking/core/listener_inbound.go (getFilterChainsByServicePort).
+istio/istio pilot/pkg/model/context.go (SetServiceTargets), pilot/pkg/networking/core/listener_inbound.go (getFilterChainsByServicePort)
+and filterchain_options.go (which ALPN leads where).
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from ..kube import kinds
 from ..kube.objects import Obj, created_at, dig, identity, labels_of, namespace_of
 from ..kube.pods import by_namespace, container_port
 from ..kube.selectors import selects
-from ..kube.services import fqdn, is_external_name, target_port
+from ..kube.services import find_port, fqdn, is_external_name, target_port
 from ..kube.snapshot import Snapshot
-from .endpoints import pods_selected
-from .protocols import TCP_PROTOCOLS, port_protocol
+from .endpoints import Endpoint, pods_selected
+from .mesh import MESH_DEPENDS
+from .protocols import AUTO, TCP_PROTOCOLS, declared_protocol, is_http, port_protocol
+from .visibility import Viewer, Visibility
+
+_DEPENDS = (kinds.SERVICE, kinds.POD, kinds.SIDECAR, *MESH_DEPENDS)
 
 
 @dataclass(frozen=True)
@@ -67,3 +72,39 @@ def takeover(snapshot: Snapshot, service: Obj, is_beside: Callable[[Obj], bool])
             if protocol not in TCP_PROTOCOLS:
                 return Takeover(number, other[0], protocol)
     return None
+
+
+def reads_http(snapshot: Snapshot, endpoint: Endpoint, *, sent_as_http: bool) -> bool:
+    """Whether the sidecar of an endpoint's pod reads HTTP. ``sent_as_http``: the connection says so, or begins like it."""
+    protocol = inbound_protocol(snapshot, endpoint)
+    return sent_as_http if protocol == AUTO else is_http(protocol)
+
+
+def inbound_protocol(snapshot: Snapshot, endpoint: Endpoint) -> str:
+    """The protocol that a port of a pod is declared to have, ``auto`` where nobody declares one."""
+    if endpoint.pod is None:
+        return AUTO
+    pod = endpoint.pod.pod
+    key = ("inbound", namespace_of(pod), tuple(sorted(labels_of(pod).items())), endpoint.key)
+    return snapshot.cached(key, lambda view: _protocol(view, pod, endpoint.port), _DEPENDS)
+
+
+def _protocol(snapshot: Snapshot, pod: Obj, number: int) -> str:
+    scope = Visibility(snapshot, Viewer(namespace_of(pod), tuple(sorted(labels_of(pod).items())))).scope()
+    listeners = dig(scope, "spec", "ingress", default=[]) if scope else []
+    for item in listeners:
+        if dig(item, "port", "number") == number:
+            return declared_protocol(str(dig(item, "port", "protocol", default="")), number)
+    if listeners:
+        return AUTO
+    return next((port_protocol(port) for _service, port in by_seniority(snapshot, pod, number)), AUTO)
+
+
+def leads_to_http(snapshot: Snapshot, cluster: str) -> bool:
+    """Whether a sidecar's cluster carries what the sidecar read as HTTP, by the port of the Service that it belongs to."""
+    parts = cluster.split("|")
+    number, host = (parts[1], parts[3]) if len(parts) == 4 else ("", "")
+    labels = host.split(".")
+    service = snapshot.get(kinds.SERVICE, labels[1], labels[0]) if labels[2:3] == ["svc"] else None
+    port = find_port(service, int(number)) if service is not None and number.isdecimal() else None
+    return port is None or port_protocol(port) not in TCP_PROTOCOLS

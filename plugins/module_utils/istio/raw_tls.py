@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ..core.model import Leg, Outcome, replace
 from ..kube.snapshot import Snapshot
-from .authorization.inbound import inbound_protocol
+from .inbound import inbound_protocol
 from .protocols import is_http
 
 

@@ -21,9 +21,9 @@ from ...kube.pods import workload_pods
 from ...kube.snapshot import Snapshot
 from ..ambient import is_ambient
 from ..endpoints import Endpoint
+from ..inbound import leads_to_http, reads_http
 from ..mesh import read_mesh
 from .answers import INVALID_TOKEN, NO_TOKEN, Answer, Incoming, Sample, answer, asked_of, holds
-from .inbound import leads_to_http, reads_http
 from .matching import PREFIX
 from .policies import AccessPolicy, Policies, any_policies, policies_in_front
 from .requests import RouteScope, is_ruled_out, samples_for
