@@ -15,7 +15,7 @@ from .places import proposed
 from .strategies.base import Context, Proposal, Strategy, joined
 from .strategies.host_entry import MESH_POLICY
 from .strategies.table import STRATEGIES
-from .trial import Outcomes, in_place, loses_access, served, worse_transport
+from .trial import Outcomes, in_place, loses_access, partly_in_place, served, worse_transport
 
 Owned = Callable[[Any], bool]
 
@@ -140,11 +140,25 @@ def _settled(
     Rules for a host are in place for all of its routes, and some of them may have been given another strategy. So where several are in
     place, it is the one of which most is there for no route that has no other: of one that is a part of another one, that is the whole.
     """
-    there = {route: dict(_in_place(context, route, options, is_owned)) for route, options in wanted.items() if context.may_choose(route)}
+    asked = {route: options for route, options in wanted.items() if context.may_choose(route)}
+    candidates = {strategy: _may_be_in_place(context, strategy, _for(asked, strategy), is_owned) for strategy in STRATEGIES}
+    there = {
+        route: dict(_in_place(context, route, (item for item in options if route in candidates[item]), is_owned))
+        for route, options in asked.items()
+    }
     needed = {write for found in there.values() if len(found) == 1 for proposal in found.values() for write in _writes(proposal)}
     for route, found in there.items():
         if found:
             yield route, max(found, key=lambda item: (len(_writes(found[item]) - needed), found[item].size))
+
+
+def _may_be_in_place(context: Context, strategy: Strategy, routes: list[Route], is_owned: Owned) -> Collection[Route]:
+    """The routes for which it is worth asking, one by one, whether a strategy is in place.
+
+    Where nothing is there of what it would take for all of them, it is in place for none but those that it cannot help together.
+    """
+    proposal = proposed(context, strategy, routes) if routes else Proposal()
+    return set(routes) if partly_in_place(context.live, proposal, is_owned) else set(proposal.refusals)
 
 
 def _in_place(context: Context, route: Route, options: Iterable[Strategy], is_owned: Owned) -> Iterator[tuple[Strategy, Proposal]]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..balancers.contract.profile import Registry
@@ -145,10 +145,17 @@ def written(proposal: Proposal) -> list[Obj]:
 
 def in_place(live: Cluster, proposal: Proposal, is_owned: Any) -> bool:
     """Whether the cluster already has everything that a proposal asks for (so that a run would keep it)."""
-    if not proposal.size:
-        return False
+    return bool(proposal.size) and all(_there(live, proposal, is_owned))
+
+
+def partly_in_place(live: Cluster, proposal: Proposal, is_owned: Any) -> bool:
+    """Whether the cluster already has something of what a proposal asks for."""
+    return any(_there(live, proposal, is_owned))
+
+
+def _there(live: Cluster, proposal: Proposal, is_owned: Any) -> Iterator[bool]:
+    """Of each thing that a proposal asks for, whether it is there."""
     for patch in proposal.patches:
         found = live.existing(patch.object)
-        if found is None or value_at(found, patch.path) != patch.value:
-            return False
-    return all(is_owned(live.existing(item.body)) for item in proposal.creations)
+        yield found is not None and value_at(found, patch.path) == patch.value
+    yield from (is_owned(live.existing(item.body)) for item in proposal.creations)
