@@ -167,7 +167,7 @@ def is_own(obj: Obj, part: Part) -> bool:
 
     A copy that somebody made of such an object under another name is not ours.
     """
-    return is_created(obj, part.name) and not is_copy(obj) and part.would_name(kind_key_of(obj), obj)
+    return is_made_by(obj, part.name) and part.would_name(kind_key_of(obj), obj)
 
 
 def is_made_by(obj: Obj, part: str) -> bool:

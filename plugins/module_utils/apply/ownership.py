@@ -165,8 +165,9 @@ def create(
         raise MeshlbError(message, "This is a fault of the collection: please report it.", ref_of(body))
     if existing is None:
         return Change(ref_of(wanted), "create", why, (), wanted, phase), []
-    if not books.is_made_by(existing, part.name):
-        message = f"{why_occupied(existing, part)}; it is not touched."
+    occupied = why_occupied(existing, part)
+    if occupied:
+        message = f"{occupied}; it is not touched."
         return None, [finding("MLB402", message, ref_of(existing), details={"part": part.name})]
     wanted = _owned_body(body, part, books.merge_names(existing, load_balancers, scope, shared=False))
     return _patch(existing, _brought_up(existing, wanted), why, phase), []

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from ..core.model import Leg, Outcome, replace
 from ..kube.snapshot import Snapshot
-from .inbound import inbound_protocol
-from .protocols import is_http
+from .inbound import reads_http
 
 
 def tls_as_taken(snapshot: Snapshot, outcome: Outcome) -> Outcome:
@@ -28,4 +27,4 @@ def tls_as_taken(snapshot: Snapshot, outcome: Outcome) -> Outcome:
 def _meets_http(snapshot: Snapshot, leg: Leg) -> bool:
     endpoint = leg.endpoint
     captured = endpoint.pod is not None and endpoint.pod.captures(endpoint.port)
-    return captured and leg.verdict in ("mutual_tls", "plaintext") and is_http(inbound_protocol(snapshot, endpoint))
+    return captured and leg.verdict in ("mutual_tls", "plaintext") and reads_http(snapshot, endpoint, sent_as_http=False)

@@ -10,7 +10,7 @@ from . import kinds
 RIGHTS_URL = "https://github.com/meshlb/istio/blob/main/docs/rbac.md"
 ASSESS, SETTINGS, PROVE, LOCK = "meshlb-assess", "meshlb-settings", "meshlb-prove", "meshlb-lock"
 _CHAINED_READ = frozenset({"Gateway.networking.istio.io", "CustomResourceDefinition.apiextensions.k8s.io", "Endpoints"})
-_LEASE, _HTTP_ROUTE = kinds.LEASE, "HTTPRoute.gateway.networking.k8s.io"
+_LEASE, _HTTP_ROUTE = kinds.LEASE, kinds.HTTP_ROUTE
 _WRITERS = {
     **dict.fromkeys(kinds.WORKLOADS, ("meshlb-load-balancer", "meshlb-chained-gateway")),
     kinds.SERVICE: ("meshlb-routes", "meshlb-chained-gateway"),

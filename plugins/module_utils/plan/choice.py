@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..core.model import Finding, Outcome, Route, replace
 from ..kube.objects import identity, ref_of
@@ -16,8 +15,6 @@ from .strategies.base import Context, Proposal, Strategy, joined
 from .strategies.host_entry import MESH_POLICY
 from .strategies.table import STRATEGIES
 from .trial import Outcomes, in_place, loses_access, partly_in_place, served, worse_transport
-
-Owned = Callable[[Any], bool]
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ class Choice:
 
 def choose(
     context: Context, needy: Sequence[Route], standing: Outcomes,
-    allowed: Callable[[Route], tuple[Strategy, ...]], is_owned: Owned, may_lose_access: Callable[[Route], bool] = lambda route: False,
+    allowed: Callable[[Route], tuple[Strategy, ...]], may_lose_access: Callable[[Route], bool] = lambda route: False,
 ) -> Choice:
     """Find the best strategy that serves all needy routes; where none does, the best one for each of them.
 
@@ -80,11 +77,11 @@ def choose(
     Where the choice is left to us, no strategy is taken that has a hazard, and one that is in place and harms nobody stays.
     """
     wanted = {route: allowed(route) for route in needy}
-    settled = dict(_settled(context, wanted, is_owned))
+    settled = dict(_settled(context, wanted))
     tried = [item for item in STRATEGIES if any(item in options for options in wanted.values())]
     loses = _Losses(standing, may_lose_access)
     trials = {
-        item.name: _try(context, item, _for(wanted, item), loses, is_owned, dict(_hazards(context, item, wanted, settled)))
+        item.name: _try(context, item, _for(wanted, item), loses, dict(_hazards(context, item, wanted, settled)))
         for item in tried
     }
     ranked = sorted(trials.values(), key=lambda item: item.rank)
@@ -132,18 +129,16 @@ class _Losses:
         return [route for route in found if route not in now.standing or now.anything(route, outcomes[route])]
 
 
-def _settled(
-    context: Context, wanted: Mapping[Route, tuple[Strategy, ...]], is_owned: Owned
-) -> Iterator[tuple[Route, Strategy]]:
+def _settled(context: Context, wanted: Mapping[Route, tuple[Strategy, ...]]) -> Iterator[tuple[Route, Strategy]]:
     """The routes for which a strategy is in place that harms nobody, with that strategy.
 
     Rules for a host are in place for all of its routes, and some of them may have been given another strategy. So where several are in
     place, it is the one of which most is there for no route that has no other: of one that is a part of another one, that is the whole.
     """
     asked = {route: options for route, options in wanted.items() if context.may_choose(route)}
-    candidates = {strategy: _may_be_in_place(context, strategy, _for(asked, strategy), is_owned) for strategy in STRATEGIES}
+    candidates = {strategy: _may_be_in_place(context, strategy, _for(asked, strategy)) for strategy in STRATEGIES}
     there = {
-        route: dict(_in_place(context, route, (item for item in options if route in candidates[item]), is_owned))
+        route: dict(_in_place(context, route, (item for item in options if route in candidates[item])))
         for route, options in asked.items()
     }
     needed = {write for found in there.values() if len(found) == 1 for proposal in found.values() for write in _writes(proposal)}
@@ -152,19 +147,20 @@ def _settled(
             yield route, max(found, key=lambda item: (len(_writes(found[item]) - needed), found[item].size))
 
 
-def _may_be_in_place(context: Context, strategy: Strategy, routes: list[Route], is_owned: Owned) -> Collection[Route]:
+def _may_be_in_place(context: Context, strategy: Strategy, routes: list[Route]) -> Collection[Route]:
     """The routes for which it is worth asking, one by one, whether a strategy is in place.
 
     Where nothing is there of what it would take for all of them, it is in place for none but those that it cannot help together.
     """
     proposal = proposed(context, strategy, routes) if routes else Proposal()
-    return set(routes) if partly_in_place(context.live, proposal, is_owned) else set(proposal.refusals)
+    return set(routes) if partly_in_place(context.live, proposal, context.is_owned) else set(proposal.refusals)
 
 
-def _in_place(context: Context, route: Route, options: Iterable[Strategy], is_owned: Owned) -> Iterator[tuple[Strategy, Proposal]]:
+def _in_place(context: Context, route: Route, options: Iterable[Strategy]) -> Iterator[tuple[Strategy, Proposal]]:
     for strategy in options:
         proposal = proposed(context, strategy, [route])
-        if not proposal.refusals and in_place(context.live, proposal, is_owned) and not strategy.hazard(context, route, in_place=True):
+        there = not proposal.refusals and in_place(context.live, proposal, context.is_owned)
+        if there and not strategy.hazard(context, route, in_place=True):
             yield strategy, proposal
 
 
@@ -187,10 +183,10 @@ def _for(wanted: Mapping[Route, tuple[Strategy, ...]], strategy: Strategy) -> li
 
 
 def _try(
-    context: Context, strategy: Strategy, asked: list[Route], loses: _Losses, is_owned: Owned, hazards: Mapping[Route, str]
+    context: Context, strategy: Strategy, asked: list[Route], loses: _Losses, hazards: Mapping[Route, str]
 ) -> Trial:
     targets = [route for route in asked if route not in hazards]
-    proposal = _without_collisions(context, proposed(context, strategy, targets), targets, is_owned)
+    proposal = _without_collisions(context, proposed(context, strategy, targets), targets)
     proposal = replace(proposal, refusals={**proposal.refusals, **hazards})
     outcomes = context.cluster.outcomes(context.routes, proposal)
     helps_in = {route.object.namespace for route in targets if route not in proposal.refusals}
@@ -204,17 +200,17 @@ def _try(
     helped = [route for route in targets if route not in proposal.refusals and served(outcomes[route])]
     useful = proposal if len(helped) == len(targets) else proposed(context, strategy, helped)
     rank = (
-        denied, int(not in_place(context.live, useful, is_owned)), int(not strategy.keeps_host), lost, touched,
+        denied, int(not in_place(context.live, useful, context.is_owned)), int(not strategy.keeps_host), lost, touched,
         int(strategy.wide), proposal.size, STRATEGIES.index(strategy),
     )
     return Trial(strategy, proposal, outcomes, harmed, kept_out, rank)
 
 
-def _without_collisions(context: Context, proposal: Proposal, targets: list[Route], is_owned: Owned) -> Proposal:
+def _without_collisions(context: Context, proposal: Proposal, targets: list[Route]) -> Proposal:
     """Refuse everything where an object to be made has a name that is taken by somebody else's."""
     for creation in proposal.creations:
         taken = context.cluster.existing(creation.body)
-        if taken is not None and not is_owned(taken):
+        if taken is not None and not context.is_owned(taken):
             return Proposal(refusals=dict.fromkeys(targets, f"{ref_of(taken)} already exists, and was not made by this collection"))
     return proposal
 

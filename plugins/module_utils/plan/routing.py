@@ -99,7 +99,7 @@ def plan_routes(
     proposals: list[tuple[Proposal, tuple[str, ...]]] = []
     findings = [remark for key, remarks in now.findings.items() if options.chosen(key) for remark in remarks]
     for unit in units(route for route in routes if not options.bars(route)):
-        outcomes, unit_plans, proposal, remarks = _plan_unit(replace(context, routes=unit), options, is_owned)
+        outcomes, unit_plans, proposal, remarks = _plan_unit(replace(context, routes=unit), options)
         shown_as = ((item, standing_now.get(route_identity(item.route), item.route)) for item in unit_plans)
         planned.append(tuple(
             replace(item, route=route, before=predict(live, base.load_balancers[route.load_balancer], route)) for item, route in shown_as
@@ -166,9 +166,7 @@ def _why_set(obj: Obj, plans: Sequence[RoutePlan]) -> str:
     return f"routes of this object reach their Services by {', '.join(found) or 'the plan of the routes that they share an upstream with'}"
 
 
-def _plan_unit(
-    context: Context, options: PlanOptions, is_owned: Callable[[Any], bool]
-) -> tuple[dict[Route, bool], list[RoutePlan], Proposal, list[Finding]]:
+def _plan_unit(context: Context, options: PlanOptions) -> tuple[dict[Route, bool], list[RoutePlan], Proposal, list[Finding]]:
     standing = context.cluster.outcomes(context.routes, Proposal())
     needy = [
         route for route in context.routes
@@ -177,7 +175,7 @@ def _plan_unit(
     findings = [remark for route in context.routes if options.concerns(route) for remark in about_route(context, route, standing[route])]
     if not needy:
         return {}, [_unchanged(route, standing) for route in context.routes], Proposal(), findings
-    choice = choose(context, needy, standing, options.wishes.allowed, is_owned, options.may_get_worse)
+    choice = choose(context, needy, standing, options.wishes.allowed, options.may_get_worse)
     findings += [remark for route in needy if options.concerns(route) for remark in _about_claims(context, route, options.wishes)]
     plans, findings = [], [*findings, *choice.conflicts]
     findings += [about_kept_out(route, standing[route], then) for route, then in choice.kept_out.items() if options.concerns(route)]

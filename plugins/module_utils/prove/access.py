@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from ..core.findings import finding, request_details
 from ..core.model import Access, Decision, Finding, Route, replace
@@ -44,10 +44,12 @@ def _each(route: Route, evaluations: Mapping[Key, Sequence[Evaluation]], carrier
     for carrier in group.carriers:
         certificate = (group.certificates or {}).get(carrier.key)
         identity = certificate.identity if certificate is not None else None
-        for evaluation in evaluations.get(carrier.key, ()):
-            for item in evaluation.judgements:
-                if item.verdict in ("mutual_tls", "plaintext"):
-                    yield from (_at(item, side, identity, carrier.pod.ip, asked) for side in item.sides)
+        # Every address that is dialled may lead to the same endpoints, and what guards one is evaluated at length.
+        met: dict[Hashable, tuple[Judgement, ServerSide]] = {}
+        for item in (item for evaluation in evaluations.get(carrier.key, ()) for item in evaluation.judgements):
+            for side in item.sides if item.verdict in ("mutual_tls", "plaintext") else ():
+                met.setdefault((item.transport.kind, item.http, item.endpoint, id(side)), (item, side))
+        yield from (_at(item, side, identity, carrier.pod.ip, asked) for item, side in met.values())
 
 
 def _at(item: Judgement, side: ServerSide, identity: str | None, address: str, asked: RouteScope) -> Access:

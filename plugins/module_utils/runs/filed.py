@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..apply.book import load_balancers_of
-from ..apply.files import applied
 from ..apply.ownership import take_back
 from ..apply.routing import LEFT_OVER
 from ..balancers.tables import TABLES
@@ -48,10 +47,13 @@ class Filed:
 
 
 def filed(
-    live: Snapshot, folder: str, part: Part, changes: Sequence[Change], scope: Collection[str], keep: Callable[[Obj], bool]
+    live: Snapshot, on_file: Sequence[Obj], part: Part, changes: Sequence[Change], scope: Collection[str], keep: Callable[[Obj], bool]
 ) -> Filed:
-    """What the folder's files hold. Manifests lack it, a cluster has it where the files were applied. Files that are kept do not go."""
-    found = readable_objects(applied(folder, live.at), Source(live=False), TABLES) if folder else []
+    """What the folder's files hold (``on_file``). Manifests lack it, a cluster has it where the files were applied.
+
+    Files that are kept do not go.
+    """
+    found = readable_objects(on_file, Source(live=False), TABLES)
     if not found:
         return Filed(live)
     view = live if live.source.live else live.overlay(found)
@@ -62,10 +64,10 @@ def filed(
     return Filed(view, tuple(removals))
 
 
-def about_files(live: Snapshot, folder: str, changes: Sequence[Change], stays: Callable[[Obj], bool]) -> Iterator[Finding]:
+def about_files(on_file: Iterable[Obj], changes: Sequence[Change], stays: Callable[[Obj], bool]) -> Iterator[Finding]:
     """Files that stay though this run does not write them: it does not decide about what they hold."""
     written = {identity_of(item.object) for item in changes}
-    for obj in applied(folder, live.at) if folder else ():
+    for obj in on_file:
         if identity(obj) not in written and stays(obj):
             names = ", ".join(sorted(load_balancers_of(obj)))
             whose = f" (for {names})" if names else ""

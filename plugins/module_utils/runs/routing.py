@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from ..apply.book import load_balancers_of
-from ..apply.files import objects_in
+from ..apply.files import applied, objects_in
 from ..apply.ledger import locked
 from ..apply.ownership import take_back
 from ..apply.routing import is_owned, routing_changes
@@ -204,7 +204,9 @@ def planned(scene: RoutingScene) -> RoutingDecision:
         names = load_balancers_of(obj)
         return spared(obj) or (not names.isdisjoint(aside) and names.isdisjoint(labels))
 
-    fixed = _Around(live, found, asked, chosen, held)
+    original = without(live, scene.part, lambda obj: not scene.covers(obj) or held(obj))
+    folder = options.common.output_dir
+    fixed = _Around(live, original, found, asked, chosen, held, applied(folder, live.at) if folder else [])
     best, left_out = settle(partial(_attempt, scene, fixed))
     plan = best.weighed.plan
     outside = about_outside(partial(known_backend, live), registry, plan, chosen)
@@ -218,13 +220,22 @@ def planned(scene: RoutingScene) -> RoutingDecision:
 
 @dataclass(frozen=True)
 class _Around:
-    """What stays the same however often is planned: the cluster, its inventory, what was asked for, and what is ``held``."""
+    """What stays the same however often is planned: the cluster, its inventory, what was asked for, and what is ``held``.
+
+    ``original`` is the cluster without this collection's own changes, and ``on_file`` are the objects in the folder's files.
+    """
 
     live: Snapshot
+    original: Snapshot
     found: Inventory
     asked: PlanOptions
     chosen: Sequence[LoadBalancer]
     held: Callable[[Obj], bool]
+    on_file: Sequence[Obj]
+
+    @cached_property
+    def labels(self) -> set[str]:
+        return {item.label for item in self.chosen}
 
 
 @dataclass(frozen=True)
@@ -238,15 +249,14 @@ class _Attempt:
 
 def _attempt(scene: RoutingScene, around: _Around, barred: frozenset[tuple[object, ...]]) -> _Attempt:
     """Plan without the routes that are barred."""
-    live, registry, options, held = around.live, scene.registry, scene.options, around.held
-    original = without(live, scene.part, lambda obj: not scene.covers(obj) or held(obj))
+    live, original, registry, options, held = around.live, around.original, scene.registry, scene.options, around.held
     owned, closed = partial(is_owned, scene.part), partial(locked, part=scene.part)
     asked = replace(around.asked, barred=barred)
     plan = plan_routes(live, original, registry, scene.load_balancers, asked, owned, closed, around.found)
     if options.strict_exemption:
         plan = with_exemptions(original, registry, plan, around.chosen, scene.may_write)
     # Files hold the whole plan, also what is applied already: whoever drives the cluster from them prunes what they lack.
-    base, labels = original if options.common.output_dir else live, {item.label for item in around.chosen}
+    base, labels = original if options.common.output_dir else live, around.labels
     changes, about = routing_changes(
         ledger_of(base, scene.part), plan, labels, lambda obj: scene.removable(obj) and not held(obj), held
     )
@@ -254,13 +264,12 @@ def _attempt(scene: RoutingScene, around: _Around, barred: frozenset[tuple[objec
     unreadable = live.source.unreadable
     changes = [item for item in changes if not _is_kept(scene, item) and identity_of(item.object) not in unreadable]
     changes, unseen = only_seen(live, changes)
-    folder = options.common.output_dir
-    files = filed(live, folder, scene.part, changes, labels, lambda obj: scene.undecided(obj) or held(obj))
+    files = filed(live, around.on_file, scene.part, changes, labels, lambda obj: scene.undecided(obj) or held(obj))
     present = files.present(Present(live, registry, scene.by_key))
     weighed = weigh(present, plan, [*changes, *files.removals], options.common.may_get_worse)
-    stay = frozenset(files.stay(changes, weighed))
+    stay = files.stay(changes, weighed)
     weighed = replace(weighed, changes=tuple(files.written(weighed)))
-    return _Attempt(weighed, [*about, *unseen, *about_files(live, folder, changes, scene.undecided)], stay)
+    return _Attempt(weighed, [*about, *unseen, *about_files(around.on_file, changes, scene.undecided)], stay)
 
 
 def _wanted(live: Snapshot, plan: RoutingPlan, changes: Iterable[Change]) -> list[Obj]:

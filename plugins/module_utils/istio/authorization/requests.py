@@ -157,17 +157,16 @@ class Samples:
 
 
 def samples_for(policies: Policies, connection: Incoming, asked: RouteScope) -> Samples:
-    """The requests of a route on a connection; what is handled as TCP has no more than one."""
+    """The requests of a route on a connection; what is handled as TCP has no more than one. No rule is ruled out by the connection."""
     if not connection.http:
         return Samples((), Tokens(), asked)
     return Samples(_open_conditions(policies, connection), policies.tokens, asked)
 
 
 def _open_conditions(policies: Policies, connection: Incoming) -> Iterator[Condition]:
-    """The conditions on what differs from request to request, of rules that the connection does not rule out."""
-    for policy, rule in asked_of(policies):
-        if not is_ruled_out(policy, rule, connection):
-            yield from (item for item in rule.conditions() if varies(item, connection))
+    """The conditions on what differs from request to request."""
+    for _policy, rule in asked_of(policies):
+        yield from (item for item in rule.conditions() if varies(item, connection))
 
 
 def is_ruled_out(policy: AccessPolicy, rule: Rule, connection: Incoming) -> bool:

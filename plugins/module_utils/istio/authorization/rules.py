@@ -21,7 +21,6 @@ LOCAL_DOMAIN = "cluster.local"
 """In a policy, this name stands for the mesh's own trust domain, whatever that is called."""
 HTTP_ONLY = frozenset({"host", "path", "method", "header", "request_principal", "audience", "presenter", "claim"})
 """What a proxy can only see in HTTP."""
-OF_IDENTITY = frozenset({"principal", "namespace", "service_account", "trust_domain"})
 OF_ADDRESS = frozenset({"source_ip", "remote_ip"})
 _SOURCE = {
     "principals": "principal", "requestPrincipals": "request_principal", "namespaces": "namespace", "serviceAccounts": "service_account",

@@ -12,18 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from ...balancers.kit.patches import mesh_name
 from ...core.findings import finding, route_details
 from ...core.marks import CHAINED_GATEWAY, MANAGED_BY, PART
 from ...core.model import Backend, Finding, Route
 from ...istio.visibility import host_matches, short_name
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, created_at, dig, labels_of, namespace_of, ref_of
-from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
 from .carry import HostRules, sent_host
 from .options import GatewayOptions
 
-HTTP_ROUTE = "HTTPRoute.gateway.networking.k8s.io"
 LATE = created_at({})
 """When something is made that is not there yet."""
 _TYPES = {"Exact": "exact", "PathPrefix": "prefix", "RegularExpression": "regex"}
@@ -82,7 +81,7 @@ def _rule(rule: Obj, home: str) -> NeighbourRule:
 
 
 def _of_gateway_api(base: Snapshot, gateway: GatewayOptions) -> Iterator[Neighbour]:
-    for obj in base.all(HTTP_ROUTE):
+    for obj in base.all(kinds.HTTP_ROUTE):
         for parent in dig(obj, "spec", "parentRefs", default=[]):
             key = (str(parent.get("namespace") or namespace_of(obj)), str(parent.get("name")))
             if parent.get("kind", "Gateway") == "Gateway" and key == (gateway.namespace, gateway.name):
@@ -99,7 +98,7 @@ def _http_rule(rule: Obj, home: str) -> NeighbourRule:
         kind = _TYPES.get(str(path.get("type") or "PathPrefix"), "regex")
         paths.append((kind, str(path.get("value") or "/"), not set(match) - {"path"}))
     targets = [(str(item.get("namespace") or home), str(item.get("name"))) for item in rule.get("backendRefs") or []]
-    return NeighbourRule(tuple(paths), frozenset(f"{name}.{namespace}.svc.{CLUSTER_DOMAIN}" for namespace, name in targets))
+    return NeighbourRule(tuple(paths), frozenset(mesh_name(namespace, name) for namespace, name in targets))
 
 
 def takes(neighbour: Neighbour, path: str, path_type: str, backend: Backend) -> str:
@@ -107,14 +106,14 @@ def takes(neighbour: Neighbour, path: str, path_type: str, backend: Backend) -> 
 
     What it leads to the same Service is nothing.
     """
-    own, found = frozenset({f"{backend.service}.{backend.namespace}.svc.{CLUSTER_DOMAIN}"}), ""
+    own, found = frozenset({mesh_name(backend.namespace, backend.service)}), ""
     for rule in neighbour.rules:
         parts = [_covers(item, path, path_type, narrow_first=neighbour.narrow_first) for item in rule.paths]
         part = "all" if "all" in parts else "some" if "some" in parts else ""
         if part and rule.backends != own:
             found = found or part
         if part == "all":
-            return "all" if found == "all" else found
+            return found
     return found
 
 

@@ -282,11 +282,11 @@ def _chained(verdicts: _Verdicts, lead: _Lead, options: ChainPlanOptions, mesh: 
     found = []
     for route in (*lead.carried.routes, *lead.carried.refusals):
         chained = route in lead.carried.routes and route not in lead.carried.refusals
-        behind, direct = verdicts.by_gateway(route.backend, _scope(route)), verdicts.direct[route]
+        direct = verdicts.direct[route]
+        behind = verdicts.by_gateway(route.backend, _scope(route)) if chained else direct
         now = behind if chained and _in_place(verdicts, lead, route) else direct
         found.append(ChainedRoute(
-            route.host, route.path, route.path_type, route.backend, now, behind if chained else direct, chained, route.object,
-            sent_host(route),
+            route.host, route.path, route.path_type, route.backend, now, behind, chained, route.object, sent_host(route),
         ))
     nothing = Outcome("unknown", "no route of this collection leads there yet")
     # A load balancer that is made of the gateway's own Service has no object of its own: there the gateway's routes tell.

@@ -14,7 +14,6 @@ from ...core.model import Finding, Route
 from ...istio.inbound import Takeover, takeover
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, created_at, labels_of, name_of, namespace_of, ref_of
-from ...kube.pods import by_namespace
 from ...kube.services import is_headless
 from ...kube.snapshot import Snapshot
 from .twin_names import is_twin_name, known_names
@@ -47,22 +46,20 @@ def is_twin(service: Obj) -> bool:
     return marked and is_headless(service) and is_twin_name(name_of(service))
 
 
-def twins_in(snapshot: Snapshot, namespace: str) -> tuple[Twin, ...]:
-    """All twins of a namespace, by name."""
-    found = [item for item in snapshot.lookup(kinds.SERVICE, by_namespace, namespace) if is_twin(item)]
-    return tuple(Twin(item, takeover(snapshot, item, is_twin)) for item in sorted(found, key=name_of))
-
-
 def twins_of(snapshot: Snapshot, service: Obj) -> tuple[Twin, ...]:
     """The twins of one Service, by what they are called: those with this release's names first.
 
     What could not be read is one that stays, as nothing is known of it.
     """
-    names, namespace = known_names(name_of(service)), namespace_of(service)
-    found = {name_of(item.service): item for item in twins_in(snapshot, namespace)}
-    unread = (name for name in names if (kinds.SERVICE, namespace, name) in snapshot.source.unreadable)
-    found.update({name: Twin(named(name, namespace)) for name in unread})
-    return tuple(found[name] for name in names if name in found)
+    found = (_twin(snapshot, namespace_of(service), name) for name in known_names(name_of(service)))
+    return tuple(item for item in found if item is not None)
+
+
+def _twin(snapshot: Snapshot, namespace: str, name: str) -> Twin | None:
+    if (kinds.SERVICE, namespace, name) in snapshot.source.unreadable:
+        return Twin(named(name, namespace))
+    obj = snapshot.get(kinds.SERVICE, namespace, name)
+    return Twin(obj, takeover(snapshot, obj, is_twin)) if obj is not None and is_twin(obj) else None
 
 
 def named(name: str, namespace: str) -> Obj:
