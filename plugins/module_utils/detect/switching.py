@@ -54,6 +54,8 @@ def _by_hand(snapshot: Snapshot, service: Obj, selector: dict[str, str]) -> str:
     for key, value in sorted(selector.items()):
         rest = {other: word for other, word in selector.items() if other != key}
         named = key.rpartition("/")[2].lower() in _SWITCHED
+        if str(value).lower() not in _COLOURS and not (named and rest):
+            continue
         for workload in (item for kind in kinds.WORKLOADS for item in snapshot.lookup(kind, by_namespace, namespace_of(service))):
             labels = labels_of(pod_template(workload))
             other = labels.get(key)

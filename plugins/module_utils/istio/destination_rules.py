@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ..kube import kinds
 from ..kube.objects import Obj, created_at, dig, name_of, namespace_of
 from .mesh import MESH_DEPENDS, mesh_config, read_mesh
+from .names import below
 from .visibility import Visibility, short_name
 
 _DEPENDS = (kinds.DESTINATION_RULE, *MESH_DEPENDS)
@@ -63,9 +64,8 @@ def _of_host(visibility: Visibility, host: str, home: str) -> Sequence[Obj]:
 
 def _candidates(visibility: Visibility, host: str) -> list[Obj]:
     """Every rule for a host, by exact name or by a wildcard over it."""
-    parts = host.split(".")
-    names = [host, *("*." + ".".join(parts[position:]) for position in range(1, len(parts))), "*"]
-    found = (item for name in dict.fromkeys(names) for item in visibility.snapshot.lookup(kinds.DESTINATION_RULE, rule_hosts, name))
+    names = dict.fromkeys([host, *below(host), "*"])
+    found = (item for name in names for item in visibility.snapshot.lookup(kinds.DESTINATION_RULE, rule_hosts, name))
     return [item for item in found if visibility.known(item)]
 
 

@@ -18,7 +18,7 @@ from ..kube.objects import Obj, dig, namespace_of
 from ..kube.services import by_cluster_ip, find_port, fqdn, is_headless
 from .entries import entry_hosts, entry_http_ports
 from .mesh_routes import mesh_routes
-from .names import plain_host, wildcards_over
+from .names import below, plain_host, wildcards_over
 from .protocols import AUTO, is_http, port_protocol
 from .registry import aliased, service_of_name
 from .virtual_services import AskedFor, Branch, RuleTarget, branches, connections, label_of
@@ -230,8 +230,5 @@ class HostTable:
 def _patterns(name: str) -> Iterator[str]:
     """A host and the wildcards that cover it, the most specific first."""
     yield name
-    rest = name[2:] if name.startswith("*.") else name
-    while "." in rest:
-        rest = rest.partition(".")[2]
-        yield f"*.{rest}"
+    yield from below(name)
     yield "*"

@@ -14,15 +14,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..kube import kinds
-from ..kube.objects import Obj, created_at, dig, identity, labels_of, namespace_of
+from ..kube.objects import Obj, dig, identity, labels_of, namespace_of
 from ..kube.pods import by_namespace, container_port
 from ..kube.selectors import selects
-from ..kube.services import find_port, fqdn, is_external_name, target_port
+from ..kube.services import find_port, is_external_name, target_port
 from ..kube.snapshot import Snapshot
 from .endpoints import Endpoint, pods_selected
 from .mesh import MESH_DEPENDS
 from .protocols import AUTO, TCP_PROTOCOLS, declared_protocol, is_http, port_protocol
-from .visibility import Viewer, Visibility
+from .visibility import Viewer, Visibility, oldest
 
 _DEPENDS = (kinds.SERVICE, kinds.POD, kinds.SIDECAR, *MESH_DEPENDS)
 
@@ -36,21 +36,16 @@ class Takeover:
     protocol: str
 
 
-def seniority(service: Obj) -> tuple[str, str]:
-    """What Istio sorts Services by: the first one decides."""
-    return (created_at(service), fqdn(service))
-
-
 def by_seniority(snapshot: Snapshot, pod: Obj, number: int) -> list[tuple[Obj, Obj]]:
     """The Services, each with its port, that lead to a port of a pod; the first one decides."""
-    found = sorted(snapshot.lookup(kinds.SERVICE, by_namespace, namespace_of(pod)), key=seniority)
-    return [(service, port) for service in found for port in _ports_to(service, pod, number)]
+    found = [
+        item for item in snapshot.lookup(kinds.SERVICE, by_namespace, namespace_of(pod))
+        if not is_external_name(item) and selects(dig(item, "spec", "selector"), labels_of(pod))
+    ]
+    return [(service, port) for service in oldest(found) for port in _ports_to(service, pod, number)]
 
 
 def _ports_to(service: Obj, pod: Obj, number: int) -> Iterator[Obj]:
-    selector = dig(service, "spec", "selector", default={})
-    if not selector or is_external_name(service) or not selects(selector, labels_of(pod)):
-        return
     for port in dig(service, "spec", "ports", default=[]):
         if port_protocol(port) != "udp" and container_port(pod, target_port(port)) == number:
             yield port
@@ -66,7 +61,7 @@ def takeover(snapshot: Snapshot, service: Obj, is_beside: Callable[[Obj], bool])
         for number in dict.fromkeys(container_port(view.pod, target_port(port)) for port in dig(service, "spec", "ports", default=[])):
             ranked = by_seniority(snapshot, view.pod, number)
             other = next(((item, port) for item, port in ranked if not is_beside(item)), None)
-            if other is None or not ranked or identity(ranked[0][0]) != identity(service):
+            if other is None or identity(ranked[0][0]) != identity(service):
                 continue
             protocol = port_protocol(other[1])
             if protocol not in TCP_PROTOCOLS:

@@ -77,7 +77,7 @@ def _is_pilot(container: Obj) -> bool:
 
 def config_map_namespaces(snapshot: Snapshot) -> set[str]:
     """Namespaces whose ConfigMaps hold mesh settings."""
-    return set(map(namespace_of, _istiods(snapshot))) or {DEFAULT_ROOT_NAMESPACE}
+    return set(map(namespace_of, control_planes(snapshot))) or {DEFAULT_ROOT_NAMESPACE}
 
 
 def mesh_config(snapshot: Snapshot, revision: str = "") -> Obj:
@@ -91,11 +91,6 @@ def interception_defaults(snapshot: Snapshot, revision: str = "") -> Interceptio
         ("interception", revision),
         lambda view: mesh_defaults(_told(view, settings.INJECTOR, revision).values, mesh_config(view, revision)), settings.KINDS,
     )
-
-
-def control_planes(snapshot: Snapshot) -> list[Obj]:
-    """Istio's control planes in this cluster."""
-    return _istiods(snapshot)
 
 
 def has_cni(snapshot: Snapshot, revision: str = "") -> bool:
@@ -147,7 +142,7 @@ def _all_told(snapshot: Snapshot, where: settings.SettingsKey, revision: str) ->
 
 def _istiods_of(snapshot: Snapshot, revision: str) -> list[Obj]:
     """Istio's control planes, those of a revision first."""
-    return sorted(_istiods(snapshot), key=lambda item: labels_of(item).get(REVISION_LABEL, "default") != revision)
+    return sorted(control_planes(snapshot), key=lambda item: labels_of(item).get(REVISION_LABEL, "default") != revision)
 
 
 def _config_map(snapshot: Snapshot, name: str, revision: str = "") -> Obj | None:
@@ -170,7 +165,7 @@ def as_far_as_known(snapshot: Snapshot) -> Mesh:
 
 def cluster_domains(snapshot: Snapshot) -> tuple[str, ...]:
     """The cluster's DNS domains as istiod and its injector were told them; empty where nothing is said."""
-    found = [argument(item, "domain") for istiod in _istiods(snapshot) for item in containers_of(pod_template(istiod))]
+    found = [argument(item, "domain") for istiod in control_planes(snapshot) for item in containers_of(pod_template(istiod))]
     found.append(str(dig(_told(snapshot, settings.INJECTOR).values, "global", "proxy", "clusterDomain", default="")))
     return tuple(dict.fromkeys(item.lower().strip(".") for item in found if item))
 
@@ -200,7 +195,7 @@ def _read_mesh(snapshot: Snapshot, revision: str) -> Mesh:
     )
 
 
-def _istiods(snapshot: Snapshot) -> list[Obj]:
+def control_planes(snapshot: Snapshot) -> list[Obj]:
     """Istio's control planes. Where webhooks that inject name their namespaces, no others: anybody can label a Deployment so."""
     found = sorted(snapshot.lookup(kinds.DEPLOYMENT, by_istiod, "istiod"), key=lambda item: (namespace_of(item), name_of(item)))
     homes = {home for item in snapshot.all(kinds.WEBHOOK) for home in _injectors_in(item)} if len(found) > 1 else set()

@@ -261,9 +261,12 @@ class Outlook:
 
     def _without_listener(self, request: Request, why: str) -> Outcome:
         """No listener is there for what is dialled, unless a ServiceEntry has one for any address, or for the network."""
+        groups: dict[tuple[str, int], list[Endpoint]] = {}
+        for item in request.endpoints:
+            groups.setdefault(self._dialled(request, item), []).append(item)
         outcomes = []
-        for ip, port in dict.fromkeys(self._dialled(request, item) for item in request.endpoints):
-            own = replace(request, endpoints=tuple(item for item in request.endpoints if self._dialled(request, item) == (ip, port)))
+        for (ip, port), found in groups.items():
+            own = replace(request, endpoints=tuple(found))
             entry, certain = catching(self.visibility, ip, port)
             if entry is None:
                 outcomes.append(self._unmatched(own, why))

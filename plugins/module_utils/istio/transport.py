@@ -143,10 +143,10 @@ class Transport:
         return {item: identity for item, identity in known.items() if identity not in accepted}
 
 
-def _labelled(found: tuple[Endpoint, ...] | None, policy: Policy) -> tuple[Endpoint, ...]:
+def _labelled(found: tuple[Endpoint, ...], policy: Policy) -> tuple[Endpoint, ...]:
     """The endpoints that a subset has; all where none is named."""
     wanted = dict(policy.labels)
-    return tuple(item for item in found or () if not wanted or (item.pod and wanted.items() <= labels_of(item.pod.pod).items()))
+    return tuple(item for item in found if not wanted or (item.pod and wanted.items() <= labels_of(item.pod.pod).items()))
 
 
 def _is_meshed(item: Endpoint) -> bool:
