@@ -9,7 +9,6 @@ identity, and by mutual TLS under STRICT, where it sees the load balancer's.
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +19,7 @@ from tests.integration.conftest import LOAD_BALANCER, set_mode
 from tests.integration.support import apps
 from tests.integration.support.cluster import Cluster, Obj, wait_for
 from tests.integration.support.modules import Result, module
-from tests.integration.support.traffic import Entry, Target, connect, exchange
+from tests.integration.support.traffic import Entry, Target, ask
 
 HOME, APP, HOST = "access", "guarded", "access.example.test"
 SCOPE: dict[str, Any] = {"namespaces": [HOME]}
@@ -115,20 +114,9 @@ def policies(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[tuple
     cluster.delete("authorizationpolicy,requestauthentication", "--all", "--namespace", HOME)
 
 
-def status(entry: Entry, path: str, headers: dict[str, str]) -> int:
-    """What one request is answered; 0 where it is not."""
-    connection = connect(entry)
-    try:
-        return exchange(connection, Target(HOST, path), Connection="close", **headers).status
-    except (OSError, http.client.HTTPException):
-        return 0
-    finally:
-        connection.close()
-
-
 def answers(entry: Entry) -> str:
     """Who is admitted, by the answers to all kinds of requests; what is neither an answer nor a denial is named."""
-    seen = {status(entry, path, headers) for path, headers in PROBES}
+    seen = {ask(entry, Target(HOST, path), headers=headers).status for path, headers in PROBES}
     odd = seen - {200, *DENIED}
     if odd:
         return f"odd: {sorted(odd)}"

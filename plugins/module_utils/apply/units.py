@@ -44,6 +44,16 @@ def planned_units(changes: Sequence[Change], proposals: Iterable[Proposal], exis
     return [*planned, *removal_units(others, existing, homes)]
 
 
+def waiting_for(changes: Iterable[Change], lost: Iterable[str], known: Collection[str], unit_of: Callable[[Change], str]) -> set[str]:
+    """The units that are ``lost`` or ``known`` to be, and all that wait for the former, directly or not."""
+    waiting = [item for item in changes if item.waits_for]
+    units, fresh = set(known), set(lost)
+    while fresh:
+        units |= fresh
+        fresh = {unit_of(item) for item in waiting if not fresh.isdisjoint(item.waits_for)} - units
+    return units
+
+
 def _groups(proposals: Iterable[Proposal]) -> dict[Identity, tuple[int, frozenset[str]]]:
     """Every object that is proposed, with the number of its unit, and the namespaces of the routes that need it."""
     found: dict[Identity, tuple[int, frozenset[str]]] = {}

@@ -20,6 +20,7 @@ from ..core.pointers import pointer
 from ..kube.fields import covers
 from ..kube.objects import Obj, dig, value_at
 from .book import is_created
+from .units import waiting_for
 
 ATTEMPTS = 5
 AGAIN = "Run again to finish the job; the same with state: absent takes back what was written."
@@ -95,12 +96,8 @@ class Progress:
         self.lost = self.lost or isinstance(error, (ApiUnreachable, Unauthorized))
         if change.unit in self.units:
             return
-        units, fresh = set(self.units), {change.unit}
-        while fresh:
-            units |= fresh
-            fresh = {item.unit for item in self._waiting if not fresh.isdisjoint(item.waits_for)} - units
         # In one step, as others look at it meanwhile.
-        self.units = units
+        self.units = waiting_for(self._waiting, {change.unit}, self.units, lambda item: item.unit)
 
 
 def _rehearse(api: Writes, progress: Progress, workers: int) -> list[Finding]:

@@ -316,11 +316,10 @@ def taken_back(scene: RoutingScene) -> RoutingDecision:
     changes = removal_units(changes, live.get)
     after = live.after(changes)
     selected = route_filter(live, options.namespaces, options.label_selector)
-    by_key = {item.key: item for item in chosen}
     restored = {route.sort_key: route for route in read_routes(after, registry, chosen)[0]}
     plans = []
     for route in filter(selected, read_routes(live, registry, chosen)[0]):
-        load_balancer = by_key[route.load_balancer]
+        load_balancer = scene.by_key[route.load_balancer]
         then = predict(after, load_balancer, restored.get(route.sort_key, route))
         plans.append(RoutePlan(route, predict(live, load_balancer, route), then, "none"))
     return RoutingDecision(plans, changes, [*ledger.findings, *about, *left], held=unseen.holds)

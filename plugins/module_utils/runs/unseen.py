@@ -23,9 +23,7 @@ from ..kube import kinds
 from ..kube.objects import Obj, namespace_of, ref_of
 from ..kube.rights import hint_for
 from ..kube.snapshot import Snapshot
-from .kept import route_kinds_of
-
-MOST_NAMED = 10
+from .kept import MOST_NAMED, route_kinds_of
 
 
 def unlisted(snapshot: Snapshot, writes: Iterable[Write], config_maps_in: Collection[str] = ()) -> list[str]:
@@ -86,11 +84,16 @@ class Unseen:
 
 
 def _remedy(snapshot: Snapshot, found: Sequence[str]) -> str:
-    refused = next((kind for kind in found if kind in snapshot.source.denied), "")
-    return hint_for(refused) if refused else (
+    return remedy_of(snapshot, found, (
         f"Run again when the API server serves it. If it was removed for good, take it out of the annotation {ROUTE_KINDS} of the object, "
         "or delete the object by hand."
-    )
+    ))
+
+
+def remedy_of(snapshot: Snapshot, found: Iterable[str], otherwise: str) -> str:
+    """What helps where kinds cannot be read: the right to read the first that is refused, ``otherwise`` where none is."""
+    refused = next((kind for kind in found if kind in snapshot.source.denied), "")
+    return hint_for(refused) if refused else otherwise
 
 
 def whole_or_nothing(left: Sequence[Finding], asked: bool) -> list[Finding]:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from ..apply.units import waiting_for
 from ..core.errors import MeshlbError
 from ..core.findings import finding
 from ..core.marks import ROUTE_KINDS
 from ..core.model import Change, Finding, ObjectRef
 from ..core.writes import Write
 from ..kube.objects import identity_of
-from ..kube.rights import hint_for
 from ..kube.snapshot import Snapshot
-from .unseen import unlisted
+from .unseen import remedy_of, unlisted
 
 GONE = (
     "Run again when the API server serves it. If it was removed for good, take it out of the annotation "
@@ -53,7 +53,7 @@ def only_seen(snapshot: Snapshot, changes: Sequence[Change]) -> tuple[list[Chang
         kind = identity_of(item.object)[0]
         if not snapshot.readable(kind):
             missing.setdefault(_unit(item), set()).add(kind)
-    lost = _with_what_waits(changes, missing) if missing else set()
+    lost = waiting_for(changes, missing, (), _unit)
     rest = [item for item in changes if _unit(item) not in lost]
     if lost and not rest:
         demand_seen(snapshot, changes)
@@ -67,16 +67,7 @@ def _unit(change: Change) -> str:
 def _left_out(snapshot: Snapshot, unit: str, missing: list[str]) -> Finding:
     sentences = " ".join(snapshot.source.unknown[kind] for kind in missing)
     message = f"left out: {unit}. {', '.join(missing)} cannot be read, so nobody knows what is there already. {sentences}"
-    refused = next((kind for kind in missing if kind in snapshot.source.denied), "")
-    return finding("MLB409", message, remedy=hint_for(refused) if refused else "", details={"kinds": missing})
-
-
-def _with_what_waits(changes: Sequence[Change], units: Iterable[str]) -> set[str]:
-    lost, fresh = set(units), set(units)
-    while fresh:
-        fresh = {_unit(item) for item in changes if not fresh.isdisjoint(item.waits_for)} - lost
-        lost |= fresh
-    return lost
+    return finding("MLB409", message, remedy=remedy_of(snapshot, missing, ""), details={"kinds": missing})
 
 
 def demand_kinds(snapshot: Snapshot, needed: Iterable[str], what: str, missed: Mapping[str, str] | None = None) -> None:
@@ -100,5 +91,4 @@ def demand_readable(snapshot: Snapshot, refs: Iterable[ObjectRef | None], what: 
 def _unseen(snapshot: Snapshot, missing: list[str], message: str, why: Mapping[str, str] | None = None) -> MeshlbError:
     """The error for kinds that cannot be read, with the reason of each."""
     sentences = " ".join((why or snapshot.source.unknown)[kind] for kind in missing)
-    refused = next((kind for kind in missing if kind in snapshot.source.denied), "")
-    return MeshlbError(f"{message} {sentences}", hint_for(refused) if refused else GONE, details={"kinds": missing})
+    return MeshlbError(f"{message} {sentences}", remedy_of(snapshot, missing, GONE), details={"kinds": missing})

@@ -70,11 +70,11 @@ def connect(entry: Entry, timeout: float = 10) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(entry.address, entry.port, timeout=timeout)
 
 
-def ask(entry: Entry, target: Target, timeout: float = 10) -> Answer:
+def ask(entry: Entry, target: Target, timeout: float = 10, headers: Mapping[str, str] | None = None) -> Answer:
     """One request on a connection of its own."""
     connection = connect(entry, timeout)
     try:
-        return exchange(connection, target, Connection="close")
+        return exchange(connection, target, Connection="close", **(headers or {}))
     except (OSError, http.client.HTTPException) as error:
         return unanswered(error)
     finally:

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 from ...balancers.contract.profile import Registry
 from ...balancers.contract.switches import FieldPatch, PatchSet, RouteSwitch
 from ...core.marks import ROUTE_KINDS, ROUTES_IN
-from ...core.model import Finding, LoadBalancer, Outcome, Route
+from ...core.model import Finding, LoadBalancer, ObjectRef, Outcome, Route
 from ...core.writes import Write
 from ...detect.inventory import Inventory, RouteFacts
 from ...istio.endpoints import Endpoint, PodView
@@ -95,7 +95,9 @@ class Context:
 
     def object_of(self, route: Route) -> Obj:
         """The object of a route as it is, empty where it is gone."""
-        ref = route.object
+        return self._at(route.object)
+
+    def _at(self, ref: ObjectRef) -> Obj:
         named = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": ref.name, "namespace": ref.namespace}}
         return self.live.existing(named) or {}
 
@@ -104,8 +106,7 @@ class Context:
         ref = self.inventory.load_balancers[key].workload
         if ref is None:
             return {}
-        named = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": ref.name, "namespace": ref.namespace}}
-        return dict(dig(self.live.existing(named) or {}, "spec", "selector", "matchLabels", default={}))
+        return dict(dig(self._at(ref), "spec", "selector", "matchLabels", default={}))
 
     def endpoints(self, route: Route) -> tuple[Endpoint, ...]:
         """Pods behind a route; empty where its Service or port does not exist."""
