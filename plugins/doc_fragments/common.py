@@ -24,9 +24,16 @@ options:
     description:
       - Files, or folders (read recursively), of Kubernetes manifests to work from instead of a cluster.
       - Only names that end in C(.yaml), C(.yml) or C(.json) are read in a folder; C(kustomization.yaml) is left out.
+      - What is no Kubernetes object (values, charts, schemas, templates that were not rendered) is left out and told. An object that is
+        there more than once counts once; one that is there in two forms is an error.
       - Whether a pod gets a sidecar is then predicted from the labels and annotations of its namespace and its template.
     type: list
     elements: path
+  default_namespace:
+    description:
+      - The namespace of objects in O(manifests) that do not say theirs, as C(kubectl apply -n) gives it to them.
+      - By default, V(default), and a finding says so.
+    type: str
 """
 
     OUTPUT_DIR = r"""

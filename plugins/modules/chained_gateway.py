@@ -319,6 +319,7 @@ def main() -> None:
     load_balancer = {"namespace": {"type": "str", "default": ""}, "name": {"type": "str", "required": True}}
     spec = argument_spec(
         "manifests",
+        "default_namespace",
         "output_dir",
         "custom_profiles",
         "allow_regressions",

@@ -183,7 +183,9 @@ from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import o
 
 
 def main() -> None:
-    module = AnsibleModule(**module_kwargs(argument_spec("manifests", "namespaces", "workers", "request_timeout", "custom_profiles")))
+    module = AnsibleModule(**module_kwargs(argument_spec(
+        "manifests", "default_namespace", "namespaces", "workers", "request_timeout", "custom_profiles",
+    )))
 
     def body() -> dict[str, Any]:
         keep_secret(module.no_log_values, module.params)

@@ -263,6 +263,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.runs.session import o
 def main() -> None:
     spec = argument_spec(
         "manifests",
+        "default_namespace",
         "output_dir",
         "namespaces",
         "load_balancers",

@@ -142,6 +142,21 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Let the load balancer's pods send to istiod in the NetworkPolicy that the message names.",
     ),
     FindingKind(
+        "MLB150", "info", "Not a manifest",
+        "Documents of a folder are no Kubernetes objects (values, charts, schemas and the like), and were left out.",
+        "Nothing, unless one of them should be a manifest: then give it apiVersion, kind and metadata.name.",
+    ),
+    FindingKind(
+        "MLB151", "info", "A namespace is assumed",
+        "Objects of the manifests have no namespace. Where they are applied decides about injection and policies, so it is assumed.",
+        "Set default_namespace to where they will be applied, or write metadata.namespace.",
+    ),
+    FindingKind(
+        "MLB152", "info", "Objects that are there more than once",
+        "Manifests hold objects several times, word for word, as several renderings of one base do. Each counts once.",
+        "Nothing, unless one of them was meant to be another object.",
+    ),
+    FindingKind(
         "MLB201", "error", "No strategy serves this route",
         "None of the strategies that are allowed here gives this route mutual TLS.",
         "The message says per strategy what stands in the way.",

@@ -20,6 +20,7 @@ LOCK_TIMEOUT = 60
 
 COMMON: dict[str, dict[str, Any]] = {
     "manifests": {"type": "list", "elements": "path"},
+    "default_namespace": {"type": "str"},
     "output_dir": {"type": "path"},
     "namespaces": {"type": "list", "elements": "str"},
     "load_balancers": {"type": "list", "elements": "str"},

@@ -83,7 +83,7 @@ def start(options: CommonOptions, wanted: Iterable[str], namespaces: Namespaces,
     """
     registry = preceded_by(options.profiles, REGISTRY)
     if options.manifests:
-        return Session(options, as_understood(read_manifests(options.manifests, TABLES), registry), registry)
+        return Session(options, as_understood(read_manifests(options.manifests, TABLES, options.default_namespace), registry), registry)
     connection = {**options.connection, "request_timeout": options.request_timeout}
     api = (earlier.api if earlier else None) or open_api(connection, options.workers)
     own = (kind for item in options.profiles for reader in item.routes for kind in reader.kinds)

@@ -51,6 +51,7 @@ class CommonOptions:
     expected_plan_digest: str = ""
     request_timeout: int = REQUEST_TIMEOUT
     all_or_nothing: bool = False
+    default_namespace: str = ""
 
     def may_get_worse(self, route: Route) -> bool:
         """Whether the user allows that a route gets worse."""
@@ -81,6 +82,7 @@ def common_options(params: Mapping[str, Any], check_mode: bool = False, diff: bo
         connection_of(params), manifests, str(params.get("output_dir") or ""), workers, str(params.get("lock_namespace") or ""),
         lock_timeout, profiles, bool(check_mode), bool(diff), allowance(params.get("allow_regressions")),
         str(params.get("expected_plan_digest") or ""), request_timeout, bool(params.get("all_or_nothing")),
+        str(params.get("default_namespace") or ""),
     )
 
 

@@ -88,7 +88,10 @@ def test_scalars_are_read_as_kubernetes_does(tmp_path: Path) -> None:
         (f"{SERVICE.format('x')}---\na: [1\nb: 2\n", "document 2 is not valid YAML"),
         ("a: b: c\n", "a.yaml:1: document 1 is not valid YAML: mapping values are not allowed"),
         ("# nothing\n", "No Kubernetes object was found in"),
-        (f"{SERVICE.format('x')}---\n{SERVICE.format('x')}", r"a.yaml:6: document 2 is Service default/x, which is already at .*a.yaml:1"),
+        (
+            f"{SERVICE.format('x')}---\n{SERVICE.format('x')}spec: {{}}\n",
+            r"a.yaml:6: document 2 is Service default/x, which is already at .*a.yaml:1, and differs",
+        ),
     ],
 )
 def test_what_cannot_be_understood_is_said_with_its_place(tmp_path: Path, text: str, message: str) -> None:
@@ -100,6 +103,76 @@ def test_an_object_is_the_same_in_any_version(tmp_path: Path) -> None:
     text = "apiVersion: x.example/{}\nkind: Odd\nmetadata: {{name: o, namespace: n}}\n"
     with pytest.raises(ManifestError, match="Odd n/o"):
         read_manifests([write(tmp_path, a=text.format("v1"), b=text.format("v2"))])
+
+
+VALUES, CHART, SCHEMA = "replicas: 2\n", "apiVersion: v2\nname: shop\nversion: 1.0.0\n", '{"type": "object"}'
+KIND = "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes: []\n"
+PATCH = "- {op: remove, path: /spec}\n"
+
+
+def remarks(*paths: str, namespace: str = "") -> dict[str, str]:
+    return {item.code: item.message for item in read_manifests(paths, default_namespace=namespace).source.remarks}
+
+
+def test_what_is_no_object_is_left_out_and_named(tmp_path: Path) -> None:
+    files = {"values": VALUES, "Chart": CHART, "patch": PATCH, "kind": KIND, "ok": SERVICE.format("ok"), "values.schema.json": SCHEMA}
+    folder = write(tmp_path, **files)
+    assert names(folder) == ["ok"]
+    told = remarks(folder)["MLB150"]
+    assert told.startswith("5 document(s)")
+    assert all(name in told for name in ("values.yaml:1", "Chart.yaml:1", "patch.yaml:1", "kind.yaml:1", "values.schema.json:1"))
+
+
+def test_a_folder_without_any_object_is_an_error_that_names_what_is_there(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"No Kubernetes object was found in .*values.yaml:1: document 1 has nothing in apiVersion"):
+        read_manifests([write(tmp_path, values=VALUES)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{- if .Values.on }}\napiVersion: v1\nkind: Service\n{{- end }}\n",
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Release.Name }}\n  labels: {{- include x . }}\n",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: '{{ .Release.Name }}'}\n",
+    ],
+)
+def test_a_template_beside_manifests_is_told_and_hides_nothing(tmp_path: Path, text: str) -> None:
+    folder = write(tmp_path, chart__templates__service=text, ok=SERVICE.format("ok"))
+    assert names(folder) == ["ok"]
+    assert "templates/service.yaml:" in remarks(folder)["MLB117"]
+
+
+def test_what_is_broken_beside_an_expression_in_a_text_stays_an_error(tmp_path: Path) -> None:
+    text = SERVICE.format("x") + "  annotations: {rule: 'up{{ $labels }}'}\n" + "\n" * 9 + "a: [1\n"
+    with pytest.raises(ManifestError, match="is not valid YAML"):
+        read_manifests([write(tmp_path, a=text)])
+
+
+def test_objects_that_are_alike_count_once_and_are_told(tmp_path: Path) -> None:
+    folder = write(tmp_path, one__a=SERVICE.format("a"), two__a="---\n" + SERVICE.format("a") + "  namespace: default\n")
+    assert names(folder) == ["a"]
+    assert "one/a.yaml:1" in remarks(folder)["MLB152"]
+    assert "two/a.yaml:2" in remarks(folder)["MLB152"]
+
+
+def test_generated_names_are_read_and_tell_objects_apart(tmp_path: Path) -> None:
+    job = "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: migrate-, namespace: n}\n"
+    made = SERVICE.replace("name: {}", "generateName: made-")
+    found = names(write(tmp_path, a=f"{job}---\n{job}---\n{made}---\n{made}", b=SERVICE.format("b")))
+    assert [item.startswith("made-") for item in found] == [True, True, False]
+    assert len(set(found)) == 3
+
+
+def test_a_namespace_that_nobody_wrote_is_told_or_given(tmp_path: Path) -> None:
+    folder = write(tmp_path, a=SERVICE.format("a"), b="apiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n")
+    assert "Service a" in remarks(folder)["MLB151"]
+    assert remarks(folder, namespace="shop") == {}
+    assert read_manifests([folder], default_namespace="shop").get("Service", "shop", "a") is not None
+
+
+def test_nothing_is_said_where_every_namespace_is_written(tmp_path: Path) -> None:
+    odd = "apiVersion: x.example/v1\nkind: Odd\nmetadata: {name: o}\n"
+    assert remarks(write(tmp_path, a=SERVICE.format("a") + "  namespace: n\n", b=odd)) == {}
 
 
 def test_a_template_is_recognised(tmp_path: Path) -> None:
