@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     oracle = sub.add_parser("oracle", help="build the program that answers with Istio's own code; print its path")
     oracle.add_argument("--built", action="store_true", help="build nothing: print nothing where it is not there")
     oracle.add_argument("--keep-caches", action="store_true", help="keep Go's module and build caches, for work on the program")
+    oracle.add_argument("--envoy", action="store_true", help="print the path of Envoy, which runs the filters that it answers with")
     restart = sub.add_parser("restart", parents=[common], help="restart a component, as after a crash")
     restart.add_argument("component", metavar="COMPONENT")
     logs = sub.add_parser("logs", parents=[common], help="print the log of a component")
@@ -68,7 +69,7 @@ def without_cluster(options: argparse.Namespace) -> int:
     """Run a command that builds something for tests."""
     if options.command == "kinds":
         return commands.kinds(options.built, options.json, options.keep_caches)
-    return commands.oracle(options.built, options.keep_caches)
+    return commands.oracle(options.built, options.keep_caches, options.envoy)
 
 
 def dispatch(options: argparse.Namespace) -> int:

@@ -1,13 +1,18 @@
 # Copyright: Contributors to the meshlb.istio project
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The program that asks Istio's own code what becomes of requests: go/oracle. It runs without a cluster; tests/oracle speaks to it."""
+"""The program that asks Istio's own code what becomes of requests: go/oracle. It runs without a cluster; tests/oracle speaks to it.
+
+The lab's Envoy belongs to it: what Istio's code makes of policies runs there.
+"""
 
 from pathlib import Path
 from typing import Final
 
+from meshlab.addons.istio import ENVOY
 from meshlab.build import builder
-from meshlab.build.specs import Program
+from meshlab.build.specs import Program, Wheel
+from meshlab.errors import LabError
 from meshlab.progress import Progress
 
 PROGRAM: Final = Program(name="oracle", packages={"oracle": "."}, minutes=15, disk_gb=4.0)
@@ -15,13 +20,28 @@ PROGRAM: Final = Program(name="oracle", packages={"oracle": "."}, minutes=15, di
 
 def binary() -> Path | None:
     """The program, where it is built for the sources of this checkout."""
-    path = PROGRAM.artifact.folder / "bin" / "oracle"
-    return path if PROGRAM.artifact.ready else None
+    return _path(PROGRAM, "oracle")
+
+
+def envoy() -> Path | None:
+    """Envoy, where it is there."""
+    return _path(ENVOY, "envoy")
+
+
+def _path(item: Program | Wheel, name: str) -> Path | None:
+    return item.artifact.folder / "bin" / name if item.artifact.ready else None
 
 
 def build(keep_caches: bool) -> None:
-    """Build it unless it is there."""
-    missing = builder.missing([PROGRAM])
-    builder.mark_used([PROGRAM])
-    if missing:
+    """Build the program and fetch Envoy, unless they are there. Where Envoy cannot be had, that is told, and the program works without."""
+    builder.mark_used([PROGRAM, ENVOY])
+    _have(PROGRAM, keep_caches)
+    try:
+        _have(ENVOY, keep_caches)
+    except LabError as error:
+        Progress(0).note(f"Envoy cannot be had: {error}")
+
+
+def _have(item: Program | Wheel, keep_caches: bool) -> None:
+    if missing := builder.missing([item]):
         builder.build_all(missing, Progress(len(missing)), keep_caches)

@@ -7,6 +7,9 @@ import re
 
 import pytest
 from meshlab import cli, oracle, paths
+from meshlab.build import builder
+from meshlab.build.specs import Program, Wheel
+from meshlab.errors import LabError
 
 
 def pins(name: str) -> dict[str, str]:
@@ -21,11 +24,25 @@ def test_nothing_is_built_when_only_what_is_there_is_asked_for(capsys: pytest.Ca
     assert not paths.cache().exists()
 
 
-def test_the_path_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("item", "options", "name"), [(oracle.PROGRAM, [], "oracle"), (oracle.ENVOY, ["--envoy"], "envoy")])
+def test_the_path_is_told(item: Program | Wheel, options: list[str], name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """And what is there is not built again."""
+    for there in (oracle.PROGRAM, oracle.ENVOY):
+        there.artifact.ensure(lambda folder: (folder / "bin").mkdir())
+    assert cli.main(["oracle", *options]) == 0
+    assert capsys.readouterr().out.strip() == str(item.artifact.folder / "bin" / name)
+
+
+def test_without_envoy_the_program_is_told_all_the_same(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(*_unused: object) -> None:
+        raise LabError("no index answers")
+
     oracle.PROGRAM.artifact.ensure(lambda folder: (folder / "bin").mkdir())
+    monkeypatch.setattr(builder, "build_all", cannot)
     assert cli.main(["oracle"]) == 0
-    assert capsys.readouterr().out.strip() == str(oracle.PROGRAM.artifact.folder / "bin" / "oracle")
+    said = capsys.readouterr()
+    assert said.out.strip().endswith("oracle")
+    assert "Envoy cannot be had: no index answers" in said.err
 
 
 def test_it_asks_the_istio_that_the_lab_runs() -> None:

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import cluster, product
+from .access import access_of
 from .client import NotBuilt, Oracle
 from .compare import Asking, asking, together
+from .envoy import Envoy
 from .words import describe
 
 
@@ -35,7 +37,8 @@ def report(oracle: Oracle, folder: Path) -> Iterator[str]:
             yield from (f"  {line}" for line in _answer(asked, key))
         for side in ("before", "after") if rows else ():
             strategy = f" with {rows[0]['after']['strategy']}" if side == "after" else ""
-            yield f"  the collection, {side}{strategy}: {rows[0][side]['verdict']}, {rows[0][side]['why']}"
+            one = rows[0][side]
+            yield f"  the collection, {side}{strategy}: {one['verdict']}, {one['why']}; access: {one['access']['decision']}"
 
 
 def _answer(asked: Asking, key: str) -> Iterator[str]:
@@ -48,6 +51,10 @@ def _answer(asked: Asking, key: str) -> Iterator[str]:
         yield from describe(call, outcome, one)
     if len(judged) > 1:
         yield f"Istio, for all of them: {together(judged).verdict}"
+    steps, call = together(judged).steps, asked.scene.outcomes(key)[0][0]
+    access = access_of(asked.envoy, steps, call, cluster.address(pod))
+    if access.judges:
+        yield f"{' and '.join(access.judges)} about the filters there: {access.decision or 'not known'}"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -55,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     options = parser.parse_args(argv)
     try:
-        with Oracle() as oracle:
+        with Envoy() as envoy, Oracle(envoy=envoy) as oracle:
             for folder in options.folders:
                 if not folder.is_dir():
                     parser.error(f"{folder} is no folder")

@@ -11,7 +11,10 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .envoy import Envoy
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "lab" / "lab"
@@ -29,17 +32,28 @@ class NotBuilt(Exception):
 
 def binary() -> Path:
     """The program's path; raises :class:`NotBuilt` with the command that builds it."""
-    done = subprocess.run([sys.executable, str(LAB), "oracle", "--built"], capture_output=True, text=True, check=False)
+    if path := built():
+        return path
+    raise NotBuilt("Istio's own code is not built for this checkout. Build it: lab/lab oracle --keep-caches")
+
+
+def built(*options: str) -> Path | None:
+    """What the lab says that it has; nothing where it does not."""
+    done = subprocess.run([sys.executable, str(LAB), "oracle", "--built", *options], capture_output=True, text=True, check=False)
     path = done.stdout.strip()
-    if not path:
-        raise NotBuilt("Istio's own code is not built for this checkout. Build it: lab/lab oracle --keep-caches")
-    return Path(path)
+    return Path(path) if path else None
 
 
 class Oracle:
-    """A running program. Use it as a context; :meth:`ask` starts it when it is needed, and anew after it died."""
+    """A running program. Use it as a context; :meth:`ask` starts it when it is needed, and anew after it died.
 
-    def __init__(self, command: list[str] | None = None, *, seconds: float = SECONDS, restart_after: int = RESTART_AFTER) -> None:
+    ``envoy`` runs the filters that it answers with.
+    """
+
+    def __init__(
+        self, command: list[str] | None = None, *, envoy: Envoy | None = None, seconds: float = SECONDS, restart_after: int = RESTART_AFTER
+    ) -> None:
+        self.envoy = envoy
         self._command = command
         self._seconds = seconds
         self._restart_after = restart_after

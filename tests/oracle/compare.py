@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import admission, cluster, product
+from . import cluster, product
+from .access import Access, access_of
 from .client import Oracle
 from .cluster import Obj
-from .judge import Judgement, Step, overall
+from .envoy import Envoy
+from .judge import Judgement, overall
 from .meshes.clients import Client
 from .scene import Scene
 
@@ -28,8 +30,8 @@ class Compared:
     said: dict[str, Any] = field(default_factory=dict)
     judged: tuple[Judgement, ...] = ()
     why: str = ""
-    access: str = ""
-    """Who Istio's filters let in, where that is compared: ``allowed``, ``denied``, ``conditional``."""
+    access: Access = field(default_factory=Access)
+    """Who Istio's filters let in, where that is compared."""
 
     @property
     def verdict(self) -> str:
@@ -50,6 +52,7 @@ class Asking:
 
     items: dict[str, product.Asked]
     scene: Scene
+    envoy: Envoy | None
 
     def judged(self, key: str) -> tuple[Judgement, ...]:
         item = self.items[key]
@@ -61,7 +64,7 @@ def asking(oracle: Oracle, objects: Sequence[Obj], clients: Sequence[Client] = (
     items = {f"route {number}": item for number, item in enumerate(product.asked(objects))}
     calls = {key: (item.client, item.calls) for key, item in items.items() if item.client is not None}
     others = {f"client {number}": (one.pod, one.calls) for number, one in enumerate(clients)}
-    return Asking(items, Scene(oracle, objects, {**calls, **others}, dump=dump))
+    return Asking(items, Scene(oracle, objects, {**calls, **others}, dump=dump), oracle.envoy)
 
 
 def together(judged: Sequence[Judgement]) -> Judgement:
@@ -93,23 +96,7 @@ def _one(given: Asking, key: str, item: product.Asked, said: dict[str, Any]) -> 
     if said["verdict"] == "unknown":
         return Compared(item, UNKNOWN, said, judged)
     same = said["verdict"] == truth.verdict and ("instead" in said["why"]) == bool(truth.elsewhere)
-    access = "" if truth.elsewhere or not same else access_of(item, truth.steps, given.scene.outcomes(key))
+    call, access = given.scene.outcomes(key)[0][0], Access()
+    if same and not truth.elsewhere:
+        access = access_of(given.envoy, truth.steps, call, cluster.address(item.client or {}))
     return Compared(item, AGREED if same else DISAGREED, said, judged, access=access)
-
-
-def access_of(item: product.Asked, steps: Sequence[Step], calls: Sequence[tuple[dict[str, Any], Any]]) -> str:
-    """The least that is granted where requests arrive; empty where none does, or where that is not known."""
-    reached = [step for step in steps if step.to and step.verdict in ("mutual_tls", "plaintext")]
-    call, address = calls[0][0], cluster.address(item.client or {})
-    try:
-        found = {_decision(step, call, address) for step in reached}
-    except admission.Unclear:
-        return ""
-    return next((decision for decision in ("denied", "conditional", "allowed") if decision in found), "")
-
-
-def _decision(step: Step, call: dict[str, Any], address: str) -> str:
-    ip, _colon, port = step.to.rpartition(":")
-    request = admission.Request(step.identity, address, (ip, int(port)), str(call["host"]), str(call["path"]))
-    answers = {admission.admitted(step.guards, one) for one in admission.variants(request, below=True)}
-    return "conditional" if len(answers) > 1 else "allowed" if answers.pop() else "denied"

@@ -41,6 +41,8 @@ class Step:
     """Filters there that may turn requests away, with their settings."""
     identity: str = ""
     """Who the client is for the sidecar there, empty in plaintext."""
+    reads_http: bool = False
+    """Whether the sidecar there reads requests."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +127,13 @@ class Judge:
         taken = self.answer["inbound"][end]["ways"][way if encrypts else _plain_way(call)]
         chain = taken.get("chain") or {}
         filters = (*chain.get("filters", []), *(chain.get("http_filters") or []))
-        reads = "reads it as HTTP" if chain.get("http") else "passes it on as TCP"
+        reads_http = bool(chain.get("http"))
+        reads = "reads it as HTTP" if reads_http else "passes it on as TCP"
         if taken.get("error") or (encrypts and not chain.get("tls")):
             return Step(REFUSED, f"{prefix}the sidecar there: {taken.get('error') or 'does not end TLS'}", cluster, end, label, filters)
         verdict, sender = (MUTUAL, self._identity(self.client)) if encrypts else (PLAIN, "")
-        return Step(verdict, f"{prefix}the sidecar there {reads}", cluster, end, label, filters, tuple(chain.get("guards") or ()), sender)
+        guards = tuple(chain.get("guards") or ())
+        return Step(verdict, f"{prefix}the sidecar there {reads}", cluster, end, label, filters, guards, sender, reads_http)
 
     def _stranger(self, pod: Obj | None, socket: dict[str, Any]) -> str:
         """The pod's identity, where the client's proxy accepts others alone."""

@@ -40,7 +40,10 @@ def generator(root: Path = ROOT) -> str:
 
 @dataclass
 class Block:
-    """What came out for ``meshes`` seeds from ``first`` on: ``unknown`` and ``left_out`` by reason, ``features`` by meshes."""
+    """What came out for ``meshes`` seeds from ``first`` on: ``unknown`` and ``left_out`` by reason, ``features`` by meshes.
+
+    ``judges`` says who decided what filters let in.
+    """
 
     first: int
     meshes: int
@@ -54,6 +57,7 @@ class Block:
     unknown: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     features: dict[str, int] = field(default_factory=dict)
+    judges: dict[str, int] = field(default_factory=dict)
 
     @property
     def seeds(self) -> range:
@@ -97,6 +101,7 @@ class Total:
     unknown: Counter[str]
     left_out: Counter[str]
     features: Counter[str]
+    judges: Counter[str]
 
 
 def total(blocks: Sequence[Block]) -> Total:
@@ -107,9 +112,9 @@ def total(blocks: Sequence[Block]) -> Total:
         if not keys & seen:
             counted.append(one)
             seen |= keys
-    sums = [Counter[str](), Counter[str](), Counter[str]()]
+    sums = [Counter[str](), Counter[str](), Counter[str](), Counter[str]()]
     for one in counted:
-        for whole, part in zip(sums, (one.unknown, one.left_out, one.features), strict=True):
+        for whole, part in zip(sums, (one.unknown, one.left_out, one.features, one.judges), strict=True):
             whole.update(part)
     meshes = sum(one.meshes for one in counted)
     return Total(meshes, sum(one.comparisons for one in counted), sum(one.disagreements for one in counted), *sums)

@@ -34,13 +34,16 @@ class Fault:
 
 @dataclass
 class Round:
-    """What came out for a mesh: ``unknown`` and ``left_out`` count by reason, ``compared`` counts what is not left out."""
+    """What came out for a mesh: ``unknown`` and ``left_out`` count by reason, ``compared`` counts what is not left out.
+
+    ``judges`` counts who decided what filters let in.
+    """
 
     compared: int = 0
     faults: list[Fault] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
-    chosen: Counter[str] = field(default_factory=Counter)
+    judges: Counter[str] = field(default_factory=Counter)
 
     def add(self, stage: str, rows: Iterable[Compared]) -> None:
         for row in rows:
@@ -52,19 +55,23 @@ class Round:
                 self.unknown[row.said["why"]] += 1
             elif row.result == DISAGREED:
                 self.faults.append(Fault(stage, "verdict", str(row)))
-            elif row.access:
+            else:
                 self._add_access(stage, row)
 
     def _add_access(self, stage: str, row: Compared) -> None:
-        told = row.said["access"]
+        told, found = row.said["access"], row.access
+        self.judges.update(found.judges)
+        self.faults += [Fault(stage, "judge", f"{row.item.title}: {doubt}") for doubt in found.doubts]
+        if not found.decision:
+            return
         self.compared += 1
         if told["decision"] == "unknown":
             self.unknown[f"access: {told['why']}"] += 1
-        elif told["decision"] == "conditional" != row.access:
+        elif told["decision"] == "conditional" != found.decision:
             # There may be requests that get another answer, and are not among those that are asked about here.
             self.left_out["access: conditional, and the same for all requests that were asked about"] += 1
-        elif told["decision"] != row.access:
-            text = f"{row.item.title}: said {told['decision']} ({told['why']}), Istio does {row.access} ({row.verdict})"
+        elif told["decision"] != found.decision:
+            text = f"{row.item.title}: said {told['decision']} ({told['why']}), Istio does {found.decision} ({row.verdict})"
             self.faults.append(Fault(stage, "access", text))
 
     def merge(self, other: Round) -> None:
@@ -72,7 +79,7 @@ class Round:
         self.faults += other.faults
         self.unknown.update(other.unknown)
         self.left_out.update(other.left_out)
-        self.chosen.update(other.chosen)
+        self.judges.update(other.judges)
 
     def check(self, stage: str, kind: str, wrong: Iterable[str]) -> None:
         """One comparison, and a fault for each sentence."""
@@ -114,7 +121,6 @@ def _after(oracle: Oracle, found: Round, mesh: Mesh, before: Asking, strategy: s
     if told.error:
         found.check(strategy, "crash" if told.crash else "refused", [told.crash or told.error])
         return
-    found.chosen.update(row["after"]["strategy"] for rows in told.routes.values() for row in rows)
     given = _with_sidecars(mesh.objects, before)
     written = applied(given, told.changes)
     objects = cluster.completed(written)

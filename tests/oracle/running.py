@@ -18,6 +18,7 @@ from pathlib import Path
 
 from . import ledger
 from .client import Oracle
+from .envoy import Envoy
 from .ledger import Block
 from .meshes import Mesh, from_seed
 from .rounds import Round, play
@@ -131,7 +132,7 @@ def _block(block: Block) -> tuple[Block, Round, list[tuple[int, str]]]:
     """A finished block, what came out, and for each disagreement the seed and a line about it."""
     whole, features = Round(), Counter[str]()
     lines: list[tuple[int, str]] = []
-    with Oracle() as oracle:
+    with Envoy() as envoy, Oracle(envoy=envoy) as oracle:
         for seed in block.seeds:
             mesh = from_seed(seed, old=block.old)
             features.update(mesh.features)
@@ -143,7 +144,7 @@ def _block(block: Block) -> tuple[Block, Round, list[tuple[int, str]]]:
                 lines.append((seed, f"  again: make oracle MESHES=1 SEED={seed}{' OLD=1' if block.old else ''}"))
     block.comparisons, block.disagreements = whole.compared, len(whole.faults)
     block.unknown = _by_reason(whole.unknown)
-    block.left_out, block.features = dict(whole.left_out), dict(features)
+    block.left_out, block.features, block.judges = dict(whole.left_out), dict(features), dict(whole.judges)
     return block, whole, lines
 
 
@@ -159,6 +160,7 @@ def _summary(meshes: int, found: Round, seconds: float) -> str:
     per_mesh = seconds / meshes if meshes else 0.0
     lines = [f"{meshes} meshes in {seconds:.0f} s ({per_mesh:.2f} s each)"]
     lines.append(f"{found.compared} comparisons, {len(found.faults)} disagreements, {unknown} unknown")
+    lines += [f"  what filters let in was decided {count} x by {judge}" for judge, count in found.judges.most_common()]
     lines += [f"  unknown {count} x: {why}" for why, count in Counter(_by_reason(found.unknown)).most_common(20)]
     lines += [f"  left out {count} x: {why}" for why, count in found.left_out.most_common(10)]
     lines += [f"  disagreed {count} x: {kind}" for kind, count in Counter(f"{one.stage}, {one.kind}" for one in found.faults).most_common()]
@@ -175,7 +177,7 @@ def _say(text: str) -> None:
 
 def tell_one(seed: int, *, old: bool, shrink: bool, folder: Path | None) -> int:
     """Everything about one mesh; the status is 1 where something disagrees."""
-    with Oracle() as oracle:
+    with Envoy() as envoy, Oracle(envoy=envoy) as oracle:
         mesh = from_seed(seed, old=old)
         found = play(oracle, mesh)
         if shrink and found.faults:

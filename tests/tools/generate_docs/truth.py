@@ -62,6 +62,10 @@ def _reasons(blocks: Sequence[Block]) -> Iterator[str]:
         yield "Where the collection said `unknown`:"
         yield ""
         yield from _counted("reason", found.unknown)
+    if found.judges:
+        yield "Who decided what the filters of a backend let in:"
+        yield ""
+        yield from _counted("by", found.judges)
     if found.left_out:
         yield "What could not be compared:"
         yield ""
