@@ -56,9 +56,9 @@ def entries(name: str, result: Entry) -> list[Entry]:
 def _route(item: Entry) -> Entry:
     to = item["backend"]
     return {
-        "load_balancer": item["load_balancer"], "object": named(item["object"]), "host": item["host"], "path": item["path"],
+        "load_balancer": item.get("load_balancer", ""), "object": named(item["object"]), "host": item["host"], "path": item["path"],
         "backend": f"{to['namespace']}/{to['service']}:{to['port']}", "before": item["before"]["verdict"],
-        "after": item["after"]["verdict"], "strategy": item["after"]["strategy"],
+        "after": item["after"]["verdict"], "strategy": item["after"].get("strategy", ""),
     }
 
 

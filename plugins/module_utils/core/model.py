@@ -241,6 +241,7 @@ class LoadBalancer:
 
     ``settings`` is what it was started with, as a value of its own profile's: nobody else reads it. ``needed_annotations`` are those
     that its sidecar needs besides the usual ones. ``revision`` is Istio's that configures its sidecars, empty where it is not known.
+    ``cluster_domain`` is that of its cluster's Services.
     """
 
     name: str
@@ -259,6 +260,7 @@ class LoadBalancer:
     revision: str = ""
     interception: Interception = field(default_factory=Interception)
     needed_annotations: tuple[tuple[str, str], ...] = ()
+    cluster_domain: str = "cluster.local"
     settings: Any = field(default=None, compare=False)
 
     @property

@@ -18,17 +18,17 @@ from ..istio.destination_rules import policy_of
 from ..istio.endpoints import Endpoint, PodView, endpoints, view_of
 from ..istio.gateways import leads_to_gateway
 from ..istio.hosts import virtual_hosts
-from ..istio.mesh import interception_defaults, read_mesh
+from ..istio.mesh import cluster_domain, interception_defaults, read_mesh
 from ..istio.mesh_routes import mesh_routes
 from ..istio.names import Taken
 from ..istio.network import seen_address, undoes_service_routing
 from ..istio.outcome import Outlook
-from ..istio.registry import aliased, dialled_port
+from ..istio.registry import aliased, dialled_port, fqdn
 from ..kube import kinds
 from ..kube.objects import Obj, dig, ref_of
 from ..kube.pods import workload_pods
 from ..kube.reading import about_object
-from ..kube.services import find_port, fqdn
+from ..kube.services import find_port
 from ..kube.snapshot import Snapshot, Unreadable
 from .claims import HostClaims
 from .guarded import read_with
@@ -159,7 +159,7 @@ def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, c
     taken = claims.taken(route)
     if backend.service is None:
         return RouteFacts(backend, address, claimed_by=claimed_by, taken=taken)
-    host = fqdn(backend.service)
+    host = fqdn(snapshot, backend.service)
     rule = outlook.transport.destination_rule(host, route.backend.namespace)
     policy = (rule or {}).get("spec", {})
     by_rule = bool(policy.get("subsets") or set(policy.get("trafficPolicy") or {}) - {"tls"})
@@ -168,7 +168,7 @@ def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, c
     return RouteFacts(
         backend, address, next((text for text in reasons if text), ""), outlook.visibility.sees(backend.service, [host]),
         ref_of(rule) if rule else None, str(policy_of(rule, route.backend.port).cluster.get("mode") or ""),
-        by_rule or bool(snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, host)), claimed_by, taken,
+        by_rule or bool(_naming(snapshot, backend.service)), claimed_by, taken,
         http_policies(snapshot, backend.endpoints),
         tuple(_acting(snapshot, backend.service, load_balancer.namespace)), why_switched(snapshot, backend.service), ambient,
     )
@@ -176,8 +176,12 @@ def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, c
 
 def _acting(snapshot: Snapshot, service: Obj, viewer: str) -> Iterator[ObjectRef]:
     """What says what becomes of requests to a Service that come from a namespace."""
-    virtuals = snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, fqdn(service))
-    yield from (ref_of(item) for item in (*virtuals, *mesh_routes(snapshot, service, viewer)))
+    yield from (ref_of(item) for item in (*_naming(snapshot, service), *mesh_routes(snapshot, service, viewer)))
+
+
+def _naming(snapshot: Snapshot, service: Obj) -> list[Obj]:
+    """The VirtualServices that name a Service."""
+    return snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts(cluster_domain(snapshot)), fqdn(snapshot, service))
 
 
 def _without_mutual_tls(item: Endpoint, mode: Callable[[Obj, int], str]) -> str:

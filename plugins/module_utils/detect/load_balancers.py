@@ -23,8 +23,8 @@ from ..istio.ambient import about_clients
 from ..istio.blockers import injection_blockers
 from ..istio.injection import sidecar_state
 from ..istio.interception import interception_of
+from ..istio.mesh import cluster_domain, interception_defaults, misread_settings
 from ..istio.mesh import config_map_namespaces as mesh_namespaces
-from ..istio.mesh import interception_defaults, misread_settings
 from ..istio.network import about_network
 from ..istio.network import config_map_namespaces as network_namespaces
 from ..istio.reaching_istiod import about_istiod
@@ -61,7 +61,8 @@ def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], 
 
 
 def _as_far_as_known(snapshot: Snapshot, registry: Registry, load_balancer: LoadBalancer) -> LoadBalancer:
-    """What seems to have no workload may have one of a kind that cannot be read."""
+    """In the cluster's domain; and what seems to have no workload may have one of a kind that cannot be read."""
+    load_balancer = replace(load_balancer, cluster_domain=cluster_domain(snapshot))
     if load_balancer.workload or registry.get(load_balancer.vendor).about.outside or all(map(snapshot.readable, kinds.WORKLOADS)):
         return load_balancer
     return replace(load_balancer, sidecar=SidecarState(UNKNOWN, UNKNOWN))

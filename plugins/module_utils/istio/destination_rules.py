@@ -9,12 +9,13 @@ sidecar.go (SidecarScope.DestinationRule), pilot/pkg/networking/util (MergeSubse
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from ..kube import kinds
 from ..kube.objects import Obj, created_at, dig, name_of, namespace_of
-from .mesh import MESH_DEPENDS, mesh_config, read_mesh
+from .mesh import MESH_DEPENDS, cluster_domain, mesh_config, read_mesh
 from .names import below
 from .visibility import Visibility, short_name
 
@@ -22,9 +23,13 @@ _DEPENDS = (kinds.DESTINATION_RULE, *MESH_DEPENDS)
 _PUBLIC, _PRIVATE = "*", "."
 
 
-def rule_hosts(rule: Obj) -> Iterator[str]:
-    """Index of DestinationRules by full host name."""
-    yield short_name(str(dig(rule, "spec", "host", default="")), namespace_of(rule)).lower()
+@cache
+def rule_hosts(domain: str) -> Callable[[Obj], Iterator[str]]:
+    """Index of DestinationRules by full host name, in a cluster with this domain."""
+    def index(rule: Obj) -> Iterator[str]:
+        yield short_name(str(dig(rule, "spec", "host", default="")), namespace_of(rule), domain).lower()
+
+    return index
 
 
 def destination_rule(visibility: Visibility, host: str, home: str) -> Obj | None:
@@ -48,15 +53,15 @@ def _chosen(visibility: Visibility, host: str, home: str) -> Obj | None:
 def _of_host(visibility: Visibility, host: str, home: str) -> Sequence[Obj]:
     """The merged rules of the first namespace that has any: the client's, the Service's, the root."""
     viewer, root = visibility.viewer.namespace, read_mesh(visibility.snapshot, visibility.viewer.revision).root_namespace
-    everything = _candidates(visibility, host)
+    everything, hosts = _candidates(visibility, host), rule_hosts(cluster_domain(visibility.snapshot))
     own = [item for item in everything if namespace_of(item) == viewer and _for_own(item)]
     if viewer == root:
         own = [item for item in own if _is_private(visibility, item)]
     if own:
-        return [rule for dummy, rule in _merged(_narrowest(own))]
+        return [rule for dummy, rule in _merged(_narrowest(own, hosts))]
     for namespace in (home, root):
         there = [item for item in everything if namespace_of(item) == namespace and not _is_private(visibility, item)]
-        exported = [rule for scopes, rule in _merged(_narrowest(there)) if not scopes or scopes & {_PUBLIC, viewer}]
+        exported = [rule for scopes, rule in _merged(_narrowest(there, hosts)) if not scopes or scopes & {_PUBLIC, viewer}]
         if exported:
             return exported
     return ()
@@ -65,17 +70,18 @@ def _of_host(visibility: Visibility, host: str, home: str) -> Sequence[Obj]:
 def _candidates(visibility: Visibility, host: str) -> list[Obj]:
     """Every rule for a host, by exact name or by a wildcard over it."""
     names = dict.fromkeys([host, *below(host), "*"])
-    found = (item for name in names for item in visibility.snapshot.lookup(kinds.DESTINATION_RULE, rule_hosts, name))
+    index = rule_hosts(cluster_domain(visibility.snapshot))
+    found = (item for name in names for item in visibility.snapshot.lookup(kinds.DESTINATION_RULE, index, name))
     return [item for item in found if visibility.known(item)]
 
 
-def _narrowest(rules: Sequence[Obj]) -> list[Obj]:
+def _narrowest(rules: Sequence[Obj], hosts: Callable[[Obj], Iterator[str]]) -> list[Obj]:
     """Those of the most specific host, in the order in which Istio puts them together."""
     if not rules:
         return []
     # An exact host has no star, and candidates come from the exact one to ever wider wildcards.
-    host = next(rule_hosts(rules[0]))
-    chosen = (item for item in rules if next(rule_hosts(item)) == host)
+    host = next(hosts(rules[0]))
+    chosen = (item for item in rules if next(hosts(item)) == host)
     return sorted(chosen, key=lambda item: (_selector(item) is None, created_at(item), name_of(item), namespace_of(item)))
 
 

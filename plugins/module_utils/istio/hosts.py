@@ -10,17 +10,19 @@ page docs/design-notes.md lists.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 from ..kube import kinds
 from ..kube.objects import Obj, dig, namespace_of
-from ..kube.services import by_cluster_ip, find_port, fqdn, is_headless
+from ..kube.services import by_cluster_ip, find_port, is_headless
 from .entries import entry_hosts, entry_http_ports
+from .mesh import cluster_domain
 from .mesh_routes import mesh_routes
 from .names import below, plain_host, wildcards_over
 from .protocols import AUTO, is_http, port_protocol
-from .registry import aliased, service_of_name
+from .registry import aliased, fqdn, service_of_name
 from .virtual_services import AskedFor, Branch, RuleTarget, branches, connections, label_of
 from .visibility import Visibility, host_matches, oldest, short_name
 
@@ -45,11 +47,15 @@ class Destination:
     sure: bool = True
 
 
-def virtual_hosts(item: Obj) -> Iterator[str]:
-    """Index of VirtualServices on the mesh gateway by full host name."""
-    gateways = dig(item, "spec", "gateways", default=[]) or ["mesh"]
-    if "mesh" in gateways:
-        yield from (short_name(str(host), namespace_of(item)).lower() for host in dig(item, "spec", "hosts", default=[]))
+@cache
+def virtual_hosts(domain: str) -> Callable[[Obj], Iterator[str]]:
+    """Index of VirtualServices on the mesh gateway by full host name, in a cluster with this domain."""
+    def index(item: Obj) -> Iterator[str]:
+        gateways = dig(item, "spec", "gateways", default=[]) or ["mesh"]
+        if "mesh" in gateways:
+            yield from (short_name(str(host), namespace_of(item), domain).lower() for host in dig(item, "spec", "hosts", default=[]))
+
+    return index
 
 
 def any_port(service: Obj) -> Iterator[int]:
@@ -70,13 +76,16 @@ class HostTable:
     def __init__(self, visibility: Visibility) -> None:
         self.visibility = visibility
         self.snapshot = visibility.snapshot
+        self.fqdn = partial(fqdn, self.snapshot)
+        self._domain = cluster_domain(self.snapshot)
+        self._hosts_of = virtual_hosts(self._domain)
 
     def has_http_listener(self, port: int) -> bool:
         """Whether the viewer's sidecar has the shared HTTP listener 0.0.0.0:port."""
         protocol = self.visibility.egress_protocol(port)
         services = self.snapshot.each(kinds.SERVICE, any_port if protocol else http_ports, port)
         entries = self.snapshot.each(kinds.SERVICE_ENTRY, entry_http_ports, port)
-        known = itertools.chain(((item, [fqdn(item)]) for item in services), ((item, list(entry_hosts(item))) for item in entries))
+        known = itertools.chain(((item, [self.fqdn(item)]) for item in services), ((item, list(entry_hosts(item))) for item in entries))
         return (not protocol or is_http(protocol)) and any(self.visibility.sees(item, hosts, port) for item, hosts in known)
 
     def http_destination(self, port: int, host: str, path: str) -> Destination:
@@ -93,12 +102,12 @@ class HostTable:
 
     def service_destinations(self, service: Obj, port: int, asked: AskedFor) -> tuple[Destination, ...]:
         """Where a route's HTTP requests go on a listener of a Service's own: whatever their Host, they are the Service's."""
-        return self._routed(Destination("service", service, port, fqdn(service)), fqdn(service), port, asked)
+        return self._routed(Destination("service", service, port, self.fqdn(service)), self.fqdn(service), port, asked)
 
     def connection_destinations(self, service: Obj, port: int, *, tls: bool) -> tuple[Destination, ...]:
         """Where connections to a Service go that are passed on as they are; ``tls``: the port is declared as one of TLS."""
-        own = Destination("service", service, port, fqdn(service))
-        virtuals = oldest(self._all_virtual_services(fqdn(service))) + mesh_routes(self.snapshot, service, self.visibility.viewer.namespace)
+        own = Destination("service", service, port, self.fqdn(service))
+        virtuals = oldest(self._all_virtual_services(own.host)) + mesh_routes(self.snapshot, service, self.visibility.viewer.namespace)
         found = connections(virtuals, self.visibility.viewer, port, tls=tls)
         if found is None:
             return (own,)
@@ -107,8 +116,8 @@ class HostTable:
 
     def _all_virtual_services(self, host: str) -> list[Obj]:
         """The visible VirtualServices that name or cover a host."""
-        found = (item for pattern in _patterns(host) for item in self.snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, pattern))
-        return [item for item in found if self.visibility.sees(item, list(virtual_hosts(item)))]
+        found = (item for pattern in _patterns(host) for item in self.snapshot.lookup(kinds.VIRTUAL_SERVICE, self._hosts_of, pattern))
+        return [item for item in found if self.visibility.sees(item, list(self._hosts_of(item)))]
 
     def _routed(self, registered: Destination, name: str, port: int, asked: AskedFor) -> tuple[Destination, ...]:
         """What the VirtualService of a host makes of requests that its registered owner would get."""
@@ -133,7 +142,7 @@ class HostTable:
 
     def _is_added(self, virtual: Obj, port: int) -> bool:
         """Whether hosts of a VirtualService that no registry knows are on a port: on 80, and where it has one that is known."""
-        return port == 80 or any(self.registered_host(port, item).kind != "none" for item in virtual_hosts(virtual))
+        return port == 80 or any(self.registered_host(port, item).kind != "none" for item in self._hosts_of(virtual))
 
     def registered_host(self, port: int, name: str) -> Destination:
         """The Service or ServiceEntry that owns a Host on a port."""
@@ -141,8 +150,8 @@ class HostTable:
         if service is not None:
             entry = find_port(service, port)
             protocol = port_protocol(entry) if entry else ""
-            if (is_http(protocol) or protocol == AUTO) and self.visibility.sees(service, [fqdn(service)], port):
-                return Destination("service", service, port, fqdn(service))
+            if (is_http(protocol) or protocol == AUTO) and self.visibility.sees(service, [self.fqdn(service)], port):
+                return Destination("service", service, port, self.fqdn(service))
         for pattern in _patterns(name):
             item = self._entry(pattern, port)
             if item is not None:
@@ -164,14 +173,15 @@ class HostTable:
 
     def _virtual_services(self, pattern: str) -> list[Obj]:
         """The visible VirtualServices of a host, in the order in which Istio asks them."""
-        found = self.snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, pattern)
+        found = self.snapshot.lookup(kinds.VIRTUAL_SERVICE, self._hosts_of, pattern)
         visible = [item for item in found if self.visibility.sees(item, [pattern])]
         return sorted(oldest(visible), key=self.visibility.nearness)
 
     def _branch(self, virtual: Obj, branch: Branch, target: RuleTarget | None, port: int, *, whole: bool = False) -> Destination:
         label = label_of(virtual)
         if target is not None:
-            return replace(self._target(target, port, label, whole=whole), part=branch.part, sure=branch.sure)
+            host = short_name(target.host, namespace_of(virtual), self._domain)
+            return replace(self._target(replace(target, host=host), port, label, whole=whole), part=branch.part, sure=branch.sure)
         kind = "answered" if branch.answer else "unclear"
         return Destination(kind, why=f"{label} {branch.answer or branch.unclear}", part=branch.part, sure=branch.sure)
 
@@ -187,7 +197,7 @@ class HostTable:
             return replace(found, kind="entry", target=entry)
         ports = dig(service, "spec", "ports", default=[])
         number = target.port or (int(ports[0].get("port", 0)) if whole and len(ports) == 1 else port)
-        found = replace(found, port=number, host=fqdn(service))
+        found = replace(found, port=number, host=self.fqdn(service))
         gone = "" if find_port(service, number) else f"port {number} of {target.host}, which it does not have"
         if not self.visibility.exported(service):
             gone = f"{target.host}, which the load balancer's namespace cannot see"
@@ -209,7 +219,7 @@ class HostTable:
             if pattern == "*":
                 continue
             found = [
-                *self.snapshot.lookup(kinds.VIRTUAL_SERVICE, virtual_hosts, pattern),
+                *self.snapshot.lookup(kinds.VIRTUAL_SERVICE, self._hosts_of, pattern),
                 *self.snapshot.lookup(kinds.SERVICE_ENTRY, entry_hosts, pattern),
             ]
             for item in oldest(found):

@@ -14,6 +14,7 @@ from ..core.model import UNKNOWN
 from ..kube import kinds
 from ..kube.objects import Obj, argument, containers_of, dig, identity, image_name, labels_of, name_of, namespace_of, pod_template
 from ..kube.selectors import object_selector, selects
+from ..kube.services import CLUSTER_DOMAIN
 from ..kube.snapshot import Snapshot, Unreadable
 from . import settings
 from .interception import mesh_defaults
@@ -168,6 +169,11 @@ def cluster_domains(snapshot: Snapshot) -> tuple[str, ...]:
     found = [argument(item, "domain") for istiod in control_planes(snapshot) for item in containers_of(pod_template(istiod))]
     found.append(str(dig(_told(snapshot, settings.INJECTOR).values, "global", "proxy", "clusterDomain", default="")))
     return tuple(dict.fromkeys(item.lower().strip(".") for item in found if item))
+
+
+def cluster_domain(snapshot: Snapshot) -> str:
+    """The domain in which Istio's registry has the cluster's Services, as istiod was told it."""
+    return snapshot.cached("cluster domain", lambda view: next(iter(cluster_domains(view)), CLUSTER_DOMAIN), settings.KINDS)
 
 
 def read_mesh(snapshot: Snapshot, revision: str = "") -> Mesh:

@@ -15,8 +15,9 @@ from typing import Any
 
 from ..kube import kinds
 from ..kube.objects import Obj, dig, kind_key_of, name_of, namespace_of
-from ..kube.services import CLUSTER_DOMAIN, fqdn
+from ..kube.services import full_name
 from ..kube.snapshot import Snapshot
+from .mesh import cluster_domain
 from .virtual_services import ENDS
 
 _PATHS = {"Exact": "exact", "PathPrefix": "prefix", "RegularExpression": "regex"}
@@ -35,38 +36,38 @@ def mesh_routes(snapshot: Snapshot, service: Obj, viewer_namespace: str) -> list
     """The routes of a Service that hold for clients of a namespace, each as the VirtualService that Istio makes of it."""
     key, home = (namespace_of(service), name_of(service)), namespace_of(service)
     found = [item for kind in (*_HTTP, *_STREAMS) for item in snapshot.lookup(kind, by_parent_service, key)]
-    return [_virtual(item, service) for item in found if namespace_of(item) in (home, viewer_namespace)]
+    return [_virtual(item, service, cluster_domain(snapshot)) for item in found if namespace_of(item) in (home, viewer_namespace)]
 
 
-def _virtual(route: Obj, service: Obj) -> Obj:
+def _virtual(route: Obj, service: Obj, domain: str) -> Obj:
     own = (namespace_of(service), name_of(service))
     parents = [item for item in dig(route, "spec", "parentRefs", default=[]) if item.get("kind") == "Service"]
     ports = [item.get("port") for item in parents if (str(item.get("namespace") or namespace_of(route)), str(item.get("name"))) == own]
     rules = [(rule, match) for rule in dig(route, "spec", "rules", default=[]) for match in rule.get("matches") or [{}]]
     if kind_key_of(route) in _STREAMS:
         matches = [_port(port) for port in ports]
-        made: Obj = {"tcp": [{"match": matches, **_led(route, rule, "closes these connections")} for rule, _matched in rules]}
+        made: Obj = {"tcp": [{"match": matches, **_led(route, rule, domain, "closes these connections")} for rule, _matched in rules]}
     else:
         ordered = sorted(rules, key=lambda item: _width(item[1]))
-        made = {"http": [_rule(route, rule, match, ports) for rule, match in ordered]}
+        made = {"http": [_rule(route, rule, match, ports, domain) for rule, match in ordered]}
     return {"apiVersion": route.get("apiVersion"), "kind": route.get("kind"), "metadata": route.get("metadata"),
-            "spec": {"hosts": [fqdn(service)], **made}}
+            "spec": {"hosts": [full_name(*own, domain)], **made}}
 
 
 def _port(number: Any) -> Obj:
     return {"port": int(number)} if number else {}
 
 
-def _rule(route: Obj, rule: Obj, match: Obj, ports: list[Any]) -> Obj:
+def _rule(route: Obj, rule: Obj, match: Obj, ports: list[Any], domain: str) -> Obj:
     redirects = any(item.get("type") == "RequestRedirect" for item in rule.get("filters") or [])
     made: Obj = {"match": [{**_match(match), **_port(number)} for number in ports]}
-    return {**made, "redirect": {"uri": "/"}} if redirects else {**made, **_led(route, rule, "answers 500")}
+    return {**made, "redirect": {"uri": "/"}} if redirects else {**made, **_led(route, rule, domain, "answers 500")}
 
 
-def _led(route: Obj, rule: Obj, without: str) -> Obj:
+def _led(route: Obj, rule: Obj, domain: str, without: str) -> Obj:
     """Where a rule leads. Backends of weight 0 get nothing, and where no other is left, the sidecar ends it: ``without`` says how."""
     found = [(item, 1 if item.get("weight") is None else item["weight"]) for item in rule.get("backendRefs") or []]
-    weighed = [{"destination": _destination(route, item), "weight": weight} for item, weight in found if weight]
+    weighed = [{"destination": _destination(route, item, domain), "weight": weight} for item, weight in found if weight]
     return {"route": weighed} if weighed else {ENDS: f"has no backend with a weight, so the sidecar {without}"}
 
 
@@ -102,9 +103,9 @@ def _width(match: Obj) -> tuple[int, ...]:
     )
 
 
-def _destination(route: Obj, backend: Obj) -> Obj:
+def _destination(route: Obj, backend: Obj, domain: str) -> Obj:
     """A Service of the route's own namespace; what else may be behind a rule is not known here, and has no name."""
     home = str(backend.get("namespace") or namespace_of(route))
     if backend.get("kind", "Service") != "Service" or home != namespace_of(route):
         return {"host": ""}
-    return {"host": f"{backend.get('name')}.{home}.svc.{CLUSTER_DOMAIN}", "port": {"number": backend.get("port", 0)}}
+    return {"host": full_name(home, str(backend.get("name")), domain), "port": {"number": backend.get("port", 0)}}

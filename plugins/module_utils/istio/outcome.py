@@ -14,7 +14,7 @@ from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of
 from ..kube.pods import container_port, workload_pods
 from ..kube.selectors import selects
-from ..kube.services import NO_SELECTOR, cluster_ips, find_port, fqdn, headless_by_port, is_headless, target_port
+from ..kube.services import NO_SELECTOR, cluster_ips, find_port, headless_by_port, is_headless, target_port
 from ..kube.snapshot import Snapshot
 from .ambient import WHY as AMBIENT
 from .ambient import balancer_is_ambient
@@ -89,7 +89,7 @@ class Outlook:
         found = serving(self.snapshot, reached, own)
         if not found:
             return Outcome("unknown", "no pods are known behind the Service")
-        return Request(resolved(route, reached) if reached is not service else route, reached, own, found)
+        return Request(resolved(route, reached, self.hosts.fqdn(reached)) if reached is not service else route, reached, own, found)
 
     def _with_sidecar(self, request: Request) -> Outcome:
         """What the interception settings keep away from the sidecar goes past it, address by address."""
@@ -137,10 +137,10 @@ class Outlook:
 
     def _to_cluster_ip(self, request: Request) -> Outcome:
         protocol = self.visibility.egress_protocol(request.number) or port_protocol(request.port)
-        known = self.visibility.sees(request.service, [fqdn(request.service)], request.number, http=is_http(protocol))
+        known = self.visibility.sees(request.service, [self.hosts.fqdn(request.service)], request.number, http=is_http(protocol))
         if decided_by_address(protocol) and known:
             return self._at_service(request, request.service, request.number)
-        return self._by_host(request, request.number, f"{fqdn(request.service)}:{request.number}")
+        return self._by_host(request, request.number, f"{self.hosts.fqdn(request.service)}:{request.number}")
 
     def _to_pods(self, request: Request) -> Outcome:
         """Every pod's address is matched on its own: by a headless Service that has it, else by what listens on its port."""
@@ -167,7 +167,8 @@ class Outlook:
         found = [service for key in keys for service in self.snapshot.lookup(kinds.SERVICE, headless_by_port, key)]
         for service in oldest(found) if len(found) > 1 else found:
             port = find_port(service, item.port) or {}
-            if not decided_by_address(port_protocol(port)) or not self.visibility.sees(service, [fqdn(service)], item.port, http=False):
+            seen = self.visibility.sees(service, [self.hosts.fqdn(service)], item.port, http=False)
+            if not decided_by_address(port_protocol(port)) or not seen:
                 continue
             if self._holds(service, port, item):
                 return service
@@ -197,10 +198,10 @@ class Outlook:
 
     def _at_service(self, request: Request, service: Obj, number: int) -> Outcome:
         """On a listener of the Service's own address, or of its pods': the Host is not looked at, VirtualServices are."""
-        entry = namesake(self.visibility, fqdn(service), namespace_of(service))
+        entry = namesake(self.visibility, self.hosts.fqdn(service), namespace_of(service))
         if entry is not None:
             label = f"ServiceEntry {namespace_of(entry)}/{name_of(entry)}"
-            return Outcome("unknown", f"{label} stands for {fqdn(service)}, and what it makes of these requests is not known")
+            return Outcome("unknown", f"{label} stands for {self.hosts.fqdn(service)}, and what it makes of these requests is not known")
         protocol = self.visibility.egress_protocol(number) or port_protocol(find_port(service, number) or {})
         scheme = request.route.upstream.scheme
         if protocol == AUTO and scheme == "http":
@@ -208,7 +209,7 @@ class Outlook:
         else:
             found = self.hosts.connection_destinations(service, number, tls=protocol in TLS_PROTOCOLS)
             if protocol == AUTO and scheme == "tcp" and self.hosts.service_destinations(service, number, request.asked) != found:
-                return Outcome("unknown", f"{fqdn(service)} has rules for HTTP, and whether that is what it gets is not known")
+                return Outcome("unknown", f"{self.hosts.fqdn(service)} has rules for HTTP, and whether that is what it gets is not known")
         return of_shares([self._share(request, item, "") for item in found])
 
     def _share(self, request: Request, found: Destination, nowhere: str) -> Share:
@@ -232,7 +233,7 @@ class Outlook:
         own = service is request.service and found.port == request.number
         behind = request.endpoints if own or is_headless(service) else serving(self.snapshot, service, port)
         outcome = self.transport.to_endpoints(
-            fqdn(service), namespace_of(service), found.port, behind, subset=found.subset,
+            self.hosts.fqdn(service), namespace_of(service), found.port, behind, subset=found.subset,
             together=endpoints(self.snapshot, service, port) if is_headless(service) else None,
         )
         same = {item.key for item in behind} & {item.key for item in request.endpoints}

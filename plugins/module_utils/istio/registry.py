@@ -9,17 +9,23 @@ Source: istio/istio pilot/pkg/serviceregistry/kube/conversion.go (Services of ty
 from __future__ import annotations
 
 from ..kube import kinds
-from ..kube.objects import Obj, dig
-from ..kube.services import CLUSTER_DOMAIN, is_external_name
+from ..kube.objects import Obj, dig, name_of, namespace_of
+from ..kube.services import full_name, is_external_name
 from ..kube.snapshot import Snapshot
+from .mesh import cluster_domain
 
 _LONGEST_CHAIN = 5
+
+
+def fqdn(snapshot: Snapshot, service: Obj) -> str:
+    """The Service's name in the mesh's registry."""
+    return full_name(namespace_of(service), name_of(service), cluster_domain(snapshot))
 
 
 def service_of_name(snapshot: Snapshot, host: str) -> Obj | None:
     """The Service of a full or shortened mesh name (``svc.ns``, ``svc.ns.svc``, the full name)."""
     labels = host.split(".")
-    if len(labels) == 2 or (len(labels) > 2 and labels[2] == "svc" and host.endswith((".svc", f".svc.{CLUSTER_DOMAIN}"))):
+    if len(labels) == 2 or (len(labels) > 2 and labels[2] == "svc" and host.endswith((".svc", f".svc.{cluster_domain(snapshot)}"))):
         return snapshot.get(kinds.SERVICE, labels[1], labels[0])
     return None
 
@@ -35,7 +41,9 @@ def aliased(snapshot: Snapshot, service: Obj) -> Obj | None:
             return found
         name = str(dig(found, "spec", "externalName", default="")).lower().rstrip(".")
         # Only a full name leads somewhere: the name servers of a cluster know no shorter ones.
-        found = service_of_name(snapshot, name) if name.endswith(f".svc.{CLUSTER_DOMAIN}") and name.count(".") == 4 else None
+        found = service_of_name(snapshot, name)
+        if found is not None and name != fqdn(snapshot, found):
+            return None
     return None
 
 

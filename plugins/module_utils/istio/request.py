@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..core.model import Address, Outcome, Route, Verdict, replace
 from ..kube.objects import Obj
-from ..kube.services import fqdn, is_headless
+from ..kube.services import is_headless
 from .endpoints import Endpoint
 from .hosts import Destination
 from .virtual_services import AskedFor
@@ -50,10 +50,10 @@ class Share:
     elsewhere: str = ""
 
 
-def resolved(route: Route, reached: Obj) -> Route:
+def resolved(route: Route, reached: Obj, name: str) -> Route:
     """A route whose Service is another name of one: its address is dialled, and its name sent where the dialled one would be."""
     address: Address = "pod_ips" if is_headless(reached) else "cluster_ip"
-    host = fqdn(reached) if "$" in route.upstream.host or route.upstream.host.startswith("<") else route.upstream.host
+    host = name if "$" in route.upstream.host or route.upstream.host.startswith("<") else route.upstream.host
     return replace(route, upstream=replace(route.upstream, address=address, host=host))
 
 

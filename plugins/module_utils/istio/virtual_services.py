@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..kube.objects import Obj, dig, name_of, namespace_of
-from .visibility import Viewer, short_name
+from .visibility import Viewer
 
 ENDS = "meshlb.ends"
 """Key of a rule that is made of a route without a backend, which no VirtualService has: what the sidecar does with what it takes."""
@@ -43,7 +43,7 @@ class AskedFor:
 
 @dataclass(frozen=True)
 class RuleTarget:
-    """One destination of a rule: a full host name, a port (0 where none is given), a subset, and how much of 100 it gets."""
+    """One destination of a rule: a host as it is written, a port (0 where none is given), a subset, and how much of 100 it gets."""
 
     host: str
     port: int = 0
@@ -85,9 +85,9 @@ def branches(virtual: Obj, asked: AskedFor, viewer: Viewer, port: int) -> tuple[
         relations = {piece: _relation(match, piece, asked) for piece in left}
         for how, part in relations.values():
             if how == ALL and own is None:
-                own = _branch(virtual, rule, "", how)
-            elif how != NONE and (own is None or _branch(virtual, rule, "", how) != replace(own, sure=how != PERHAPS)):
-                parts.append(_branch(virtual, rule, part or f"paths below {asked.path}", how))
+                own = _branch(rule, "", how)
+            elif how != NONE and (own is None or _branch(rule, "", how) != replace(own, sure=how != PERHAPS)):
+                parts.append(_branch(rule, part or f"paths below {asked.path}", how))
         left = [piece for piece in left if relations[piece][0] != ALL]
     if left:
         nobody = Branch(answer=f"has no rule for path {asked.path}, so the sidecar answers 404")
@@ -194,7 +194,7 @@ def _within(text: str, kind: str, path: str, path_type: str) -> bool:
     return bool(path) and _LITERAL.fullmatch(path) is not None and text.startswith(path)
 
 
-def _branch(virtual: Obj, rule: Obj, part: str, how: str) -> Branch:
+def _branch(rule: Obj, part: str, how: str) -> Branch:
     sure = how != PERHAPS
     ends = {"redirect": "redirects these requests", "directResponse": "answers these requests without a backend", ENDS: rule.get(ENDS, "")}
     said = next((text for key, text in ends.items() if key in rule), "")
@@ -202,26 +202,26 @@ def _branch(virtual: Obj, rule: Obj, part: str, how: str) -> Branch:
         return Branch((), part, sure, said)
     if rule.get("delegate"):
         return Branch((), part, sure, unclear=f"delegates these requests to {dig(rule, 'delegate', 'name', default='another')}")
-    targets = _targets(virtual, rule.get("route") or [])
+    targets = _targets(rule.get("route") or [])
     return Branch(targets, part, sure, unclear="" if targets else "has a rule without a destination for these requests")
 
 
-def _targets(virtual: Obj, routes: list[Obj]) -> tuple[RuleTarget, ...]:
+def _targets(routes: list[Obj]) -> tuple[RuleTarget, ...]:
     """The destinations that get something, each once."""
     total = sum(int(item.get("weight") or 0) for item in routes)
     found: dict[tuple[str, int, str], int] = {}
     for item in routes:
         weight = int(item.get("weight") or 0)
         if weight or len(routes) == 1 or not total:
-            key = _place(virtual, item.get("destination") or {})
+            key = _place(item.get("destination") or {})
             found[key] = found.get(key, 0) + (weight or 1)
     shares = sum(found.values()) or 1
     return tuple(RuleTarget(*key, weight=round(100 * weight / shares)) for key, weight in found.items())
 
 
-def _place(virtual: Obj, destination: Any) -> tuple[str, int, str]:
-    host = short_name(str(dig(destination, "host", default="")), namespace_of(virtual)).lower()
-    return host, int(dig(destination, "port", "number", default=0)), str(dig(destination, "subset", default=""))
+def _place(destination: Any) -> tuple[str, int, str]:
+    host, subset = (str(dig(destination, key, default="")) for key in ("host", "subset"))
+    return host.lower(), int(dig(destination, "port", "number", default=0)), subset
 
 
 def connections(virtuals: list[Obj], viewer: Viewer, port: int, *, tls: bool) -> tuple[Obj, Branch] | None:
@@ -236,7 +236,7 @@ def connections(virtuals: list[Obj], viewer: Viewer, port: int, *, tls: bool) ->
                 continue
             if tls or all(item.get("destinationSubnets") for item in matches):
                 return virtual, Branch(unclear=f"routes by {'the name that TLS asks for' if tls else 'destination subnets'}")
-            return virtual, _branch(virtual, rule, "", ALL)
+            return virtual, _branch(rule, "", ALL)
     return None
 
 

@@ -16,6 +16,7 @@ from ..kube import kinds
 from ..kube.objects import Obj, annotations_of, created_at, dig, name_of, namespace_of
 from ..kube.pods import by_namespace
 from ..kube.selectors import selects
+from ..kube.services import full_name
 from ..kube.snapshot import Snapshot
 from .egress import Egress, egress_of, host_matches, listeners_for
 from .mesh import is_discovered, mesh_config, read_mesh
@@ -119,11 +120,9 @@ class Visibility:
         return str(own or read_mesh(self.snapshot, self.viewer.revision).outbound_traffic_policy)
 
 
-def short_name(host: str, namespace: str) -> str:
-    """The full name of a host that an Istio object in ``namespace`` gives without dots."""
-    if "." in host or "*" in host or not host:
-        return host
-    return f"{host}.{namespace}.svc.cluster.local"
+def short_name(host: str, namespace: str, domain: str) -> str:
+    """The full name of a host that an Istio object in ``namespace`` of a cluster with this domain gives without dots."""
+    return host if "." in host or "*" in host or not host else full_name(namespace, host, domain)
 
 
 def oldest(objects: list[Obj]) -> list[Obj]:

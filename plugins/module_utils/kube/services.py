@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .objects import Obj, dig, labels_of, name_of, namespace_of
+from .objects import Obj, dig, labels_of, namespace_of
 
 CLUSTER_DOMAIN = "cluster.local"
+"""The domain of a cluster's Services unless somebody chose another."""
 NO_SELECTOR = ("", "")
 
 
-def fqdn(service: Obj) -> str:
-    """The Service's name in the mesh's registry."""
-    return f"{name_of(service)}.{namespace_of(service)}.svc.{CLUSTER_DOMAIN}"
+def full_name(namespace: str, name: str, domain: str) -> str:
+    """The name of a Service in a cluster with this domain."""
+    return f"{name}.{namespace}.svc.{domain}"
 
 
 def is_headless(service: Obj) -> bool:

@@ -16,10 +16,12 @@ from ..istio.destination_rules import rule_hosts
 from ..istio.endpoints import pods_selected
 from ..istio.entries import entry_hosts
 from ..istio.hosts import virtual_hosts
+from ..istio.mesh import cluster_domain
 from ..istio.names import below, plain_host
+from ..istio.registry import fqdn
 from ..kube import kinds
 from ..kube.objects import Identity, Obj, dig, identity_of, namespace_of
-from ..kube.services import fqdn
+from ..kube.services import full_name
 from ..kube.snapshot import Snapshot
 
 Keys = Iterator[Hashable]
@@ -54,7 +56,7 @@ def _names(snapshot: Snapshot, route: Route) -> set[str]:
     first, dot, rest = sent.partition(".")
     meant = ((route.backend.namespace, route.backend.service), (rest.partition(".")[0] if dot else route.load_balancer[0], first))
     services = (snapshot.get(kinds.SERVICE, *key) for key in meant)
-    return {sent, *(fqdn(item) for item in services if item is not None)} - {""}
+    return {sent, *(fqdn(snapshot, item) for item in services if item is not None)} - {""}
 
 
 class Reach:
@@ -62,6 +64,7 @@ class Reach:
 
     def __init__(self, before: Snapshot, after: Snapshot, routes_of: RoutesOf) -> None:
         self._views = (before, after)
+        self._domain = cluster_domain(before)
         self._routes_of = routes_of
 
     def keys(self, change: Change) -> Keys:
@@ -80,17 +83,17 @@ class Reach:
     def _of_body(self, own: Identity, body: Obj) -> Keys:
         kind, namespace, name = own
         if kind == kinds.VIRTUAL_SERVICE:
-            yield from (("host", plain_host(host)) for host in virtual_hosts(body))
+            yield from (("host", plain_host(host)) for host in virtual_hosts(self._domain)(body))
         elif kind == kinds.SERVICE_ENTRY:
             yield _RAW
             yield from (("host", plain_host(host)) for host in entry_hosts(body))
         elif kind == kinds.DESTINATION_RULE:
-            for host in rule_hosts(body):
+            for host in rule_hosts(self._domain)(body):
                 yield ("host", plain_host(host))
                 yield from self._pods_of(host)
         elif kind == kinds.SERVICE:
             yield ("service", namespace, name)
-            yield ("host", fqdn(body))
+            yield ("host", full_name(namespace, name, self._domain))
             yield from self._pods(body)
         elif not self._routes_of(own):
             # Settings of some other kind: whoever may refer to them. What is of the cluster as a whole may hold for everybody.

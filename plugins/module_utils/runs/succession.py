@@ -14,9 +14,9 @@ from ..core.errors import MeshlbError
 from ..core.findings import finding
 from ..core.model import Change, Finding, LoadBalancer
 from ..detect.inventory import running_pods
+from ..istio.registry import fqdn
 from ..kube import kinds
 from ..kube.objects import Obj, dig, identity_of, kind_key_of
-from ..kube.services import fqdn
 from ..kube.snapshot import Snapshot
 from ..plan.strategies.base import namespaces_served
 from ..prove.asking import Asker
@@ -70,7 +70,7 @@ class Succession:
             if kind_key_of(body) in _CARRIERS and namespaces_served(body) & emptied:
                 for label in load_balancers_of(body):
                     for pod in self._pods(label):
-                        found.setdefault(pod, set()).update(clusters_of(body))
+                        found.setdefault(pod, set()).update(clusters_of(self.snapshot, body))
         return {pod: frozenset(names) for pod, names in found.items()}
 
     def _pods(self, label: str) -> Iterable[Key]:
@@ -92,10 +92,10 @@ class Succession:
         return ""
 
 
-def clusters_of(body: Obj) -> Collection[str]:
+def clusters_of(snapshot: Snapshot, body: Obj) -> Collection[str]:
     """The names that Envoy has for what a Service or a ServiceEntry brings."""
     is_service = kind_key_of(body) == kinds.SERVICE
-    hosts = [fqdn(body)] if is_service else [str(host) for host in dig(body, "spec", "hosts", default=[])]
+    hosts = [fqdn(snapshot, body)] if is_service else [str(host) for host in dig(body, "spec", "hosts", default=[])]
     numbers = [item.get("port" if is_service else "number") for item in dig(body, "spec", "ports", default=[])]
     return [f"outbound|{number}||{host}" for host in hosts for number in numbers]
 

@@ -17,12 +17,12 @@ from ...core.findings import finding
 from ...core.model import Address, Backend, Finding, LoadBalancer, ObjectRef, Scheme, Upstream
 from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
+from ...kube.services import full_name
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.classes import takes_annotated
 from ..kit.declared import DeclaredRoute, backend_of
 from ..kit.objects import BackendHandling, declared_reading, objects_of, served_object
-from ..kit.patches import mesh_name
 from ..kit.readers import always, gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 from .settings import Settings
@@ -110,11 +110,11 @@ def read_apisix_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: fr
     ours = [obj for obj in objects_of(snapshot, ROUTE, only) if serves_own(load_balancer, obj)]
     names = {(namespace_of(obj), item.service) for obj in ours for item in backends_of(obj)}
     services, upstreams = ({name: snapshot.get(kind, *name) or {} for name in names} for kind in (kinds.SERVICE, UPSTREAM))
-    declared = ((obj, item) for obj in ours for item in declared_by_route(obj, services, upstreams))
+    declared = ((obj, item) for obj in ours for item in declared_by_route(obj, services, upstreams, load_balancer.cluster_domain))
     return declared_reading(partial(served_object, snapshot, load_balancer), declared)
 
 
-def declared_by_route(obj: Obj, services: Objects, upstreams: Objects) -> Iterator[DeclaredRoute | Finding]:
+def declared_by_route(obj: Obj, services: Objects, upstreams: Objects, domain: str) -> Iterator[DeclaredRoute | Finding]:
     """What an ApisixRoute declares."""
     for item in backends_of(obj):
         name = (namespace_of(obj), item.service)
@@ -122,7 +122,7 @@ def declared_by_route(obj: Obj, services: Objects, upstreams: Objects) -> Iterat
         if item.stream:
             yield _stream(obj, item, backend)
         else:
-            yield from _http(obj, item, backend, upstream_settings(upstreams[name], backend.port)[1])
+            yield from _http(obj, item, backend, upstream_settings(upstreams[name], backend.port)[1], domain)
     yield from _remarks(obj)
 
 
@@ -135,7 +135,7 @@ def _remarks(obj: Obj) -> Iterator[Finding]:
             yield finding("MLB205", f"rule {rule.get('name')} is UDP, which the mesh does not carry", ref_of(obj))
 
 
-def _http(obj: Obj, item: RuleBackend, backend: Backend, settings: Obj) -> Iterator[DeclaredRoute]:
+def _http(obj: Obj, item: RuleBackend, backend: Backend, settings: Obj, domain: str) -> Iterator[DeclaredRoute]:
     rule = dig(obj, *item.rule, default={})
     scheme: Scheme = "tls" if settings.get("scheme") in ("https", "grpcs") else "http"
     split = ("canary", "weights") if len(rule.get("backends") or []) > 1 else ()
@@ -143,7 +143,7 @@ def _http(obj: Obj, item: RuleBackend, backend: Backend, settings: Obj) -> Itera
         for path in dig(rule, "match", "paths", default=[]) or ["/*"]:
             yield DeclaredRoute(
                 backend, str(host), path.removesuffix("*"), "ImplementationSpecific" if path.endswith("*") else "Exact",
-                Upstream(_address(item), _host(settings, rule, item, backend), scheme), _group(obj, item),
+                Upstream(_address(item), _host(settings, rule, item, backend, domain), scheme), _group(obj, item),
                 (*_features(settings, item.item), *split),
                 canary=not item.first or bool(dig(rule, "match", "exprs", default=[])), rewrites_path=_rewrites_path(rule),
             )
@@ -165,13 +165,13 @@ def _group(obj: Obj, item: RuleBackend) -> str:
     return f"{namespace_of(obj)}-{name_of(obj)}-{'-'.join(map(str, item.where))}"
 
 
-def _host(settings: Obj, rule: Obj, item: RuleBackend, backend: Backend) -> str:
+def _host(settings: Obj, rule: Obj, item: RuleBackend, backend: Backend, domain: str) -> str:
     """What an ApisixUpstream says about the Host comes after the plugins; a node's Host is its address."""
     if settings.get("passHost") == "rewrite":
         return str(settings.get("upstreamHost", ""))
     if settings.get("passHost") == "node":
         # The Service's address represents its name in the mesh.
-        return mesh_name(backend.namespace, backend.service) if item.granularity == "service" else "$pod_address"
+        return full_name(backend.namespace, backend.service, domain) if item.granularity == "service" else "$pod_address"
     return plugin_host(rule)
 
 

@@ -11,10 +11,10 @@ from typing import Any
 from ...core.model import LoadBalancer, Route
 from ...core.writes import Field, Write, none_before
 from ...kube.objects import Obj, dig, namespace_of
-from ...kube.services import is_headless
+from ...kube.services import full_name, is_headless
 from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, Switches
-from ..kit.patches import PatchBuilder, PatchTarget, mesh_name, on_targets, targets_of
+from ..kit.patches import PatchBuilder, PatchTarget, on_targets, targets_of
 from .routes import PLUGIN_CONFIG, REWRITE, ROUTE, UPSTREAM, RuleBackend, backends_of, plugin_host, upstream_settings
 
 
@@ -61,7 +61,7 @@ def _name_service(patches: PatchBuilder, obj: Obj, item: RuleBackend) -> None:
 
 
 def _send_host(patches: PatchBuilder, target: PatchTarget, item: RuleBackend, upstream: Obj | None, shared: Obj) -> None:
-    name = mesh_name(target.route.backend.namespace, item.service)
+    name = full_name(target.route.backend.namespace, item.service, target.domain)
     rule = dig(target.object, *item.rule, default={})
     if upstream is not None:
         where, settings = upstream_settings(upstream, target.route.backend.port)

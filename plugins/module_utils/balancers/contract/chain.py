@@ -16,6 +16,7 @@ from typing import Any, Literal
 from ...core.model import Finding, LoadBalancer, Route
 from ...core.writes import Field
 from ...kube.objects import Obj
+from ...kube.services import CLUSTER_DOMAIN, full_name
 from ...kube.snapshot import Snapshot
 from .facts import ChainFacts, ServerName
 from .switches import PatchSet
@@ -37,7 +38,8 @@ class GatewayTarget:
     ``service`` and ``port`` are where the load balancer sends to; ``tls`` says whether the gateway ends TLS on that port, and
     ``server_name`` is the name that a client has to send there in its TLS handshake, empty where any or none will do.
     ``status_port`` is the number or name by which its Service (or its pods) answers health checks. ``address`` is its Service's,
-    empty where that is not known yet. ``annotations`` are its Service's, as somebody set them.
+    empty where that is not known yet. ``annotations`` are its Service's, as somebody set them. ``domain`` is that of the
+    cluster's Services.
     """
 
     name: str
@@ -52,6 +54,12 @@ class GatewayTarget:
     status_port: int | str = STATUS_PORT_NAME
     address: str = ""
     annotations: tuple[tuple[str, str], ...] = ()
+    domain: str = CLUSTER_DOMAIN
+
+    @property
+    def full_name(self) -> str:
+        """Its Service's name in the mesh's registry."""
+        return full_name(self.namespace, self.service, self.domain)
 
     def annotation(self, key: str) -> str:
         """One of its Service's annotations, empty where there is no such."""

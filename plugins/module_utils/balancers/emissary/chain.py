@@ -21,7 +21,6 @@ from ...core.marks import IGNORE
 from ...core.model import ABSENT, Finding, LoadBalancer, Route
 from ...core.writes import Field, Write, none_before
 from ...kube.objects import Obj, dig, name_of, ref_of
-from ...kube.services import CLUSTER_DOMAIN
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, LoadBalancerSide
 from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel, ServerName
@@ -51,7 +50,7 @@ _ABOUT_REQUESTS = frozenset({"host", "host_regex", "hostname", "headers", "regex
 def address(request: ChainRequest) -> str:
     """The gateway as a Mapping names it."""
     gateway = request.gateway
-    return f"{'https' if gateway.tls else 'http'}://{gateway.service}.{gateway.namespace}.svc.{CLUSTER_DOMAIN}:{gateway.port}"
+    return f"{'https' if gateway.tls else 'http'}://{gateway.full_name}:{gateway.port}"
 
 
 def redirect(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route], request: ChainRequest) -> PatchSet:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from ...core.guard import NotUnderstood
 from ...core.model import LoadBalancer, ObjectRef, Scheme
+from ...istio.mesh import cluster_domain
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, ref_of
 from ...kube.services import find_port
@@ -230,7 +231,7 @@ class Configuration:
     """``home`` is the namespace that Emissary takes for its own, ``pods_in`` the one of its pods.
 
     ``resolvers`` are kinds by name, ``contexts`` what TLSContexts say by name. ``in_cluster`` says whether there is a Service of a
-    namespace and name, or at least the namespace.
+    namespace and name, or at least the namespace. ``domain`` is that of the cluster's Services.
     """
 
     home: str
@@ -240,6 +241,7 @@ class Configuration:
     contexts: Mapping[str, Obj]
     hosts: tuple[Obj, ...]
     in_cluster: Callable[[str, str], bool]
+    domain: str
 
     def resolver_of(self, spec: Obj) -> str:
         """Name of the resolver that a Mapping asks for: its own, else the Module's, else the built-in one."""
@@ -326,6 +328,7 @@ def read_configuration(snapshot: Snapshot, load_balancer: LoadBalancer) -> Confi
     return Configuration(
         settings.namespace, load_balancer.namespace, _module(settings.namespace, counting(MODULE)), _resolvers(counting(*RESOLVERS)),
         {name_of(item): item.get("spec") or {} for item in counting(TLS_CONTEXT)}, tuple(counting(HOST)), in_cluster,
+        cluster_domain(snapshot),
     )
 
 

@@ -79,7 +79,7 @@ def set_host(patches: PatchBuilder, configuration: Configuration, item: Declared
     """The Service's name as Host, and the client's in another header."""
     if item.is_tcp:
         return
-    names = _names(route, configuration.pods_in)
+    names = _names(route, configuration)
     rewritten, automatic = item.spec.get("host_rewrite"), item.spec.get("auto_host_rewrite")
     if rewritten:
         if str(rewritten).partition(":")[0].lower() not in names:
@@ -94,11 +94,12 @@ def set_host(patches: PatchBuilder, configuration: Configuration, item: Declared
             patches.write(item.owner, ("spec", "add_request_headers", key), value)
 
 
-def _names(route: Route, home: str) -> list[str]:
+def _names(route: Route, configuration: Configuration) -> list[str]:
     """Names of a Service that the sidecar knows, the full one first."""
     backend = route.backend
     short = f"{backend.service}.{backend.namespace}"
-    return [f"{short}.svc.cluster.local", f"{short}.svc", short, *([backend.service] if backend.namespace == home else [])]
+    near = [backend.service] if backend.namespace == configuration.pods_in else []
+    return [f"{short}.svc.{configuration.domain}", f"{short}.svc", short, *near]
 
 
 def _forwarded(configuration: Configuration, item: DeclaredMapping) -> dict[str, Any]:

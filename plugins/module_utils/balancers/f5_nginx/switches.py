@@ -11,9 +11,10 @@ from ...core.model import LoadBalancer
 from ...core.writes import Field, Write, annotation, none_before
 from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of
+from ...kube.services import full_name
 from ..contract.switches import PatchSet, Switches
 from ..kit.declared import ServiceReference
-from ..kit.patches import PatchBuilder, PatchTarget, by_object, is_older, mesh_name, on_targets
+from ..kit.patches import PatchBuilder, PatchTarget, by_object, is_older, on_targets
 from .routes import USE_CLUSTER_IP, VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE, Step, steps, upstreams_of
 
 _SINCE = (3, 5, 0)
@@ -43,7 +44,7 @@ def send_hosts(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> Patch
             continue
         for step in steps(obj):
             if step.pool.backend in _backends(listed):
-                _send_host(patches, obj, step)
+                _send_host(patches, obj, step, listed[0].domain)
     return patches.switch()
 
 
@@ -65,9 +66,9 @@ def _use_cluster_ip(patches: PatchBuilder, obj: Obj, backends: set[ServiceRefere
         patches.want(obj, ("spec", "upstreams", number, "use-cluster-ip"), True)
 
 
-def _send_host(patches: PatchBuilder, obj: Obj, step: Step) -> None:
+def _send_host(patches: PatchBuilder, obj: Obj, step: Step, domain: str) -> None:
     """An action has one of pass and proxy, and only proxy can set headers, so a plain pass becomes a proxy."""
-    name = mesh_name(step.pool.backend.namespace, step.pool.backend.service)
+    name = full_name(step.pool.backend.namespace, step.pool.backend.service, domain)
     if step.host is not None:
         if step.host != name:
             patches.conflict(obj, f"the action for {step.path} sends Host {step.host!r}, the plan needs {name!r}")

@@ -15,7 +15,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, Switches
 from ..kit.annotations import GO_TRUE
 from ..kit.ingresses import entries, ingress_ref
-from ..kit.patches import PatchBuilder, PatchTarget, is_older, mesh_name, on_targets, targets_of
+from ..kit.patches import PatchBuilder, PatchTarget, is_older, on_targets, targets_of
 from ..kit.settings import settings_of
 from .backends import HEADERS, SERVICE_UPSTREAM, SET_HEADERS, SharedBackends, backend_name, service_port, target_port_of, with_host
 from .routes import read_paths, shared_backends
@@ -60,7 +60,7 @@ def by_backend(ingress: Obj) -> Iterator[tuple[str, str]]:
 
 def _send_host(patches: PatchBuilder, load_balancer: LoadBalancer, backends: SharedBackends, target: PatchTarget) -> None:
     backend, sent = target.route.backend, target.route.upstream.host
-    name = mesh_name(backend.namespace, backend.service)
+    name = target.mesh_name
     if sent and sent not in (name, f"{backend.service}.{backend.namespace}"):
         patches.conflict(target.service, f"a header sets the Host {sent}, the plan needs {name}")
     elif not sent:

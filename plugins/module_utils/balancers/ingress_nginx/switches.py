@@ -8,9 +8,10 @@ from __future__ import annotations
 from ...core.model import LoadBalancer, ObjectRef
 from ...core.writes import Write, annotation, none_before
 from ...kube import kinds
+from ...kube.services import full_name
 from ..contract.switches import PatchSet, Switches
 from ..kit.annotations import same_bool
-from ..kit.patches import PatchBuilder, PatchTarget, mesh_name, on_targets
+from ..kit.patches import PatchBuilder, PatchTarget, on_targets
 from ..kit.settings import settings_of
 from .settings import Settings
 
@@ -32,10 +33,9 @@ def send_hosts(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> Patch
     for target in located:
         services.setdefault(target.route.object, set()).add(target.route.backend.service)
     for target in located:
-        backend = target.route.backend
         # nginx fills these variables in per location, so one annotation serves several Services of one namespace.
         several = len(services[target.route.object]) > 1
-        name = mesh_name("$namespace", "$service_name") if several else mesh_name(backend.namespace, backend.service)
+        name = full_name("$namespace", "$service_name", target.domain) if several else target.mesh_name
         patches.annotate(target.object, keys.name("upstream-vhost"), name)
     return patches.switch()
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from ...core.findings import finding, value_conflict
 from ...core.model import ABSENT, Finding, LoadBalancer, Route
+from ...istio.mesh import cluster_domain
 from ...kube.objects import Obj, ref_of, value_at
-from ...kube.services import CLUSTER_DOMAIN
+from ...kube.services import CLUSTER_DOMAIN, full_name
 from ...kube.snapshot import Snapshot
 from ..contract.switches import FieldPatch, PatchSet, RouteSwitch
 from .objects import services_of
@@ -80,11 +81,20 @@ class PatchBuilder:
 
 @dataclass(frozen=True)
 class PatchTarget:
-    """A route with the object that it was read from and the Service behind it, each of them empty where it is gone."""
+    """A route with the object that it was read from and the Service behind it, each of them empty where it is gone.
+
+    ``domain`` is that of the cluster's Services.
+    """
 
     route: Route
     object: Obj
     service: Obj
+    domain: str = CLUSTER_DOMAIN
+
+    @property
+    def mesh_name(self) -> str:
+        """The name by which the mesh knows the Service behind the route."""
+        return full_name(self.route.backend.namespace, self.route.backend.service, self.domain)
 
 
 def on_targets(switch: Callable[[LoadBalancer, list[PatchTarget]], PatchSet]) -> RouteSwitch:
@@ -98,8 +108,8 @@ nothing_to_set = on_targets(lambda load_balancer, targets: PatchSet())
 
 def targets_of(snapshot: Snapshot, routes: Iterable[Route]) -> list[PatchTarget]:
     """Routes with what a switch needs to know of them."""
-    service = services_of(snapshot)
-    return [PatchTarget(item, object_of(snapshot, item), service(item.backend.namespace, item.backend.service)) for item in routes]
+    service, domain = services_of(snapshot), cluster_domain(snapshot)
+    return [PatchTarget(item, object_of(snapshot, item), service(item.backend.namespace, item.backend.service), domain) for item in routes]
 
 
 def by_object(targets: Iterable[PatchTarget]) -> Iterator[tuple[Obj, list[PatchTarget]]]:
@@ -124,11 +134,6 @@ def joined_patches(*answers: PatchSet) -> PatchSet:
 def object_of(snapshot: Snapshot, route: Route) -> Obj:
     """The object that a route was read from, empty where it is gone."""
     return snapshot.at(route.object) or {}
-
-
-def mesh_name(namespace: str, service: str) -> str:
-    """The name by which the mesh knows a Service."""
-    return f"{service}.{namespace}.svc.{CLUSTER_DOMAIN}"
 
 
 def is_older(version: str, *than: int) -> bool:

@@ -11,7 +11,7 @@ from ...kube import kinds
 from ...kube.objects import annotations_of
 from ..contract.switches import PatchSet, Switches
 from ..kit.gateway.hosts import REWRITES, host_rewrites
-from ..kit.patches import PatchBuilder, PatchTarget, is_older, joined_patches, mesh_name, on_targets
+from ..kit.patches import PatchBuilder, PatchTarget, is_older, joined_patches, on_targets
 from ..kit.settings import settings_of
 from .routes import HOST_HEADER, PRESERVE_HOST, SERVICE_UPSTREAM
 from .settings import Settings
@@ -48,8 +48,8 @@ def set_hosts(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> PatchS
 def _check_host_header(patches: PatchBuilder, target: PatchTarget) -> None:
     """The Service may say which Host is sent where the client's is not kept; then it must be the Service's own name."""
     present = annotations_of(target.service).get(HOST_HEADER, "")
-    name = mesh_name(target.route.backend.namespace, target.route.backend.service)
-    if present and present.partition(":")[0] not in (name, name.removesuffix(".svc.cluster.local"), name.removesuffix(".cluster.local")):
+    name, domain = target.mesh_name, target.domain
+    if present and present.partition(":")[0] not in (name, *(name.removesuffix(item) for item in (f".svc.{domain}", f".{domain}"))):
         patches.value_conflict(target.service, HOST_HEADER, present, name)
 
 

@@ -32,7 +32,7 @@ AGENT_ENDPOINT = "AgentEndpoint.ngrok.k8s.ngrok.com"
 PROTOCOLS = ("ngrok.com/app-protocols", "k8s.ngrok.com/app-protocols")
 OWNED = frozenset({"ngrok.com/controller-name", "k8s.ngrok.com/controller-name"})
 _SCHEMES: dict[str, Scheme] = {"HTTP": "http", "HTTPS": "tls", "TCP": "tcp", "TLS": "tls"}
-_UPSTREAM = re.compile(r"(?:(https?|tcp|tls)://)?([a-z0-9-]+)\.([a-z0-9-]+)(\.svc(?:\.cluster\.local)?)?(?::(\d+))?(?:/.*)?")
+_UPSTREAM = re.compile(r"(?:(https?|tcp|tls)://)?([a-z0-9-]+)\.([a-z0-9-]+)(\.svc(?:\.[a-z0-9.-]+)?)?(?::(\d+))?(?:/.*)?")
 
 
 def serves(load_balancer: LoadBalancer, ingress: Obj) -> bool:
@@ -81,7 +81,8 @@ def _endpoint(item: ServedObject, namespaces: set[str]) -> Iterator[DeclaredRout
     parts = _UPSTREAM.fullmatch(text)
     scheme, name, namespace, in_cluster, number = parts.groups() if parts else ("", "", "", None, None)
     # A name of two parts may be one of the internet, too.
-    if not (in_cluster or item.service(namespace, name) or namespace in namespaces):
+    known = in_cluster in (".svc", f".svc.{item.load_balancer.cluster_domain}")
+    if not known and (in_cluster or not (item.service(namespace, name) or namespace in namespaces)):
         yield finding("MLB208", f"its upstream {text!r} is no Service of the cluster", ref_of(obj))
         return
     port = int(number) if number else 443 if scheme == "https" else 80

@@ -16,6 +16,7 @@ from ...core.model import LoadBalancer, Scheme
 from ...core.writes import Write, annotation, none_before
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, argument, namespace_of
+from ...kube.services import full_name
 from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader, Neighbours
 from ..contract.profile import Profile
@@ -25,7 +26,7 @@ from ..kit.classes import classes_in_settings, classes_of_controller, is_default
 from ..kit.gateway.routes import AttachPoint
 from ..kit.ingresses import IngressEntry, entry_group
 from ..kit.objects import BackendHandling, is_watched
-from ..kit.patches import PatchBuilder, PatchTarget, mesh_name, on_targets
+from ..kit.patches import PatchBuilder, PatchTarget, on_targets
 from ..kit.readers import gateway_reader, ingress_reader
 from ..kit.settings import settings_of
 
@@ -75,7 +76,7 @@ def serves(load_balancer: LoadBalancer, ingress: Obj) -> bool:
 
 def of_point(load_balancer: LoadBalancer, point: AttachPoint) -> BackendHandling:
     """Always the Service; without a filter that says otherwise, the Host is the name in the upstream's address."""
-    return BackendHandling("cluster_ip", point.host or mesh_name(point.namespace, point.service))
+    return BackendHandling("cluster_ip", point.host or full_name(point.namespace, point.service, load_balancer.cluster_domain))
 
 
 def gateway_controllers(load_balancer: LoadBalancer) -> set[str]:
@@ -91,7 +92,7 @@ def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, ser
     scheme: Scheme = "tls" if _is_true(annotations.get("secure_upstream")) else "http"
     if _is_true(annotations.get("tcp_upstream")) or _is_true(annotations.get("ssh_upstream")):
         scheme = "tcp"
-    host = _host(annotations, mesh_name(namespace_of(ingress), entry.service) if routed else "$pod_address")
+    host = _host(annotations, full_name(namespace_of(ingress), entry.service, load_balancer.cluster_domain) if routed else "$pod_address")
     features = ("balancing",) if annotations.get("lb_config") else ()
     return BackendHandling("cluster_ip" if routed else "pod_ips", host, entry_group(ingress, entry), features, scheme)
 
@@ -121,7 +122,7 @@ def check_host(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> Patch
     """Nothing is to be set, but nobody else may have set another Host."""
     patches, prefix = PatchBuilder(), settings_of(load_balancer, Settings).prefix
     for target in targets:
-        route, name = target.route, mesh_name(target.route.backend.namespace, target.route.backend.service)
+        route, name = target.route, target.mesh_name
         is_ingress = route.object.kind == "Ingress"
         for key in (f"{prefix}/{item}" for item in HOST_ANNOTATIONS if is_ingress):
             present = annotations_of(target.object).get(key)

@@ -14,11 +14,10 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, Route, Upstream, replace
 from ...core.re2_syntax import ExpressionError
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
-from ...kube.services import find_port, target_port
+from ...kube.services import find_port, full_name, target_port
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.ingresses import CLASS_ANNOTATION, IngressEntry, class_of
 from ..kit.objects import BackendHandling, ServedObject, object_reader
-from ..kit.patches import mesh_name
 from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of
 from .settings import Settings
@@ -66,7 +65,7 @@ def handle_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry,
     settings, annotations = settings_of(load_balancer, Settings), annotations_of(ingress)
     filters = annotations.get(FILTER, "")
     if settings.force_service:
-        host = _host(settings, filters, mesh_name(namespace_of(ingress), entry.service))
+        host = _host(settings, filters, full_name(namespace_of(ingress), entry.service, load_balancer.cluster_domain))
         return BackendHandling("host_name" if _other_port(service, entry) else "cluster_ip", host, why_not_settable=_WHY)
     return BackendHandling(
         "pod_ips", _host(settings, filters, "$pod_address"), features=_balanced(annotations.get(_ALGORITHM, "")),

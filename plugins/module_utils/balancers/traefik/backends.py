@@ -16,7 +16,7 @@ from ...core.findings import finding
 from ...core.model import Address, Finding, Scheme, Upstream
 from ...kube import kinds
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
-from ...kube.services import find_port, fqdn, is_external_name, is_headless
+from ...kube.services import find_port, is_external_name, is_headless
 from ...kube.snapshot import Snapshot
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.objects import bounded
@@ -130,7 +130,7 @@ def address_of(service: Obj) -> str:
     It is the Service's name where the address is not known yet (a manifest) or has colons of its own.
     """
     address = str(dig(service, "spec", "clusterIP", default=""))
-    return address if address and ":" not in address else fqdn(service)
+    return address if address and ":" not in address else f"{name_of(service)}.{namespace_of(service)}.svc"
 
 
 def scheme_of(port: Obj, given: str) -> Scheme:

@@ -11,11 +11,12 @@ from ...core.model import LoadBalancer, ObjectRef, Route
 from ...core.writes import Field, Write, alike, annotation, none_before
 from ...kube import kinds
 from ...kube.objects import annotations_of, dig, value_at
+from ...kube.services import full_name
 from ...kube.snapshot import Snapshot
 from ..contract.switches import PatchSet, Switches
 from ..kit.annotations import same_bool
 from ..kit.gateway.hosts import REWRITES, host_rewrites
-from ..kit.patches import PatchBuilder, PatchTarget, joined_patches, mesh_name, targets_of
+from ..kit.patches import PatchBuilder, PatchTarget, joined_patches, targets_of
 from ..kit.settings import settings_of
 from .backends import POD_ADDRESS, NamedObjects, address_of, named_objects
 from .crd import GROUP, Leaf, leaves
@@ -89,9 +90,9 @@ def _set_nginx_host(patches: PatchBuilder, version: str, targets: list[PatchTarg
     for target in main:
         services.setdefault(target.route.object, set()).add(target.route.backend.service)
     for target in main:
-        name = mesh_name(target.route.backend.namespace, target.route.backend.service)
+        name = target.mesh_name
         several = len(services[target.route.object]) > 1
-        value = "$service_name.$namespace.svc.cluster.local" if several else name
+        value = full_name("$namespace", "$service_name", target.domain) if several else name
         patches.annotate(target.object, f"{NGINX_PREFIX}upstream-vhost", value)
 
 
@@ -103,7 +104,7 @@ def _of_leaves(*places: str) -> tuple[Field, ...]:
 def _drop_clients_host(patches: PatchBuilder, named: NamedObjects, target: PatchTarget) -> None:
     """Have it send the Service's address as Host; a Host that a middleware sets is the user's, and would be lost."""
     route, sent, address = target.route, target.route.upstream.host, address_of(target.service)
-    if sent == mesh_name(route.backend.namespace, route.backend.service) != address:
+    if sent == target.mesh_name != address:
         return
     if sent not in ("", address, POD_ADDRESS):
         patches.conflict(target.object, f"a middleware makes the Host {sent}, the plan needs the Service's address")

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme
 from ...kube.objects import Obj, annotations_of, dig, labels_of, namespace_of, ref_of
+from ...kube.services import full_name
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader
@@ -27,7 +28,7 @@ from ..contract.switches import PatchSet, Switches
 from ..kit.classes import ingress_classes
 from ..kit.ingresses import IngressEntry, entry_group
 from ..kit.objects import BackendHandling, ServedObject, object_reader
-from ..kit.patches import PatchBuilder, mesh_name, nothing_to_set, object_of
+from ..kit.patches import PatchBuilder, nothing_to_set, object_of
 from ..kit.readers import read_ingresses
 
 DEFINITION = "ApiDefinition.tyk.tyk.io"
@@ -48,7 +49,7 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
 
     def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
         template = _template(ingress, partial(snapshot.get, DEFINITION))
-        host = "" if keeps_host(template) else mesh_name(namespace_of(ingress), entry.service)
+        host = "" if keeps_host(template) else full_name(namespace_of(ingress), entry.service, load_balancer.cluster_domain)
         return BackendHandling("cluster_ip", host, entry_group(ingress, entry))
 
     return read_ingresses(snapshot, load_balancer, only, of_entry)
@@ -83,7 +84,7 @@ def read_definition(item: ServedObject) -> Iterator[Route | Finding]:
     target = str(dig(obj, "spec", "proxy", "target_url", default=""))
     parts = urlsplit(target)
     labels = (parts.hostname or "").split(".")
-    if len(labels) < 2 or (len(labels) > 2 and labels[2:] not in (["svc"], ["svc", "cluster", "local"])):
+    if len(labels) < 2 or (len(labels) > 2 and labels[2:] not in (["svc"], ["svc", *item.load_balancer.cluster_domain.split(".")])):
         yield finding("MLB208", f"its target {target!r} is no Service of the cluster", ref_of(obj))
         return
     scheme: Scheme = "tls" if parts.scheme == "https" else "tcp" if parts.scheme in ("tcp", "tls") else "http"

@@ -11,7 +11,7 @@ from ...balancers.contract.chain import GatewayTarget
 from ...core.marks import ROUTES_IN
 from ...core.model import Backend
 from ...kube.objects import Obj
-from ...kube.services import CLUSTER_DOMAIN
+from ...kube.services import full_name
 from ..strategies.naming import object_name
 from .carry import HostRules
 from .options import GatewayOptions
@@ -41,27 +41,27 @@ def gateway_body(
     }
 
 
-def virtual_services(options: GatewayOptions, hosts: Sequence[HostRules]) -> list[Obj]:
+def virtual_services(options: GatewayOptions, hosts: Sequence[HostRules], domain: str) -> list[Obj]:
     """A VirtualService per host, beside the Gateway, so that each can be taken back alone."""
-    return [_virtual_service(options, item) for item in hosts]
+    return [_virtual_service(options, item, domain) for item in hosts]
 
 
-def _virtual_service(options: GatewayOptions, item: HostRules) -> Obj:
+def _virtual_service(options: GatewayOptions, item: HostRules, domain: str) -> Obj:
     served = ",".join(sorted({rule.backend.namespace for rule in item.rules}))
     host = item.host or ANY_HOST
     name = object_name(f"{options.name}-{'any' if host == ANY_HOST else host}")
     return {
         "apiVersion": VERSION, "kind": "VirtualService",
         "metadata": {"name": name, "namespace": options.namespace, "annotations": {ROUTES_IN: served}},
-        "spec": {"hosts": [host], "gateways": [options.name], "http": [_rule(rule) for rule in item.rules]},
+        "spec": {"hosts": [host], "gateways": [options.name], "http": [_rule(rule, domain) for rule in item.rules]},
     }
 
 
-def _rule(rule: PathRule) -> Obj:
+def _rule(rule: PathRule, domain: str) -> Obj:
     matches = istio_matches(rule)
-    return {**({"match": matches} if matches else {}), "route": [{"destination": destination(rule.backend)}]}
+    return {**({"match": matches} if matches else {}), "route": [{"destination": destination(rule.backend, domain)}]}
 
 
-def destination(backend: Backend) -> Obj:
-    """A Service port by its full name."""
-    return {"host": f"{backend.service}.{backend.namespace}.svc.{CLUSTER_DOMAIN}", "port": {"number": backend.port}}
+def destination(backend: Backend, domain: str) -> Obj:
+    """A Service port by its full name in a cluster with this domain."""
+    return {"host": full_name(backend.namespace, backend.service, domain), "port": {"number": backend.port}}

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from ...balancers.kit.patches import mesh_name
 from ...core.findings import finding, route_details
 from ...core.marks import CHAINED_GATEWAY, MANAGED_BY, PART
 from ...core.model import Backend, Finding, Route
+from ...istio.mesh import cluster_domain
 from ...istio.visibility import host_matches, short_name
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, created_at, dig, labels_of, namespace_of, ref_of
@@ -30,7 +30,10 @@ _TYPES = {"Exact": "exact", "PathPrefix": "prefix", "RegularExpression": "regex"
 
 @dataclass(frozen=True)
 class NeighbourRule:
-    """One rule of somebody's routing. ``paths`` are (kind, value, whether nothing else has to match); ``backends`` are full names."""
+    """One rule of somebody's routing. ``paths`` are (kind, value, whether nothing else has to match).
+
+    ``backends`` are names without the cluster's domain.
+    """
 
     paths: tuple[tuple[str, str, bool], ...]
     backends: frozenset[str]
@@ -61,15 +64,16 @@ def _is_ours(obj: Obj) -> bool:
 
 
 def _of_istio(base: Snapshot, gateway: GatewayOptions) -> Iterator[Neighbour]:
+    domain = cluster_domain(base)
     for obj in base.all(kinds.VIRTUAL_SERVICE):
         names = {str(item) if "/" in str(item) else f"{namespace_of(obj)}/{item}" for item in dig(obj, "spec", "gateways", default=[])}
         own = f"{gateway.namespace}/{gateway.name}"
         if own in names:
             hosts = tuple(str(item).lower() for item in dig(obj, "spec", "hosts", default=[]))
-            yield Neighbour(obj, hosts, tuple(_rule(rule, namespace_of(obj)) for rule in dig(obj, "spec", "http", default=[])))
+            yield Neighbour(obj, hosts, tuple(_rule(rule, namespace_of(obj), domain) for rule in dig(obj, "spec", "http", default=[])))
 
 
-def _rule(rule: Obj, home: str) -> NeighbourRule:
+def _rule(rule: Obj, home: str, domain: str) -> NeighbourRule:
     paths = []
     for match in rule.get("match") or [{}]:
         alone = not set(match) - {"uri", "name", "gateways", "ignoreUriCase", "statPrefix"}
@@ -77,7 +81,7 @@ def _rule(rule: Obj, home: str) -> NeighbourRule:
         kind = next((word for word in _TYPES.values() if word in uri), "prefix")
         paths.append((kind, str(uri.get(kind, "")), alone))
     targets = [str(dig(item, "destination", "host", default="")) for item in rule.get("route") or []]
-    return NeighbourRule(tuple(paths), frozenset(short_name(item, home) for item in targets))
+    return NeighbourRule(tuple(paths), frozenset(short_name(item, home, domain).removesuffix(f".svc.{domain}") for item in targets))
 
 
 def _of_gateway_api(base: Snapshot, gateway: GatewayOptions) -> Iterator[Neighbour]:
@@ -98,7 +102,7 @@ def _http_rule(rule: Obj, home: str) -> NeighbourRule:
         kind = _TYPES.get(str(path.get("type") or "PathPrefix"), "regex")
         paths.append((kind, str(path.get("value") or "/"), not set(match) - {"path"}))
     targets = [(str(item.get("namespace") or home), str(item.get("name"))) for item in rule.get("backendRefs") or []]
-    return NeighbourRule(tuple(paths), frozenset(mesh_name(namespace, name) for namespace, name in targets))
+    return NeighbourRule(tuple(paths), frozenset(f"{name}.{namespace}" for namespace, name in targets))
 
 
 def takes(neighbour: Neighbour, path: str, path_type: str, backend: Backend) -> str:
@@ -106,7 +110,7 @@ def takes(neighbour: Neighbour, path: str, path_type: str, backend: Backend) -> 
 
     What it leads to the same Service is nothing.
     """
-    own, found = frozenset({mesh_name(backend.namespace, backend.service)}), ""
+    own, found = frozenset({f"{backend.service}.{backend.namespace}"}), ""
     for rule in neighbour.rules:
         parts = [_covers(item, path, path_type, narrow_first=neighbour.narrow_first) for item in rule.paths]
         part = "all" if "all" in parts else "some" if "some" in parts else ""

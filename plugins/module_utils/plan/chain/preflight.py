@@ -16,7 +16,6 @@ from ...core.model import Finding, LoadBalancer
 from ...istio.visibility import host_matches
 from ...kube.objects import Obj, dig, kind_key, labels_of, name_of, namespace_of, pod_template, ref_of
 from ...kube.selectors import selects
-from ...kube.services import CLUSTER_DOMAIN
 from .crds import old_kinds
 from .options import ChainPlanOptions
 from .surroundings import OwnSidecar, Surroundings
@@ -178,12 +177,11 @@ def diverted(case: PreflightCase) -> dict[str, Finding]:
     if found is None or sidecar is None or case.state.trouble:
         return {}
     turned = {}
-    own = f"{target.service}.{target.namespace}.svc.{CLUSTER_DOMAIN}"
     for host, destination in sidecar.destinations.items():
         label = name_of(destination.target or {}) or destination.host
         known = destination.kind in ("service", "entry")
         where, does = None, ""
-        if known and label not in (target.service, own):
+        if known and label not in (target.service, target.full_name):
             where = ref_of(destination.target) if destination.target else None
             does = f"would send Host {host} to {where or label}, not to the gateway"
         elif destination.kind == "unclear":

@@ -57,7 +57,7 @@ def gateway_side(
 
 
 def _in_istio(options: ChainPlanOptions, state: GatewayState, hosts: Sequence[HostRules], *, any_name: bool, redirect: bool) -> Side:
-    routes = tuple(istio_api.virtual_services(options.gateway, hosts))
+    routes = tuple(istio_api.virtual_services(options.gateway, hosts, state.target.domain))
     if state.configured is not None:
         return Side((), routes)
     names = [item.host for item in hosts]

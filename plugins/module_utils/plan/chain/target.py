@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...balancers.contract.chain import STATUS_PORT, STATUS_PORT_NAME, GatewayTarget
+from ...istio.mesh import cluster_domain
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, pod_template
 from ...kube.selectors import object_selector, selects
@@ -57,7 +58,7 @@ class GatewaySearch:
         if service is None:
             wanted = f"Service {namespace}/{name}" if name else f"a Service of gateway pods in namespace {self.options.namespace}"
             return GatewayState(
-                _target(self.options, namespace, name or self.options.name, None), trouble=f"{wanted} does not exist",
+                _target(self.snapshot, self.options, namespace, name or self.options.name, None), trouble=f"{wanted} does not exist",
                 remedy="Install Istio's gateway chart (the role istio_chained can), or name the gateway's Service in gateway.service.",
             )
         selector = self.options.selector or tuple(sorted(dig(configured, "spec", "selector", default={}).items()))
@@ -81,15 +82,14 @@ class GatewaySearch:
     def _deployed(self, configured: Obj | None) -> GatewayState:
         if configured is None and not self.options.create:
             return GatewayState(
-                _target(self.options, self.options.namespace, self.options.name, None),
+                _target(self.snapshot, self.options, self.options.namespace, self.options.name, None),
                 trouble=f"Gateway {self.options.namespace}/{self.options.name} (gateway.networking.k8s.io) does not exist",
                 remedy="Set gateway.create to have it made, or name one that exists.",
             )
         if configured is None and self.snapshot.source.live and self.snapshot.get(kinds.NAMESPACE, "", self.options.namespace) is None:
             return GatewayState(
-                _target(
-                    self.options, self.options.namespace, self.options.name, None
-                ), trouble=f"Namespace {self.options.namespace} does not exist",
+                _target(self.snapshot, self.options, self.options.namespace, self.options.name, None),
+                trouble=f"Namespace {self.options.namespace} does not exist",
                 remedy="Create it, or name another in gateway.namespace.",
             )
         override = dig(configured, "metadata", "annotations", NAME_OVERRIDE, default="") or dig(
@@ -100,11 +100,11 @@ class GatewaySearch:
         name = name or str(override or f"{self.options.name}-{class_name}")
         service = self.snapshot.get(kinds.SERVICE, namespace, name)
         if service is None:
-            return GatewayState(_target(self.options, namespace, name, None), configured=configured)
+            return GatewayState(_target(self.snapshot, self.options, namespace, name, None), configured=configured)
         return self._found(service, configured, ())
 
     def _found(self, service: Obj, configured: Obj | None, selector: tuple[tuple[str, str], ...]) -> GatewayState:
-        target = _target(self.options, namespace_of(service), name_of(service), service)
+        target = _target(self.snapshot, self.options, namespace_of(service), name_of(service), service)
         trouble = remedy = ""
         if find_port(service, self.options.number) is None and (configured is not None or self.options.api == "istio"):
             trouble = f"Service {namespace_of(service)}/{name_of(service)} has no port {self.options.number}"
@@ -126,7 +126,7 @@ def _service_key(options: GatewayOptions) -> tuple[str, str]:
     return (namespace, name) if slash else (options.namespace, options.service)
 
 
-def _target(options: GatewayOptions, namespace: str, name: str, service: Obj | None) -> GatewayTarget:
+def _target(snapshot: Snapshot, options: GatewayOptions, namespace: str, name: str, service: Obj | None) -> GatewayTarget:
     port = find_port(service, options.number) if service else None
     usual = "https" if options.tls else "http"
     number = target_port(port) if port else options.number
@@ -137,7 +137,7 @@ def _target(options: GatewayOptions, namespace: str, name: str, service: Obj | N
         target_port=number if isinstance(number, int) else options.number, tls=options.tls, server_name=options.server_name,
         address=next((item for item in cluster_ips(service) if item), "") if service else "",
         status_port=str((status or {}).get("name") or STATUS_PORT_NAME) if status or not service else STATUS_PORT,
-        annotations=tuple(sorted(annotations_of(service).items())) if service else (),
+        annotations=tuple(sorted(annotations_of(service).items())) if service else (), domain=cluster_domain(snapshot),
     )
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from ...core.model import Backend, Outcome, replace
 from ...istio.endpoints import endpoints
+from ...istio.registry import fqdn
 from ...istio.transport import Transport
 from ...istio.visibility import Viewer, Visibility
 from ...kube import kinds
 from ...kube.objects import labels_of, namespace_of, pod_template
-from ...kube.services import find_port, fqdn, is_headless
+from ...kube.services import find_port, is_headless
 from ...kube.snapshot import Snapshot
 from .target import GatewayState
 
@@ -25,12 +26,12 @@ def through_gateway(snapshot: Snapshot, state: GatewayState, backend: Backend) -
     workload = state.workload or {}
     labels = tuple(sorted(labels_of(pod_template(workload)).items()))
     visibility = Visibility(snapshot, Viewer(namespace_of(workload) or state.target.namespace, labels))
-    if not visibility.sees(service, [fqdn(service)]):
+    if not visibility.sees(service, [fqdn(snapshot, service)]):
         hidden = f"{backend.namespace}/{backend.service} is hidden from the gateway's namespace {visibility.viewer.namespace}"
         return Outcome("refused", f"Service {hidden}")
     found = endpoints(snapshot, service, port)
     outcome = Transport(visibility).to_endpoints(
-        fqdn(service), namespace_of(service), backend.port, found,
+        fqdn(snapshot, service), namespace_of(service), backend.port, found,
         together=found if is_headless(service) else None,
     )
     return replace(outcome, why=f"through gateway {state.target.namespace}/{state.target.name}: {outcome.why}")

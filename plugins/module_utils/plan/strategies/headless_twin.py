@@ -21,7 +21,7 @@ from ...istio.protocols import AUTO
 from ...istio.visibility import EXPORT_TO
 from ...kube import kinds
 from ...kube.objects import Identity, Obj, annotations_of, dig, name_of, namespace_of
-from ...kube.services import fqdn
+from ...kube.services import full_name
 from .base import Context, Creation, Proposal, Strategy, made_for, metadata_for
 from .host_entry import MESH_POLICY, mutual_tls_rule
 from .twin_names import is_twin_name, known_names, valid_names
@@ -131,6 +131,7 @@ def _objects(context: Context, routes: list[Route]) -> list[Creation]:
     name, harm = _name(context, context.facts(routes[0]).backend.service or {})
     instead = f"; {harm}" if harm else ""
     viewers = sorted({route.load_balancer[0] for route in routes})
+    host = full_name(namespace, name, context.load_balancer(routes[0]).cluster_domain)
     twin = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -138,7 +139,7 @@ def _objects(context: Context, routes: list[Route]) -> list[Creation]:
         "spec": _twin_spec(context, routes),
     }
     return made_for(
-        routes, mutual_tls_rule(metadata_for(name, namespace, routes), fqdn(twin), viewers),
+        routes, mutual_tls_rule(metadata_for(name, namespace, routes), host, viewers),
         Creation(twin, f"makes the addresses of the pods known to the load balancer's sidecar{instead}"),
     )
 

@@ -13,6 +13,7 @@ from ...core.writes import Write
 from ...istio.protocols import is_http
 from ...kube import kinds
 from ...kube.objects import Obj
+from ...kube.services import full_name
 from .base import Context, Creation, Proposal, Strategy, joined, made_for, metadata_for, switched
 from .host_entry import NETWORKING, breaks_raw_ports, in_the_mesh, named_after_host, others_in_mesh, service_entry, why_taken
 from .naming import object_name
@@ -63,7 +64,7 @@ class HostAlias(Strategy):
             if refusal:
                 refusals.update({route: refusal for route in wanted if route.host == host and route.load_balancer[0] == namespace})
             else:
-                creations += _objects(namespace, host, everything)
+                creations += _objects(namespace, host, everything, context.load_balancer(everything[0]).cluster_domain)
         served = [route for route in wanted if route not in refusals]
         return joined(switched(context, served, host=False), Proposal((), tuple(creations), refusals))
 
@@ -93,9 +94,9 @@ def _exists(context: Context, route: Route) -> bool:
     return context.facts(route).backend.port is not None
 
 
-def _objects(namespace: str, host: str, routes: list[Route]) -> list[Creation]:
+def _objects(namespace: str, host: str, routes: list[Route], domain: str) -> list[Creation]:
     metadata = metadata_for(object_name(f"{PREFIX}{host}"), namespace, routes)
-    spec = {"hosts": [host], "gateways": ["mesh"], "exportTo": ["."], "http": _rules(routes)}
+    spec = {"hosts": [host], "gateways": ["mesh"], "exportTo": ["."], "http": _rules(routes, domain)}
     alias = Creation({"apiVersion": NETWORKING, "kind": "VirtualService", "metadata": metadata, "spec": spec}, in_the_mesh(host))
     ports = _other_ports(routes)
     return made_for(routes, *([alias, service_entry(metadata, host, ports)] if ports else [alias]))
@@ -106,16 +107,16 @@ def _other_ports(routes: list[Route]) -> list[int]:
     return sorted({route.backend.port for route in routes if is_http(route.backend.protocol)} - {80})
 
 
-def _rules(routes: list[Route]) -> list[Obj]:
+def _rules(routes: list[Route], domain: str) -> list[Obj]:
     """Most specific first: exact paths, then prefixes from the longest to the shortest, each path once."""
     if len({route.backend for route in routes}) == 1:
-        return [{"route": [_target(routes[0])]}]
+        return [{"route": [_target(routes[0], domain)]}]
     rules, seen = [], set()
     for route in sorted(routes, key=lambda item: (item.path_type != "Exact", -len(item.path), item.path)):
         if (route.path, route.path_type) in seen:
             continue
         seen.add((route.path, route.path_type))
-        rule: Obj = {"route": [_target(route)]}
+        rule: Obj = {"route": [_target(route, domain)]}
         match = _match(route)
         rules.append({"match": match, **rule} if match else rule)
     return rules
@@ -133,6 +134,6 @@ def _match(route: Route) -> list[Obj]:
     return [{"uri": {"exact": stem}}, {"uri": {"prefix": f"{stem}/"}}]
 
 
-def _target(route: Route) -> Obj:
+def _target(route: Route, domain: str) -> Obj:
     backend = route.backend
-    return {"destination": {"host": f"{backend.service}.{backend.namespace}.svc.cluster.local", "port": {"number": backend.port}}}
+    return {"destination": {"host": full_name(backend.namespace, backend.service, domain), "port": {"number": backend.port}}}

@@ -25,7 +25,7 @@ from ...contract.switches import FieldPatch, PatchSet
 from ..cloud.bodies import ingress
 from ..declared import backend_of
 from ..ingresses import entries
-from ..patches import PatchBuilder, PatchTarget, mesh_name, targets_of
+from ..patches import PatchBuilder, PatchTarget, targets_of
 
 Path = tuple["str | int", ...]
 Names = Literal["never", "also", "rather"]
@@ -77,7 +77,7 @@ def alias_bodies(namespace: str, request: ChainRequest, names: Names, notes: dic
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace, "annotations": notes},
     }
     if not by_address(request, names):
-        target = mesh_name(gateway.namespace, gateway.service)
+        target = gateway.full_name
         return ({**service, "spec": {"type": "ExternalName", "externalName": target, "ports": [port]}},)
     listed = [{"addresses": [gateway.address], "conditions": {"ready": True}}] if gateway.address else []
     addresses = {

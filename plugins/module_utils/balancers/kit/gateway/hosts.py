@@ -11,8 +11,9 @@ from typing import Any
 from ....core.model import Backend, ObjectRef
 from ....core.writes import Field, Write
 from ....kube.objects import Obj, dig, namespace_of
+from ....kube.services import CLUSTER_DOMAIN, full_name
 from ...contract.switches import PatchSet, RouteSwitch
-from ..patches import PatchBuilder, PatchTarget, mesh_name, on_targets
+from ..patches import PatchBuilder, PatchTarget, on_targets
 from .attachment import HTTP_ROUTE
 from .routes import host_set_by
 
@@ -21,12 +22,7 @@ _BackendKey = tuple[str, str, int]
 _STREAMS = ("TCPRoute", "TLSRoute")
 
 
-def service_name(backend: Backend) -> str:
-    """The name by which the mesh knows a Service."""
-    return mesh_name(backend.namespace, backend.service)
-
-
-def host_rewrites(targets: Iterable[PatchTarget], named: Named = service_name, *, per_backend: bool = False) -> PatchSet:
+def host_rewrites(targets: Iterable[PatchTarget], named: Named | None = None, *, per_backend: bool = False) -> PatchSet:
     """The filters that make every rule behind these routes send its backend's name as Host.
 
     Of a rule only the list of its filters is written, so that whoever shifts weights or edits other rules meanwhile is not
@@ -35,11 +31,13 @@ def host_rewrites(targets: Iterable[PatchTarget], named: Named = service_name, *
     every request. An implementation that applies the filters of a backendRef (``per_backend``) can send each of them its own.
     """
     objects: dict[ObjectRef, Obj] = {}
+    domain = CLUSTER_DOMAIN
     backends: dict[ObjectRef, set[_BackendKey]] = {}
     for target in targets:
         ref, backend = target.route.object, target.route.backend
-        objects[ref] = target.object
+        objects[ref], domain = target.object, target.domain
         backends.setdefault(ref, set()).add((backend.namespace, backend.service, backend.port))
+    name = named or (lambda backend: full_name(backend.namespace, backend.service, domain))
     patches = PatchBuilder()
     for ref, obj in sorted(objects.items(), key=lambda item: item[0]):
         if ref.kind in _STREAMS:
@@ -52,7 +50,7 @@ def host_rewrites(targets: Iterable[PatchTarget], named: Named = service_name, *
                 patches.refuse(f"rule {number + 1} of {ref} has several backends, and one Host would lead to one of them only")
             for position, reference in enumerate(rule["backendRefs"]):
                 if _key_of(obj, reference) in backends[ref]:
-                    _rewrite(patches, obj, (number, position), named(Backend(*_key_of(obj, reference))))
+                    _rewrite(patches, obj, (number, position), name(Backend(*_key_of(obj, reference))))
     return patches.switch()
 
 

@@ -151,7 +151,7 @@ def test_patterns_of_hosts(pattern: str, host: str, covers: bool) -> None:
 
 
 def test_a_name_without_dots_is_completed() -> None:
-    assert [short_name(item, APPS) for item in ("shop", "shop.apps", "*", "")] == [FQDN, "shop.apps", "*", ""]
+    assert [short_name(item, APPS, "cluster.local") for item in ("shop", "shop.apps", "*", "")] == [FQDN, "shop.apps", "*", ""]
 
 
 def test_the_oldest_comes_first_and_manifests_last() -> None:
