@@ -29,6 +29,10 @@ options:
       - Whether a pod gets a sidecar is then predicted from the labels and annotations of its namespace and its template.
     type: list
     elements: path
+"""
+
+    DEFAULT_NAMESPACE = r"""
+options:
   default_namespace:
     description:
       - The namespace of objects in O(manifests) that do not say theirs, as C(kubectl apply -n) gives it to them.

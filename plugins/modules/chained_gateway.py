@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - meshlb.istio.attributes.action_group
   - meshlb.istio.common
   - meshlb.istio.common.manifests
+  - meshlb.istio.common.default_namespace
   - meshlb.istio.common.output_dir
   - meshlb.istio.common.custom_profiles
   - meshlb.istio.common.allow_regressions

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - meshlb.istio.attributes.action_group
   - meshlb.istio.common
   - meshlb.istio.common.manifests
+  - meshlb.istio.common.default_namespace
   - meshlb.istio.common.workers
   - meshlb.istio.common.request_timeout
   - meshlb.istio.common.custom_profiles

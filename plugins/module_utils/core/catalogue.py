@@ -157,6 +157,32 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "Nothing, unless one of them was meant to be another object.",
     ),
     FindingKind(
+        "MLB153", "warning", "Two load balancers fit one workload",
+        "What a workload shows (program, options, image, labels, class) fits several load balancers equally well; one of them is assumed.",
+        "Describe it with custom_profiles, or give its image the name under which its vendor publishes it.",
+    ),
+    FindingKind(
+        "MLB154", "warning", "Several default IngressClasses",
+        "More than one IngressClass is marked as the default. Ingresses without a class are then refused, or get the newest, by the API "
+        "server's version.",
+        "Mark one of them alone (ingressclass.kubernetes.io/is-default-class), or name the class in each Ingress.",
+    ),
+    FindingKind(
+        "MLB155", "warning", "A class that its load balancer does not serve",
+        "An IngressClass names the controller of a load balancer that is here, and none of that load balancer's workloads serves it.",
+        "Have one of them serve the class, or remove it.",
+    ),
+    FindingKind(
+        "MLB156", "warning", "Nobody serves this object",
+        "No load balancer that was found serves the object, so it is no route, and nothing is planned for it.",
+        "Name a class that somebody serves, or remove the object; if its load balancer is elsewhere, that is where to look.",
+    ),
+    FindingKind(
+        "MLB157", "info", "An object without a route",
+        "The load balancer of its kind is here, but read no route of the object: it answers by itself, or is not served.",
+        "Nothing if that is meant; else compare its class, namespace and labels with the load balancer's settings.",
+    ),
+    FindingKind(
         "MLB201", "error", "No strategy serves this route",
         "None of the strategies that are allowed here gives this route mutual TLS.",
         "The message says per strategy what stands in the way.",

@@ -20,14 +20,16 @@ from ..kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespa
 from ..kube.selectors import selects
 from ..kube.services import cluster_ips
 
-_ISTIO_CONTROLLERS = frozenset({"istio.io/ingress-controller"})
+ISTIO_CONTROLLERS = frozenset({"istio.io/ingress-controller"})
+ISTIO_CLASSES = frozenset({"istio"})
+"""Names by which Ingresses are Istio's own, whether such an IngressClass is there or not."""
 _RELEASE, _OPERATOR = "meta.helm.sh/release-namespace", "olm.owner.namespace"
 _INSTANCE_LABELS = ("app.kubernetes.io/instance", "app.kubernetes.io/name")
 
 
 def unserved_classes(found: Iterable[Obj], served: set[str]) -> Iterator[Obj]:
     """Of these IngressClasses those that no recognised load balancer serves; Istio's own is none."""
-    yield from (item for item in found if name_of(item) not in served and controller_of(item) not in _ISTIO_CONTROLLERS)
+    yield from (item for item in found if name_of(item) not in served and controller_of(item) not in ISTIO_CONTROLLERS)
 
 
 def owner_of(registry: Registry, ingress_class: Obj) -> Profile | None:
@@ -112,6 +114,21 @@ def without_workload(unknown: Profile, ingress_class: Obj) -> LoadBalancer:
             ("chained", Mode(True, about_chaining(unknown.chain))),
         ),
     )
+
+
+def about_unserved(ingress_classes: Iterable[Obj], registry: Registry, found: Iterable[LoadBalancer]) -> Iterator[Finding]:
+    """Classes of a load balancer that is here and does not serve them."""
+    listed = list(found)
+    for item in unserved_classes(ingress_classes, {name for other in listed for name in other.classes}):
+        owner = owner_of(registry, item)
+        here = [other.label for other in listed if owner and other.vendor == owner.about.id]
+        if owner is not None and here:
+            message = (
+                f"IngressClass {name_of(item)} names {owner.about.title}'s controller {controller_of(item)!r}, but {', '.join(here)} "
+                "does not serve it: its settings name another class, or it does not read Ingresses"
+            )
+            ref = ObjectRef("networking.k8s.io/v1", "IngressClass", "", name_of(item))
+            yield finding("MLB155", message, ref, details={"class": name_of(item), "load_balancers": here})
 
 
 def about_unknown(ingress_classes: Iterable[Obj], registry: Registry, item: LoadBalancer) -> Iterator[Finding]:

@@ -10,10 +10,9 @@ from functools import partial
 
 from ..balancers.contract.instances import Neighbours
 from ..balancers.contract.profile import Profile, Registry
-from ..balancers.contract.recognition import CONFIDENCES, Recognition
+from ..balancers.contract.recognition import Recognition
 from ..balancers.kit.chain.answers import about_chaining
 from ..balancers.kit.objects import is_ignored
-from ..balancers.kit.recognition import recognition_of
 from ..balancers.kit.settings import neighbours_of
 from ..core.findings import finding
 from ..core.guard import attempt
@@ -34,7 +33,8 @@ from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_templ
 from ..kube.pods import workload_pods
 from ..kube.reading import about_object, not_understood
 from ..kube.snapshot import Snapshot
-from .classes import about_unknown, owner_of, unserved_classes, without_workload, workload_behind
+from .candidates import recognised
+from .classes import about_unknown, about_unserved, owner_of, unserved_classes, without_workload, workload_behind
 from .outside import outside
 
 
@@ -43,15 +43,15 @@ def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], 
     near = neighbours_of(snapshot)
     make, behind = partial(_load_balancer, snapshot, near), partial(workload_behind, near, snapshot.all)
     found, not_read = [], []
-    for match in recognised(near.workloads, registry):
+    for match in recognised(near, registry):
         made, error = attempt(partial(_read, make, *match))
         found += made
-        not_read += [about_object(not_understood(match[0], error))] if error else []
+        not_read += [about_object(not_understood(match[0], error))] if error else [*_about_rivals(*match)]
     found += list(outside(snapshot, near, registry, found))
     found += list(_unknown(near, registry, found, behind, make))
     found = [_as_far_as_known(snapshot, registry, item) for item in found]
     found.sort(key=lambda item: item.key)
-    findings = [*not_read, *_conflicts(registry, found), *about_network(snapshot)]
+    findings = [*not_read, *_conflicts(registry, found), *about_unserved(near.ingress_classes, registry, found), *about_network(snapshot)]
     findings += (remark for item in found for remark in (*about_istiod(snapshot, item), *about_clients(snapshot, item)))
     for item in found:
         findings += registry.get(item.vendor).instance.notices(snapshot, item)
@@ -68,20 +68,20 @@ def _as_far_as_known(snapshot: Snapshot, registry: Registry, load_balancer: Load
     return replace(load_balancer, sidecar=SidecarState(UNKNOWN, UNKNOWN))
 
 
-def recognised(workloads: Iterable[Obj], registry: Registry) -> Iterator[tuple[Obj, Profile, Recognition]]:
-    """Workloads that are a known vendor's data plane."""
-    for workload in workloads:
-        matches = ((profile, recognition_of(profile.recogniser, workload)) for profile in registry.profiles)
-        found = ((profile, match) for profile, match in matches if match is not None)
-        best = max(found, key=lambda pair: _strength(pair[1]), default=None)
-        if best is not None:
-            yield (workload, *best)
+def _about_rivals(workload: Obj, profile: Profile, match: Recognition) -> Iterator[Finding]:
+    """That a workload fits others just as well."""
+    if match.rivals:
+        message = (
+            f"{namespace_of(workload)}/{name_of(workload)} is taken for {profile.about.title} ({', '.join(match.evidence)}), "
+            f"but fits {' and '.join(match.rivals)} just as well"
+        )
+        yield finding("MLB153", message, ref_of(workload), details={"vendor": profile.about.id, "others": match.rivals})
 
 
 def setting_namespaces(snapshot: Snapshot, registry: Registry) -> set[str]:
     """Namespaces whose ConfigMaps a reading needs: the mesh's, the network's, and those of the load balancers recognised."""
     wanted = {*mesh_namespaces(snapshot), *network_namespaces(snapshot)}
-    for workload, profile, match in recognised(neighbours_of(snapshot).workloads, registry):
+    for workload, profile, match in recognised(neighbours_of(snapshot), registry):
         wanted.update(profile.instance.config_maps(workload, match.container))
     return wanted
 
@@ -90,15 +90,11 @@ def as_understood(snapshot: Snapshot, registry: Registry) -> Snapshot:
     """The snapshot in which ConfigMaps count as unreadable whose settings, of the mesh or of a load balancer, could not be read."""
     misread = list(misread_settings(snapshot))
     near, read_in = neighbours_of(snapshot), set(map(namespace_of, snapshot.all(kinds.CONFIG_MAP)))
-    workloads = (item for item in near.workloads if namespace_of(item) in read_in)
-    for workload, profile, match in recognised(workloads, registry):
+    near = replace(near, workloads=tuple(item for item in near.workloads if namespace_of(item) in read_in))
+    for workload, profile, match in recognised(near, registry):
         found, dummy = attempt(partial(profile.instance.config_maps.misread, workload, match.container, near))
         misread += found
     return snapshot.doubting(misread)
-
-
-def _strength(match: Recognition) -> tuple[int, int]:
-    return (CONFIDENCES.index(match.confidence), len(match.evidence))
 
 
 def _read(make: Callable[..., LoadBalancer], workload: Obj, profile: Profile, match: Recognition) -> list[LoadBalancer]:
@@ -168,7 +164,10 @@ def _unknown(
     made: dict[ObjectRef, LoadBalancer] = {}
     for item in unserved_classes(near.ingress_classes, {name for other in found for name in other.classes}):
         # A class of a known vendor without that vendor's workload is not guessed at: somebody else may claim its name.
-        seems = None if owner_of(registry, item) else behind(item, taken)
+        owner = owner_of(registry, item)
+        if owner is not None and any(other.vendor == owner.about.id for other in found):
+            continue
+        seems = None if owner else behind(item, taken)
         if seems is None:
             yield without_workload(registry.unknown, item)
             continue

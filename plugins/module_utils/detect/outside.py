@@ -42,12 +42,16 @@ def _is_its_class(profile: Profile, item: Obj) -> bool:
     return claims_class(profile.recogniser.classes, controller_of(item))
 
 
+def controller_match(profile: Profile, workload: Obj) -> Recognition | None:
+    """Why a workload is the controller of a load balancer whose traffic leaves elsewhere, or ``None``."""
+    signs, template = profile.recogniser.controller, pod_template(workload)
+    matches = (recognise_container(signs, container, template) for container in containers_of(template)) if signs else ()
+    return next((match for match in matches if match is not None), None)
+
+
 def _controllers(workloads: Iterable[Obj], profile: Profile) -> Iterator[tuple[Obj, Recognition]]:
-    signs = profile.recogniser.controller
-    for workload in workloads if signs else ():
-        template = pod_template(workload)
-        matches = (recognise_container(signs, container, template) for container in containers_of(template) if signs)
-        yield from ((workload, match) for match in matches if match is not None)
+    matches = ((workload, controller_match(profile, workload)) for workload in workloads)
+    yield from ((workload, match) for workload, match in matches if match is not None)
 
 
 def able_to_more(registry: Registry) -> str:

@@ -13,6 +13,7 @@ from ..core.errors import ManifestError, MissingLibrary
 from ..core.findings import finding
 from ..core.model import Finding
 from ..core.printable import listed
+from .default_class import with_default_class
 from .files import ENDINGS, manifest_files, text_of
 from .json_text import from_json
 from .objects import Obj, dig, identity_of, kind_key, kind_key_of, ref_of
@@ -102,7 +103,7 @@ def read_manifests(paths: Sequence[str], table: Mapping[str, Shape] = TABLE, def
     if not default_namespace:
         source.remarks.extend(_about_no_namespace(objects, scoped, table))
     named = (replace(item, content=_with_namespace(item.content, scoped, default_namespace or DEFAULT_NAMESPACE)) for item in objects)
-    return Snapshot(_readable(_without_duplicates(named, source), source, table), source)
+    return Snapshot(with_default_class(_readable(_without_duplicates(named, source), source, table), source), source)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Route
 from ..detect.description import about_absence, about_reading
 from ..detect.load_balancers import detect, setting_namespaces
+from ..detect.orphans import about_orphans
 from ..detect.routes import read_routes
 from ..istio.mesh import Mesh, as_far_as_known
 from ..kube import kinds
@@ -52,7 +53,9 @@ def run_info(options: InfoOptions) -> InfoResult:
     shown = [item for item in found if not options.namespaces or item.namespace in options.namespaces]
     routes, about_routes = read_routes(snapshot, registry, shown)
     mesh = as_far_as_known(snapshot)
-    remarks = [*about_reading(snapshot), *about_absence(snapshot, found), *findings, *about_routes]
+    # Of load balancers that are not shown nothing was read, and they may serve anything.
+    orphans = about_orphans(snapshot, registry, found, routes, about_routes) if len(shown) == len(found) else ()
+    remarks = [*about_reading(snapshot), *about_absence(snapshot, found), *findings, *about_routes, *orphans]
     if not mesh.installed and snapshot.readable(kinds.DEPLOYMENT):
         remarks.insert(0, finding("MLB101", "no istiod was found and none of Istio's kinds is served"))
     return InfoResult(shown, routes, mesh, remarks, session.cluster)

@@ -24,6 +24,7 @@ from ..core.writes import Part
 from ..detect.description import about_absence, about_reading
 from ..detect.inventory import Inventory, known_backend, take_inventory
 from ..detect.load_balancers import detect, setting_namespaces
+from ..detect.orphans import about_orphans
 from ..detect.routes import read_routes
 from ..detect.selection import choose_load_balancers, route_filter
 from ..detect.unread import EVERY_KIND
@@ -210,7 +211,9 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     best, left_out = settle(partial(_attempt, scene, fixed))
     plan = best.weighed.plan
     outside = about_outside(partial(known_backend, live), registry, plan, chosen)
-    said = [*plan.findings, *best.findings, *outside, *about_left_out(left_out), *about_access(live, plan.routes)]
+    read = (remark for remarks in found.findings.values() for remark in remarks)
+    orphans = about_orphans(live, registry, scene.load_balancers, found.routes, read, options.namespaces)
+    said = [*plan.findings, *best.findings, *outside, *about_left_out(left_out), *about_access(live, plan.routes), *orphans]
     return RoutingDecision(
         plan.routes, list(best.weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)],
         held=lambda obj: held(obj) or scene.kept.spares_file(obj) or scene.undecided(obj) or identity(obj) in best.stay,

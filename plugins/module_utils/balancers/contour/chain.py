@@ -19,6 +19,7 @@ from typing import Any
 
 from ...core.model import LoadBalancer, Route, replace
 from ...core.writes import Write
+from ...kube.default_class import CLASS_ANNOTATION
 from ...kube.objects import Obj, dig
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest
@@ -28,7 +29,6 @@ from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import INGRESS_OPTIONS, IngressWay
 from ..kit.chain.references import ReferenceWay, in_backend_refs, in_routes
 from ..kit.chain.upstream_holders import holder, holder_host, http_route_spec, with_ingress_holder
-from ..kit.ingresses import CLASS_ANNOTATION
 from ..kit.patches import object_of
 from ..kit.writes import SERVICES_OF_ROUTES, declaring, http_routes, of_a_chain, redirects
 from .routes import HTTP_PROXY, OWN_CLASS, READERS

@@ -20,12 +20,18 @@ CONFIDENCES: tuple[Confidence, ...] = ("possible", "likely", "certain")
 
 @dataclass(frozen=True)
 class Recognition:
-    """Why a workload is believed to be this load balancer's, and the container that says so."""
+    """Why a workload is believed to be this load balancer's, and the container that says so.
+
+    ``sole_word``: an image is all that says so, and of that the last word alone, which programs of several vendors share.
+    ``rivals`` are titles of other load balancers that it fits just as well.
+    """
 
     confidence: Confidence
     evidence: tuple[str, ...]
     container: Obj
     version: str = ""
+    sole_word: bool = False
+    rivals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Signs:
 
     ``commands``: names of its program. ``flags``: options that only it has (all of a set must be there); ``variables``:
     environment variables likewise. ``images``: ends of its image's path, without registry host, so that mirrored images
-    match. ``labels``: weakest.
+    match; one that is the end of a longer path, and only a word, proves little by itself. ``labels``: weakest.
     """
 
     commands: tuple[str, ...] = ()

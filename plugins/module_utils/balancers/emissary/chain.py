@@ -20,6 +20,7 @@ from ...core.findings import finding
 from ...core.marks import IGNORE
 from ...core.model import ABSENT, Finding, LoadBalancer, Route
 from ...core.writes import Field, Write, none_before
+from ...kube.default_class import CLASS_ANNOTATION
 from ...kube.objects import Obj, dig, name_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, LoadBalancerSide
@@ -28,7 +29,6 @@ from ..contract.switches import FieldPatch, PatchSet
 from ..kit.chain.answers import chain_side
 from ..kit.chain.ingress import ROUTES_IN, IngressWay
 from ..kit.chain.upstream_holders import with_ingress_holder
-from ..kit.ingresses import CLASS_ANNOTATION
 from ..kit.patches import object_of
 from ..kit.writes import declaring, of_a_chain, redirects
 from .objects import GROUP, ID_ANNOTATION, TLS_CONTEXT, DeclaredMapping, Origin, declared_mappings

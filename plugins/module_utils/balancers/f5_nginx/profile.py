@@ -36,7 +36,7 @@ FACTS = Facts(
 SIGNS = Signs(
     commands=("nginx-ingress",),
     flags=(frozenset({"nginx-configmaps"}),),
-    images=("nginx/nginx-ingress", "nginx-ic/nginx-plus-ingress", "nginx-ic/nginx-ingress"),
+    images=("nginx/nginx-ingress", "nginx/kubernetes-ingress", "nginx-ic/nginx-plus-ingress", "nginx-ic/nginx-ingress"),
     labels=(frozenset({("app.kubernetes.io/name", "nginx-ingress")}), frozenset({("app", "nginx-ingress")})),
 )
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from ...core.findings import finding
 from ...core.model import Finding
 from ...kube import kinds
+from ...kube.default_class import CLASS_ANNOTATION
 from ...kube.json_text import json_map
 from ...kube.objects import Obj, annotations_of, ref_of
 from ..contract.chain import ChainRequest, LoadBalancerSide, ServiceNeeds
@@ -20,7 +21,6 @@ from ..kit.cloud.bodies import ingress, resource
 from ..kit.cloud.health import gateway_check
 from ..kit.cloud.options import certificate_missing, given, is_word, prefixed, word
 from ..kit.cloud.preflight import joined_preflights, kind_is_served, on_gateway_service
-from ..kit.ingresses import CLASS_ANNOTATION
 from ..kit.writes import declaring, gateway_service, made_for_chains
 from .health import BACKEND_CONFIG, CONFIGURED, check, check_of_named_config, named_config
 

@@ -11,12 +11,11 @@ from enum import Enum
 from typing import Protocol
 
 from ...core.model import LoadBalancer
+from ...kube.default_class import CLASS_ANNOTATION, is_default_class
 from ...kube.objects import Obj, annotations_of, dig, name_of
-from .ingresses import CLASS_ANNOTATION, class_of
+from .ingresses import class_of
 from .recognition import claims_class
 from .settings import settings_of
-
-DEFAULT_CLASS_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
 
 
 class ClassSource(Enum):
@@ -103,8 +102,3 @@ def classes_where(is_served: Callable[[LoadBalancer, Obj], bool]) -> ClassesOf:
 def default_controllers(found: Iterable[Obj]) -> tuple[str, ...]:
     """The controllers of those IngressClasses that are the cluster's default."""
     return tuple(controller_of(item) for item in found if is_default_class(item))
-
-
-def is_default_class(ingress_class: Obj) -> bool:
-    """Whether objects without a class get this one."""
-    return annotations_of(ingress_class).get(DEFAULT_CLASS_ANNOTATION) == "true"

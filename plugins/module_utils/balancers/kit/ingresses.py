@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from ...core.findings import finding
 from ...core.model import Finding, ObjectRef
+from ...kube.default_class import CLASS_ANNOTATION
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of
-
-CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def words_of(container: Obj) -> list[str]:
 def recognise_container(signs: Signs, container: Obj, template: Obj) -> Recognition | None:
     """Match one container against a vendor's signs."""
     path = image_name(str(container.get("image", "")))[0]
-    image = next((item for item in signs.images if path == item or path.endswith(f"/{item}")), "")
+    image = next((item for item in signs.images if _is_image(path, item)), "")
     programs = programs_of(container)
     evidence: list[tuple[str, Confidence]] = [
         (f"container {container.get('name')} runs {item}", "certain") for item in signs.commands if item in programs
@@ -91,7 +91,15 @@ def recognise_container(signs: Signs, container: Obj, template: Obj) -> Recognit
     if not evidence:
         return None
     confidence = max((word for dummy, word in evidence), key=CONFIDENCES.index)
-    return Recognition(confidence, tuple(text for text, dummy in evidence), container, version_of(container) if image else "")
+    sole_word = "/" not in image and path.removeprefix("library/") != image and all(word == "possible" for dummy, word in evidence[1:])
+    texts = tuple(text for text, dummy in evidence)
+    return Recognition(confidence, texts, container, version_of(container) if image else "", bool(image) and sole_word)
+
+
+def _is_image(path: str, sign: str) -> bool:
+    """Whether an image's path ends in a sign, in a mirror too that joins the parts of a path with dashes."""
+    joined = f"-{sign.replace('/', '-')}" if "/" in sign else ""
+    return f"/{path}".endswith(f"/{sign}") or bool(joined and f"-{path.rpartition('/')[2]}".endswith(joined))
 
 
 def _weaker_evidence(signs: Signs, container: Obj, template: Obj) -> list[tuple[str, Confidence]]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...core.model import LoadBalancer, Route, Scheme, Upstream, replace
+from ...kube.default_class import CLASS_ANNOTATION
 from ...kube.objects import Obj, annotations_of, dig, namespace_of
 from ..kit.classes import takes_class
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import AttachPoint
-from ..kit.ingresses import CLASS_ANNOTATION, IngressEntry
+from ..kit.ingresses import IngressEntry
 from ..kit.objects import BackendHandling, ServedObject, object_reader
 from ..kit.readers import gateway_reader, ingress_reader
 from ..kit.settings import settings_of

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...kube import kinds
+from ...kube.default_class import is_default_class
 from ...kube.objects import Obj, argument, containers_of, dig, image_name, name_of, namespace_of, pod_template
 from ..contract.instances import Neighbours
-from ..kit.classes import is_default_class
 from ..kit.recognition import version_of
 from ..kit.settings import variable
 

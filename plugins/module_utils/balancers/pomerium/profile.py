@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ...core.model import LoadBalancer, Scheme
 from ...core.writes import Write, annotation, none_before
 from ...kube import kinds
+from ...kube.default_class import is_default_class
 from ...kube.objects import Obj, annotations_of, argument, namespace_of
 from ...kube.services import full_name
 from ..contract.facts import About, Facts
@@ -22,7 +23,7 @@ from ..contract.instances import InstanceReader, Neighbours
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.switches import PatchSet, Switches
-from ..kit.classes import classes_in_settings, classes_of_controller, is_default_class, takes_class
+from ..kit.classes import classes_in_settings, classes_of_controller, takes_class
 from ..kit.gateway.routes import AttachPoint
 from ..kit.ingresses import IngressEntry, entry_group
 from ..kit.objects import BackendHandling, is_watched

@@ -13,10 +13,11 @@ from ...core.expressions import Budget, matches_part
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, Route, Upstream, replace
 from ...core.re2_syntax import ExpressionError
+from ...kube.default_class import CLASS_ANNOTATION
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ...kube.services import find_port, full_name, target_port
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.ingresses import CLASS_ANNOTATION, IngressEntry, class_of
+from ..kit.ingresses import IngressEntry, class_of
 from ..kit.objects import BackendHandling, ServedObject, object_reader
 from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of

@@ -14,10 +14,11 @@ from collections.abc import Iterable
 
 from ....core.marks import IGNORE
 from ....core.model import Route, replace
+from ....kube.default_class import CLASS_ANNOTATION
 from ....kube.objects import Obj, annotations_of, dig, name_of, namespace_of
 from ...contract.chain import ChainRequest
 from ...contract.switches import PatchSet
-from ..ingresses import CLASS_ANNOTATION, entries
+from ..ingresses import entries
 from .ingress import ROUTES_IN, alias_name
 
 
