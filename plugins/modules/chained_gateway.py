@@ -60,6 +60,8 @@ options:
         are but for the backend of each path, which becomes the gateway.
       - Or a list of dictionaries with C(host) (empty for any) and C(paths), each with C(path), C(path_type) (C(Prefix) or C(Exact)) and
         C(backend) (C(namespace), C(service), C(port)). The load balancer then gets a new route for them.
+      - A route that goes through the gateway already, and that a list of names lacks, leaves it where it is not worse off without
+        (O(allow_regressions)).
       - With O(state=absent) a list of names takes back these hosts alone.
     type: raw
   https_redirect:

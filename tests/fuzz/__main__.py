@@ -125,6 +125,8 @@ def main() -> int:
     with multiprocessing.Pool(given.workers, maxtasksperchild=10) as pool:
         for part in pool.imap_unordered(_share, shares):
             report.add(part)
+            sys.stderr.write(f"{len(report.seconds)} of {given.count}; {len(report.slow)} slow; {sum(report.broken.values())} broken\n")
+            sys.stderr.writelines(f"{report.examples[place]}\n" for place in part.broken)
     sys.stdout.write(f"{report}\n")
     return int(report.failed)
 

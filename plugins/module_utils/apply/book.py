@@ -155,6 +155,16 @@ def load_balancers_of(obj: Obj) -> frozenset[str]:
     return frozenset(item for item in str(dig(obj, "metadata", "annotations", LOAD_BALANCERS, default="")).split(",") if item)
 
 
+def parts_of(obj: Obj) -> frozenset[str]:
+    """The parts that created or changed an object, as far as it says."""
+    try:
+        entries = [_entry(key, item).part for key, item in parsed(dig(obj, "metadata", "annotations", REPLACED, default="{}")).items()]
+    except ValueError:
+        entries = []
+    made = dig(obj, "metadata", "annotations", PART, default="") if is_created(obj) else ""
+    return PARTS & {*entries, str(made)}
+
+
 def is_created(obj: Obj, part: str = "") -> bool:
     """Whether an object says that this collection (this part of it) created it, which whoever may edit it can have it say."""
     if dig(obj, "metadata", "labels", MANAGED_BY[0]) != MANAGED_BY[1]:

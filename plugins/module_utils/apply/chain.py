@@ -8,7 +8,7 @@ The order keeps every request: first the gateway and all that it has to know, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ..balancers.contract.switches import FieldPatch
@@ -32,6 +32,7 @@ GATEWAY, MESH, LOAD_BALANCER, LEFT_OVER = 0, 1, 2, 3
 _GATEWAY_SIDE = frozenset({*kinds.WORKLOADS, kinds.SERVICE, ISTIO_GATEWAY, KUBERNETES_GATEWAY})
 
 Key = tuple[str, str, str]
+Led = Mapping[Key, Collection[str]]
 
 
 def chain_name(load_balancer: str, gateway: str) -> str:
@@ -50,12 +51,12 @@ def chains_of(ledger: Ledger, load_balancer: str = "", gateway: str = "") -> fro
 
 def chain_changes(
     ledger: Ledger, plan: ChainPlan, chain: str, unreadable: Collection[Key] = (),
-    spared: Callable[[Obj], bool] = lambda obj: False,
+    spared: Callable[[Obj], bool] = lambda obj: False, led: Led | None = None,
 ) -> tuple[list[Change], list[Finding]]:
     """Writes that bring the cluster to the plan; what an earlier run wrote and the plan lacks is taken back last.
 
     Where objects are ``unreadable``, the plan may lack routes. What is there for them stays, so nothing is narrowed or taken back.
-    What is ``spared`` is left as it is.
+    What is ``spared`` is left as it is. ``led`` are the Hosts of the routes of objects that are there, as far as they are known.
     """
     changes: list[Change] = []
     findings: list[Finding] = []
@@ -86,7 +87,7 @@ def chain_changes(
 
     leftovers, about = take_back(ledger, stays, [chain], "the chain no longer needs it", LOAD_BALANCER)
     changes += map(_later, leftovers)
-    changes = chain_units(changes, plan.state.target.namespace, wanted, LEFT_OVER, ledger.existing, _hosts(plan))
+    changes = chain_units(changes, plan.state.target.namespace, wanted, LEFT_OVER, ledger.existing, _hosts(plan, led or {}))
     return in_writing_order(changes), [*findings, *about, *manager_findings(ledger.existing, changes, "what the chain needs")]
 
 
@@ -98,7 +99,7 @@ def _would_lose(existing: Obj, body: Obj) -> bool:
     return not kept <= wanted
 
 
-def _hosts(plan: ChainPlan) -> ChainHosts:
+def _hosts(plan: ChainPlan, known: Led) -> ChainHosts:
     """The Hosts that the plan's objects are for: a grant for those of routes to its namespace, a new route of the load balancer for all."""
     every = {item.sent for item in plan.routes if item.chained}
     granted: dict[str, set[str]] = {}
@@ -109,7 +110,7 @@ def _hosts(plan: ChainPlan) -> ChainHosts:
     for item in plan.routes:
         if item.chained and item.object is not None:
             led.setdefault(identity_of(item.object), set()).add(item.sent)
-    return ChainHosts(served, led)
+    return ChainHosts(served, led, known)
 
 
 def _kinds(plan: ChainPlan) -> set[str]:
@@ -148,11 +149,14 @@ def _by_object(patches: Iterable[FieldPatch]) -> dict[Key, dict[tuple[str | int,
 
 
 def chain_removal(
-    ledger: Ledger, chains: Collection[str] | None, keep: Callable[[Obj], bool] | None = None
+    ledger: Ledger, chains: Collection[str] | None, keep: Callable[[Obj], bool] | None = None, led: Led | None = None
 ) -> tuple[list[Change], list[Finding]]:
-    """Writes that take chains back (``None``: all): the load balancer's fields and new routes first, then the gateway's side."""
+    """Writes that take chains back (``None``: all): the load balancer's fields and new routes first, then the gateway's side.
+
+    ``led`` are the Hosts of the routes of the objects that are changed, as far as they are known.
+    """
     changes, findings = take_back(ledger, keep, chains, "is taken back", LOAD_BALANCER)
-    changes = chain_removal_units([_later(item) for item in changes], ledger.existing)
+    changes = chain_removal_units([_later(item) for item in changes], ledger.existing, ChainHosts(of_routes=led or {}), LEFT_OVER)
     return in_writing_order(changes), [*findings, *manager_findings(ledger.existing, changes, "what the chain needs")]
 
 

@@ -14,11 +14,15 @@ from ..core.marks import ROUTES_IN
 from ..core.model import Change, replace
 from ..core.printable import listed
 from ..kube.objects import Identity, Obj, dig, identity, identity_of, namespace_of
+from ..plan.chain.carry import hosts_in
 from ..plan.strategies.base import Proposal, namespaces_served
 from ..plan.units import tied
+from .book import is_created
 from .ledger import Lookup
 
 SHOWN = 4
+_GRANT = "ReferenceGrant"
+"""Lets the gateway's routing lead to its namespace."""
 Homes = Mapping[str, Collection[str]]
 """The namespaces of the routes that each unit is for."""
 
@@ -112,10 +116,14 @@ def _served(change: Change, existing: Lookup) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class ChainHosts:
-    """The Hosts that objects of a chain are for: ``served`` by the gateway's routing, ``led`` there by the load balancer's own objects."""
+    """The Hosts that objects of a chain are for: ``served`` by the gateway's routing, ``led`` there by the load balancer's own objects.
+
+    ``of_routes`` are all Hosts of objects that are there, as far as they are known.
+    """
 
     served: Mapping[Identity, Collection[str]] = field(default_factory=dict)
     led: Mapping[Identity, Collection[str]] = field(default_factory=dict)
+    of_routes: Mapping[Identity, Collection[str]] = field(default_factory=dict)
 
 
 def chain_units(
@@ -124,8 +132,9 @@ def chain_units(
     """The changes of a chain: the gateway's routing for a Host is a unit, and so is every other object but the gateway itself.
 
     All wait for the gateway, whose namespace is ``gateway``. What leads a route there waits for the routing of its Hosts too, and for what
-    stands beside it. What is not ``wanted`` any more is taken back, and what is made smaller in the ``last`` phase waits, as the taking
-    back does, for everybody.
+    stands beside it. What is made smaller in the ``last`` phase waits for everybody. What is not ``wanted`` any more is taken back
+    (:func:`chain_removal_units`), and goes after what takes its place: the gateway's routing for a Host after all that is planned for this
+    Host, what stands beside routes after all that is planned there, and the gateway itself after everybody.
     """
     planned, smaller, others = [], [], []
     for change in changes:
@@ -137,8 +146,32 @@ def chain_units(
             planned.append(replace(change, unit=_chain_unit(change, gateway, hosts)))
     planned = _waiting_for_hosts(planned, hosts)
     needed = frozenset(item.unit for item in planned)
-    later = [replace(item, waits_for=item.waits_for | needed) for item in (*smaller, *chain_removal_units(others, existing))]
+    places = _waiting(_places(planned, hosts))
+    later = [replace(item, waits_for=needed | {str(change.object) for change in others if change.action == "patch"}) for item in smaller]
+    for item in chain_removal_units(others, existing, hosts, last):
+        keys = _place(item, last)
+        later.append(replace(item, waits_for=item.waits_for | (needed if keys is None else places(keys))))
     return [*planned, *later]
+
+
+def _places(planned: Iterable[Change], hosts: ChainHosts) -> dict[str, set[str]]:
+    """The units, each with the Hosts and the namespaces that it is for."""
+    found: dict[str, set[str]] = {}
+    for change in planned:
+        key = identity_of(change.object)
+        named = {f"host {host}" for host in (*hosts.served.get(key, ()), *hosts.led.get(key, ()))}
+        found.setdefault(change.unit, set()).update({*named, change.object.namespace})
+    return found
+
+
+def _place(change: Change, last: int) -> frozenset[str] | None:
+    """What a change that takes something back is for: Hosts, or the namespace that it stands in; ``None`` for everybody."""
+    if change.action == "patch":
+        return None if change.phase == last else frozenset()
+    named = hosts_in(change.body or {})
+    if named:
+        return frozenset(f"host {host}" for host in named)
+    return frozenset({change.object.namespace}) if _is_beside_routes(change.body or {}) else None
 
 
 def _chain_unit(change: Change, gateway: str, hosts: ChainHosts) -> str:
@@ -168,14 +201,41 @@ def _waiting_for_hosts(changes: Sequence[Change], hosts: ChainHosts) -> list[Cha
     return found
 
 
-def chain_removal_units(changes: Sequence[Change], existing: Lookup) -> list[Change]:
-    """What takes a chain back: what stands for the gateway beside routes goes with these, the gateway's own side only after all of them."""
-    every = frozenset(str(item.object) for item in changes if item.action == "patch")
-    found = []
-    for change in removal_units(changes, existing):
-        shared = change.action == "delete" and not _is_beside_routes(change.body or {})
-        found.append(replace(change, waits_for=every) if shared else change)
-    return found
+def chain_removal_units(changes: Sequence[Change], existing: Lookup, hosts: ChainHosts, last: int) -> list[Change]:
+    """What takes a chain back: the gateway's routing for a Host goes after all that leads this Host there was given back.
+
+    What leads somewhere unknown leads any Host. What stands for the gateway beside routes goes with these, and the gateway's own side, of
+    which fields are given back in the ``last`` phase, only after all of them.
+    """
+    every = {str(item.object): item for item in changes if item.action == "patch"}
+    leading = {unit: _led(item, existing, hosts) for unit, item in every.items() if item.phase != last}
+
+    def leading_any(named: Collection[str]) -> frozenset[str]:
+        return frozenset(unit for unit, own in leading.items() if own is None or not set(named).isdisjoint(own))
+
+    def needed(change: Change) -> frozenset[str]:
+        if change.action == "patch":
+            return frozenset(leading) if change.phase == last else change.waits_for
+        named = hosts_in(change.body or {})
+        if named:
+            return leading_any(named)
+        if change.object.kind == _GRANT:
+            alike = (item for item in changes if item.action == "delete" and _serve_alike(item, change))
+            return change.waits_for.union(*(leading_any(hosts_in(item.body or {})) for item in alike))
+        return change.waits_for if _is_beside_routes(change.body or {}) else frozenset(every)
+
+    return [replace(change, waits_for=needed(change)) for change in removal_units(changes, existing)]
+
+
+def _serve_alike(change: Change, other: Change) -> bool:
+    """Whether two objects that were created are for routes to the same namespaces."""
+    return namespaces_served(change.body or {}) == namespaces_served(other.body or {})
+
+
+def _led(change: Change, existing: Lookup, hosts: ChainHosts) -> Collection[str] | None:
+    """The Hosts that an object leads to the gateway, ``None`` where that is not known; what was made for the chain leads none."""
+    key = identity_of(change.object)
+    return () if is_created(existing(*key) or {}) else hosts.of_routes.get(key)
 
 
 def _is_beside_routes(obj: Obj) -> bool:

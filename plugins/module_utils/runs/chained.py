@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..apply import chain as writes
+from ..apply.files import applied
 from ..balancers.contract.profile import Registry
 from ..balancers.kit.gateway.attachment import KINDS
 from ..balancers.registry import REGISTRY
@@ -16,13 +17,15 @@ from ..core.marks import CHAINED_GATEWAY
 from ..core.model import Change, ObjectRef, replace
 from ..detect.description import about_reading
 from ..detect.load_balancers import setting_namespaces
-from ..kube.objects import ref_of
+from ..kube.objects import identity, ref_of
 from ..kube.snapshot import Snapshot
 from ..plan.chain.plan import ChainPlan
 from ..plan.chain.surroundings import DEFINITION
 from ..plan.chain.target import ISTIO_GATEWAY
+from ..plan.writes import chained_gateway
 from .chained_plan import ChainedDecision, gateway_namespaces, not_there, planned_chain, remaining_hosts, taken_back_chains
 from .digest import agreed, route_input
+from .filed import about_files, left_to_others, view_with
 from .options.chained import ChainedOptions
 from .results import Report, Result
 from .session import Session, deliver, demand, read_again, reading_kinds, start
@@ -59,7 +62,7 @@ def run_chained(options: ChainedOptions, clock: Clock | None = None) -> ChainedR
         if decision.plan is not None and run.is_to_make_first(decision.plan):
             first = run.make_gateway(decision.plan, decision.changes)
             decision = run.planned_again(decision.plan, first)
-        written = deliver(run.session, decision.changes, run.before(decision))
+        written = deliver(run.session, decision.changes, run.before(decision), keep=lambda obj: identity(obj) in decision.stay)
     return ChainedResult(
         changed=written.changed or bool(first), changes=[*first, *decision.changes], files=written.files,
         findings=[*about_reading(run.session.snapshot), *decision.findings, *now.findings, *written.findings],
@@ -69,11 +72,18 @@ def run_chained(options: ChainedOptions, clock: Clock | None = None) -> ChainedR
 
 
 def _decided(session: Session, options: ChainedOptions) -> ChainedDecision:
-    live, registry = session.snapshot, session.registry
+    folder, registry = options.common.output_dir, session.registry
+    on_file = applied(folder, session.snapshot.at) if folder else []
+    live = view_with(session.snapshot, on_file)
     whole = options.absent and not remaining_hosts(live, registry, options)
     decision = taken_back_chains(live, registry, options) if whole else planned_chain(live, registry, options)
     routes = decision.plan.routes if decision.plan else ()
-    return replace(decision, digest=agreed(options.common, decision.changes, (route_input(item.to_result()) for item in routes)))
+    stay = left_to_others(on_file, chained_gateway(registry), lambda obj: not decision.is_about(obj))
+    digest = agreed(options.common, decision.changes, (route_input(item.to_result()) for item in routes))
+    return replace(
+        decision, stay=decision.stay | stay, digest=digest,
+        findings=[*decision.findings, *about_files(on_file, decision.changes, stay)],
+    )
 
 
 def _read(options: ChainedOptions, earlier: Session | None) -> Session:

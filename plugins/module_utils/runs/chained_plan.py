@@ -29,17 +29,18 @@ from ..istio.doubts import doubts
 from ..istio.gateways import leads_to_gateway
 from ..istio.names import belongs_to_the_mesh
 from ..kube.kinds import VIRTUAL_SERVICE
-from ..kube.objects import Obj, created_at, identity, identity_of, namespace_of
+from ..kube.objects import Identity, Obj, created_at, identity, identity_of, namespace_of
 from ..kube.reading import about_object
 from ..kube.snapshot import Snapshot
 from ..plan.chain.barring import claimed, without_harm
-from ..plan.chain.carry import HostRules, hosts_in
+from ..plan.chain.carry import HostRules, hosts_in, led_hosts
 from ..plan.chain.neighbours import LATE, first_at, first_served
 from ..plan.chain.options import ChainPlanOptions
 from ..plan.chain.paths import PathRule, in_order
 from ..plan.chain.plan import ChainPlan, plan_chain
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
 from ..plan.rivals import Known, rivals
+from ..plan.trial import route_identity
 from ..plan.writes import CHAIN, chain_writes, chained_gateway
 from .kept import Kept, kept_in, missed_kinds
 from .options.chained import AskedHost, AskedPath, ChainedOptions
@@ -75,12 +76,21 @@ class Asked:
 
 @dataclass(frozen=True)
 class ChainedDecision:
-    """The writes, and what is to be said. Without a ``plan`` chains are taken back."""
+    """The writes, and what is to be said about ``chains`` (``None``: all). Without a ``plan`` they are taken back.
+
+    Files of the objects that ``stay`` are left as they are.
+    """
 
     changes: Sequence[Change]
     findings: Sequence[Finding]
     plan: ChainPlan | None = None
+    chains: Collection[str] | None = None
     digest: str = ""
+    stay: frozenset[Identity] = frozenset()
+
+    def is_about(self, obj: Obj) -> bool:
+        """Whether what an earlier run wrote is for these chains."""
+        return self.chains is None or not load_balancers_of(obj).isdisjoint(self.chains)
 
 
 def chosen_load_balancer(live: Snapshot, options: ChainedOptions, registry: Registry, found: Sequence[LoadBalancer]) -> Chosen:
@@ -205,8 +215,7 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     if asked_for.absent:
         demand_whole(live, [*CHAIN, *chain_writes(profile)], {options.gateway.namespace})
     _refuse(_hosts_of_the_mesh(live, options))
-    changed = {identity(obj) for obj in written}
-    options = replace(options, standing=frozenset(route for route in routes if identity_of(route.object) in changed))
+    options = replace(options, standing=_standing(live, registry, load_balancer, routes, written))
     claims = HostClaims(base, read_routes(base, registry, meant.load_balancers)[0] if options.carry else ())
     plan = without_harm(
         lambda now: plan_chain(live, base, profile, load_balancer, routes, now), options, routes,
@@ -222,14 +231,27 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     _needs_certificate(plan, options)
     ledger, unreadable = ledger_of(base if asked_for.common.output_dir else live, part), live.source.unreadable
     changes, about = writes.chain_changes(
-        ledger, plan, chain, {key for key, item in unreadable.items() if item.counts}, lambda obj: bool(kept.kinds_of(obj))
+        ledger, plan, chain, {key for key, item in unreadable.items() if item.counts}, lambda obj: bool(kept.kinds_of(obj)),
+        led_hosts(routes) if not stays else {},
     )
     changes = [item for item in changes if identity_of(item.object) not in unreadable]
     _refuse(item for item in about if item.severity == "error")
     demand_seen(live, changes)
     said = [*_about_kept(live, kept, beside_routes, asked_for), *(about_object(item) for item in found.unreadable)]
     said += (finding("MLB610", f"{route.host or '*'}{route.path}: {route.unread}", route.object) for route in sorted(stays, key=_sort_key))
-    return ChainedDecision(changes, [*ledger_of(live, part).findings, *plan.findings, *plan.left_out, *about, *said], plan)
+    return ChainedDecision(changes, [*ledger_of(live, part).findings, *plan.findings, *plan.left_out, *about, *said], plan, {chain})
+
+
+def _standing(
+    live: Snapshot, registry: Registry, load_balancer: LoadBalancer | None, routes: Iterable[Route], written: Iterable[Obj]
+) -> frozenset[Route]:
+    """Routes that lead to the gateway: objects of theirs were changed, and in the cluster as it is they do not come to their backends."""
+    found = _led_already(routes, written)
+    if load_balancer is None or not found:
+        return frozenset()
+    as_it_is = take_inventory(live, registry, [load_balancer], frozenset(route.object for route in found)).routes
+    direct = {route_identity(route) for route in as_it_is}
+    return frozenset(route for route in found if route_identity(route) not in direct)
 
 
 def _demand_hosts(options: ChainPlanOptions, profile: Profile, load_balancer: LoadBalancer | None) -> None:
@@ -348,9 +370,15 @@ def taken_back_chains(live: Snapshot, registry: Registry, options: ChainedOption
         live, [*CHAIN, *(item for profile in profiles for item in chain_writes(profile))], {name.partition(">")[2].partition("/")[0]}
     ))}
     unseen = Unseen(missed_kinds(live, registry), hidden).beside(written)
-    changes, about = writes.chain_removal(ledger, chains, unseen.holds)
+    # With files, taking back means that they say nothing any more.
+    nothing = bool(options.common.output_dir)
+    changes, about = writes.chain_removal(ledger, chains, lambda obj: nothing or unseen.holds(obj))
+    if len(changes) > 1:
+        routes = read_routes(live.after(changes), registry, detect(live, registry)[0])[0]
+        changes, about = writes.chain_removal(ledger, chains, lambda obj: nothing or unseen.holds(obj), led_hosts(routes))
     left = whole_or_nothing(list(unseen.findings(written, live)), options.common.all_or_nothing)
-    return ChainedDecision(changes, [*ledger.findings, *about, *left])
+    stay = frozenset(identity(obj) for obj in written if unseen.holds(obj))
+    return ChainedDecision(changes, [*ledger.findings, *about, *left], chains=chains, stay=stay)
 
 
 def _profiles_of(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..apply.book import load_balancers_of
+from ..apply.book import load_balancers_of, parts_of
 from ..apply.ownership import take_back
 from ..apply.routing import LEFT_OVER
 from ..balancers.tables import TABLES
@@ -46,17 +46,20 @@ class Filed:
         return frozenset(identity_of(item.object) for item in (*changes, *self.removals)) - made
 
 
+def view_with(live: Snapshot, on_file: Sequence[Obj]) -> Snapshot:
+    """The cluster with what the folder's files hold (``on_file``). Manifests lack it, a cluster has it where the files were applied."""
+    found = [] if live.source.live else readable_objects(on_file, Source(live=False), TABLES)
+    return live.overlay(found) if found else live
+
+
 def filed(
     live: Snapshot, on_file: Sequence[Obj], part: Part, changes: Sequence[Change], scope: Collection[str], keep: Callable[[Obj], bool]
 ) -> Filed:
-    """What the folder's files hold (``on_file``). Manifests lack it, a cluster has it where the files were applied.
-
-    Files that are kept do not go.
-    """
+    """What the folder's files hold (``on_file``), and what goes. Files that are kept do not."""
     found = readable_objects(on_file, Source(live=False), TABLES)
     if not found:
         return Filed(live)
-    view = live if live.source.live else live.overlay(found)
+    view = view_with(live, on_file)
     stale = {identity(obj) for obj in found} - {identity_of(item.object) for item in changes}
     removals = take_back(
         ledger_of(view, part), lambda obj: identity(obj) not in stale or keep(obj), scope, "the plan no longer needs its file", LEFT_OVER
@@ -64,11 +67,16 @@ def filed(
     return Filed(view, tuple(removals))
 
 
-def about_files(on_file: Iterable[Obj], changes: Sequence[Change], stays: Callable[[Obj], bool]) -> Iterator[Finding]:
+def left_to_others(on_file: Iterable[Obj], part: Part, undecided: Callable[[Obj], bool]) -> frozenset[Identity]:
+    """Objects whose files stay: another module's, or such that are ``undecided``, as they are not for what this run is about."""
+    return frozenset(identity(obj) for obj in on_file if undecided(obj) or part.name not in (parts_of(obj) or {part.name}))
+
+
+def about_files(on_file: Iterable[Obj], changes: Sequence[Change], stay: frozenset[Identity]) -> Iterator[Finding]:
     """Files that stay though this run does not write them: it does not decide about what they hold."""
     written = {identity_of(item.object) for item in changes}
     for obj in on_file:
-        if identity(obj) not in written and stays(obj):
+        if identity(obj) in stay - written:
             names = ", ".join(sorted(load_balancers_of(obj)))
             whose = f" (for {names})" if names else ""
             message = f"the file of {ref_of(obj)}{whose} in output_dir stays: this run does not decide about it"

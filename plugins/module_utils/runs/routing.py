@@ -44,7 +44,7 @@ from ..plan.writes import ROUTING, routing_writes, service_routing
 from ..prove.asking import Asker
 from ..prove.ways import Ways
 from .digest import agreed, route_input
-from .filed import about_files, filed
+from .filed import about_files, filed, left_to_others
 from .kept import Kept, about_spared, kept_in, missed_kinds
 from .options.routing import RoutingOptions
 from .results import Report, Result
@@ -216,7 +216,7 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     said = [*plan.findings, *best.findings, *outside, *about_left_out(left_out), *about_access(live, plan.routes), *orphans]
     return RoutingDecision(
         plan.routes, list(best.weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)],
-        held=lambda obj: held(obj) or scene.kept.spares_file(obj) or scene.undecided(obj) or identity(obj) in best.stay,
+        held=lambda obj: held(obj) or scene.kept.spares_file(obj) or identity(obj) in best.stay,
         scene=scene, wanted=_wanted(live, plan, best.weighed.changes),
     )
 
@@ -267,12 +267,13 @@ def _attempt(scene: RoutingScene, around: _Around, barred: frozenset[tuple[objec
     unreadable = live.source.unreadable
     changes = [item for item in changes if not _is_kept(scene, item) and identity_of(item.object) not in unreadable]
     changes, unseen = only_seen(live, changes)
-    files = filed(live, around.on_file, scene.part, changes, labels, lambda obj: scene.undecided(obj) or held(obj))
+    others = left_to_others(around.on_file, scene.part, scene.undecided)
+    files = filed(live, around.on_file, scene.part, changes, labels, lambda obj: identity(obj) in others or held(obj))
     present = files.present(Present(live, registry, scene.by_key))
     weighed = weigh(present, plan, [*changes, *files.removals], options.common.may_get_worse)
-    stay = files.stay(changes, weighed)
+    stay = files.stay(changes, weighed) | others
     weighed = replace(weighed, changes=tuple(files.written(weighed)))
-    return _Attempt(weighed, [*about, *unseen, *about_files(around.on_file, changes, scene.undecided)], stay)
+    return _Attempt(weighed, [*about, *unseen, *about_files(around.on_file, changes, others)], stay)
 
 
 def _wanted(live: Snapshot, plan: RoutingPlan, changes: Iterable[Change]) -> list[Obj]:

@@ -67,8 +67,54 @@ def h3_chain_rollback_and_refusals(t):
     run = t.live("chained_gateway", server, **BACK)
     demand(run.failed, run.say())
     demand(not leads(server, shop()) and not leads(server, SECOND), f"others' routes are not led back: {run.say()}")
-    beside = [ref(item) for item in ours(server.objects()) if item["metadata"]["namespace"] == "victim"]
-    demand(not beside, f"it left {listed('/'.join(item) for item in beside)}")
+    found = [item for item in ours(server.objects()) if item["kind"] != "Gateway"]
+    left = [item for item in found if item["metadata"]["namespace"] == "victim" or "shop.example.com" in str(item.get("spec"))]
+    demand(not left, f"it left {listed('/'.join(ref(item)) for item in left)}")
+    server.faults.clear()
+    again = t.live("chained_gateway", server, **BACK)
+    demand(again.ok and not ours(server.objects()), f"the next run: {again.say()}")
+
+
+@check("H3-chain-left-overs-and-refusals", "A route that may not be written keeps nobody's routing that has to go from going.")
+def h3_chain_left_overs_and_refusals(t):
+    server = t.server(t.done("chain of three", [*c.plain(c.OWN, SECOND), *c.gateway()], "chained_gateway", **c.CHAIN))
+    server.fault("PATCH", "/namespaces/tenant-z/ingresses/zz", fakeapi.refusal(403, "exceeded: not here", "Forbidden"), -1)
+    run = t.live("chained_gateway", server, **{**c.CHAIN, "hosts": ["z2.example.com"]}, allow_regressions=True)
+    demand(run.failed, run.say())
+    routed = [str(item["spec"].get("hosts")) for item in ours(server.objects()) if item["kind"] == "VirtualService"]
+    demand(sorted(routed) == ["['z.example.com']", "['z2.example.com']"], f"routing that is left: {routed}; {run.say()}")
+
+
+@check("H1-chain-is-never-worse", "No run takes a route off a chain that serves it, unless it is told to, and neither does an opt-out.")
+def h1_chain_is_never_worse(t):
+    named = ["z.example.com"]
+    for args in (c.CHAIN, MODERN):
+        for hostile in (None, "true", "perhaps"):
+            base = [*c.plain(c.OWN), *c.gateway(**({"name": "meshlb-istio"} if args is MODERN else {}))]
+            done = t.done(f"chain of two {args is MODERN}", base, "chained_gateway", **args)
+            for item in done if hostile else ():
+                if ref(item) == c.VICTIM:
+                    item["metadata"]["annotations"]["meshlb.istio/ignore"] = hostile
+            server = t.server(done)
+            before = server.state()
+            for hosts in (named, *(["from_load_balancer"] if hostile else [])):
+                run = t.live("chained_gateway", server, **{**args, "hosts": hosts})
+                harm = fakeapi.changed(before, server.state())
+                demand(run.ok or run.data.get("left_out"), f"{hosts}, {hostile}: {run.say()}")
+                demand(not harm and names(run, c.VICTIM), f"{hosts}, {hostile}: {run.say()}; {listed(harm)}")
+            back = t.live("chained_gateway", server, **{**args, "hosts": ["shop.example.com"], "state": "absent"})
+            demand(back.ok and not leads(server, shop()), f"taking it back by name, {hostile}: {back.say()}")
+
+
+@check("H3-canaries-of-others", "A canary in a tenant's namespace keeps no other's route out of a chain, and takes none off it.")
+def h3_canaries_of_others(t):
+    share = {"nginx.ingress.kubernetes.io/canary": "true", "nginx.ingress.kubernetes.io/canary-weight": "50"}
+    canary = c.ingress("share", "tenant-z", "shop.example.com", "evil", annotations=share, created=LATER)
+    base = [*c.plain(), *c.gateway()]
+    for server in (t.server([*base, canary]), t.server([*t.done("chain of one", base, "chained_gateway", **c.CHAIN), canary])):
+        run = t.live("chained_gateway", server, **c.CHAIN)
+        demand(run.ok and leads(server, shop()) and not leads(server, canary), run.say())
+        demand(names(run, ref(canary)), "the canary is not named")
 
 
 @check("H3-names-in-the-gateways-routing", "An object that has the name of the gateway's routing for one host keeps no other host out.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from ...core.findings import finding, request_details, route_details
-from ...core.marks import ROUTES_IN
+from ...core.marks import IGNORE, ROUTES_IN
 from ...core.model import Finding, Route
 from ...detect.claims import HostClaims
 from ...istio.names import plain_host
@@ -45,17 +45,40 @@ def _is_own_service(route: Route, host: str) -> bool:
 def without_harm(
     plan: Plan, options: ChainPlanOptions, routes: Iterable[Route], barred: Mapping[Route, Finding], may_get_worse: Callable[[Route], bool]
 ) -> ChainPlan:
-    """The plan without routes that would be worse off behind the gateway, or whose place there is taken.
+    """The plan without routes that would be worse off behind the gateway, or whose place there is taken, and with those that need it.
 
     Each round bars at least one more, so there is an end.
     """
-    known, kept_out = list(routes), dict(barred)
+    known, kept_out, kept_in = list(routes), dict(barred), dict[Route, Finding]()
     while True:
-        found = plan(options.barring(kept_out))
+        found = plan(options.barring(kept_out, kept_in))
         out = {**_harmed(found, known, may_get_worse), **_displaced(found, known, options.taken), **_diverted(found, known)}
-        if out.keys() <= kept_out.keys():
+        stay = _needing(found, may_get_worse)
+        if out.keys() <= kept_out.keys() and not stay:
             return found
         kept_out.update(out)
+        kept_in.update(stay)
+
+
+def _needing(plan: ChainPlan, may_get_worse: Callable[[Route], bool]) -> dict[Route, Finding]:
+    """Routes that nobody names any more, and that go through the gateway on: they would be worse off without, or ask to be left alone."""
+    found = {}
+    for route, (behind, direct) in plan.leaving.items():
+        where = f"{route.host or '*'}{route.path}"
+        if route.ignored:
+            message = f"{where}: hosts names it no longer, and its object asks to be left alone ({IGNORE}): it stays behind the gateway"
+            found[route] = finding("MLB213", message, route.object, details=route_details(route))
+        elif worse(behind, direct) and not may_get_worse(route):
+            message = (
+                f"left out: taking {route.object} back, which hosts names no longer. Without the gateway, {where} would go "
+                f"{becoming_worse(behind, direct)}"
+            )
+            details = request_details(route, suffers=route.object, before=behind.verdict, after=direct.verdict)
+            found[route] = finding("MLB223", message, route.object, remedy=_TAKE_BACK, details=details)
+    return found
+
+
+_TAKE_BACK = "To take it back all the same, run with state: absent and its host in hosts, or name it in allow_regressions."
 
 
 def _diverted(plan: ChainPlan, routes: Iterable[Route]) -> dict[Route, Finding]:

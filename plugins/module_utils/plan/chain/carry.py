@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...core.marks import IGNORE
 from ...core.model import Backend, ObjectRef, Route
 from ...detect.inventory import KnownBackend
-from ...kube.objects import Obj, dig
+from ...kube.objects import Identity, Obj, dig, identity_of
 from .paths import PathRule, in_order, path_rule
 
 
@@ -43,9 +43,17 @@ def sent_host(route: Route) -> str:
 
 def hosts_in(body: Obj) -> set[str]:
     """The Hosts for which a chain's object routes, the empty one for any; nothing for an object that routes none."""
-    field = _HOSTS.get(str(body["kind"]))
+    field = _HOSTS.get(str(body.get("kind")))
     names = dig(body, "spec", field, default=[]) or [""] if field else []
     return {"" if item == "*" else str(item) for item in names}
+
+
+def led_hosts(routes: Iterable[Route]) -> dict[Identity, set[str]]:
+    """The Hosts by which the gateway would see the requests of each object."""
+    found: dict[Identity, set[str]] = {}
+    for route in routes:
+        found.setdefault(identity_of(route.object), set()).add(sent_host(route))
+    return found
 
 
 def carry(
@@ -59,8 +67,12 @@ def carry(
     """
     refusals: dict[Route, str] = {}
     groups: dict[str, list[Route]] = {}
-    for route in routes:
-        refusal = (barred or {}).get(route) or _refusal(route, backends[route], begins_with=begins_with)
+    asked = list(routes)
+    stays = {*standing, *_beside_others_canaries(asked)}
+    for route in asked:
+        refusal = (barred or {}).get(route) or _refusal(route, backends[route], route in standing, begins_with=begins_with)
+        if not refusal and (route.canary or ("canary" in route.features and route not in stays)):
+            refusal = "several backends share its requests, and the gateway cannot see how the load balancer chose"
         if refusal:
             refusals[route] = refusal
         else:
@@ -76,8 +88,20 @@ def carry(
     return Carried(tuple(taken), tuple(hosts), refusals)
 
 
-def _refusal(route: Route, known: KnownBackend, *, begins_with: bool) -> str:
-    if route.ignored:
+def _beside_others_canaries(routes: Sequence[Route]) -> Iterator[Route]:
+    """Routes of which others' objects alone take a share: these stay where they are, and the gateway sees no request that went to them."""
+    owners: dict[tuple[str, str], set[str]] = {}
+    for route in routes:
+        if route.canary:
+            owners.setdefault((route.host, route.path), set()).add(route.object.namespace)
+    for route in routes:
+        found = owners.get((route.host, route.path), set())
+        if found and route.object.namespace not in found:
+            yield route
+
+
+def _refusal(route: Route, known: KnownBackend, standing: bool, *, begins_with: bool) -> str:
+    if route.ignored and not standing:
         return f"its object asks to be left alone ({IGNORE})"
     if route.path_type == "Stream":
         return "it is no HTTP route"
@@ -85,8 +109,6 @@ def _refusal(route: Route, known: KnownBackend, *, begins_with: bool) -> str:
         return "it leads to an Istio gateway already"
     if route.upstream.scheme != "http":
         return f"the load balancer speaks {route.upstream.scheme.upper()} to this backend, so the gateway would get that instead of HTTP"
-    if "canary" in route.features or route.canary:
-        return "several backends share its requests, and the gateway cannot see how the load balancer chose"
     if "$" in route.upstream.host:
         return f"the load balancer makes the Host out of variables ({route.upstream.host})"
     if path_rule(route.path_type, route.path, begins_with=begins_with) is None and not route.rewrites_path:

@@ -15,6 +15,7 @@ from ...balancers.contract.profile import Profile
 from ...balancers.contract.switches import FieldPatch, PatchSet
 from ...balancers.kit.chain.answers import unknown_chain
 from ...core.findings import finding, request_details, route_details
+from ...core.marks import IGNORE
 from ...core.model import Access, Backend, Finding, LoadBalancer, ObjectRef, Outcome, Route, replace
 from ...detect.inventory import KnownBackend, known_backend
 from ...istio.authorization.requests import RouteScope
@@ -69,7 +70,8 @@ class ChainedRoute:
 class ChainPlan:
     """Everything about one chain. ``gateway`` and ``mesh`` come before ``front`` and ``switch``, and go after them.
 
-    ``left_out`` says which routes are kept out of it, which refuses no other. ``diverted`` are Hosts that would not reach the gateway.
+    ``left_out`` says which routes are kept out of it (or in it), which refuses no other. ``diverted`` are Hosts that would not reach the
+    gateway. ``leaving`` are routes that go through it and are not named any more, with what becomes of them there and without it.
     """
 
     state: GatewayState
@@ -83,6 +85,7 @@ class ChainPlan:
     findings: tuple[Finding, ...] = ()
     left_out: tuple[Finding, ...] = ()
     diverted: Mapping[str, Finding] = field(default_factory=dict)
+    leaving: Mapping[Route, tuple[Outcome, Outcome]] = field(default_factory=dict)
 
     @property
     def refusals(self) -> tuple[Finding, ...]:
@@ -146,10 +149,11 @@ def plan_chain(
     findings += about_access_behind(base, state, ((item.label, item.object, item.before, item.after) for item in found if item.chained))
     return ChainPlan(
         state, client, side, side.routes, lead.helpers, lead.front.bodies, lead.patches, found, tuple(dict.fromkeys(findings)),
-        (*(item for host, item in turned.items() if host in there), *(
+        (*(item for host, item in turned.items() if host in there), *options.kept.values(), *(
             item for route, item in options.barred.items() if route in lead.carried.refusals
         )),
         {host: item for host, item in turned.items() if host not in there},
+        {route: (verdicts.by_gateway(route.backend, _scope(route)), verdicts.direct[route]) for route in options.leaving},
     )
 
 
@@ -206,10 +210,7 @@ def _named(hosts: Iterable[HostRules]) -> tuple[str, ...]:
 def _selected(routes: Sequence[Route], options: ChainPlanOptions) -> list[Route]:
     if not options.carry:
         return []
-    return [
-        route for route in routes
-        if (not options.only or {route.host, sent_host(route)} & options.only) and not {route.host, sent_host(route)} & options.without
-    ]
+    return [route for route in routes if options.names(route) or route in options.kept]
 
 
 def _lead(
@@ -263,6 +264,10 @@ def _about(lead: _Lead, options: ChainPlanOptions) -> list[Finding]:
         code = "MLB213" if route.ignored else "MLB610"
         found.append(finding(code, f"{where}: {why}", route.object, details=route_details(route)))
     for route in lead.carried.routes:
+        if route.ignored:
+            where = f"{route.host or '*'}{route.path}"
+            message = f"{where}: its object asks to be left alone ({IGNORE}), and stays behind the gateway as it is"
+            found.append(finding("MLB213", message, route.object, details=route_details(route)))
         lost = [item for item in route.features if item in _LOST]
         if lost:
             message = f"{route.host or '*'}{route.path}: {' and '.join(_LOST[item] for item in lost)}"

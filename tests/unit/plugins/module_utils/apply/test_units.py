@@ -106,6 +106,45 @@ def test_a_chain_waits_for_its_gateway_and_each_route_for_its_hosts_and_what_is_
 def test_the_gateway_goes_after_every_route_was_given_back_and_an_alias_after_those_beside_it() -> None:
     one, two = obj("one", "a", "Ingress"), obj("two", "b", "Ingress")
     alias, gateway = obj("alias", "a", routes_in="a"), obj("gateway", "istio-ingress")
-    found = by_name(units.chain_removal_units([patch(one), patch(two), delete(alias), delete(gateway)], there(one, two)))
+    pods = patch(obj("pods", "istio-ingress", "Deployment"), 2)
+    changes = [patch(one), patch(two), pods, delete(alias), delete(gateway)]
+    found = by_name(units.chain_removal_units(changes, there(one, two), units.ChainHosts(), 2))
     assert found["alias"].waits_for == {"Ingress a/one"}
-    assert found["gateway"].waits_for == {"Ingress a/one", "Ingress b/two"}
+    assert found["gateway"].waits_for == {"Ingress a/one", "Ingress b/two", "Deployment istio-ingress/pods"}
+    assert found["pods"].waits_for == {"Ingress a/one", "Ingress b/two"}
+
+
+def routing(name: str, host: str, namespace: str = "istio-ingress", kind: str = "VirtualService", routes_in: str = "a") -> Obj:
+    field = "hosts" if kind == "VirtualService" else "hostnames"
+    return {**obj(name, namespace, kind, routes_in), "spec": {field: [host]}}
+
+
+def test_the_routing_of_a_host_goes_after_those_that_lead_it_there_were_given_back() -> None:
+    one, two, unknown = obj("one", "a", "Ingress"), obj("two", "b", "Ingress"), obj("unknown", "c", "Ingress")
+    known = units.ChainHosts(of_routes={identity(one): {"a.example.com"}, identity(two): {"b.example.com", ""}})
+    gone = [
+        routing("of-a", "a.example.com"), routing("of-b", "b.example.com"), routing("any", "*"),
+        routing("near", "b.example.com", "a", "HTTPRoute"), obj("grant", "a", "ReferenceGrant", routes_in="a"),
+    ]
+    for changes, more in ([patch(one), patch(two)], set()), ([patch(one), patch(two), patch(unknown)], {"Ingress c/unknown"}):
+        found = by_name(units.chain_removal_units([*changes, *map(delete, gone)], there(one, two, unknown), known, 2))
+        assert found["of-a"].waits_for == {"Ingress a/one"} | more
+        assert found["of-b"].waits_for == found["any"].waits_for == found["near"].waits_for == {"Ingress b/two"} | more
+        assert found["grant"].waits_for == {"Ingress a/one", "Ingress b/two"} | more
+
+
+def test_what_a_chain_needs_no_longer_waits_for_what_takes_its_place_and_for_nobody_else() -> None:
+    new, other, left = obj("new", "a", "Ingress"), obj("other", "b", "Ingress"), obj("left", "a", "Ingress")
+    made = [routing("new-a", "a.example.com"), routing("new-b", "b.example.com")]
+    old = [routing("old-a", "a.example.com", "a", "HTTPRoute"), routing("gone", "gone.example.com"), obj("alias", "b", routes_in="b")]
+    hosts = units.ChainHosts(
+        {identity(made[0]): {"a.example.com"}, identity(made[1]): {"b.example.com"}},
+        {identity(new): {"a.example.com"}, identity(other): {"b.example.com"}}, {identity(left): {"gone.example.com"}},
+    )  # fmt: skip
+    changes = [*map(create, made), patch(new, 2), patch(other, 2), patch(left, 2), *(delete(item, 3) for item in old)]
+    wanted = {identity(item) for item in (*made, new, other)}
+    found = by_name(units.chain_units(changes, "istio-ingress", wanted, 3, there(new, other, left), hosts))
+    assert found["left"].waits_for == frozenset()
+    assert found["gone"].waits_for == {"Ingress a/left"}
+    assert found["old-a"].waits_for == {"the gateway's routing for a.example.com", "Ingress a/new"}
+    assert found["alias"].waits_for == {"Ingress b/other"}

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.chained import run_chained
+from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.chained import chained_options
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.options.routing import routing_options
 from ansible_collections.meshlb.istio.plugins.module_utils.runs.routing import run_routing
 
@@ -25,13 +27,22 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path, self.out = path, path / "out"
 
-    def run(self, objects: list[Obj], **options: Any) -> Obj:
-        """What a run says; its files are in :attr:`files`."""
+    def written(self, objects: list[Obj]) -> Path:
         (self.path / "in").mkdir(exist_ok=True)
         (self.path / "in" / "all.yaml").write_text(yaml.safe_dump_all(objects))
+        return self.path / "in"
+
+    def run(self, objects: list[Obj], **options: Any) -> Obj:
+        """What a run says; its files are in :attr:`files`."""
         given = {"strategy": "auto", "preserve_host": True, "strict_exemption": False, "state": "present", "allow_regressions": False}
-        asked = {**given, "manifests": [str(self.path / "in")], "output_dir": str(self.out), **options}
+        asked = {**given, "manifests": [str(self.written(objects))], "output_dir": str(self.out), **options}
         return run_routing(routing_options(asked)).to_result(False)
+
+    def chain(self, objects: list[Obj], **options: Any) -> Obj:
+        """The same of chained_gateway."""
+        given = {**c.CHAIN, "state": "present", "wait_timeout": 1, "allow_regressions": False}
+        asked = {**given, "manifests": [str(self.written(objects))], "output_dir": str(self.out), **options}
+        return run_chained(chained_options(asked)).to_result(False)
 
     @property
     def files(self) -> dict[str, str]:
@@ -103,3 +114,43 @@ def test_a_file_that_somebody_changed_breaks_nothing(folder: Folder, text: str) 
         if name != "kustomization.yaml":
             (folder.out / name).write_text(old.partition("---\n")[0] + "---\n" + text)
     assert folder.run(c.plain(), strategy="headless_twin")["changed"]
+
+
+CHAIN = [*c.plain(OTHER), *c.gateway()]
+SHOP_ALONE = {"hosts": ["shop.example.com"]}
+
+
+def test_a_chained_route_stays_where_it_would_be_worse_without(folder: Folder) -> None:
+    folder.chain(CHAIN)
+    before = folder.files
+    again = folder.chain(CHAIN, **SHOP_ALONE)
+    assert folder.files == before and not again["changed"] and "MLB223" in codes(again)
+    assert {item["host"]: item["before"]["verdict"] for item in again["routes"]} == dict.fromkeys(
+        ("shop.example.com", "other.example.com"), "mutual_tls"
+    )
+    folder.chain(CHAIN, **SHOP_ALONE, allow_regressions=["victim/Ingress/other"])
+    assert not any("other.example.com" in text for text in folder.files.values())
+
+
+def test_a_chain_is_taken_out_of_the_folder(folder: Folder) -> None:
+    folder.chain(CHAIN)
+    folder.chain(CHAIN, state="absent", hosts=["other.example.com"])
+    assert any("shop.example.com" in text for text in folder.files.values())
+    assert not any("other.example.com" in text for text in folder.files.values())
+    folder.chain(CHAIN, state="absent", hosts=None)
+    assert set(folder.files) == {"kustomization.yaml"}
+
+
+def test_the_files_of_another_chain_and_of_another_module_stay(folder: Folder) -> None:
+    folder.run(CHAIN, strategy="headless_twin")
+    routing = folder.files
+    one = folder.chain(CHAIN)
+    assert routing.keys() <= folder.files.keys() and "MLB412" in codes(one)
+    both = folder.files
+    second = [*CHAIN, *c.gateway("other-ingress")]
+    two = folder.chain(second, gateway={"namespace": "other-ingress"}, hosts=[{
+        "host": "new.example.com", "paths": [{"path": "/", "backend": {"namespace": "victim", "service": "web", "port": 80}}],
+    }])
+    assert both.keys() < folder.files.keys() and "MLB412" in codes(two)
+    folder.run(CHAIN, strategy="headless_twin")
+    assert both.keys() < folder.files.keys()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import IGNORE
 
 from tests.unit.plugins.module_utils.plan.chain.kit import Chain, chain, refusal, round_trip, world
 from tests.unit.plugins.module_utils.support.cluster import Obj, backend, ingress, path, peer_authentication, pod, port, service
@@ -67,3 +68,49 @@ def test_a_newcomer_takes_nobody_off_the_chain(squat: Obj) -> None:
     again = chain(first.after.overlay([*EVIL, squat]))
     kept = [item for item in again.plan.routes if item.object and item.object.name == "shop"]
     assert [item.chained for item in kept] == [True] and not [item for item in again.written if "apps/shop" in item]
+
+
+CART = ingress("cart", path(backend("cart")), host="cart.example.com")
+
+
+def test_who_is_not_named_any_more_stays_where_that_would_be_worse() -> None:
+    first = chain(world(SHOP, CART))
+    again = chain(first.after, hosts=["shop.example.com"])
+    assert again.written == [] and again.route(host="cart.example.com").chained
+    (found,) = (item for item in again.findings if item.code == "MLB223")
+    assert str(found.object) == "Ingress apps/cart" and "from mutual_tls to plaintext" in found.message
+    allowed = chain(first.after, hosts=["shop.example.com"], allow_regressions=["apps/Ingress/cart"])
+    assert hosts(allowed) == {"shop.example.com"} and "MLB223" not in allowed.codes
+    # By name it is taken back without a word.
+    back = chain(first.after, hosts=["cart.example.com"], state="absent")
+    assert hosts(back) == {"shop.example.com"} and "MLB223" not in back.codes
+
+
+def test_who_gets_along_without_the_gateway_leaves_it() -> None:
+    named = {"host": "cart.example.com", "service_upstream": "true", "upstream_vhost": "cart.apps.svc.cluster.local"}
+    first = chain(world(SHOP, ingress("cart", path(backend("cart")), **named), injected=True))
+    again = chain(first.after, hosts=["shop.example.com"])
+    assert hosts(again) == {"shop.example.com"} and "MLB223" not in again.codes
+
+
+@pytest.mark.parametrize("asked", ["from_load_balancer", ["shop.example.com"]])
+@pytest.mark.parametrize("value", ["true", "perhaps"])
+def test_who_opts_out_stays_as_it_is_until_it_is_taken_back(asked: object, value: str) -> None:
+    first = chain(world(SHOP, CART))
+    cart = first.after.get("Ingress.networking.k8s.io", "apps", "cart")
+    assert cart is not None
+    asking = {**cart, "metadata": {**cart["metadata"], "annotations": {**cart["metadata"]["annotations"], IGNORE: value}}}
+    now = first.after.overlay([asking])
+    again = chain(now, hosts=asked)
+    assert again.written == [] and "MLB213" in again.codes
+    back = chain(now, hosts=["cart.example.com"], state="absent")
+    assert hosts(back) == {"shop.example.com"}
+    restored = back.after.get("Ingress.networking.k8s.io", "apps", "cart")
+    assert restored is not None and restored["spec"] == CART["spec"]
+
+
+def test_a_canary_of_somebody_else_takes_nobody_off_the_chain() -> None:
+    first = chain(world(SHOP))
+    canary = ingress("zz", path(backend("evil")), where="tenant", canary="true", canary_weight="50")
+    again = chain(first.after.overlay([*EVIL, canary]))
+    assert hosts(again) == {"shop.example.com"} and not [item for item in again.written if "apps/shop" in item]
