@@ -1,0 +1,52 @@
+# Copyright: Contributors to the meshlb.istio project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Findings about what folders of manifests hold, which load balancer is which, and who serves what: 150 to 169."""
+
+from __future__ import annotations
+
+from .finding_kind import FindingKind
+
+SERVED: tuple[FindingKind, ...] = (
+    FindingKind(
+        "MLB150", "info", "Not a manifest",
+        "Documents of a folder are no Kubernetes objects (values, charts, schemas and the like), and were left out.",
+        "Nothing, unless one of them should be a manifest: then give it apiVersion, kind and metadata.name.",
+    ),
+    FindingKind(
+        "MLB151", "info", "A namespace is assumed",
+        "Objects of the manifests have no namespace. Where they are applied decides about injection and policies, so it is assumed.",
+        "Set default_namespace to where they will be applied, or write metadata.namespace.",
+    ),
+    FindingKind(
+        "MLB152", "info", "Objects that are there more than once",
+        "Manifests hold objects several times, word for word, as several renderings of one base do. Each counts once.",
+        "Nothing, unless one of them was meant to be another object.",
+    ),
+    FindingKind(
+        "MLB153", "warning", "Two load balancers fit one workload",
+        "What a workload shows (program, options, image, labels, class) fits several load balancers equally well; one of them is assumed.",
+        "Describe it with custom_profiles, or give its image the name under which its vendor publishes it.",
+    ),
+    FindingKind(
+        "MLB154", "warning", "Several default IngressClasses",
+        "More than one IngressClass is marked as the default. Ingresses without a class are then refused, or get the newest, by the API "
+        "server's version.",
+        "Mark one of them alone (ingressclass.kubernetes.io/is-default-class), or name the class in each Ingress.",
+    ),
+    FindingKind(
+        "MLB155", "warning", "A class that its load balancer does not serve",
+        "An IngressClass names the controller of a load balancer that is here, and none of that load balancer's workloads serves it.",
+        "Have one of them serve the class, or remove it.",
+    ),
+    FindingKind(
+        "MLB156", "warning", "Nobody serves this object",
+        "No load balancer that was found serves the object, so it is no route, and nothing is planned for it.",
+        "Name a class that somebody serves, or remove the object; if its load balancer is elsewhere, that is where to look.",
+    ),
+    FindingKind(
+        "MLB157", "info", "An object without a route",
+        "The load balancer of its kind is here, but read no route of the object: it answers by itself, or is not served.",
+        "Nothing if that is meant; else compare its class, namespace and labels with the load balancer's settings.",
+    ),
+)
