@@ -285,8 +285,9 @@ CATALOGUE: tuple[FindingKind, ...] = (
     ),
     FindingKind(
         "MLB230", "warning", "HTTP/1.0 towards the backend",
-        "Unless istiod runs with PILOT_HTTP10, sidecars do not read HTTP/1.0, so it is matched by its address alone.",
-        "Have the load balancer speak HTTP/1.1, or use a strategy that matches by address: headless_twin.",
+        "Unless istiod runs with PILOT_HTTP10, sidecars do not read HTTP/1.0: on the way out its address alone counts, and where a "
+        "backend's port is HTTP, the answer is 426.",
+        "Have the load balancer speak HTTP/1.1, or set PILOT_HTTP10 for istiod.",
     ),
     FindingKind(
         "MLB240", "warning", "The load balancer's identity is not admitted",

@@ -51,7 +51,7 @@ EITHER_ADDRESS = "either_address"
 """Feature of a route of which nobody knows whether pods or the Service are dialled: a strategy for one of them is a guess."""
 
 Address = Literal["cluster_ip", "pod_ips", "host_name", "external"]
-Scheme = Literal["http", "tls", "tcp", "mutual_tls"]
+Scheme = Literal["http", "http/1.0", "tls", "tcp", "mutual_tls"]
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,9 @@ class Upstream:
 
     ``address``: ``cluster_ip`` (the Service's address), ``pod_ips``, ``host_name`` (a name that it resolves
     itself) or ``external``. ``host``: the Host header it sends, empty for the client's own. ``scheme``: ``http`` in
-    clear, ``tls`` when the load balancer (or the client, passed through) speaks TLS to the backend, ``mutual_tls`` when it does so
-    with the mesh's own certificate and verifies the backend's against the mesh's root, ``tcp`` otherwise.
+    clear, ``http/1.0`` where sidecars do not read this version, ``tls`` when the load balancer (or the client, passed through) speaks
+    TLS to the backend, ``mutual_tls`` when it does so with the mesh's own certificate and verifies the backend's against the mesh's
+    root, ``tcp`` otherwise.
     """
 
     address: Address = "pod_ips"

@@ -24,6 +24,7 @@ DEFAULT_TRUST_DOMAIN = "cluster.local"
 MESH_DEPENDS = (kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.CONFIG_MAP, kinds.NAMESPACE, kinds.WEBHOOK)
 """Kinds that the mesh's facts are read from."""
 REVISION_LABEL, TAG_LABEL = "istio.io/rev", "istio.io/tag"
+HTTP_1_0 = "PILOT_HTTP10"
 SHARED_SETTINGS = "SHARED_MESH_CONFIG"
 """The variable that names a ConfigMap with settings below istiod's own (Source: istio/istio pilot/pkg/bootstrap/mesh.go)."""
 AMBIENT_LABEL = "istio.io/dataplane-mode"
@@ -102,6 +103,12 @@ def has_cni(snapshot: Snapshot, revision: str = "") -> bool:
     return told or any(image_name(image)[0].rpartition("/")[2] == "install-cni" for image in images)
 
 
+def reads_http_1_0(snapshot: Snapshot, revision: str = "") -> bool:
+    """Whether sidecars read HTTP/1.0 as HTTP, by a variable of their istiod's (Source: istio/istio pilot/pkg/features/pilot.go)."""
+    istiod = next(iter(_istiods_of(snapshot, revision)), {})
+    return any(item.lower() in ("1", "t", "true") for item in _variables(istiod, HTTP_1_0))
+
+
 def is_discovered(snapshot: Snapshot, namespace: str, revision: str = "") -> bool:
     """Whether istiod looks at a namespace at all, by its discoverySelectors; one that is not known counts as if it did."""
     return namespace not in snapshot.cached(
@@ -133,12 +140,15 @@ def _told(snapshot: Snapshot, where: settings.SettingsKey, revision: str = "") -
 def _all_told(snapshot: Snapshot, where: settings.SettingsKey, revision: str) -> settings.Told:
     own = settings.told(_config_map(snapshot, where.name, revision), where)
     istiod = next(iter(_istiods_of(snapshot, revision)), None)
-    names = [
-        str(item.get("value")) for container in containers_of(pod_template(istiod or {})) for item in container.get("env") or []
-        if item.get("name") == SHARED_SETTINGS and where is settings.MESH
-    ]
+    names = _variables(istiod or {}, SHARED_SETTINGS) if where is settings.MESH else []
     shared = snapshot.get(kinds.CONFIG_MAP, namespace_of(istiod or {}), names[0]) if names else None
     return settings.merged(own, settings.told(shared, where)) if shared is not None else own
+
+
+def _variables(istiod: Obj, name: str) -> list[str]:
+    """What an environment variable of a control plane's containers says."""
+    told = (item for container in containers_of(pod_template(istiod)) for item in container.get("env") or [])
+    return [str(item.get("value")) for item in told if item.get("name") == name]
 
 
 def _istiods_of(snapshot: Snapshot, revision: str) -> list[Obj]:

@@ -26,7 +26,7 @@ from .gateways import CHAINED_WHY, leads_to_gateway
 from .hosts import Destination, HostTable
 from .network import seen_address
 from .protocols import AUTO, TLS_PROTOCOLS, decided_by_address, is_http, port_protocol
-from .raw_tls import tls_as_taken
+from .raw_tls import SPOKEN, as_taken
 from .registry import aliased, dialled_port
 from .request import Request, Share, of_shares, resolved, together
 from .transport import Transport
@@ -73,7 +73,7 @@ class Outlook:
         if not present and balancer_is_ambient(self.snapshot, self.load_balancer):
             return Outcome("unknown", f"the load balancer is {AMBIENT}")
         outcome = self._with_sidecar(request) if present else self._without_sidecar(request)
-        return tls_as_taken(self.snapshot, outcome) if request.route.upstream.scheme == "tls" else outcome
+        return as_taken(self.snapshot, request.route.upstream.scheme, outcome)
 
     def _asked(self, route: Route, service: Obj) -> Request | Outcome:
         """What is asked of the mesh, or why that is not known."""
@@ -185,8 +185,8 @@ class Outlook:
 
     def _by_host(self, request: Request, number: int, dialled: str) -> Outcome:
         scheme = request.route.upstream.scheme
-        if not self.hosts.has_http_listener(number) or scheme == "tls":
-            # A listener for HTTP lets TLS through as if it were not there.
+        if not self.hosts.has_http_listener(number) or scheme in SPOKEN:
+            # A listener for HTTP lets TLS and HTTP/1.0 through as if it were not there.
             return self._without_listener(request, f"the sidecar has no listener for {dialled}")
         if scheme == "tcp":
             return Outcome("unknown", f"the sidecar expects HTTP for {dialled}, and whether that is what it gets is not known")

@@ -76,7 +76,7 @@ def raw_ports(snapshot: Snapshot, inventory: Inventory) -> frozenset[tuple[str, 
     found: set[tuple[str, int]] = set()
     for route in inventory.routes:
         outlook = Outlook(snapshot, inventory.load_balancers[route.load_balancer])
-        if route.upstream.scheme in ("http", "tls") or served(outlook.predict(route, sidecar=True)):
+        if route.upstream.scheme in ("http", "http/1.0", "tls") or served(outlook.predict(route, sidecar=True)):
             continue
         ports = {item.port for item in inventory.facts[route].backend.endpoints}
         found |= {(route.load_balancer[0], port) for port in ports if not outlook.hosts.has_http_listener(port)}

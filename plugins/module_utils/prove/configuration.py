@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..core.model import Proof, Verdict
 from ..core.printable import clipped
+from ..istio.raw_tls import SPOKEN
 from .proxy import EnvoyCluster, EnvoyEndpoint, Proxy
 from .servers import ServerLookup, ServerSide
 from .trace import BLACK_HOLE, Dialed, RequestCarrier, trace
@@ -105,7 +106,7 @@ def evaluate(proxy: Proxy, dialed: Dialed, servers: ServerLookup) -> Evaluation:
 
 def judge_cluster(proxy: Proxy, name: str, dialed: Dialed, servers: ServerLookup) -> list[Judgement]:
     """Judge every endpoint that a cluster may choose for a request."""
-    there, tls = EnvoyEndpoint(dialed.ip, dialed.port), dialed.scheme == "tls"
+    there, unread = EnvoyEndpoint(dialed.ip, dialed.port), SPOKEN.get(dialed.scheme, "")
     cluster = proxy.cluster(name)
     nowhere = SeenTransport("unknown", "none", why="no connection is made")
     if cluster is None:
@@ -113,27 +114,27 @@ def judge_cluster(proxy: Proxy, name: str, dialed: Dialed, servers: ServerLookup
     if name == BLACK_HOLE:
         return [Judgement(name, there, nowhere, "refused", why="nothing leaves through this cluster")]
     if cluster.kind == ORIGINAL_DESTINATION:
-        return [judge_endpoint(cluster, None, there, servers, tls=tls)]
+        return [judge_endpoint(cluster, None, there, servers, unread=unread)]
     if cluster.kind not in WITH_ENDPOINTS:
         return [Judgement(name, there, nowhere, "unknown", why=f"a cluster of type {cluster.kind} looks for its own address")]
     endpoints = [item for item in proxy.endpoints(cluster) if item.healthy]
     if not endpoints:
         return [Judgement(name, there, nowhere, "unknown", why="the cluster has no healthy endpoint")]
-    return [judge_endpoint(cluster, item, item, servers, tls=tls) for item in endpoints]
+    return [judge_endpoint(cluster, item, item, servers, unread=unread) for item in endpoints]
 
 
 def judge_endpoint(
-    cluster: EnvoyCluster, chosen: EnvoyEndpoint | None, there: EnvoyEndpoint, servers: ServerLookup, *, tls: bool = False
+    cluster: EnvoyCluster, chosen: EnvoyEndpoint | None, there: EnvoyEndpoint, servers: ServerLookup, *, unread: str = ""
 ) -> Judgement:
     """Judge one endpoint: ``chosen`` from the cluster's list, or ``None`` for the original destination ``there``.
 
-    ``tls``: what the load balancer sends is TLS of its own.
+    ``unread``: what the load balancer sends, where sidecars do not read it as HTTP.
     """
     transport = transport_of(cluster, chosen)
     sides = servers(there.ip, there.port)
     if transport.kind in ("tls", "unknown"):
         return Judgement(cluster.name, there, transport, "unknown", sides)
-    outcomes = [_met(transport, side, tls=tls) for side in sides or (ServerSide(there.address),)]
+    outcomes = [_met(transport, side, unread) for side in sides or (ServerSide(there.address),)]
     verdict = combine(item[0] for item in outcomes)
     why = next((reason for _verdict, reason in outcomes if reason), "")
     return Judgement(cluster.name, there, transport, verdict, sides, why)
@@ -146,18 +147,18 @@ def judge_plain(there: EnvoyEndpoint, servers: ServerLookup) -> Judgement:
     return Judgement("", there, PLAIN, verdict, sides)
 
 
-def _met(transport: SeenTransport, side: ServerSide, *, tls: bool = False) -> tuple[Verdict, str]:
+def _met(transport: SeenTransport, side: ServerSide, unread: str = "") -> tuple[Verdict, str]:
     if side.odd:
         return "unknown", side.reason
-    if tls and transport.kind == "plaintext" and side.own_tls is not None:
-        return ("plaintext", "") if side.own_tls else ("refused", "TLS that is not the mesh's is refused there")
+    if unread and transport.kind == "plaintext" and side.own_tls is not None:
+        return ("plaintext", "") if side.own_tls else ("refused", f"{unread} is refused there")
     if transport.kind == "plaintext":
         # Where nothing is known of the other side, what is certain is that the sidecar sends plaintext.
         return ("refused", "plaintext is refused there") if side.plaintext is False else ("plaintext", "")
     if side.mutual_tls is False:
         return "refused", f"{side.name} does not understand mutual TLS"
-    if tls and side.own_tls_inside is False:
-        return "refused", f"{side.name} expects HTTP inside of mutual TLS, and gets TLS"
+    if unread and side.own_tls_inside is False:
+        return "refused", f"{side.name} expects HTTP inside of mutual TLS, and gets {unread}"
     accepted = transport.accepts(side.identity) if side.identity else True
     if accepted is None:
         return "unknown", f"the server is {side.identity}, and whether the sidecar accepts it is not known"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ..core.errors import MeshlbError
 from ..core.model import Route
 from ..core.parallel import attempt_all
+from ..istio.raw_tls import SPOKEN
 from .asking import Asker, Key
 from .counters import Reading
 from .proxy import Proxy
@@ -163,5 +164,5 @@ def _conclude(
         return Measurement("unknown", f"the counters could not be read: {error}")
     source = "client" if answers else "counters"
     reused = now.reuses(job.pods, job.addresses)
-    judged = judge_moves(moves, proxies, servers, tls=job.route.upstream.scheme == "tls")
+    judged = judge_moves(moves, proxies, servers, unread=SPOKEN.get(job.route.upstream.scheme, ""))
     return measure(judged, Own(job.addresses, together), answers, reused, source)

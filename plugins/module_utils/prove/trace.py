@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..core.expressions import Budget
@@ -82,11 +83,13 @@ def trace(proxy: Proxy, dialed: Dialed) -> RequestTrace:
     return _through(proxy, dialed, chain, steps)
 
 
+_SNIFFED: Mapping[Scheme, tuple[str, ...]] = {"http": HTTP_PROTOCOLS[:1], "http/1.0": HTTP_PROTOCOLS[1:2]}
+
+
 def _connection(dialed: Dialed) -> Connection:
     if dialed.scheme in ("tls", "mutual_tls"):
         return Connection(dialed.ip, dialed.port, TLS, HTTPS_PROTOCOLS, strip_port(dialed.host))
-    protocols = HTTP_PROTOCOLS[:1] if dialed.scheme == "http" else ()
-    return Connection(dialed.ip, dialed.port, RAW, protocols)
+    return Connection(dialed.ip, dialed.port, RAW, _SNIFFED.get(dialed.scheme, ()))
 
 
 def _through(proxy: Proxy, dialed: Dialed, chain: FilterChain, steps: str) -> RequestTrace:

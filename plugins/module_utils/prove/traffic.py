@@ -123,31 +123,31 @@ def _rise(before: int, after: int) -> int:
 
 
 def judge_moves(
-    moves: Iterable[Move], proxies: Mapping[tuple[str, str], Proxy], servers: ServerLookup, *, tls: bool = False
+    moves: Iterable[Move], proxies: Mapping[tuple[str, str], Proxy], servers: ServerLookup, *, unread: str = ""
 ) -> list[tuple[Move, Judgement | None]]:
     """Put beside each move what its pod's configuration says of that cluster and endpoint; ``None`` if it says nothing.
 
-    ``tls``: what the load balancer sends is TLS of its own.
+    ``unread``: what the load balancer sends, where sidecars do not read it as HTTP.
     """
-    return [(move, _guarded(move, proxies.get(move.pod), servers, tls=tls)) for move in moves]
+    return [(move, _guarded(move, proxies.get(move.pod), servers, unread=unread)) for move in moves]
 
 
-def _guarded(move: Move, proxy: Proxy | None, servers: ServerLookup, *, tls: bool) -> Judgement | None:
+def _guarded(move: Move, proxy: Proxy | None, servers: ServerLookup, *, unread: str) -> Judgement | None:
     try:
         with guarded(f"The configuration of the sidecar of {'/'.join(move.pod)}"):
-            return _judge(move, proxy, servers, tls=tls)
+            return _judge(move, proxy, servers, unread=unread)
     except ProxyDataError:
         return None
 
 
-def _judge(move: Move, proxy: Proxy | None, servers: ServerLookup, *, tls: bool) -> Judgement | None:
+def _judge(move: Move, proxy: Proxy | None, servers: ServerLookup, *, unread: str) -> Judgement | None:
     cluster = proxy.cluster(move.cluster) if proxy else None
     if proxy is None or cluster is None:
         return None
     if cluster.kind == ORIGINAL_DESTINATION:
-        return judge_endpoint(cluster, None, EnvoyEndpoint(*split_address(move.address)), servers, tls=tls)
+        return judge_endpoint(cluster, None, EnvoyEndpoint(*split_address(move.address)), servers, unread=unread)
     chosen = next((item for item in proxy.endpoints(cluster) if item.address == move.address), None)
-    return judge_endpoint(cluster, chosen, chosen, servers, tls=tls) if chosen else None
+    return judge_endpoint(cluster, chosen, chosen, servers, unread=unread) if chosen else None
 
 
 def counted_verdict(move: Move, judgement: Judgement | None, answered: bool) -> tuple[Verdict, str]:

@@ -15,6 +15,7 @@ from functools import partial
 
 from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Scheme, Upstream
+from ...istio.mesh import reads_http_1_0
 from ...kube import kinds
 from ...kube.objects import Obj, created_at, dig, name_of, namespace_of
 from ...kube.snapshot import Snapshot
@@ -30,6 +31,7 @@ from .settings import Settings
 
 _REWRITES = ("rewrite-target", "app-root", "use-regex")
 _TLS_PROTOCOLS = frozenset({"HTTPS", "GRPCS"})
+_PROXIED, _HTTP_VERSIONS = ("", "HTTP", "AUTO_HTTP"), ("1.0", "1.1")
 
 Location = tuple[str, str, str]
 
@@ -64,7 +66,10 @@ def serves(load_balancer: LoadBalancer, obj: Obj) -> bool:
 def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of its Ingresses, which decide about each other."""
     ours = [item for item in objects_of(snapshot, kinds.INGRESS, only) if serves(load_balancer, item)]
-    return declared_reading(partial(served_object, snapshot, load_balancer), declared_together(settings_of(load_balancer, Settings), ours))
+    settings = settings_of(load_balancer, Settings)
+    if reads_http_1_0(snapshot, load_balancer.revision):
+        settings = replace(settings, http_1_0="http")
+    return declared_reading(partial(served_object, snapshot, load_balancer), declared_together(settings, ours))
 
 
 def declared_together(settings: Settings, ingresses: Iterable[Obj]) -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:
@@ -72,7 +77,7 @@ def declared_together(settings: Settings, ingresses: Iterable[Obj]) -> Iterator[
     ordered = [_annotated(settings, item) for item in by_age(ingresses)]
     deciders, shared = _deciders(ordered), _locations(ordered)
     for item in ordered:
-        for remark in _remarks(item, deciders):
+        for remark in _remarks(settings, item, deciders):
             yield item.ingress, remark
         for entry in served_entries(item.ingress):
             yield item.ingress, _route(settings, item, entry, deciders[_group(item.ingress, entry)], shared)
@@ -129,12 +134,19 @@ def _upstream(settings: Settings, item: AnnotatedIngress, entry: IngressEntry, d
         return Upstream("cluster_ip", "", "tls")
     owner, location = shared.main.get(_location(entry), (item, entry)) if item.canary else (item, entry)
     protocol = _protocol(owner)
-    scheme: Scheme = "tls" if protocol in _TLS_PROTOCOLS else "tcp" if protocol == "FCGI" else "http"
+    plain = settings.http_1_0 if _is_old(settings, owner) else "http"
+    scheme: Scheme = "tls" if protocol in _TLS_PROTOCOLS else "tcp" if protocol == "FCGI" else plain
     return Upstream("cluster_ip" if decider.service_upstream else "pod_ips", _host(owner, location), scheme)
 
 
 def _protocol(item: AnnotatedIngress) -> str:
     return item.said.get("backend-protocol", "").upper()
+
+
+def _is_old(settings: Settings, item: AnnotatedIngress) -> bool:
+    """Whether HTTP/1.0 is spoken to the backends."""
+    said = item.said.get("proxy-http-version", "")
+    return (said if said in _HTTP_VERSIONS else settings.http_version) == "1.0" and _protocol(item) in _PROXIED
 
 
 def _host(item: AnnotatedIngress, entry: IngressEntry) -> str:
@@ -154,7 +166,7 @@ def _features(decider: AnnotatedIngress, item: AnnotatedIngress) -> Iterator[str
         yield "retries"
 
 
-def _remarks(item: AnnotatedIngress, deciders: dict[str, AnnotatedIngress]) -> Iterator[Finding]:
+def _remarks(settings: Settings, item: AnnotatedIngress, deciders: dict[str, AnnotatedIngress]) -> Iterator[Finding]:
     ingress, ref, written = item.ingress, ingress_ref(item.ingress), item.said.get("service-upstream")
     for group in sorted({_group(ingress, entry) for entry in entries(ingress)}):
         decider = deciders[group]
@@ -167,8 +179,9 @@ def _remarks(item: AnnotatedIngress, deciders: dict[str, AnnotatedIngress]) -> I
     yield from resource_findings(ingress)
     if _protocol(item) in _TLS_PROTOCOLS:
         yield finding("MLB209", "backend-protocol has the load balancer speak TLS itself", ref)
-    if str(item.said.get("proxy-http-version") or "") == "1.0":
-        yield finding("MLB230", "proxy-http-version is 1.0, and a sidecar lets HTTP/1.0 pass in plaintext, whatever its Host", ref)
+    if _is_old(settings, item) and settings.http_1_0 != "http":
+        message = "proxy-http-version is 1.0, which its sidecar lets pass whatever the Host, and the backend's answers with 426"
+        yield finding("MLB230", message, ref)
 
 
 def _location(entry: IngressEntry) -> Location:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ...core.model import Scheme
 from ...kube.objects import Obj, argument
 from ..contract.instances import Neighbours
 from ..kit.annotations import AnnotationKeys, flag_is_on, go_bool
@@ -40,6 +41,8 @@ class Settings:
     udp_services: str = ""
     udp_ports: Mapping[str, str] = field(default_factory=dict)
     keys: AnnotationKeys = USUAL_KEYS
+    http_version: str = "1.1"
+    http_1_0: Scheme = "http/1.0"
 
 
 def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
@@ -61,5 +64,5 @@ def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
         default_backend=flag_value(workload, container, "default-backend-service"),
         tcp_services=flag_value(workload, container, "tcp-services-configmap"),
         udp_services=udp_services, udp_ports=config_map_data(near, udp_services),
-        keys=AnnotationKeys((prefix,)) if prefix else USUAL_KEYS,
+        keys=AnnotationKeys((prefix,)) if prefix else USUAL_KEYS, http_version=config.get("proxy-http-version") or "1.1",
     )

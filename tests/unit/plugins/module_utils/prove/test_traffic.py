@@ -182,7 +182,7 @@ def test_tls_that_passed_by_is_judged_as_tls() -> None:
     proxy = envoy.proxy([], [envoy.cluster("PassthroughCluster", "ORIGINAL_DST")])
     moves = [move("PassthroughCluster", MINE, connections=1)]
     takes_no_tls = servers(replace(envoy.PERMISSIVE, own_tls=False))
-    found = [judge_moves(moves, {POD: proxy}, takes_no_tls, tls=tls)[0][1] for tls in (True, False)]
+    found = [judge_moves(moves, {POD: proxy}, takes_no_tls, unread=unread)[0][1] for unread in ("TLS", "")]
     assert [item.verdict if item else None for item in found] == ["refused", "plaintext"]
 
 
