@@ -95,7 +95,9 @@ def _one(given: Asking, key: str, item: product.Asked, said: dict[str, Any]) -> 
         return Compared(item, LEFT_OUT, said, judged, why=f"this cannot judge it: {reason}")
     if said["verdict"] == "unknown":
         return Compared(item, UNKNOWN, said, judged)
-    same = said["verdict"] == truth.verdict and ("instead" in said["why"]) == bool(truth.elsewhere)
+    # What follows is about strategies that were not chosen.
+    own = said["why"].partition("; not ")[0]
+    same = said["verdict"] == truth.verdict and ("instead" in own) == bool(truth.elsewhere)
     call, access = given.scene.outcomes(key)[0][0], Access()
     if same and not truth.elsewhere:
         access = access_of(given.envoy, truth.steps, call, cluster.address(item.client or {}))

@@ -87,10 +87,16 @@ def client(pod: Obj) -> dict[str, Any]:
     }
 
 
-def seen(objects: Iterable[Obj]) -> Iterator[Obj]:
-    """What Istio's control plane reads: of the rest, some kinds are of versions that its client no longer knows."""
+def seen(objects: Sequence[Obj]) -> Iterator[Obj]:
+    """What Istio's control plane reads: of the rest, some kinds are of versions that its client no longer knows.
+
+    Its informers leave out what is in namespaces that discoverySelectors do not select (pilot/pkg/config/kube/crdclient/client.go). Here
+    Istio's own kinds do not come from an informer, so they are left out before.
+    """
     groups = ("", "istio.io", "gateway.networking.k8s.io", "discovery.k8s.io")
     for item in objects:
         group = str(item.get("apiVersion", "")).rpartition("/")[0]
-        if any(group == known or (known and group.endswith("." + known)) for known in groups):
+        if not any(group == known or (known and group.endswith("." + known)) for known in groups):
+            continue
+        if not group.endswith(".istio.io") or cluster.discovered(objects, cluster.namespace(item)):
             yield item

@@ -31,6 +31,11 @@ class Egress:
         """Whether one of ``hosts``, defined in namespace ``home``, is let in; for rules it is enough that hosts overlap."""
         return any(_any(self.hosts, home, host, overlapping) and not _any(self.without, home, host, False) for host in hosts)
 
+    def names(self, home: str, host: str, alias: str) -> bool:
+        """Whether a Service of namespace ``home`` keeps another name: by its namespace's hosts where they let it in, else by the rest."""
+        own = [pair for pair in self.hosts if pair[0] == home]
+        return _any(own if _any(own, home, host, False) else self.hosts, home, alias, False)
+
 
 def egress_of(sidecar: Obj | None, viewer_namespace: str, version: tuple[int, ...]) -> tuple[Egress, ...] | None:
     """The listeners that a client of a namespace has by a Sidecar; ``None`` where nothing is limited.

@@ -16,7 +16,7 @@ from functools import cache, partial
 
 from ..kube import kinds
 from ..kube.objects import Obj, dig, namespace_of
-from ..kube.services import by_cluster_ip, find_port, is_headless
+from ..kube.services import by_cluster_ip, find_port, is_external_name, is_headless
 from .entries import entry_hosts, entry_http_ports
 from .mesh import cluster_domain
 from .mesh_routes import mesh_routes
@@ -88,6 +88,16 @@ class HostTable:
         known = itertools.chain(((item, [self.fqdn(item)]) for item in services), ((item, list(entry_hosts(item))) for item in entries))
         return (not protocol or is_http(protocol)) and any(self.visibility.sees(item, hosts, port) for item, hosts in known)
 
+    def waiting(self, port: int) -> Obj | None:
+        """A VirtualService that holds for a host of no registry as soon as somebody makes this port one of HTTP, if it is none yet."""
+        if self.has_http_listener(port):
+            return None
+        for item in oldest(list(self.snapshot.all(kinds.VIRTUAL_SERVICE))):
+            hosts = [host for host in self._hosts_of(item) if self.registered_host(port, host).kind == "none"]
+            if hosts and self.visibility.sees(item, hosts) and self._is_added(item, port):
+                return item
+        return None
+
     def http_destination(self, port: int, host: str, path: str) -> Destination:
         """Where a request with this Host and path goes on the shared HTTP listener of ``port``, if that is one place."""
         found = self.http_destinations(port, AskedFor(host, path, "Exact"))
@@ -150,7 +160,9 @@ class HostTable:
         if service is not None:
             entry = find_port(service, port)
             protocol = port_protocol(entry) if entry else ""
-            if (is_http(protocol) or protocol == AUTO) and self.visibility.sees(service, [self.fqdn(service)], port):
+            named = service_of_name(self.snapshot, name)
+            alias = self.fqdn(named) if named is not None and is_external_name(named) else ""
+            if (is_http(protocol) or protocol == AUTO) and self.visibility.sees(service, [self.fqdn(service)], port, alias=alias):
                 return Destination("service", service, port, self.fqdn(service))
         for pattern in _patterns(name):
             item = self._entry(pattern, port)

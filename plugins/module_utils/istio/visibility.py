@@ -89,15 +89,20 @@ class Visibility:
                 return item
         return None
 
-    def sees(self, obj: Obj, hosts: list[str], port: int = 0, *, http: bool = True) -> bool:
-        """Whether the viewer's sidecar knows an object that defines these hosts; with ``port``, on listeners of that port."""
+    def sees(self, obj: Obj, hosts: list[str], port: int = 0, *, http: bool = True, alias: str = "") -> bool:
+        """Whether the viewer's sidecar knows an object that defines these hosts; with ``port``, on listeners of that port.
+
+        ``alias``: and knows a Service (of one host) by that other name, too.
+        """
         overlapping = obj.get("kind") == "VirtualService"
         if not self.exported(obj):
             return False
         if self.egress is None:
             return True
         found = listeners_for(self.egress, port, http=http)
-        return any(item.lets_in(namespace_of(obj), hosts, overlapping=overlapping) for item in found)
+        home = namespace_of(obj)
+        let_in = (item for item in found if item.lets_in(home, hosts, overlapping=overlapping))
+        return any(not alias or item.names(home, hosts[0], alias) for item in let_in)
 
     @cached_property
     def egress(self) -> tuple[Egress, ...] | None:

@@ -87,19 +87,22 @@ def choose(
     ranked = sorted(trials.values(), key=lambda item: item.rank)
     serving = (item for item in ranked if all(item.strategy in wanted[route] and item.serves(route) for route in needy))
     best = next((item for item in serving if not item.harmed), None)
+    kept = None
     if settled and (best is None or any(item is not best.strategy for item in settled.values())):
         # What is in place and harms nobody stays, whatever would be chosen today; what is new beside it is served alike where it can be.
         narrowed = {route: (settled[route],) if route in settled else options for route, options in wanted.items()}
         likewise = sorted(ranked, key=lambda item: item.strategy not in settled.values())
-        found = _each_its_own(context, needy, loses, narrowed, likewise, trials)
-        if len(found.assigned) == len(needy):
-            return found
+        kept = _each_its_own(context, needy, loses, narrowed, likewise, trials)
+        if len(kept.assigned) == len(needy):
+            return kept
     if best is not None:
         assigned = dict.fromkeys(needy, best.strategy)
         return Choice(assigned, best.proposal, best.outcomes, _reasons(assigned, trials, needy))
     found = _each_its_own(context, needy, loses, wanted, ranked, trials)
     if len(found.assigned) == len(needy):
         return found
+    if kept is not None and len(kept.assigned) >= len(found.assigned):
+        found = kept
     # Where a route stays as it is, the settings that were in a strategy's way are worth a remark of their own.
     left = [route for route in needy if route not in found.assigned]
     kept_out = {route: trial.outcomes[route] for route in left for trial in reversed(ranked) if trial.keeps_out(route)}
@@ -239,8 +242,10 @@ def _each_its_own(
         others, helps_in = [route for route in context.routes if route not in assigned], {route.object.namespace for route in assigned}
         harmed = loses.harmed(context, outcomes, others, helps_in)
         if harmed and not failed:
-            failed = {(route, item.name) for route, item in assigned.items() if item.touches_load_balancer} or {
-                (route, item.name) for route, item in assigned.items()
+            # What does harm by itself is the cause before what does so beside the others.
+            guilty = {route: item for route, item in assigned.items() if trials[item.name].harmed} or assigned
+            failed = {(route, item.name) for route, item in guilty.items() if item.touches_load_balancer} or {
+                (route, item.name) for route, item in guilty.items()
             }
         if not failed:
             return Choice(assigned, proposal, outcomes, _reasons(assigned, trials, needy))

@@ -14,7 +14,7 @@ from ..balancers.contract.profile import Registry
 from ..core.findings import finding, route_details
 from ..core.model import Finding, LoadBalancer, Outcome, Route, RoutePlan, replace
 from ..detect.claims import HostClaims
-from ..detect.inventory import Inventory, route_facts, take_inventory
+from ..detect.inventory import Inventory, RouteFacts, route_facts, take_inventory
 from ..istio.outcome import predict
 from ..kube import kinds
 from ..kube.objects import Identity, Obj, identity_of, ref_of
@@ -98,7 +98,7 @@ def plan_routes(
     planned: list[tuple[RoutePlan, ...]] = []
     proposals: list[tuple[Proposal, tuple[str, ...]]] = []
     findings = [remark for key, remarks in now.findings.items() if options.chosen(key) for remark in remarks]
-    for unit in units(route for route in routes if not options.bars(route)):
+    for unit in units((route for route in routes if not options.bars(route)), lambda route: _dialled(facts[route])):
         outcomes, unit_plans, proposal, remarks = _plan_unit(replace(context, routes=unit), options)
         shown_as = ((item, standing_now.get(route_identity(item.route), item.route)) for item in unit_plans)
         planned.append(tuple(
@@ -117,6 +117,10 @@ def plan_routes(
     reasoned = tuple((_reasoned(proposal, shown), owners) for proposal, owners in proposals)
     about += about_rivals(now.load_balancers, options.around)
     return RoutingPlan(tuple(shown), reasoned, (*about, *findings), tuple(planned))
+
+
+def _dialled(facts: RouteFacts) -> list[tuple[str, int]]:
+    return [(item.ip, item.port) for item in facts.backend.endpoints]
 
 
 def _is_planned(chosen: Callable[[tuple[str, str]], bool], around: Collection[tuple[str, str]], key: tuple[str, str]) -> bool:
@@ -187,7 +191,7 @@ def _plan_unit(context: Context, options: PlanOptions) -> tuple[dict[Route, bool
         outcome = choice.outcomes[route]
         after = replace(outcome, why=outcome_with(outcome, choice.reasons[route]))
         plans.append(RoutePlan(route, Outcome("unknown", ""), after, strategy.name if strategy else "none"))
-        findings += _about_choice(context, route, strategy, choice.reasons[route], options)
+        findings += _about_choice(context, route, strategy, outcome, choice.reasons[route], options)
     return dict.fromkeys(choice.assigned, True), plans, choice.proposal, findings
 
 
@@ -211,11 +215,13 @@ def _about_claims(context: Context, route: Route, wishes: Wishes) -> Iterator[Fi
 
 
 def _about_choice(
-    context: Context, route: Route, strategy: Strategy | None, reason: str, options: PlanOptions
+    context: Context, route: Route, strategy: Strategy | None, outcome: Outcome, reason: str, options: PlanOptions
 ) -> list[Finding]:
     where = f"{route.host or '*'}{route.path} -> {route.backend.service}:{route.backend.port}"
     pinned = options.wishes.effective(route)
     details = route_details(route, strategy=strategy.name if strategy else pinned)
+    if strategy is None and served(outcome):
+        return []
     if strategy is None:
         if pinned != AUTO and pinned not in BY_NAME:
             names = ", ".join([AUTO, *BY_NAME])

@@ -104,6 +104,9 @@ class SnapshotCluster:
     def meshed_pods(self, namespace: str) -> Sequence[PodView]:
         return [pod for pod in pods_in(self.snapshot, namespace) if pod.sidecar]
 
+    def waiting(self, load_balancer: LoadBalancer, port: int) -> Obj | None:
+        return Outlook(self.snapshot, load_balancer).hosts.waiting(port)
+
     def ask(self, switch: RouteSwitch, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         answer = switch(self.snapshot, load_balancer, routes)
         refusal = next(filter(None, (self.locked(patch.object) for patch in answer.patches)), "")

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which routes must be planned together: those that share an object, an upstream, a host or a Service."""
+"""Which routes must be planned together: those that share an object, an upstream, a host, a Service or a pod's port."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ from ..core.model import Route
 T = TypeVar("T")
 
 
-def units(routes: Iterable[Route]) -> list[tuple[Route, ...]]:
+def units(
+    routes: Iterable[Route], dialled: Callable[[Route], Iterable[tuple[str, int]]] = lambda route: ()
+) -> list[tuple[Route, ...]]:
     """Split routes into the smallest groups of which each can be planned without looking at the others.
 
+    ``dialled`` gives addresses and ports of the pods behind a route: what makes them known for one Service does so for all that have them.
     The order of routes is kept within a group, and groups are in the order of their first route.
     """
     everything = list(routes)
     wildcards = {(route.load_balancer[0], route.host) for route in everything if route.host.startswith("*.")}
-    return tied(everything, lambda route: _ties(route, wildcards))
+
+    def ties(route: Route) -> Iterator[Hashable]:
+        yield from _ties(route, wildcards)
+        yield from (("pod", route.load_balancer[0], *end) for end in dialled(route))
+
+    return tied(everything, ties)
 
 
 def switches(routes: Iterable[Route]) -> list[tuple[Route, ...]]:

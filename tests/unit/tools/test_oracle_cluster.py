@@ -9,6 +9,7 @@ import pytest
 
 from tests.oracle.cluster import completed, discovered, mesh_settings
 from tests.oracle.meshes import parts
+from tests.oracle.scene import seen
 
 SELECTED = parts.mesh_settings(
     "discoverySelectors: [{matchLabels: {mesh: 'on'}}, {matchExpressions: [{key: team, operator: In, values: [a]}]}]"
@@ -27,6 +28,15 @@ def test_namespaces_that_istiod_sees(labels: dict[str, str], seen: bool) -> None
     home = parts.namespace("ingress", labels=labels)
     assert discovered([SELECTED, home], "ingress") == seen
     assert discovered([home], "ingress")
+
+
+def test_what_istiod_reads_of_a_namespace_that_it_does_not_see() -> None:
+    """Nothing of Istio's own kinds. Pods and Services are left to its informers."""
+    hidden = parts.namespace("other", labels={})
+    kinds = [("networking.istio.io/v1", "VirtualService"), ("security.istio.io/v1", "PeerAuthentication"), ("v1", "Service")]
+    found = [{"apiVersion": version, "kind": kind, "metadata": {"name": "x", "namespace": "other"}} for version, kind in kinds]
+    assert [item["kind"] for item in seen([SELECTED, hidden, *found])][1:] == ["Namespace", "Service"]
+    assert len(list(seen([hidden, *found]))) == 4
 
 
 def test_ports_are_of_tcp_where_nothing_is_said() -> None:

@@ -58,6 +58,9 @@ class Cluster(Protocol):
     def meshed_pods(self, namespace: str) -> Sequence[PodView]:
         """The pods of a namespace that have a sidecar, or will have one."""
 
+    def waiting(self, load_balancer: LoadBalancer, port: int) -> Obj | None:
+        """The VirtualService that an HTTP listener on a port would put in force (:meth:`istio.hosts.HostTable.waiting`)."""
+
     def ask(self, switch: RouteSwitch, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
         """A load balancer's answer for these routes."""
 

@@ -12,7 +12,7 @@ from ...core.printable import listed
 from ...core.writes import Write
 from ...istio.protocols import is_http
 from ...kube import kinds
-from ...kube.objects import Obj
+from ...kube.objects import Obj, dig
 from ...kube.services import full_name
 from .base import Context, Creation, Proposal, Strategy, joined, made_for, metadata_for, switched
 from .host_entry import NETWORKING, breaks_raw_ports, in_the_mesh, named_after_host, others_in_mesh, service_entry, why_taken
@@ -49,7 +49,7 @@ class HostAlias(Strategy):
             named = listed(list(map(str, acting)), 3)
             return f"its VirtualService goes before {named}, whose timeouts, retries and shares then do not hold for {route.host}"
         others = others_in_mesh(context, [route])
-        if others:
+        if others and not _load_balancers(context, [route]):
             names = listed(sorted({pod.name for pod in others}), 3)
             return f"its VirtualService also leads what other pods beside the load balancer send to {route.host} past it ({names})"
         return ""
@@ -64,7 +64,7 @@ class HostAlias(Strategy):
             if refusal:
                 refusals.update({route: refusal for route in wanted if route.host == host and route.load_balancer[0] == namespace})
             else:
-                creations += _objects(namespace, host, everything, context.load_balancer(everything[0]).cluster_domain)
+                creations += _objects(context, namespace, host, everything)
         served = [route for route in wanted if route not in refusals]
         return joined(switched(context, served, host=False), Proposal((), tuple(creations), refusals))
 
@@ -94,12 +94,31 @@ def _exists(context: Context, route: Route) -> bool:
     return context.facts(route).backend.port is not None
 
 
-def _objects(namespace: str, host: str, routes: list[Route], domain: str) -> list[Creation]:
+def _load_balancers(context: Context, routes: Iterable[Route]) -> list[Obj]:
+    """The labels of each load balancer's pods, for which alone a rule can be; none where the pods of one are not known by labels."""
+    found = [context.pod_selector(key) for key in sorted({route.load_balancer for route in routes})]
+    return found if all(found) else []
+
+
+def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -> list[Creation]:
     metadata = metadata_for(object_name(f"{PREFIX}{host}"), namespace, routes)
-    spec = {"hosts": [host], "gateways": ["mesh"], "exportTo": ["."], "http": _rules(routes, domain)}
-    alias = Creation({"apiVersion": NETWORKING, "kind": "VirtualService", "metadata": metadata, "spec": spec}, in_the_mesh(host))
-    ports = _other_ports(routes)
+    rules = _rules(routes, context.load_balancer(routes[0]).cluster_domain)
+    spec = {"hosts": [host], "gateways": ["mesh"], "exportTo": ["."], "http": rules}
+    body = {"apiVersion": NETWORKING, "kind": "VirtualService", "metadata": metadata, "spec": spec}
+    made, clients = context.live.existing(body), _load_balancers(context, routes)
+    scoped = any("sourceLabels" in item for rule in dig(made, "spec", "http", default=[]) for item in rule.get("match") or [])
+    # What an earlier release made for all pods stays as it is where there are no others.
+    if not made or scoped or others_in_mesh(context, routes):
+        spec["http"] = [_for_clients(rule, clients) for rule in rules]
+    alias, ports = Creation(body, in_the_mesh(host)), _other_ports(routes)
     return made_for(routes, *([alias, service_entry(metadata, host, ports)] if ports else [alias]))
+
+
+def _for_clients(rule: Obj, clients: list[Obj]) -> Obj:
+    """A rule for these pods alone: other pods' requests go on as if it were not there (istio/istio route.go, sourceMatchHTTP)."""
+    if not clients:
+        return rule
+    return {"match": [{**item, "sourceLabels": labels} for item in rule.get("match", [{}]) for labels in clients], "route": rule["route"]}
 
 
 def _other_ports(routes: list[Route]) -> list[int]:

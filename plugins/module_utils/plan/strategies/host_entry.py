@@ -13,7 +13,7 @@ from ...core.printable import listed
 from ...core.writes import Named, Write
 from ...istio.endpoints import PodView
 from ...kube import kinds
-from ...kube.objects import Obj, dig, labels_of
+from ...kube.objects import Obj, dig, labels_of, ref_of
 from ...kube.selectors import selects
 from .base import Context, Creation, Proposal, Strategy, made_for, metadata_for, namespaces_served
 from .naming import object_name
@@ -54,15 +54,22 @@ class HostEntry(Strategy):
         Write(kinds.DESTINATION_RULE, named=named_after_host(PREFIX), place="load_balancer", why="host_entry: mutual TLS to a public host"),
     )
 
+    def hazard(self, context: Context, route: Route, *, in_place: bool = False) -> str:
+        others = others_in_mesh(context, [route]) if not in_place else []
+        ports = sorted(_ports(context, _alike(context, route.load_balancer[0], route.host))) if others else []
+        rules = ((port, context.cluster.waiting(context.load_balancer(route), port)) for port in ports)
+        port, rule = next((found for found in rules if found[1]), (0, None))
+        if rule is None:
+            return ""
+        names = listed(sorted({pod.name for pod in others}), 3)
+        return f"its ServiceEntry makes port {port} one of HTTP, and what {names} send to it then goes by {ref_of(rule)}, too"
+
     def propose(self, context: Context, targets: Iterable[Route]) -> Proposal:
         wanted = list(targets)
         refusals: dict[Route, str] = {}
         creations: list[Creation] = []
         for namespace, host in sorted({(route.load_balancer[0], route.host) for route in wanted}):
-            everything = [
-                route for route in context.routes
-                if (route.load_balancer[0], route.host) == (namespace, host) and route.upstream.scheme == "http"
-            ]
+            everything = _alike(context, namespace, host)
             asking = [route for route in wanted if (route.load_balancer[0], route.host) == (namespace, host)]
             late = _latecomers(context, namespace, host, everything)
             refusals.update({route: late[route] for route in asking if route in late})
@@ -88,6 +95,14 @@ class HostEntry(Strategy):
             if outside:
                 return f"{outside}, and one TLS setting holds for all backends of {host}"
         return clients_of(context, routes)[1] or breaks_raw_ports(context, routes[0].load_balancer[0], _ports(context, routes))
+
+
+def _alike(context: Context, namespace: str, host: str) -> list[Route]:
+    """The routes of a host for which one entry stands."""
+    return [
+        route for route in context.routes
+        if (route.load_balancer[0], route.host) == (namespace, host) and route.upstream.scheme == "http"
+    ]
 
 
 def _latecomers(context: Context, namespace: str, host: str, routes: Sequence[Route]) -> dict[Route, str]:

@@ -71,6 +71,22 @@ def test_a_service_that_is_another_name_of_one(objects: list[Obj], verdict: str)
     assert outcome(cluster(*objects, STRICT)).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("egress", "verdict"),
+    [
+        ((f"*/{FQDN}",), "refused"),
+        ((f"*/{FQDN}", "*/alias.front.svc.cluster.local"), "mutual_tls"),
+        (("apps/*",), "mutual_tls"),
+        ((f"apps/{FQDN}", "*/alias.front.svc.cluster.local"), "refused"),
+        ((f"*/{FQDN}", "front/*"), "refused"),
+    ],
+)
+def test_a_sidecar_lets_in_each_name_by_itself(egress: tuple[str, ...], verdict: str) -> None:
+    """The hosts that let in the Service, of its own namespace or of all, have to let in its other name as well."""
+    named = to_alias(FQDN, service("shop"), pod("shop"), upstream_vhost="alias.front.svc.cluster.local")
+    assert outcome(cluster(*named, sidecar(*egress), STRICT)).verdict == verdict
+
+
 def by_hand(kind: str = "slice", where: str = APPS, ip: str = "10.7.7.7", reference: Obj | None = None) -> list[Obj]:
     """A Service without a selector whose address somebody wrote down."""
     named = {"targetRef": {"kind": "Pod", **reference}} if reference else {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.kube import kinds
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
@@ -17,6 +18,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     backend,
     cluster,
     ingress,
+    mesh_config,
     nginx,
     obj,
     path,
@@ -124,6 +126,44 @@ def test_of_two_strategies_in_place_the_one_stays_that_is_there_for_this_route_a
     assert done.strategies == first.strategies and done.written == []
 
 
+def test_what_is_in_place_stays_beside_what_nothing_serves() -> None:
+    whole = [ingress("bare", path(backend("shop")), host=""), shop(host="*.example.com")[2]]
+    ways = ("headless_twin", "host_entry")
+    pinned = [annotated(item, strategy=way) for item, way in zip(whole, ways, strict=True)]
+    hosts = {"api": "api.example.com", "left": ""}
+    api = [ingress(name, path(backend("api")), host=host, service_upstream="true") for name, host in hosts.items()]
+    first = run(cluster(*shop()[:2], *pinned), pinnable=ways)
+    done = run(first.after.overlay([*whole, service("api"), pod("api"), *api]))
+    assert done.strategies == {"bare": "headless_twin", "shop": "host_entry", "api": "host_entry", "left": "none"}
+    assert not [item for item in done.written if item.startswith("delete")] and run(done.after).written == []
+
+
+def test_of_several_strategies_the_one_that_does_harm_gives_way() -> None:
+    """The rule for the host would cut off pods without a sidecar. That is no reason against the twin of others."""
+    old = [service("old"), pod("old", sidecar=False), ingress("old", path(backend("old")), host="shop.example.com")]
+    hosts = {"api": "api.example.com", "wild": "*.example.com"}
+    routes = [ingress(name, path(backend("shop"), f"/{name}"), host=host) for name, host in hosts.items()]
+    done = run(cluster(*shop()[:2], *old, *routes, ingress("bare", path(backend("shop"), "/bare"), host="")))
+    assert done.strategies == {"api": "headless_twin", "wild": "headless_twin", "bare": "headless_twin", "old": "none"}
+    assert run(done.after).written == []
+
+
+def test_a_twin_serves_what_another_service_has_of_its_pods() -> None:
+    """The other Service has no selector, so there is no twin of its own: it is served all the same, and says so in every run."""
+    slices = obj(
+        "discovery.k8s.io/v1", "EndpointSlice", APPS, "by-hand-1", labels={"kubernetes.io/service-name": "by-hand"}, addressType="IPv4",
+        ports=[{"name": "web", "port": 8080}], endpoints=[{"addresses": ["10.7.7.7"]}],
+    )
+    routes = [ingress(name, path(backend(name), f"/{name}"), host="") for name in ("shop", "by-hand")]
+    made = [service("shop", port("tcp")), service("by-hand", port("web"), selector={}), pod("shop", ip="10.7.7.7", name="shop-0")]
+    first = run(cluster(mesh_config("enableAutoMtls: false"), *made, slices, *routes))
+    again = run(first.after)
+    for done in (first, again):
+        assert done.strategies == {"shop": "headless_twin", "by-hand": "none"} and done.verdicts == {"mutual_tls"}
+        assert "MLB201" not in done.codes
+    assert again.written == []
+
+
 def test_who_came_later_from_elsewhere_does_not_change_how_a_host_is_served() -> None:
     there = run(cluster(*shop())).after
     target = ingress("late", path(backend("old"), "/x"), where="tenant")
@@ -161,15 +201,51 @@ def test_where_no_labels_tell_the_load_balancers_from_others_it_is_no_choice() -
     assert set(run(cluster(*two_balancers(beside()))).strategies.values()) == {"headless_twin"}
 
 
-def test_an_alias_leads_other_pods_beside_the_load_balancer_past_it() -> None:
-    def planned(*more: Obj, strategy: str = "auto") -> Run:
-        return run(cluster(*shop(beside(), *more)), strategy)
+UNSELECTED = "not host_alias: its VirtualService also leads what other pods beside the load balancer send"
 
-    past = "not host_alias: its VirtualService also leads what other pods beside the load balancer send"
-    assert past in planned().route("shop").after.why
-    assert planned(strategy="host_alias").strategies == {"shop": "host_alias"}
-    assert "proxy-1" in hazard(planned(strategy="host_alias"))
-    assert "not host_alias: its VirtualService" not in run(cluster(*shop())).route("shop").after.why
+
+def unlabelled(*more: Obj) -> Snapshot:
+    """A load balancer whose workload does not say by which labels it knows its pods."""
+    found = cluster(*shop(*more))
+    (balancer,) = (item for item in found.all(kinds.DEPLOYMENT) if item["metadata"]["name"] == "lb")
+    return found.overlay([{**balancer, "spec": {**balancer["spec"], "selector": {}}}])
+
+
+def test_an_alias_leads_other_pods_beside_the_load_balancer_past_it() -> None:
+    assert UNSELECTED in run(unlabelled(beside())).route("shop").after.why
+    pinned = run(unlabelled(beside()), "host_alias")
+    assert pinned.strategies == {"shop": "host_alias"} and "proxy-1" in hazard(pinned)
+    assert UNSELECTED not in run(cluster(*shop())).route("shop").after.why
+
+
+def test_an_alias_is_for_the_load_balancers_pods_alone() -> None:
+    """So requests of other pods beside them go where they went."""
+    assert UNSELECTED not in run(cluster(*shop(beside()))).route("shop").after.why
+    for objects, labels in ((shop(beside()), [{"app": "lb"}]), (two_balancers(beside()), [{"app": "in"}, {"app": "lb"}])):
+        done = run(cluster(*objects), "host_alias")
+        assert set(done.strategies.values()) == {"host_alias"} and done.verdicts == {"mutual_tls"} and hazard(done) == ""
+        (rule,) = done.body("VirtualService")["spec"]["http"]
+        assert [item["sourceLabels"] for item in rule["match"]] == labels
+        assert run(done.after, "host_alias").written == []
+
+
+def test_an_alias_for_all_pods_that_an_earlier_release_made_changes_only_where_there_are_others() -> None:
+    there = run(cluster(*shop()), "host_alias").after
+    alias = there.get(kinds.VIRTUAL_SERVICE, EDGE, f"meshlb-alias-{PUBLIC}") or {}
+    rules = [{"route": rule["route"]} for rule in alias["spec"]["http"]]
+    there = there.overlay([{**alias, "spec": {**alias["spec"], "http": rules}}])
+    assert "http" not in fields(run(there, "host_alias")) and "http" in fields(run(there.overlay([beside()]), "host_alias"))
+
+
+def test_an_entry_puts_nobody_elses_rule_in_force_for_other_pods() -> None:
+    """A VirtualService for a host that no registry knows holds on port 80 as soon as that is one of HTTP."""
+    there = [service("shop", port("web")), *shop()[1:], virtual_service("other.example.com", http=[to("shop.apps.svc.cluster.local")])]
+    pinned = run(cluster(*there, beside()), "host_entry")
+    assert pinned.strategies == {"shop": "host_entry"} and "makes port 80 one of HTTP" in hazard(pinned)
+    refused = "not host_entry: its ServiceEntry makes port 80"
+    assert refused in run(cluster(*there, beside())).route("shop").after.why
+    for harmless in (cluster(*there), cluster(*there, beside(), service("web", port("http"))), cluster(*there[:-1], beside())):
+        assert refused not in run(harmless).route("shop").after.why
 
 
 def earlier(*objects: Obj) -> Run:
