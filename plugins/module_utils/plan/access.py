@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..core.findings import finding, route_details
 from ..core.model import Access, Finding, ObjectRef, Outcome, Route, RoutePlan
 from ..core.printable import listed
 from ..kube import kinds
-from ..kube.objects import ref_of
+from ..kube.objects import Obj, ref_of
 from ..kube.snapshot import Snapshot
 
 _SECURITY = "security.istio.io/v1"
@@ -45,13 +45,12 @@ def about_outcomes(snapshot: Snapshot, route: Route, before: Outcome, after: Out
         yield _finding("MLB246", snapshot, route, access, f"{_where(route)}: {access.why}")
 
 
-def about_kept_out(route: Route, standing: Outcome, then: Outcome) -> Finding:
+def about_kept_out(at: Callable[[ObjectRef], Obj | None], route: Route, standing: Outcome, then: Outcome) -> Finding:
     """That a route is left as it is, because policies would keep its requests out once the load balancer has an identity."""
     who = f" (it would be {then.access.identity})" if then.access.identity and then.access.identity not in then.access.why else ""
     message = f"{_where(route)}: it stays {standing.verdict}, as with mutual TLS {then.access.why}{who}"
     details = route_details(route, identity=then.access.identity, policies=then.access.policies)
-    cause = _ref(kinds.AUTHORIZATION_POLICY, then.access.policies[0]) if then.access.policies else None
-    return finding("MLB241", message, route.object, cause=cause, details=details)
+    return finding("MLB241", message, route.object, cause=policy_of(at, then.access), details=details)
 
 
 def _code(access: Access) -> str:
@@ -59,12 +58,16 @@ def _code(access: Access) -> str:
 
 
 def _denied(snapshot: Snapshot, route: Route, access: Access, code: str) -> Finding:
-    message = f"{_where(route)}: {access.why}"
+    remedy, details = admission(access)
+    return _finding(code, snapshot, route, access, f"{_where(route)}: {access.why}", remedy, identity=access.identity, **details)
+
+
+def admission(access: Access) -> tuple[str, dict[str, str]]:
+    """What would let an identity in that no policy admits, in words and as the rule; empty where no rule does."""
     if access.reason != "not_admitted" or not access.identity:
-        return _finding(code, snapshot, route, access, message, identity=access.identity)
+        return "", {}
     rule = admitting_rule(access.identity)
-    remedy = f"Add this to spec.rules of AuthorizationPolicy {access.policies[0]}, or of another that allows:\n{rule}"
-    return _finding(code, snapshot, route, access, message, remedy, identity=access.identity, rule=rule)
+    return f"Add this to spec.rules of AuthorizationPolicy {access.policies[0]}, or of another that allows:\n{rule}", {"rule": rule}
 
 
 def admitting_rule(identity: str) -> str:
@@ -73,22 +76,25 @@ def admitting_rule(identity: str) -> str:
 
 
 def _finding(code: str, snapshot: Snapshot, route: Route, access: Access, message: str, remedy: str = "", **more: Any) -> Finding:
-    label = access.policies[0] if access.policies else ""
-    namespace, dummy, name = label.partition("/")
-    found = next((item for kind in kinds.ACCESS if (item := snapshot.get(kind, namespace, name))), None) if label else None
-    cause = ref_of(found) if found else None
-    return finding(code, message, route.object, cause=cause, remedy=remedy, details=route_details(route, policies=access.policies, **more))
+    details = route_details(route, policies=access.policies, **more)
+    return finding(code, message, route.object, cause=policy_of(snapshot.at, access), remedy=remedy, details=details)
+
+
+def policy_of(at: Callable[[ObjectRef], Obj | None], access: Access) -> ObjectRef | None:
+    """The first of the policies that decide, of the kind that decides: tokens are a RequestAuthentication's, all else is not.
+
+    ``at`` gives the object that a reference names.
+    """
+    ordered = kinds.ACCESS[::-1] if access.reason == "token" else kinds.ACCESS
+    labels = [label.partition("/") for label in access.policies]
+    refs = (ObjectRef(_SECURITY, kind.partition(".")[0], namespace, name) for kind in ordered for namespace, _slash, name in labels)
+    return next((ref_of(item) for item in map(at, refs) if item), None)
 
 
 def _kind(snapshot: Snapshot, label: str) -> str:
     namespace, dummy, name = label.partition("/")
     found = snapshot.get(kinds.AUTHORIZATION_POLICY, namespace, name)
     return "AuthorizationPolicy" if found is not None else "RequestAuthentication"
-
-
-def _ref(kind: str, label: str) -> ObjectRef:
-    namespace, dummy, name = label.partition("/")
-    return ObjectRef(_SECURITY, kind.partition(".")[0], namespace, name)
 
 
 def _where(route: Route) -> str:

@@ -182,7 +182,8 @@ def _plan_unit(context: Context, options: PlanOptions) -> tuple[dict[Route, bool
     choice = choose(context, needy, standing, options.wishes.allowed, options.may_get_worse)
     findings += [remark for route in needy if options.concerns(route) for remark in _about_claims(context, route, options.wishes)]
     plans, findings = [], [*findings, *choice.conflicts]
-    findings += [about_kept_out(route, standing[route], then) for route, then in choice.kept_out.items() if options.concerns(route)]
+    kept_out = ((route, then) for route, then in choice.kept_out.items() if options.concerns(route))
+    findings += [about_kept_out(context.at, route, standing[route], then) for route, then in kept_out]
     for route in context.routes:
         strategy = choice.assigned.get(route)
         if route not in choice.reasons:

@@ -221,8 +221,7 @@ def _told(
 
 
 def _why(found: Answer, policies: Policies, connection: Incoming) -> str:
-    named = listed([f"AuthorizationPolicy {label}" for label in found.policies], 3)
-    who = _who(connection)
+    named, who = _named(found), _who(connection)
     if found.reason == "no_policy":
         return "no policy of the backend keeps anybody out"
     if found.reason == "admitted":
@@ -256,14 +255,16 @@ def _why_conditional(connection: Incoming, policies: Policies, pair: tuple[Sampl
     answers = {answer(policies, connection, item).decision: item for item in pair}
     denied, admitted = answers["denied"], answers["allowed"]
     names = _differences(denied, admitted)
-    by = listed([f"{_kind_of(policies, label)} {label}" for label in answer(policies, connection, denied).policies], 3)
+    by = _named(answer(policies, connection, denied))
     denies = "denies" if "," not in by else "deny"
     told = listed([f"{name} {_shown(denied, name)} and not {_shown(admitted, name)}" for name in names], 3, "; ")
     return f"it depends on the {listed([_worded(name) for name in names], 3)}: {by} {denies} {told}"
 
 
-def _kind_of(policies: Policies, label: str) -> str:
-    return "RequestAuthentication" if label in policies.tokens.labels else "AuthorizationPolicy"
+def _named(found: Answer) -> str:
+    """The policies that decide, by their kind: only tokens are a RequestAuthentication's."""
+    kind = "RequestAuthentication" if found.reason == "token" else "AuthorizationPolicy"
+    return listed([f"{kind} {label}" for label in found.policies], 3)
 
 
 def _worded(name: str) -> str:

@@ -27,10 +27,8 @@ from ...istio.authorization.requests import RouteScope
 from ...istio.endpoints import pods_selected
 from ...kube.objects import dig, labels_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
-from ..access import admitting_rule
+from ..access import admission, policy_of
 from .target import GatewayState
-
-_SECURITY = "security.istio.io/v1"
 
 
 def access_behind(
@@ -78,12 +76,12 @@ def about_access_behind(
     for where, ref, before, after in routes:
         access = after.access
         details = {"policies": access.policies, "identity": access.identity}
-        if access.decision == "denied" and access.reason == "not_admitted" and access.identity:
-            rule = admitting_rule(access.identity)
-            remedy = f"Add this to spec.rules of AuthorizationPolicy {access.policies[0]}, or of another that allows:\n{rule}"
-            yield finding("MLB240", f"{where}: {access.why}", ref, cause=_policy(access), remedy=remedy, details={**details, "rule": rule})
-        elif access.decision == "denied":
-            yield finding("MLB245", f"{where}: {access.why}", ref, cause=_policy(access), details=details)
+        if access.decision == "denied":
+            remedy, more = admission(access)
+            cause = policy_of(snapshot.at, access)
+            yield finding(
+                "MLB240" if remedy else "MLB245", f"{where}: {access.why}", ref, cause=cause, remedy=remedy, details={**details, **more}
+            )
         elif access.decision == "unknown" and access.reason == "unread":
             yield finding("MLB244", f"{where}: {access.why}", ref, details=details)
         rules = about_addresses(snapshot, after.legs)
@@ -92,8 +90,3 @@ def about_access_behind(
             seen = (sender.identity or "").removeprefix("spiffe://") or "the gateway"
             message = f"{where}: {named} goes by addresses, and behind the gateway the backend sees that of {seen}"
             yield finding("MLB243", message, ref, details={"policies": rules})
-
-
-def _policy(access: Access) -> ObjectRef | None:
-    namespace, dummy, name = access.policies[0].partition("/") if access.policies else ("", "", "")
-    return ObjectRef(_SECURITY, "AuthorizationPolicy", namespace, name) if name else None

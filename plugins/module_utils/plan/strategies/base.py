@@ -98,9 +98,10 @@ class Context:
 
     def object_of(self, route: Route) -> Obj:
         """The object of a route as it is, empty where it is gone."""
-        return self._at(route.object)
+        return self.at(route.object)
 
-    def _at(self, ref: ObjectRef) -> Obj:
+    def at(self, ref: ObjectRef) -> Obj:
+        """The object that a reference names, as it is, empty where there is none."""
         named = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": ref.name, "namespace": ref.namespace}}
         return self.live.existing(named) or {}
 
@@ -109,7 +110,7 @@ class Context:
         ref = self.inventory.load_balancers[key].workload
         if ref is None:
             return {}
-        return dict(dig(self._at(ref), "spec", "selector", "matchLabels", default={}))
+        return dict(dig(self.at(ref), "spec", "selector", "matchLabels", default={}))
 
     def endpoints(self, route: Route) -> tuple[Endpoint, ...]:
         """Pods behind a route; empty where its Service or port does not exist."""

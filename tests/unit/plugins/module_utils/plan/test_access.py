@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Access, Decision, Finding, Outcome, RoutePlan
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.access import about_access, about_outcomes, admitting_rule
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.access import about_access, about_outcomes, admitting_rule, policy_of
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.sidecar_harm import Harm, about_harm
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import becoming_worse, loses_access, worse
 
@@ -188,3 +188,28 @@ def test_what_could_not_be_read_is_said() -> None:
     snapshot = cluster(*shop())
     unread = Outcome("mutual_tls", "", access=Access("unknown", "AuthorizationPolicy cannot be read", reason="unread"))
     assert [item.code for item in about_outcomes(snapshot, routes(snapshot)[0], unread, unread)] == ["MLB244"]
+
+
+TOKENS = request_authentication("https://issuer.example.com", name="no-edge")
+LATER = authorization_policy("zz", from_source(requestPrincipals=["*"]))
+
+
+@pytest.mark.parametrize(
+    ("access", "kind", "name"),
+    [
+        (Access("conditional", policies=("apps/no-edge",), reason="token"), "RequestAuthentication", "no-edge"),
+        (Access("denied", policies=("apps/no-edge",), reason="rule"), "AuthorizationPolicy", "no-edge"),
+        (Access("conditional", policies=("apps/no-edge", "apps/zz"), reason="rule"), "AuthorizationPolicy", "no-edge"),
+        (Access("conditional", policies=("apps/tokens", "apps/zz"), reason="not_admitted"), "AuthorizationPolicy", "zz"),
+        (Access("conditional", policies=("apps/no-edge", "apps/zz"), reason="token"), "RequestAuthentication", "no-edge"),
+    ],
+)  # fmt: skip
+def test_the_policy_that_decides_is_named_by_its_kind(access: Access, kind: str, name: str) -> None:
+    """Policies of both kinds can have one name."""
+    found = policy_of(cluster(NO_EDGE, TOKENS, LATER, request_authentication("i")).at, access)
+    assert found is not None and (found.kind, found.name) == (kind, name)
+
+
+def test_nothing_is_named_that_is_not_there() -> None:
+    assert policy_of(cluster().at, Access("denied", policies=("apps/gone",))) is None
+    assert policy_of(cluster().at, Access("allowed")) is None
