@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-from .re2_syntax import Alternatives, Chars, ExpressionError, Node, Place, Repeat, Sequence, parse
+from .re2_syntax import Alternatives, Chars, ExpressionError, Node, NotEvaluated, Place, Repeat, Sequence, parse
 
 MOST_PARTS, MOST_STEPS = 10_000, 300_000
 # Of all expressions together; each remembers some states more than it has parts.
@@ -36,6 +36,17 @@ class Budget:
 def matches_whole(pattern: str, text: str, budget: Budget | None = None) -> bool:
     """Whether an expression matches the whole of a text. Raises :class:`ExpressionError` where it is not evaluated."""
     return _answer(pattern, text, budget, anchored=True)
+
+
+def why_no_expression(pattern: str) -> str:
+    """Why RE2 refuses an expression, as a part of a sentence; empty where it does not, or where that is not known."""
+    try:
+        parse(pattern)
+    except NotEvaluated:
+        return ""
+    except ExpressionError as error:
+        return str(error)
+    return ""
 
 
 def matches_part(pattern: str, text: str, budget: Budget | None = None) -> bool:

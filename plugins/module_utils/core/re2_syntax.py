@@ -24,6 +24,10 @@ class ExpressionError(Exception):
     """Why an expression is not evaluated, as a part of a sentence."""
 
 
+class NotEvaluated(ExpressionError):
+    """RE2 may take the expression all the same."""
+
+
 class Node:
     """A part of an expression: one of the classes below."""
 
@@ -142,7 +146,7 @@ class _Reader:
 def parse(text: str) -> Node:
     """Read an expression. Raises :class:`ExpressionError`."""
     if len(text) > MOST_CHARACTERS:
-        raise ExpressionError(f"it has more than {MOST_CHARACTERS} characters")
+        raise NotEvaluated(f"it has more than {MOST_CHARACTERS} characters")
     reader = _Reader(text)
     found = _choice(reader, 0)
     if reader.rest:
@@ -152,7 +156,7 @@ def parse(text: str) -> Node:
 
 def _choice(reader: _Reader, depth: int) -> Node:
     if depth > MOST_DEPTH:
-        raise ExpressionError("it is nested too deeply")
+        raise NotEvaluated("it is nested too deeply")
     # Flags that are set in a group hold until its end, also across its alternatives.
     outside = reader.flags
     found = [_sequence(reader, depth)]
@@ -240,7 +244,7 @@ def _literal(reader: _Reader, point: int) -> Chars:
 def _cased(reader: _Reader, spans: tuple[Span, ...], categories: tuple[tuple[str, bool], ...] = (), negated: bool = False) -> Chars:
     any_case = reader.flags.any_case
     if any_case and (categories or any(last > 127 for _first, last in spans)):
-        raise ExpressionError("it ignores the case of letters beyond ASCII")
+        raise NotEvaluated("it ignores the case of letters beyond ASCII")
     return Chars(spans, categories, negated, any_case)
 
 
@@ -308,7 +312,7 @@ def _wide(reader: _Reader) -> tuple[tuple[Span, ...], tuple[tuple[str, bool], ..
             name = reader.until("}", "a category's name") if reader.take("{") else reader.next("a category's name")
             general = name.removeprefix("^")
             if general not in _CATEGORIES:
-                raise ExpressionError(f"it names {name[:20]!r}, which is no general category of Unicode")
+                raise NotEvaluated(f"it names {name[:20]!r}, which is no general category of Unicode")
             return (), ((general, meant != name.startswith("^")),)
     return None
 
@@ -325,7 +329,7 @@ def _point(reader: _Reader) -> int:
         return _octal(reader, char)
     if char.isascii() and not char.isalnum():
         return ord(char)
-    raise ExpressionError(f"it has the escape \\{char}, which is not evaluated")
+    raise NotEvaluated(f"it has the escape \\{char}, which is not evaluated")
 
 
 def _hexadecimal(reader: _Reader) -> int:

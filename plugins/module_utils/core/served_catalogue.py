@@ -1,13 +1,28 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings about what folders of manifests hold, which load balancer is which, and who serves what: 150 to 169."""
+"""Findings about the Gateway API, what folders of manifests hold, which load balancer is which, and who serves what: 140 to 169."""
 
 from __future__ import annotations
 
 from .finding_kind import FindingKind
 
 SERVED: tuple[FindingKind, ...] = (
+    FindingKind(
+        "MLB140", "warning", "Route that no listener takes",
+        "A Gateway or ListenerSet that the route names as parent does not take it, or not for all hosts; nothing is planned for that.",
+        "Correct the listener, or what the route asks of it; the message says which.",
+    ),
+    FindingKind(
+        "MLB141", "info", "The load balancer answers by itself",
+        "A redirect or a response of the load balancer's own takes the place of the backends that the rule names, so nobody dials them.",
+        "Nothing has to be done; take the backends or the filter out if that is not what was meant.",
+    ),
+    FindingKind(
+        "MLB142", "warning", "Filter that is not read",
+        "What a filter does is not known, and it may set the Host that is sent, so where requests go is not known either.",
+        "Look up what the filter does; let a proof by traffic confirm the route.",
+    ),
     FindingKind(
         "MLB150", "info", "Not a manifest",
         "Documents of a folder are no Kubernetes objects (values, charts, schemas and the like), and were left out.",

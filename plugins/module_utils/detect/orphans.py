@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ..balancers.contract.profile import Registry
 from ..balancers.kit.classes import controller_of
-from ..balancers.kit.gateway.attachment import ROUTE_KINDS
+from ..balancers.kit.gateway.names import ROUTE_KINDS
 from ..balancers.kit.ingresses import class_of, entries
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Route

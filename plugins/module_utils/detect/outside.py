@@ -12,7 +12,7 @@ from ..balancers.contract.profile import Profile, Registry
 from ..balancers.contract.recognition import CONFIDENCES, Confidence, Recognition, Trace
 from ..balancers.kit.chain.answers import about_chaining
 from ..balancers.kit.classes import controller_of
-from ..balancers.kit.gateway.attachment import GATEWAY_CLASS
+from ..balancers.kit.gateway.names import GATEWAY_CLASS
 from ..balancers.kit.recognition import claims_class, recognise_container
 from ..core.model import LoadBalancer, Mode
 from ..kube.objects import Obj, containers_of, dig, name_of, namespace_of, pod_template

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..apply import chain as writes
 from ..apply.files import applied
 from ..balancers.contract.profile import Registry
-from ..balancers.kit.gateway.attachment import KINDS
+from ..balancers.kit.gateway.names import KINDS
 from ..balancers.registry import REGISTRY
 from ..core.marks import CHAINED_GATEWAY
 from ..core.model import Change, ObjectRef, replace

@@ -23,7 +23,7 @@ from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.cloud.platform import platform_routes
 from ..kit.cloud.signs import PlatformSigns, traces
-from ..kit.gateway.attachment import KINDS
+from ..kit.gateway.names import KINDS
 
 CONTROLLER = "ako.vmware.com/avi-lb"
 HTTP_RULE = "HTTPRule.ako.vmware.com"

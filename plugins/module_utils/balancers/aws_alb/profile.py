@@ -19,9 +19,9 @@ from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import gateway_with_routes, https_listener, ingress, resource
 from ..kit.cloud.health import NO_SERVICE_PORT, gateway_check, on_service
 from ..kit.cloud.options import class_for, given, has_option, listen_ports, prefixed
-from ..kit.cloud.platform import in_cloud, platform, platform_routes, scheme_by_annotation
+from ..kit.cloud.platform import HOSTED, in_cloud, platform, platform_routes, scheme_by_annotation
 from ..kit.cloud.signs import PlatformSigns
-from ..kit.gateway.attachment import GATEWAY, HTTP_ROUTE
+from ..kit.gateway.names import GATEWAY, HTTP_ROUTE
 from ..kit.writes import declaring, made_for_chains
 from .routes import PREFIX, entries_with_actions
 
@@ -138,6 +138,7 @@ PROFILE = platform(
     in_cloud("aws_alb", TITLE), SIGNS, declaring(chain_side(TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls), *WRITES),
     HealthChecker(check, (TARGET_GROUP,), CHECKS), recogniser=RECOGNISER,
     routes=platform_routes(
-        SIGNS, RECOGNISER.gateway_classes, scheme_by_annotation(f"{PREFIX}/backend-protocol", "HTTPS"), entries_with_actions
+        SIGNS, RECOGNISER.gateway_classes, scheme_by_annotation(f"{PREFIX}/backend-protocol", "HTTPS"), entries_with_actions,
+        HOSTED.without("TCPRoute", "TLSRoute", "UDPRoute"),
     ),
 )

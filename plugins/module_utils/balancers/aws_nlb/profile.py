@@ -24,7 +24,7 @@ from ..contract.recognition import Recogniser
 from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.cloud.health import LOCAL, NO_SERVICE_PORT, gateway_check, on_service, pod_port, with_proxy_header
 from ..kit.cloud.options import has_option, is_word, prefixed, word
-from ..kit.cloud.platform import in_cloud, platform
+from ..kit.cloud.platform import HOSTED, in_cloud, platform
 from ..kit.cloud.preflight import on_gateway_service
 from ..kit.cloud.signs import PlatformSigns
 from ..kit.writes import CLASS_FIELD, LOCAL_FIELD, declaring, gateway_service
@@ -143,5 +143,5 @@ CHAIN = declaring(
 )
 PROFILE = platform(
     in_cloud("aws_nlb", TITLE), SIGNS, CHAIN, HealthChecker(check, annotations=CHECKS),
-    recogniser=Recogniser(gateway_classes=("gateway.k8s.aws/nlb",))
+    recogniser=Recogniser(gateway_classes=("gateway.k8s.aws/nlb",)), dialect=HOSTED.without("HTTPRoute", "GRPCRoute"),
 )

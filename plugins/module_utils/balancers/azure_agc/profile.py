@@ -21,10 +21,10 @@ from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import gateway_with_routes, https_listener, reference, resource
 from ..kit.cloud.health import by_pod_port, gateway_check
 from ..kit.cloud.options import certificate_missing, class_for, given, has_option, prefixed
-from ..kit.cloud.platform import in_cloud, platform, platform_routes
+from ..kit.cloud.platform import HOSTED, in_cloud, platform, platform_routes
 from ..kit.cloud.preflight import joined_preflights, kind_is_served
 from ..kit.cloud.signs import PlatformSigns
-from ..kit.gateway.attachment import GATEWAY, HTTP_ROUTE
+from ..kit.gateway.names import GATEWAY, HTTP_ROUTE
 from ..kit.writes import declaring, made_for_chains
 from .extension import extension_preflight, notices, with_own_mutual_tls
 
@@ -134,5 +134,5 @@ CHAIN = declaring(chain_side(TITLE, FACTS, unless(_reasons, front), preflight=PR
 PROFILE = platform(
     in_cloud("azure_agc", TITLE, "agc"), SIGNS, CHAIN, HealthChecker(check, (HEALTH_CHECK,)),
     recogniser=Recogniser(classes=(CONTROLLER,), gateway_classes=(CONTROLLER,)), instance=InstanceReader(notices=notices),
-    routes=with_own_mutual_tls(platform_routes(SIGNS, (CONTROLLER,))),
+    routes=with_own_mutual_tls(platform_routes(SIGNS, (CONTROLLER,), dialect=HOSTED.without("TCPRoute", "TLSRoute", "UDPRoute"))),
 )

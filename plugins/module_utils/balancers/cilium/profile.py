@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ..contract.facts import About, Facts
 from ..contract.recognition import Recogniser
+from ..kit.gateway.dialect import Dialect, ignored_extension
 from ..kit.limited import limited
 
 FACTS = Facts(
@@ -22,4 +23,5 @@ WHY_NOT = "Cilium's Envoy sends to pod addresses, and no sidecar sees that"
 PROFILE = limited(
     About("cilium", "Cilium", placement="node", outside=OUTSIDE, facts=FACTS),
     Recogniser(classes=("cilium.io/ingress-controller",), gateway_classes=("io.cilium/gateway-controller",)), WHY_NOT,
+    dialect=Dialect(extension=ignored_extension).without("TCPRoute", "UDPRoute"),
 )

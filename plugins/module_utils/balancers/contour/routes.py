@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Contour's routes: Ingresses, the Gateway API, and its HTTPProxies, which are roots with a host and those that they include.
 
-Source: projectcontour/contour apis/projectcontour/v1/httpproxy.go and internal/dag/policy.go (Host among the request headers).
+Source: projectcontour/contour apis/projectcontour/v1/httpproxy.go, internal/dag/policy.go (Host among the request headers) and
+internal/gatewayapi/listeners.go.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.declared import DeclaredRoute, ServiceReference, host_among
+from ..kit.gateway.dialect import Dialect, no_extension
 from ..kit.ingresses import class_of
 from ..kit.objects import BackendHandling, bounded, declared_reading, served_object
 from ..kit.readers import always, gateway_reader, ingress_reader
@@ -26,6 +28,8 @@ from .settings import Settings
 GATEWAY_CONTROLLER = "projectcontour.io/gateway-controller"
 HTTP_PROXY = "HTTPProxy.projectcontour.io"
 OWN_CLASS = "projectcontour.io/ingress.class"
+# The first of two listeners in conflict goes on; there are no filters by reference.
+DIALECT = Dialect(first_wins=frozenset({"HTTP", "HTTPS", "TLS", "TCP"}), certificates="all", extension=no_extension).without("UDPRoute")
 NO_SWITCH = (
     "Contour always sends to pod addresses; only an ExternalName Service that names the backend (enableExternalNameService) would "
     "make it dial the Service, and that is not done for you"
@@ -158,5 +162,5 @@ def _features(rule: Obj) -> Iterator[str]:
 
 READERS = (
     ingress_reader(_POD_IPS, serves), RouteReader(read_http_proxies, (HTTP_PROXY,), (HTTP_PROXY,)),
-    gateway_reader({GATEWAY_CONTROLLER}, _POD_IPS, serves_gateway),
+    gateway_reader({GATEWAY_CONTROLLER}, _POD_IPS, serves_gateway, dialect=DIALECT),
 )

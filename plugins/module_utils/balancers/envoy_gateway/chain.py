@@ -33,11 +33,14 @@ from ..kit.chain.ingress import ROUTES_IN, IngressWay, alias_bodies, alias_name
 from ..kit.chain.references import ReferenceWay, in_backend_refs
 from ..kit.chain.upstream_holders import holder, http_route_spec
 from ..kit.cloud.bodies import GATEWAY_API, metadata
-from ..kit.gateway.attachment import BACKEND_TLS_POLICY, GATEWAY, attachments, gateways_of
+from ..kit.gateway.attachment import attached
+from ..kit.gateway.listeners import gateways_of, listeners_of
+from ..kit.gateway.names import BACKEND_TLS_POLICY, GATEWAY
 from ..kit.gateway.policies import policies_for
 from ..kit.patches import object_of
 from ..kit.settings import settings_of
 from ..kit.writes import declaring, http_routes, made_for_chains, stand_ins
+from .dialect import STRICT
 from .routes import READERS, envoy_proxy_of, parents_of
 from .settings import Settings
 
@@ -122,16 +125,16 @@ def preflight(snapshot: Snapshot, request: ChainRequest) -> tuple[Finding, ...]:
         findings.append(finding("MLB617", why))
     if len(_parent(request)) == 2 and snapshot.source.live:
         labels = labels_of(snapshot.get(kinds.NAMESPACE, "", request.gateway.namespace) or {})
-        findings += _about_parent(request, snapshot.get(GATEWAY, *_parent(request)), labels)
+        findings += _about_parent(snapshot, request, snapshot.get(GATEWAY, *_parent(request)), labels)
     return tuple(findings)
 
 
-def _about_parent(request: ChainRequest, gateway: Obj | None, labels: dict[str, str]) -> Iterable[Finding]:
+def _about_parent(snapshot: Snapshot, request: ChainRequest, gateway: Obj | None, labels: dict[str, str]) -> Iterable[Finding]:
     """Whether the Gateway takes a new route of the gateway's namespace, which has these labels."""
     namespace, name = _parent(request)
     if gateway is None:
         yield finding("MLB617", f"there is no Gateway {namespace}/{name} for the new HTTPRoute: correct platform_options.gateway")
-    elif not any(attachments(_route(request), labels, {(namespace, name): gateway})):
+    elif not attached(_route(request), labels, listeners_of(snapshot, {(namespace, name): gateway}, STRICT), STRICT).taken:
         of = request.gateway.namespace
         why = f"no listener of Gateway {namespace}/{name} takes HTTPRoutes of namespace {of} for these hosts: see its allowedRoutes"
         yield finding("MLB617", why, ref_of(gateway))

@@ -23,8 +23,8 @@ from ..contract.instances import InstanceReader, Neighbours, SidecarPlace, Sidec
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.switches import PatchSet, Switches
-from ..kit.gateway.attachment import gateways_of
 from ..kit.gateway.hosts import REWRITES, URL_REWRITE
+from ..kit.gateway.listeners import gateways_of
 from ..kit.patches import PatchBuilder, object_of
 from ..kit.recognition import by_companion
 from ..kit.settings import config_maps_of_flags, settings_of

@@ -18,12 +18,13 @@ from ...kube.objects import Obj, dig, name_of, namespace_of
 from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
-from ..kit.gateway.attachment import GROUP, KINDS, ROUTE_KINDS
+from ..kit.gateway.names import GROUP, KINDS, ROUTE_KINDS
 from ..kit.gateway.policies import Named, parameters_of, policies_for
 from ..kit.gateway.routes import AttachPoint, read_gateway_routes
 from ..kit.objects import BackendHandling
 from ..kit.patches import is_older
 from ..kit.settings import settings_of
+from .dialect import FILTER, dialect
 from .settings import Settings
 
 ENVOY_PROXY = "EnvoyProxy.gateway.envoyproxy.io"
@@ -129,7 +130,8 @@ def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozens
             scheme="tls" if point.policy_tls else None,
         )
 
-    return read_gateway_routes(snapshot, load_balancer, only, {settings.controller}, of_point, carries)
+    own = dialect(snapshot.get, settings.extended)
+    return read_gateway_routes(snapshot, load_balancer, only, {settings.controller}, of_point, carries, dialect=own)
 
 
 def _features(policy: Obj | None) -> Iterator[str]:
@@ -144,4 +146,4 @@ def _features(policy: Obj | None) -> Iterator[str]:
         yield "retries"
 
 
-READERS = (RouteReader(read_gateways, (*KINDS, ENVOY_PROXY, BACKEND_TRAFFIC_POLICY), ROUTE_KINDS),)
+READERS = (RouteReader(read_gateways, (*KINDS, ENVOY_PROXY, BACKEND_TRAFFIC_POLICY, FILTER), ROUTE_KINDS),)

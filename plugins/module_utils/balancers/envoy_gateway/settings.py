@@ -23,6 +23,7 @@ class Settings:
     controller: str = "gateway.envoyproxy.io/gatewayclass-controller"
     gateway: tuple[str, str] = ("", "")
     class_name: str = ""
+    extended: bool = False
 
     def carries(self, gateway: Obj) -> bool:
         """Whether the workload is made for a Gateway; for all where nothing says for which."""

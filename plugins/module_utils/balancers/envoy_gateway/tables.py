@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from ...kube.shapes import Shape
 from ...kube.tables import with_metadata
 from ..kit.gateway.tables import TARGETS
+from .dialect import FILTER
 from .routes import BACKEND_TRAFFIC_POLICY, ENVOY_PROXY
 
 TABLE: Mapping[str, Shape] = {
     ENVOY_PROXY: with_metadata("""spec{routingType mergeGateways? mergeBackends* provider{type kubernetes{
         envoyDeployment{pod{labels= annotations=}} envoyDaemonSet{pod{labels= annotations=}}
     }}}"""),
+    FILTER: with_metadata("""spec{
+        urlRewrite{hostname{type header pathRegex{pattern}} path{type replaceRegexMatch{pattern}}} directResponse*
+    }"""),
     BACKEND_TRAFFIC_POLICY: with_metadata(f"spec{{{TARGETS} routingType mergeType loadBalancer{{type}} healthCheck* retry*}}"),
     "ClientTrafficPolicy.gateway.envoyproxy.io": with_metadata(
         f"spec{{{TARGETS} clientIPDetection{{xForwardedFor{{disableXForwardedForAppend? numTrustedHops#}}}}}}"

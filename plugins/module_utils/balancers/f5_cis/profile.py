@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...core.model import Route
+from ...core.model import Route, replace
 from ...kube.objects import dig, namespace_of
 from ..contract.facts import About, Facts
 from ..contract.recognition import Recogniser, Signs
@@ -41,8 +41,8 @@ def routes(item: ServedObject) -> Iterator[Route]:
         yield item.route((namespace, service, pool.get("servicePort") or 0), handling, host=host, path=str(pool.get("path") or "/"))
 
 
-PROFILE = limited(
+PROFILE = replace(limited(
     About("f5_cis", "F5 BIG-IP (CIS)", placement="external", outside=OUTSIDE, facts=FACTS),
     Recogniser(classes=("f5.com/cntr-ingress-svcs",), controller=CONTROLLER), WHY_NOT,
-    readers=(object_reader(VIRTUAL_SERVER, routes),), chain=CHAIN, health=HEALTH,
-)
+    readers=(object_reader(VIRTUAL_SERVER, routes),), chain=CHAIN,
+), health=HEALTH)

@@ -19,10 +19,10 @@ from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import gateway_with_routes, https_listener, reference, resource
 from ..kit.cloud.health import by_pod_port, gateway_check
 from ..kit.cloud.options import certificate_missing, class_for, given, has_option, prefixed
-from ..kit.cloud.platform import in_cloud, platform
+from ..kit.cloud.platform import HOSTED, in_cloud, platform
 from ..kit.cloud.preflight import kind_is_served
 from ..kit.cloud.signs import PlatformSigns
-from ..kit.gateway.attachment import GATEWAY, HTTP_ROUTE
+from ..kit.gateway.names import GATEWAY, HTTP_ROUTE
 from ..kit.writes import declaring, made_for_chains
 
 TITLE = "GKE Gateway"
@@ -117,5 +117,5 @@ CHAIN = declaring(
 )
 PROFILE = platform(
     in_cloud("gke_gateway", TITLE), SIGNS, CHAIN, HealthChecker(check, (HEALTH_CHECK,)),
-    recogniser=Recogniser(gateway_classes=("networking.gke.io/gateway",)),
+    recogniser=Recogniser(gateway_classes=("networking.gke.io/gateway",)), dialect=HOSTED.without("TCPRoute", "UDPRoute"),
 )

@@ -27,7 +27,7 @@ from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.health import by_pod_port, gateway_check, is_gateway, traffic_port
 from ..kit.cloud.platform import in_cloud
 from ..kit.cloud.signs import SHOWN, PlatformSigns, on_its_nodes
-from ..kit.gateway.attachment import KINDS
+from ..kit.gateway.names import KINDS
 from ..kit.objects import services_of
 from ..kit.streams import fixed_route
 from ..kit.writes import declaring, gateway_service

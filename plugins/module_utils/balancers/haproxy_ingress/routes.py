@@ -19,7 +19,8 @@ from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import GO_TRUE
 from ..kit.classes import ClassRule
 from ..kit.declared import DeclaredRoute, ServiceReference, host_among
-from ..kit.gateway.attachment import KINDS, ROUTE_KINDS
+from ..kit.gateway.dialect import Dialect, ignored_extension
+from ..kit.gateway.names import KINDS, ROUTE_KINDS
 from ..kit.gateway.routes import AttachPoint
 from ..kit.ingresses import IngressEntry, entries, resource_findings
 from ..kit.objects import BackendHandling, declared_reading, objects_of, served_object
@@ -176,7 +177,9 @@ def gateway_controllers(load_balancer: LoadBalancer) -> set[str]:
     return {settings.controller} if settings.gateways else set()
 
 
-GATEWAYS = gateway_reader(gateway_controllers, of_point, without=("GRPCRoute",))
+GATEWAYS = gateway_reader(
+    gateway_controllers, of_point, dialect=Dialect(extension=ignored_extension).without("GRPCRoute", "UDPRoute"),
+)
 
 
 def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:

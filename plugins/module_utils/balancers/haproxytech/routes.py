@@ -13,6 +13,7 @@ from ...kube.objects import Obj, annotations_of, dig, namespace_of
 from ..kit.annotations import GO_TRUE
 from ..kit.classes import ClassRule
 from ..kit.declared import DeclaredRoute, ServiceReference
+from ..kit.gateway.dialect import Dialect
 from ..kit.ingresses import IngressEntry, ingress_ref
 from ..kit.objects import BackendHandling, ServedObject, object_reader
 from ..kit.readers import always, gateway_reader, ingress_reader
@@ -82,5 +83,5 @@ READERS = (
     tcp_services_reader(lambda load_balancer: settings_of(load_balancer, Settings).tcp_services),
     *(object_reader(f"TCP.ingress.{version}.haproxy.org", declared_tcp, serves_tcp) for version in ("v1", "v3")),
     default_backend_reader(lambda load_balancer: settings_of(load_balancer, Settings).default_backend),
-    gateway_reader(gateway_controllers, always(BackendHandling(why_not_settable=_WHY_NOT)), without=_HTTP_ROUTES),
+    gateway_reader(gateway_controllers, always(BackendHandling(why_not_settable=_WHY_NOT)), dialect=Dialect().without(*_HTTP_ROUTES)),
 )

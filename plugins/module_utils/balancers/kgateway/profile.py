@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from ..contract.facts import About, Facts
 from ..contract.recognition import Recogniser, Signs
+from ..kit.gateway.dialect import Dialect
+from ..kit.gateway.names import LISTENER_SET, X_LISTENER_SET
 from ..kit.limited import limited, of_labelled_gateway
 
 WHY_NOT = (
@@ -29,4 +31,5 @@ PROFILE = limited(
     About("kgateway", "kgateway", facts=FACTS, forbids_injection=WHY_NOT),
     Recogniser(SIGNS, gateway_classes=("kgateway.dev/kgateway", "solo.io/gloo-gateway")), WHY_NOT,
     carries=of_labelled_gateway("gateway.networking.k8s.io/gateway-name"),
+    dialect=Dialect(listener_sets=frozenset({LISTENER_SET, X_LISTENER_SET})),
 )

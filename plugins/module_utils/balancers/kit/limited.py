@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from ...core.model import LoadBalancer
 from ...kube.objects import Obj, name_of
-from ..contract.chain import ChainSide, HealthChecker
+from ..contract.chain import ChainSide
 from ..contract.facts import About
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser
 from ..contract.routes import RouteReader
 from .classes import ingress_classes
+from .gateway.dialect import Dialect
+from .gateway.routes import STANDARD
 from .ingresses import class_of
 from .objects import BackendHandling, Carries, carries_all
 from .readers import always, gateway_reader, ingress_reader
@@ -21,7 +23,7 @@ from .readers import always, gateway_reader, ingress_reader
 
 def limited(
     about: About, recogniser: Recogniser, why_not: str, *, class_names: tuple[str, ...] = (), carries: Carries = carries_all,
-    readers: tuple[RouteReader, ...] = (), chain: ChainSide | None = None, health: HealthChecker | None = None,
+    readers: tuple[RouteReader, ...] = (), chain: ChainSide | None = None, dialect: Dialect = STANDARD,
 ) -> Profile:
     """A profile whose routes go to pod addresses for good.
 
@@ -29,9 +31,10 @@ def limited(
     says which Ingresses and Gateways a workload is made for, where it is not made for all of them. ``readers`` are for kinds of its own.
     """
     controllers, handle = recogniser.gateway_classes, always(BackendHandling(why_not_settable=why_not))
-    standard = (limited_ingresses(why_not, carries), *([gateway_reader(controllers, handle, carries)] if controllers else []))
+    gateways = [gateway_reader(controllers, handle, carries, dialect=dialect)] if controllers else []
+    standard = (limited_ingresses(why_not, carries), *gateways)
     instance = InstanceReader(classes=ingress_classes(recogniser.classes, class_names))
-    return Profile(about, recogniser, instance, (*standard, *readers), chain=chain, health=health)
+    return Profile(about, recogniser, instance, (*standard, *readers), chain=chain)
 
 
 def limited_ingresses(why_not: str, carries: Carries = carries_all) -> RouteReader:

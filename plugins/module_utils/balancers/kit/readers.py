@@ -16,8 +16,9 @@ from ...kube.objects import Obj, namespace_of, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from .classes import takes_class
-from .gateway.attachment import KINDS, ROUTE_KINDS
-from .gateway.routes import HandlePoint, read_gateway_routes
+from .gateway.dialect import Dialect
+from .gateway.names import KINDS, ROUTE_KINDS
+from .gateway.routes import STANDARD, HandlePoint, read_gateway_routes
 from .ingresses import IngressEntry, entries, resource_findings
 from .objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, read_each, served_object
 
@@ -82,17 +83,19 @@ def _of_ingress(
 
 def gateway_reader(
     controllers: Collection[str] | Callable[[LoadBalancer], Collection[str]], handle: HandlePoint, serves: Carries = carries_all, *,
-    without: Collection[str] = (), per_backend_host: Callable[[LoadBalancer], bool] | None = None,
+    dialect: Dialect | Callable[[Snapshot, LoadBalancer], Dialect] = STANDARD,
+    per_backend_host: Callable[[LoadBalancer], bool] | None = None, kinds: tuple[str, ...] = (),
 ) -> RouteReader:
     """Gateway API routes of the Gateways that a load balancer serves; see :func:`gateway.routes.read_gateway_routes`.
 
-    ``controllers`` are names of controllers, or what gives an instance's own. ``without`` are kinds that it does not read.
+    ``controllers`` are names of controllers, or what gives an instance's own. ``dialect`` is what it does in its own way, or what
+    gives that for an instance. ``kinds`` are those that its dialect looks at.
     """
 
     def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
         names = controllers(load_balancer) if callable(controllers) else controllers
         per_backend = bool(per_backend_host and per_backend_host(load_balancer))
-        reading = read_gateway_routes(snapshot, load_balancer, only, names, handle, serves, per_backend_host=per_backend)
-        return replace(reading, routes=tuple(route for route in reading.routes if route.object.kind not in without))
+        own = dialect if isinstance(dialect, Dialect) else dialect(snapshot, load_balancer)
+        return read_gateway_routes(snapshot, load_balancer, only, names, handle, serves, per_backend_host=per_backend, dialect=own)
 
-    return RouteReader(read, KINDS, ROUTE_KINDS)
+    return RouteReader(read, (*KINDS, *kinds), ROUTE_KINDS)

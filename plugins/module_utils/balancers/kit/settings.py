@@ -13,7 +13,7 @@ from ...kube.objects import Obj, argument, dig, namespace_of
 from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
 from ..contract.instances import Neighbours, SettingsMaps
-from .gateway.attachment import GATEWAY
+from .gateway.names import GATEWAY
 
 S = TypeVar("S")
 

@@ -18,7 +18,7 @@ from ...istio.proxy_config import PROXY_CONFIG, extends
 from ...kube import kinds
 from ...kube.objects import dig
 from ..contract.chain import ChainSide
-from .gateway.attachment import HTTP_ROUTE
+from .gateway.names import HTTP_ROUTE
 
 _LONGEST = 40
 """Names that are cut keep this much of the gateway's name at least."""

@@ -5,7 +5,8 @@
 
 useClusterIP is on its main branch and in no release up to 2.6.7, so it is offered only where the version is later or not known.
 Source: apis/v1alpha1/upstreamsettingspolicy_types.go, apis/v1alpha2/nginxproxy_types.go, internal/controller/state/dataplane
-(precedence), internal/controller/provisioner/objects.go (pods take the Gateway's infrastructure labels and annotations).
+(precedence), internal/controller/state/graph (listeners, filters), internal/controller/provisioner/objects.go (pods take the
+Gateway's infrastructure labels and annotations).
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading
 from ..contract.switches import PatchSet, Switches
-from ..kit.gateway.attachment import GATEWAY, KINDS, ROUTE_KINDS, gateways_of
+from ..kit.gateway.dialect import USUAL_KINDS, Dialect, ignored_extension, no_extension, unread_extension
 from ..kit.gateway.hosts import REWRITES, URL_REWRITE
+from ..kit.gateway.listeners import gateways_of
+from ..kit.gateway.names import GATEWAY, KINDS, LISTENER_SET, ROUTE_KINDS
 from ..kit.gateway.policies import parameters_of, policies_for
 from ..kit.gateway.routes import AttachPoint, read_gateway_routes
 from ..kit.objects import BackendHandling
@@ -36,6 +39,12 @@ from ..kit.settings import settings_of
 from ..kit.writes import pod_fields
 
 CONTROLLERS = ("gateway.nginx.org/nginx-gateway-controller",)
+# Snippets may set any header; who is let in is no matter of where requests go.
+_FILTERS = {"AuthenticationFilter": ignored_extension, "SnippetsFilter": unread_extension}
+DIALECT = Dialect(
+    {**USUAL_KINDS, "TLS": frozenset({"TLSRoute"})}, frozenset({LISTENER_SET}), isolates_hosts=True,
+    extension=lambda route, reference: _FILTERS.get(str(reference.get("kind")), no_extension)(route, reference),
+)
 NGINX_PROXY = "NginxProxy.gateway.nginx.org"
 POLICY = "UpstreamSettingsPolicy.gateway.nginx.org"
 GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
@@ -107,7 +116,7 @@ def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozens
         features = ("balancing",) if dig(holder, "spec", "loadBalancingMethod") else ()
         return BackendHandling("cluster_ip" if routed else "pod_ips", group=group, features=features)
 
-    return read_gateway_routes(snapshot, load_balancer, only, CONTROLLERS, of_point, carries)
+    return read_gateway_routes(snapshot, load_balancer, only, CONTROLLERS, of_point, carries, dialect=DIALECT)
 
 
 def set_use_cluster_ip(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:

@@ -18,6 +18,7 @@ from ...kube.services import find_port
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.declared import DeclaredRoute, ServiceReference
+from ..kit.gateway.dialect import Dialect
 from ..kit.gateway.routes import AttachPoint
 from ..kit.ingresses import IngressEntry, class_of
 from ..kit.objects import BackendHandling, ServedObject, object_reader, objects_of, read_objects, served_object
@@ -113,6 +114,6 @@ def _scheme(service: Obj, reference: int | str) -> Scheme | None:
 
 
 READERS = (
-    ingress_reader(of_entry, serves), gateway_reader({GATEWAY_CONTROLLER}, of_point, _watches),
+    ingress_reader(of_entry, serves), gateway_reader({GATEWAY_CONTROLLER}, of_point, _watches, dialect=Dialect(certificates="none")),
     object_reader(kinds.SERVICE, declared_by_service, exposes), RouteReader(read_endpoints, (AGENT_ENDPOINT,), (AGENT_ENDPOINT,)),
 )

@@ -11,8 +11,8 @@ from ...kube.services import is_headless
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import go_bool
-from ..kit.gateway.attachment import KINDS as GATEWAY_KINDS
-from ..kit.gateway.attachment import ROUTE_KINDS
+from ..kit.gateway.names import KINDS as GATEWAY_KINDS
+from ..kit.gateway.names import ROUTE_KINDS
 from ..kit.gateway.routes import AttachPoint
 from ..kit.objects import BackendHandling
 from ..kit.patches import is_older

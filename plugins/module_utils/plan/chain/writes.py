@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...balancers.kit.gateway.attachment import HTTP_ROUTE
+from ...balancers.kit.gateway.names import HTTP_ROUTE
 from ...balancers.kit.writes import of_a_chain
 from ...core.writes import Field, Write
 from ...kube import kinds

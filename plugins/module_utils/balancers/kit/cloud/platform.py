@@ -23,7 +23,8 @@ from ...contract.profile import Profile
 from ...contract.recognition import Recogniser
 from ...contract.routes import RouteReader, RouteReading, joined_readings
 from ..chain.answers import usual_client_address
-from ..gateway.attachment import KINDS, ROUTE_KINDS
+from ..gateway.dialect import Dialect
+from ..gateway.names import KINDS, ROUTE_KINDS
 from ..gateway.routes import read_gateway_routes
 from ..ingresses import IngressEntry, entries
 from ..objects import BackendHandling, services_of
@@ -33,6 +34,8 @@ from .signs import PlatformSigns, on_its_nodes, owns_ingress, owns_service, trac
 
 NOT_IN_THE_CLUSTER = "its traffic leaves from outside the cluster, where no sidecar can be: use chained mode (an Istio gateway behind it)"
 WHY_NOT = "it is outside the mesh, so nothing that is set on it gives its connections the mesh's mutual TLS"
+HOSTED = Dialect(certificates="none", checks_expressions=False)
+"""A platform's certificates need be in no Secret."""
 SchemeOf = Callable[[Obj], Scheme]
 OfRequest = Callable[[ChainRequest], bool]
 
@@ -54,16 +57,17 @@ def in_cloud(identifier: str, title: str, *also_called: str) -> About:
 
 def platform(
     about: About, signs: PlatformSigns, chain: ChainSide, health: HealthChecker, *, recogniser: Recogniser | None = None,
-    instance: InstanceReader | None = None, routes: RouteReader | None = None,
+    instance: InstanceReader | None = None, routes: RouteReader | None = None, dialect: Dialect = HOSTED,
 ) -> Profile:
     """A platform's profile; what ``signs`` tell is added to its ``recogniser``, and its routes are the usual ones unless given."""
     complete = replace(recogniser or Recogniser(), traces=lambda snapshot: traces(snapshot, signs))
-    reader = routes or platform_routes(signs, complete.gateway_classes)
+    reader = routes or platform_routes(signs, complete.gateway_classes, dialect=dialect)
     return Profile(about, complete, instance or InstanceReader(), (reader,), chain=chain, health=health)
 
 
 def platform_routes(
     signs: PlatformSigns, gateway_classes: tuple[str, ...] = (), scheme_of: SchemeOf = usual_scheme, entries_of: EntriesOf = entries,
+    dialect: Dialect = HOSTED,
 ) -> RouteReader:
     """Ingresses and Services that are the platform's, and routes of its Gateways, none of which can be switched."""
 
@@ -88,7 +92,8 @@ def platform_routes(
                         yield fixed_route(load_balancer, ref, f"tcp:{number}", target, scheme_of(service), provided)
 
         plain = read_ingresses(snapshot, load_balancer, only, of_entry, serves, entries_of=entries_of)
-        modern = read_gateway_routes(snapshot, load_balancer, only, gateway_classes, always(BackendHandling(why_not_settable=WHY_NOT)))
+        handle = always(BackendHandling(why_not_settable=WHY_NOT))
+        modern = read_gateway_routes(snapshot, load_balancer, only, gateway_classes, handle, dialect=dialect)
         return joined_readings(plain, modern, RouteReading(tuple(of_services())))
 
     return RouteReader(read, KINDS, ROUTE_KINDS)

@@ -1,76 +1,88 @@
 # Copyright: Contributors to the meshlb.istio project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which Gateways of the Gateway API take a route, and for which hosts; and which references across namespaces are allowed.
+"""Which listeners of the Gateway API take a route, and for which hosts; and why none does.
 
-Source: kubernetes-sigs/gateway-api apis/v1 (ParentReference, AllowedRoutes, HTTPRouteSpec.hostnames) and apis/v1beta1
-(ReferenceGrant).
+Source: kubernetes-sigs/gateway-api apis/v1 (ParentReference, AllowedRoutes, HTTPRouteSpec.hostnames) and its conformance tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ....core.model import Scheme
-from ....kube import kinds
-from ....kube.objects import Obj, dig, kind_key, name_of, namespace_of
-from ....kube.selectors import object_selector
-
-GROUP = "gateway.networking.k8s.io"
-GATEWAY_CLASS = f"GatewayClass.{GROUP}"
-GATEWAY = f"Gateway.{GROUP}"
-HTTP_ROUTE = kinds.HTTP_ROUTE
-GRPC_ROUTE = kinds.GRPC_ROUTE
-TCP_ROUTE = kinds.TCP_ROUTE
-TLS_ROUTE = kinds.TLS_ROUTE
-REFERENCE_GRANT = f"ReferenceGrant.{GROUP}"
-BACKEND_TLS_POLICY = f"BackendTLSPolicy.{GROUP}"
-ROUTE_KINDS = (HTTP_ROUTE, GRPC_ROUTE, TCP_ROUTE, TLS_ROUTE)
-KINDS = (GATEWAY_CLASS, GATEWAY, *ROUTE_KINDS, REFERENCE_GRANT, BACKEND_TLS_POLICY)
-"""What a profile that reads Gateway API routes names in its ``kinds``."""
-
-_DEFAULT_KINDS = {
-    "HTTP": frozenset({"HTTPRoute", "GRPCRoute"}), "HTTPS": frozenset({"HTTPRoute", "GRPCRoute"}),
-    "TLS": frozenset({"TLSRoute", "TCPRoute"}), "TCP": frozenset({"TCPRoute"}),
-}
-_WITHOUT_HOSTS = frozenset({"TCPRoute"})
-
-Gateways = Mapping[tuple[str, str], Obj]
+from ....kube.objects import Obj, dig, namespace_of
+from .dialect import Dialect
+from .listeners import GatewayListener, Listeners, ParentKey, allows_namespace, named_parents
+from .names import GROUP, WITHOUT_HOSTS
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A Gateway's listener that takes a route: for these hosts (one empty host for any), on this port."""
+    """A listener that takes a route: for these hosts (one empty host for any)."""
 
-    gateway: Obj
-    port: int
+    listener: GatewayListener
     hosts: tuple[str, ...]
     scheme: Scheme
 
+    @property
+    def gateway(self) -> Obj:
+        return self.listener.gateway
 
-def gateways_of(listed: Callable[[str], Iterable[Obj]], controllers: Collection[str]) -> dict[tuple[str, str], Obj]:
-    """Gateways by namespace and name whose GatewayClass has one of these controller names; ``listed`` gives all objects of a kind."""
-    classes = {
-        name_of(item) for item in listed(GATEWAY_CLASS) if dig(item, "spec", "controllerName") in controllers
-    }
-    return {
-        (namespace_of(item), name_of(item)): item
-        for item in listed(GATEWAY) if dig(item, "spec", "gatewayClassName") in classes
-    }
+    @property
+    def port(self) -> int:
+        return self.listener.port
 
 
-def attachments(route: Obj, labels: Mapping[str, str], gateways: Gateways) -> Iterator[Attachment]:
-    """Every listener of these Gateways that takes a route, whose namespace has these labels."""
-    for parent in dig(route, "spec", "parentRefs", default=[]):
-        if (parent.get("group", GROUP), parent.get("kind", "Gateway")) != (GROUP, "Gateway"):
-            continue
-        gateway = gateways.get((str(parent.get("namespace") or namespace_of(route)), str(parent.get("name", ""))))
-        for listener in dig(gateway, "spec", "listeners", default=[]):
-            if _names(parent, listener) and _allows(gateway or {}, listener, route, labels):
-                hosts = tuple(_hosts(listener, route))
-                if hosts:
-                    yield Attachment(gateway or {}, int(listener.get("port", 0)), hosts, _scheme(listener, route))
+@dataclass(frozen=True)
+class Attached:
+    """Where a route is taken, and why it is not by a parent that it names, or not for a host. ``named``: it names one of the Gateways."""
+
+    taken: tuple[Attachment, ...] = ()
+    refusals: tuple[str, ...] = ()
+    named: bool = False
+
+
+def attached(route: Obj, labels: Mapping[str, str], listeners: Listeners, dialect: Dialect) -> Attached:
+    """Every listener that takes a route, whose namespace has these labels, and why others do not."""
+    parents = [(item, listeners[key], key) for key, item in named_parents(route) if key in listeners]
+    judged = [_able(parent, here, key, route, labels, dialect) for parent, here, key in parents]
+    able = [one for found, dummy in judged for one in found]
+    taken: list[Attachment] = []
+    lost: dict[str, str] = {}
+    for one in able:
+        owners = {host: _owner(one, host, listeners) for host in _hosts(one, route)} if dialect.isolates_hosts else {}
+        lost.update((host, f"requests for {host} go to {other.label}") for host, other in owners.items() if other)
+        kept = tuple(host for host in _hosts(one, route) if not owners.get(host))
+        taken += [Attachment(one, kept, _scheme(one, route))] if kept else []
+    got = {host for item in taken for host in item.hosts}
+    missed = [host for host in _named_hosts(route) if host not in lost and not any(covers_host(host, item) for item in got)] if able else []
+    refusals = [
+        *(why for dummy, why in judged if why), *(why for host, why in lost.items() if host not in got),
+        *(f"no listener that takes it has host {host}" for host in missed if "" not in got),
+    ]
+    return Attached(tuple(taken), tuple(dict.fromkeys(refusals)), bool(parents))
+
+
+def _able(
+    parent: Obj, here: Iterable[GatewayListener], key: ParentKey, route: Obj, labels: Mapping[str, str], dialect: Dialect
+) -> tuple[list[GatewayListener], str]:
+    """The listeners of a parent that take a route but for its hosts, or why none does."""
+    place = f"{key[0].partition('.')[0]} {key[1]}/{key[2]}"
+    meant = [one for one in here if _names(parent, one.spec)]
+    if not meant:
+        asked = [f"{word} {parent[field]}" for word, field in (("of the name", "sectionName"), ("on port", "port")) if parent.get(field)]
+        return [], f"{place} has no listener {' '.join(asked)}".rstrip()
+    working = [one for one in meant if not one.why_not]
+    if not working:
+        return [], meant[0].why_not
+    of_kind = [one for one in working if route["kind"] in _kinds_of(one, dialect)]
+    if not of_kind:
+        return [], f"{working[0].label} takes no {route['kind']}s"
+    allowed = [one for one in of_kind if allows_namespace(
+        dig(one.spec, "allowedRoutes", "namespaces", default={}), "Same", one.holder, route, labels)]
+    return allowed, "" if allowed else f"{of_kind[0].label} takes no routes of namespace {namespace_of(route)} (allowedRoutes)"
 
 
 def _names(parent: Obj, listener: Obj) -> bool:
@@ -78,62 +90,46 @@ def _names(parent: Obj, listener: Obj) -> bool:
     return section in (None, "", listener.get("name")) and port in (None, listener.get("port"))
 
 
-def _allows(gateway: Obj, listener: Obj, route: Obj, labels: Mapping[str, str]) -> bool:
-    """Whether a listener takes routes of this kind (by its own list, else by its protocol) from this namespace."""
-    listed = dig(listener, "allowedRoutes", "kinds", default=[])
-    named = frozenset(item.get("kind") for item in listed if item.get("group", GROUP) == GROUP)
-    if route["kind"] not in (named if listed else _DEFAULT_KINDS.get(str(listener.get("protocol")), frozenset())):
-        return False
-    source = str(dig(listener, "allowedRoutes", "namespaces", "from", default="Same"))
-    if source == "Selector":
-        selector = dig(listener, "allowedRoutes", "namespaces", "selector")
-        return object_selector(selector).matches({"kubernetes.io/metadata.name": namespace_of(route), **labels})
-    return source == "All" or (source == "Same" and namespace_of(route) == namespace_of(gateway))
+def _kinds_of(one: GatewayListener, dialect: Dialect) -> frozenset[str]:
+    """The kinds of routes that a listener takes: by its protocol, and of those the ones that it lists."""
+    by_protocol = dialect.kinds_of(one.spec)
+    listed = dig(one.spec, "allowedRoutes", "kinds", default=[])
+    return by_protocol & {str(item.get("kind")) for item in listed if item.get("group", GROUP) == GROUP} if listed else by_protocol
 
 
-def _scheme(listener: Obj, route: Obj) -> Scheme:
+def _scheme(one: GatewayListener, route: Obj) -> Scheme:
     if route["kind"] in ("HTTPRoute", "GRPCRoute"):
         return "http"
-    # A listener that ends TLS, which is the default, sends what was inside.
-    return "tls" if dig(listener, "tls", "mode", default="Terminate") == "Passthrough" else "tcp"
+    return "tls" if one.passes_through else "tcp"
 
 
-def _hosts(listener: Obj, route: Obj) -> Iterator[str]:
+def _named_hosts(route: Obj) -> list[str]:
+    listed = [] if route["kind"] in WITHOUT_HOSTS else dig(route, "spec", "hostnames", default=[])
+    return list(dict.fromkeys(str(item).lower() for item in listed))
+
+
+def _hosts(one: GatewayListener, route: Obj) -> Iterator[str]:
     """Hosts that a route and a listener have in common; the narrower of two that cover one another."""
-    own = str(listener.get("hostname") or "").lower()
-    listed = [] if route["kind"] in _WITHOUT_HOSTS else [str(item).lower() for item in dig(route, "spec", "hostnames", default=[])]
-    if route["kind"] in _WITHOUT_HOSTS:
-        yield ""
+    if route["kind"] in WITHOUT_HOSTS:
+        # What ends TLS is told apart by the name that clients ask for.
+        yield one.hostname if one.protocol == "TLS" else ""
         return
+    listed = _named_hosts(route)
     if not listed:
-        yield own
-    for host in dict.fromkeys(listed):
-        if not own or _covers(own, host):
+        yield one.hostname
+    for host in listed:
+        if not one.hostname or covers_host(one.hostname, host):
             yield host
-        elif _covers(host, own):
-            yield own
+        elif covers_host(host, one.hostname):
+            yield one.hostname
 
 
-def _covers(pattern: str, host: str) -> bool:
+def _owner(one: GatewayListener, host: str, listeners: Listeners) -> GatewayListener | None:
+    """Another listener of the same port of a Gateway that has a host as its own."""
+    same = (item for part in listeners.values() for item in part if item.gateway is one.gateway and item is not one)
+    return next((item for item in same if host and (item.port, item.hostname) == (one.port, host) and one.hostname != host), None)
+
+
+def covers_host(pattern: str, host: str) -> bool:
     """Whether a host or wildcard (``*.example.com``, any depth) takes in another; ``*.example.com`` is not in ``example.com``."""
     return pattern == host or (pattern.startswith("*.") and host.endswith(pattern[1:]) and host != pattern[1:])
-
-
-def granted(route: Obj, namespace: str, service: str, grants: Callable[[str], Iterable[Obj]]) -> bool:
-    """Whether a route may name a Service: one of its own namespace, or one to which a ReferenceGrant there gives access.
-
-    ``grants`` gives the ReferenceGrants of a namespace.
-    """
-    return namespace == namespace_of(route) or any(_grants(item, route, service) for item in grants(namespace))
-
-
-def _grants(grant: Obj, route: Obj, service: str) -> bool:
-    group = kind_key(str(route["apiVersion"]), "").lstrip(".")
-    allowed = any(
-        (item.get("group"), item.get("kind"), item.get("namespace")) == (group, route["kind"], namespace_of(route))
-        for item in dig(grant, "spec", "from", default=[])
-    )
-    return allowed and any(
-        (item.get("group", ""), item.get("kind")) == ("", "Service") and item.get("name") in (None, "", service)
-        for item in dig(grant, "spec", "to", default=[])
-    )

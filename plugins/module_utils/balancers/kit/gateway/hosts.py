@@ -14,7 +14,7 @@ from ....kube.objects import Obj, dig, namespace_of
 from ....kube.services import CLUSTER_DOMAIN, full_name
 from ...contract.switches import PatchSet, RouteSwitch
 from ..patches import PatchBuilder, PatchTarget, on_targets
-from .attachment import HTTP_ROUTE
+from .names import HTTP_ROUTE
 from .routes import host_set_by
 
 Named = Callable[[Backend], str]
@@ -33,10 +33,13 @@ def host_rewrites(targets: Iterable[PatchTarget], named: Named | None = None, *,
     objects: dict[ObjectRef, Obj] = {}
     domain = CLUSTER_DOMAIN
     backends: dict[ObjectRef, set[_BackendKey]] = {}
+    sent: dict[tuple[ObjectRef, _BackendKey], str] = {}
     for target in targets:
         ref, backend = target.route.object, target.route.backend
         objects[ref], domain = target.object, target.domain
-        backends.setdefault(ref, set()).add((backend.namespace, backend.service, backend.port))
+        key = (backend.namespace, backend.service, backend.port)
+        backends.setdefault(ref, set()).add(key)
+        sent[(ref, key)] = sent.get((ref, key)) or target.route.upstream.host
     name = named or (lambda backend: full_name(backend.namespace, backend.service, domain))
     patches = PatchBuilder()
     for ref, obj in sorted(objects.items(), key=lambda item: item[0]):
@@ -49,8 +52,9 @@ def host_rewrites(targets: Iterable[PatchTarget], named: Named | None = None, *,
             if len(rule["backendRefs"]) > 1 and not per_backend:
                 patches.refuse(f"rule {number + 1} of {ref} has several backends, and one Host would lead to one of them only")
             for position, reference in enumerate(rule["backendRefs"]):
-                if _key_of(obj, reference) in backends[ref]:
-                    _rewrite(patches, obj, (number, position), name(Backend(*_key_of(obj, reference))))
+                key = _key_of(obj, reference)
+                if key in backends[ref]:
+                    _rewrite(patches, obj, (number, position), name(Backend(*key)), sent.get((ref, key), ""))
     return patches.switch()
 
 
@@ -74,11 +78,12 @@ REWRITES = Write(HTTP_ROUTE, (
 """What these switches write."""
 
 
-def _rewrite(patches: PatchBuilder, obj: Obj, place: tuple[int, int], host: str) -> None:
-    """Set the Host of one backend: by its rule's filters where it is the rule's only one, else by its own."""
+def _rewrite(patches: PatchBuilder, obj: Obj, place: tuple[int, int], host: str, sent: str) -> None:
+    """Set the Host of one backend: by its rule's filters where it is the rule's only one, else by its own. ``sent`` is what it is now."""
     rule = obj["spec"]["rules"][place[0]]
     reference = rule["backendRefs"][place[1]]
-    present = host_set_by(reference.get("filters")) or host_set_by(rule.get("filters"))
+    listed = [*(rule.get("filters") or []), *(reference.get("filters") or [])]
+    present = host_set_by(listed) or (sent if any(item.get("extensionRef") for item in listed) else "")
     if present and present != host:
         patches.conflict(obj, f"rule {place[0] + 1} sends Host {present}, the plan needs {host}")
     elif not present and len(rule["backendRefs"]) == 1:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ....kube.objects import Obj, created_at, dig, labels_of, name_of, namespace_of
 from ....kube.selectors import object_selector
 from ....kube.services import find_port
-from .attachment import GATEWAY_CLASS
+from .names import GATEWAY_CLASS
 
 Named = Callable[[str, str, str], "Obj | None"]
 """An object by kind key, namespace and name."""

@@ -16,15 +16,20 @@ from functools import partial
 from ....core.findings import finding
 from ....core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, replace
 from ....kube import kinds
-from ....kube.objects import Obj, dig, labels_of, name_of, namespace_of, ref_of
+from ....kube.objects import Obj, created_at, dig, labels_of, name_of, namespace_of, ref_of
 from ....kube.pods import by_namespace
 from ....kube.snapshot import Snapshot
 from ...contract.routes import RouteReading
 from ..objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, read_each, served_object
-from .attachment import BACKEND_TLS_POLICY, REFERENCE_GRANT, ROUTE_KINDS, Attachment, attachments, gateways_of, granted
+from .attachment import Attached, Attachment, attached
+from .dialect import Dialect, Effect, host_of_filter
+from .listeners import GatewayListener, Listeners, by_parent, gateways_of, granted, label_of, listeners_of, parent_key
+from .names import BACKEND_TLS_POLICY, GROUP, REFERENCE_GRANT, ROUTE_KINDS, WITHOUT_HOSTS
 from .policies import by_service, speaks_tls
 
 _PATH_TYPES = {"PathPrefix": "Prefix", "Exact": "Exact", "RegularExpression": "ImplementationSpecific"}
+_ANY = "[^/]+"
+STANDARD = Dialect()
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ HandlePoint = Callable[[LoadBalancer, AttachPoint], BackendHandling]
 
 def read_gateway_routes(
     snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None, controllers: Collection[str], handle: HandlePoint,
-    serves: Carries = carries_all, *, per_backend_host: bool = False,
+    serves: Carries = carries_all, *, per_backend_host: bool = False, dialect: Dialect = STANDARD,
 ) -> RouteReading:
     """Routes of all kinds on the Gateways whose class has one of these controller names.
 
@@ -64,15 +69,54 @@ def read_gateway_routes(
     gateways = {key: item for key, item in gateways_of(snapshot.all, controllers).items() if serves(load_balancer, item)}
     shared = ("weights",) if per_backend_host else ("canary", "weights")
     grants, policies = partial(snapshot.lookup, REFERENCE_GRANT, by_namespace), partial(snapshot.lookup, BACKEND_TLS_POLICY, by_service)
+    taking = Taking(snapshot, listeners_of(snapshot, gateways, dialect), dialect)
 
     def parts(obj: Obj) -> Iterator[Route | Finding]:
-        reader = _RuleReader(served_object(snapshot, load_balancer, obj), handle, shared, grants, policies)
-        labels = labels_of(snapshot.get(kinds.NAMESPACE, "", namespace_of(obj)) or {})
-        for attachment in attachments(obj, labels, gateways):
+        where = taking.of(obj)
+        reader = _RuleReader(served_object(snapshot, load_balancer, obj), handle, shared, grants, policies, dialect)
+        for attachment in where.taken:
             yield from reader.read(attachment)
+        yield from (finding("MLB140", why, ref_of(obj)) for why in where.refusals)
 
     routes = (obj for kind in (ROUTE_KINDS if gateways else ()) for obj in objects_of(snapshot, kind, only))
     return read_each(routes, parts)
+
+
+@dataclass(frozen=True)
+class Taking:
+    """Which listeners take a route, with what depends on other routes: a listener carries one TCP route, or one UDP route."""
+
+    snapshot: Snapshot
+    listeners: Listeners
+    dialect: Dialect
+
+    def of(self, route: Obj) -> Attached:
+        """Where a route is taken, and why it is not."""
+        found = self._by_itself(route)
+        if route["kind"] not in WITHOUT_HOSTS or not self.dialect.one_stream:
+            return found
+        owners = {id(item): self._oldest(route["kind"], item.listener) for item in found.taken}
+        mine = tuple(item for item in found.taken if owners[id(item)] is route)
+        carried = (f"{item.listener.label} carries {label_of(owners[id(item)])} already" for item in found.taken if item not in mine)
+        return replace(found, taken=mine, refusals=(*found.refusals, *carried))
+
+    def _by_itself(self, route: Obj) -> Attached:
+        named = any(key in self.listeners for key in by_parent(route))
+        return self._refused(route) or attached(route, self._labels(route), self.listeners, self.dialect) if named else Attached()
+
+    def _refused(self, route: Obj) -> Attached | None:
+        why, rules = self.dialect.route(route), dig(route, "spec", "rules", default=[])
+        if not why and self.dialect.one_stream and route["kind"] in WITHOUT_HOSTS and len(rules) != 1:
+            why = f"it has {len(rules)} rules, where a {route['kind']} has to have one"
+        return Attached(refusals=(why,)) if why else None
+
+    def _labels(self, route: Obj) -> dict[str, str]:
+        return labels_of(self.snapshot.get(kinds.NAMESPACE, "", namespace_of(route)) or {})
+
+    def _oldest(self, kind: str, listener: GatewayListener) -> Obj:
+        named = self.snapshot.lookup(f"{kind}.{GROUP}", by_parent, parent_key(listener.holder))
+        taken = (item for item in named if any(one.listener == listener for one in self._by_itself(item).taken))
+        return min(taken, key=lambda item: (created_at(item), namespace_of(item), name_of(item)))
 
 
 @dataclass(frozen=True)
@@ -90,28 +134,46 @@ class _RuleReader:
     shared: tuple[str, ...]
     grants: Callable[[str], list[Obj]]
     policies: Callable[[tuple[str, str]], list[Obj]]
+    dialect: Dialect
 
     def read(self, attachment: Attachment) -> Iterator[Route | Finding]:
-        kind = str(self.item.obj["kind"])
-        for number, rule in enumerate(dig(self.item.obj, "spec", "rules", default=[])):
-            points: list[AttachPoint] = []
-            for point in self._points(attachment, number, rule):
-                if isinstance(point, Finding):
-                    yield point
-                else:
-                    points.append(point)
-            for host in attachment.hosts:
-                for match in dict.fromkeys(matches(kind, rule, attachment.port)):
-                    yield from (self._route(attachment, point, rule, host, match) for point in points)
+        kind, route = str(self.item.obj["kind"]), self.item.obj
+        if kind == "UDPRoute":
+            yield finding("MLB205", "UDP is carried outside the mesh", ref_of(route))
+            return
+        for number, rule in enumerate(dig(route, "spec", "rules", default=[])):
+            effect = self.dialect.effect(route, rule)
+            backends = rule.get("backendRefs") or []
+            if effect.refused or (effect.answers and backends):
+                what = effect.refused or f"{effect.answers} answers in its backends' place"
+                yield finding("MLB220" if effect.refused else "MLB141", f"rule {number + 1}: {what}", ref_of(route))
+            if not effect.refused and not effect.answers:
+                yield from self._of_rule(attachment, number, rule, effect)
 
-    def _points(self, attachment: Attachment, number: int, rule: Obj) -> Iterator[AttachPoint | Finding]:
-        host = host_set_by(rule.get("filters"))
+    def _of_rule(self, attachment: Attachment, number: int, rule: Obj, effect: Effect) -> Iterator[Route | Finding]:
+        parts = list(self._points(attachment, number, rule, effect))
+        yield from (item for item in parts if isinstance(item, Finding))
+        points = [item for item in parts if isinstance(item, AttachPoint)]
+        for host in attachment.hosts:
+            for match in dict.fromkeys(matches(str(self.item.obj["kind"]), rule, attachment.port)):
+                yield from (self._route(attachment, point, rule, host, match) for point in points)
+
+    def _points(self, attachment: Attachment, number: int, rule: Obj, effect: Effect) -> Iterator[AttachPoint | Finding]:
         for reference in rule.get("backendRefs") or []:
-            yield self._point(attachment, number, reference, host_set_by(reference.get("filters")) or host, mirror=False)
+            own = self.dialect.effect_of_backend(self.item.obj, reference)
+            yield from self._unread(number, effect.unread or own.unread)
+            if own.refused:
+                yield finding("MLB220", f"rule {number + 1}, backend {reference.get('name')}: {own.refused}", ref_of(self.item.obj))
+            else:
+                yield self._point(attachment, number, reference, own.host or effect.host, mirror=False)
         for item in rule.get("filters") or []:
             reference = dig(item, "requestMirror", "backendRef")
             if reference:
-                yield self._point(attachment, number, reference, host, mirror=True)
+                yield self._point(attachment, number, reference, effect.host, mirror=True)
+
+    def _unread(self, number: int, what: str) -> Iterator[Finding]:
+        if what:
+            yield finding("MLB142", f"rule {number + 1}: what its filter {what} does is not read", ref_of(self.item.obj))
 
     def _point(self, attachment: Attachment, number: int, reference: Obj, host: str, *, mirror: bool) -> AttachPoint | Finding:
         route = self.item.obj
@@ -119,7 +181,7 @@ class _RuleReader:
         namespace, name, port = _named(route, reference)
         if (group, kind) != ("", "Service"):
             return finding("MLB208", f"rule {number + 1} sends to {kind} {namespace}/{name}", ref_of(route))
-        if not granted(route, namespace, name, self.grants):
+        if not granted(route, namespace, ("", "Service", name), self.grants):
             why = f"rule {number + 1} names Service {namespace}/{name}, and no ReferenceGrant there allows that"
             return finding("MLB218", why, ref_of(route), cause=ObjectRef("v1", "Service", namespace, name))
         service = self.item.service(namespace, name)
@@ -174,17 +236,13 @@ def matches(kind: str, rule: Obj, port: int) -> Iterator[_PathMatch]:
 
 def _grpc_match(method: Obj) -> _PathMatch:
     service, name = str(method.get("service") or ""), str(method.get("method") or "")
-    if not service or method.get("type") == "RegularExpression":
+    if not service and not name:
         return _PathMatch("/", "Prefix")
+    if method.get("type") == "RegularExpression" or not service:
+        return _PathMatch(f"/{service or _ANY}/{name or _ANY}", "ImplementationSpecific")
     return _PathMatch(f"/{service}/{name}", "Exact") if name else _PathMatch(f"/{service}", "Prefix")
 
 
 def host_set_by(filters: list[Obj] | None) -> str:
-    """The Host that filters of a rule or of a backend make it send, empty where they leave the client's."""
-    found = ""
-    for item in filters or []:
-        found = str(dig(item, "urlRewrite", "hostname", default="")) or found
-        for header in dig(item, "requestHeaderModifier", "set", default=[]):
-            if str(header.get("name", "")).lower() == "host":
-                found = str(header.get("value", ""))
-    return found
+    """The Host that the standard's own filters of a rule or of a backend make it send, empty where they leave the client's."""
+    return next((host for item in reversed(filters or []) if (host := host_of_filter(item))), "")

@@ -9,7 +9,19 @@ from collections.abc import Mapping
 
 from ....kube.shapes import Shape
 from ....kube.tables import with_metadata
-from .attachment import BACKEND_TLS_POLICY, GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUTE, REFERENCE_GRANT, TCP_ROUTE, TLS_ROUTE
+from .names import (
+    BACKEND_TLS_POLICY,
+    GATEWAY,
+    GATEWAY_CLASS,
+    GRPC_ROUTE,
+    HTTP_ROUTE,
+    LISTENER_SET,
+    REFERENCE_GRANT,
+    TCP_ROUTE,
+    TLS_ROUTE,
+    UDP_ROUTE,
+    X_LISTENER_SET,
+)
 
 _SELECTOR = "{matchLabels= matchExpressions[]{key operator values[]}}"
 _PARENTS = "parentRefs[]{group kind namespace name sectionName port:} hostnames[]"
@@ -29,19 +41,27 @@ _TARGETS = "targetRefs[]{group kind name sectionName} targetRef{group kind name 
 TARGETS = f"{_TARGETS} targetSelectors[]{{group kind matchLabels= matchExpressions[]{{key operator values[]}}}}"
 """The fields by which a policy says what it is for."""
 
+_LISTENERS = f"""listeners[]{{
+    name hostname port: protocol tls{{mode certificateRefs[]{{group kind namespace name}} options=}}
+    allowedRoutes{{kinds[]{{group kind}} namespaces{{from selector{_SELECTOR}}}}}
+}}"""
+_CONDITIONS = "conditions[]{type status reason message observedGeneration#}"
+_STATUS = f"listeners[]{{name {_CONDITIONS}}} {_CONDITIONS}"
+_SET = f"spec{{parentRef{{group kind namespace name}} {_LISTENERS}}} status{{{_STATUS}}}"
+
 TABLE: Mapping[str, Shape] = {
     GATEWAY_CLASS: with_metadata(f"spec{{controllerName {_PARAMETERS}}}"),
     GATEWAY: with_metadata(f"""spec{{
-        gatewayClassName addresses[]{{type value}} infrastructure{{labels= annotations= {_PARAMETERS}}}
-        listeners[]{{
-            name hostname port: protocol tls{{mode certificateRefs*}}
-            allowedRoutes{{kinds[]{{group kind}} namespaces{{from selector{_SELECTOR}}}}}
-        }}
-    }} status{{addresses[]{{type value}} conditions[]{{type status reason message}}}}"""),
+        gatewayClassName addresses[]{{type value}} infrastructure{{labels= annotations= {_PARAMETERS}}} {_LISTENERS}
+        allowedListeners{{namespaces{{from selector{_SELECTOR}}}}}
+    }} status{{addresses[]{{type value}} {_STATUS}}}"""),
+    LISTENER_SET: with_metadata(_SET),
+    X_LISTENER_SET: with_metadata(_SET),
     HTTP_ROUTE: with_metadata(f"spec{{{_PARENTS} {_RULES}}}"),
     GRPC_ROUTE: with_metadata(f"spec{{{_PARENTS} {_GRPC_RULES}}}"),
     TCP_ROUTE: with_metadata(f"spec{{{_PARENTS} {_RULES}}}"),
     TLS_ROUTE: with_metadata(f"spec{{{_PARENTS} {_RULES}}}"),
+    UDP_ROUTE: with_metadata(f"spec{{{_PARENTS} {_RULES}}}"),
     REFERENCE_GRANT: with_metadata("spec{from[]{group kind namespace} to[]{group kind name}}"),
     BACKEND_TLS_POLICY: with_metadata(f"spec{{{TARGETS} validation*}}"),
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.attachment import KINDS
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.names import KINDS
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.kube import kinds, rights
 

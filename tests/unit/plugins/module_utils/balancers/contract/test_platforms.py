@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.facts import ProofLevel
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.profile import Profile
-from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.attachment import GROUP
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.names import GROUP
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import PROFILES, REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import kind_key
 

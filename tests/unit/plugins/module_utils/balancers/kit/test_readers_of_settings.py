@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.routes import RouteReader
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.gateway.dialect import Dialect
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.objects import BackendHandling
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.readers import always, gateway_reader
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.kit.settings import (
@@ -87,7 +88,7 @@ def test_gateways_of_a_controller_that_is_a_setting_without_some_kinds() -> None
     routes = [route("a", rule(to_service("shop")), kind="TCPRoute"), route("b", rule(to_service("shop")))]
     snapshot = live(service("shop"), gateway_class("example.com/lb"), gateway(*listeners), *routes)
     handle = always(BackendHandling())
-    mine = gateway_reader(lambda balancer: {f"example.com/{balancer.name}"}, handle, without=("HTTPRoute",))
+    mine = gateway_reader(lambda balancer: {f"example.com/{balancer.name}"}, handle, dialect=Dialect().without("HTTPRoute"))
     assert [item.object.name for item in read(mine, snapshot)] == ["a"]
     assert read(gateway_reader(lambda balancer: set(), handle), snapshot) == []
     assert {item.object.name for item in read(gateway_reader({"example.com/lb"}, handle), snapshot)} == {"a", "b"}

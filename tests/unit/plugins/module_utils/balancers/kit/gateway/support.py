@@ -55,6 +55,8 @@ def hosts(*objects: Obj) -> list[str]:
     return [item.host for item in routes(*objects)]
 
 
+ENDS = {"certificateRefs": [{"name": "tls"}]}
+
 SAME = {"allowedRoutes": {"namespaces": {"from": "Same"}}}
 
 SELECTOR = {"allowedRoutes": {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"team": "a"}}}}}

@@ -13,6 +13,7 @@ from tests.unit.plugins.module_utils.balancers.gateways import gateway, listener
 from tests.unit.plugins.module_utils.balancers.kit.gateway.support import (
     ATTACHED,
     BACKENDS,
+    ENDS,
     TO_SHOP,
     clusters,
     hosts,
@@ -68,8 +69,8 @@ def test_hosts_of_several_listeners() -> None:
         ("GRPCRoute", None, ("/", "Prefix")),
         ("GRPCRoute", {"method": {"service": "pkg.Svc", "method": "Get"}}, ("/pkg.Svc/Get", "Exact")),
         ("GRPCRoute", {"method": {"service": "pkg.Svc"}}, ("/pkg.Svc", "Prefix")),
-        ("GRPCRoute", {"method": {"method": "Get"}}, ("/", "Prefix")),
-        ("GRPCRoute", {"method": {"type": "RegularExpression", "service": "p.*"}}, ("/", "Prefix")),
+        ("GRPCRoute", {"method": {"method": "Get"}}, ("/[^/]+/Get", "ImplementationSpecific")),
+        ("GRPCRoute", {"method": {"type": "RegularExpression", "service": "p.*"}}, ("/p.*/[^/]+", "ImplementationSpecific")),
     ],
 )  # fmt: skip
 def test_paths(kind: str, matched: Obj | None, expected: tuple[str, str]) -> None:
@@ -89,8 +90,9 @@ def test_matches_of_one_path_are_one_route() -> None:
     [
         ("TCPRoute", listener("db", "TCP", 5432), ("", "tcp:5432", "tcp")),
         ("TLSRoute", listener("tls", "TLS", 443, tls={"mode": "Passthrough"}), (PUBLIC, "tls:443", "tls")),
-        ("TLSRoute", listener("tls", "TLS", 443), (PUBLIC, "tls:443", "tcp")),
-        ("TCPRoute", listener("tls", "TLS", 443), ("", "tcp:443", "tcp")),
+        ("TLSRoute", listener("tls", "TLS", 443, tls=ENDS), (PUBLIC, "tls:443", "tcp")),
+        ("TCPRoute", listener("tls", "TLS", 443, tls=ENDS), ("", "tcp:443", "tcp")),
+        ("TCPRoute", listener("tls", "TLS", 443, PUBLIC, tls=ENDS), (PUBLIC, "tcp:443", "tcp")),
     ],
 )  # fmt: skip
 def test_streams(kind: str, listened: Obj, expected: tuple[str, str, str]) -> None:
