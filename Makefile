@@ -78,10 +78,11 @@ ask: deps  ## what would Istio do? For a folder of manifests, with Istio's own c
 	@. tests/tools/env.sh && python lab/lab oracle --keep-caches >/dev/null && \
 	  PYTHONPATH=$$(python tests/tools/stage_collection.py link) python -m tests.oracle.ask "$(CASE)"
 
-oracle: deps  ## random meshes, compared with Istio's own code: make oracle MESHES=300 SEED=1; for one mesh also SHRINK=1 and CASE=FOLDER
+oracle: deps  ## random meshes, compared with Istio's own code: make oracle MESHES=300 SEED=1, also ISTIO=1.30; for one mesh SHRINK=1 and CASE=FOLDER
 ifneq ($(strip $(MESHES)$(SEED)),)
-	@. tests/tools/env.sh && python lab/lab oracle --keep-caches >/dev/null && \
+	@. tests/tools/env.sh && python lab/lab oracle --keep-caches $(if $(ISTIO),--istio $(ISTIO)) >/dev/null && \
 	  python -m tests.oracle --meshes $(or $(MESHES),300) --seed $(or $(SEED),1) $(if $(OLD),--old) $(if $(SHRINK),--shrink) \
+	    $(if $(ISTIO),--istio $(ISTIO)) \
 	    $(if $(CASE),--write "$(CASE)") $(ARGS)
 else
 	@$(RUN) oracle

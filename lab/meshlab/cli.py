@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from meshlab import addons, commands
+from meshlab import oracle as istio_oracle
 from meshlab.cluster.record import DEFAULT_NAME
 from meshlab.errors import LabError, UsageError
 
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     oracle = sub.add_parser("oracle", help="build the program that answers with Istio's own code; print its path")
     oracle.add_argument("--built", action="store_true", help="build nothing: print nothing where it is not there")
     oracle.add_argument("--keep-caches", action="store_true", help="keep Go's module and build caches, for work on the program")
+    oracle.add_argument("--istio", choices=istio_oracle.PROGRAMS, default=istio_oracle.NEWEST, help="the version of Istio's own code")
     oracle.add_argument("--envoy", action="store_true", help="print the path of Envoy, which runs the filters that it answers with")
     restart = sub.add_parser("restart", parents=[common], help="restart a component, as after a crash")
     restart.add_argument("component", metavar="COMPONENT")
@@ -69,7 +71,7 @@ def without_cluster(options: argparse.Namespace) -> int:
     """Run a command that builds something for tests."""
     if options.command == "kinds":
         return commands.kinds(options.built, options.json, options.keep_caches)
-    return commands.oracle(options.built, options.keep_caches, options.envoy)
+    return commands.oracle(options.built, options.keep_caches, options.envoy, options.istio)
 
 
 def dispatch(options: argparse.Namespace) -> int:

@@ -173,11 +173,11 @@ def kinds(built: bool, as_json: bool, keep_caches: bool) -> int:
     return 0
 
 
-def oracle(built: bool, keep_caches: bool, envoy: bool) -> int:
+def oracle(built: bool, keep_caches: bool, envoy: bool, istio: str) -> int:
     """Build the program that answers with Istio's own code, and say where it is, or where Envoy is."""
     if not built:
-        istio_oracle.build(keep_caches)
-    if path := istio_oracle.envoy() if envoy else istio_oracle.binary():
+        istio_oracle.build(keep_caches, istio)
+    if path := istio_oracle.envoy() if envoy else istio_oracle.binary(istio):
         print(path)
     return 0
 

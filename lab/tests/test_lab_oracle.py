@@ -4,12 +4,15 @@
 """The program that asks Istio's own code."""
 
 import re
+from pathlib import Path
 
 import pytest
 from meshlab import cli, oracle, paths
 from meshlab.build import builder
 from meshlab.build.specs import Program, Wheel
 from meshlab.errors import LabError
+
+PROGRAM = oracle.PROGRAMS[oracle.NEWEST]
 
 
 def pins(name: str) -> dict[str, str]:
@@ -24,10 +27,13 @@ def test_nothing_is_built_when_only_what_is_there_is_asked_for(capsys: pytest.Ca
     assert not paths.cache().exists()
 
 
-@pytest.mark.parametrize(("item", "options", "name"), [(oracle.PROGRAM, [], "oracle"), (oracle.ENVOY, ["--envoy"], "envoy")])
+@pytest.mark.parametrize(
+    ("item", "options", "name"),
+    [(PROGRAM, [], "oracle"), (oracle.PROGRAMS["1.30"], ["--istio", "1.30"], "oracle"), (oracle.ENVOY, ["--envoy"], "envoy")],
+)
 def test_the_path_is_told(item: Program | Wheel, options: list[str], name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """And what is there is not built again."""
-    for there in (oracle.PROGRAM, oracle.ENVOY):
+    for there in (*oracle.PROGRAMS.values(), oracle.ENVOY):
         there.artifact.ensure(lambda folder: (folder / "bin").mkdir())
     assert cli.main(["oracle", *options]) == 0
     assert capsys.readouterr().out.strip() == str(item.artifact.folder / "bin" / name)
@@ -37,7 +43,7 @@ def test_without_envoy_the_program_is_told_all_the_same(capsys: pytest.CaptureFi
     def cannot(*_unused: object) -> None:
         raise LabError("no index answers")
 
-    oracle.PROGRAM.artifact.ensure(lambda folder: (folder / "bin").mkdir())
+    PROGRAM.artifact.ensure(lambda folder: (folder / "bin").mkdir())
     monkeypatch.setattr(builder, "build_all", cannot)
     assert cli.main(["oracle"]) == 0
     said = capsys.readouterr()
@@ -49,3 +55,16 @@ def test_it_asks_the_istio_that_the_lab_runs() -> None:
     """Every module has the same version in both."""
     asked, runs = pins("oracle"), pins("istio")
     assert asked == runs
+
+
+def test_another_version_is_built_from_the_same_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And anew when they change, or its own pins do."""
+    for name, file, text in (("oracle", "main.go", "a"), ("oracle", "go.mod", "x"), ("oracle-1.30", "go.mod", "y")):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / file).write_text(text)
+    monkeypatch.setattr(paths, "GO_PROGRAMS", tmp_path)
+    keys = [oracle.PROGRAMS["1.30"].artifact.key]
+    for name, file in (("oracle", "main.go"), ("oracle-1.30", "go.mod")):
+        (tmp_path / name / file).write_text("changed")
+        keys.append(oracle.PROGRAMS["1.30"].artifact.key)
+    assert len(set(keys)) == 3

@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--meshes", type=int, default=MESHES_IN_TEST)
     parser.add_argument("--seed", type=int, default=1, help="of the first mesh; the others follow")
     parser.add_argument("--old", action="store_true", help="meshes made of what the model decided when the comparison began")
+    parser.add_argument("--istio", default="", help="a minor version, such as 1.30; the newest by default")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--ledger", type=Path, default=LEDGER, help="the file of finished blocks")
     parser.add_argument("--no-ledger", dest="ledger", action="store_const", const=None, help="compare all, and record nothing")
@@ -43,13 +44,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--write", type=Path, metavar="FOLDER")
     given = parser.parse_args(argv)
     try:
-        binary()
+        binary(given.istio)
     except NotBuilt as error:
         sys.stderr.write(f"{error}\n")
         return 2
     if given.meshes == 1:
-        return tell_one(given.seed, old=given.old, shrink=given.shrink, folder=given.write)
-    return compare_all(Given(given.seed, given.meshes, given.old, given.workers, given.ledger, given.known, given.allowed), BLOCK)
+        return tell_one(given.seed, old=given.old, shrink=given.shrink, folder=given.write, istio=given.istio)
+    files = (given.ledger, given.known, given.allowed)
+    return compare_all(Given(given.seed, given.meshes, given.old, given.workers, *files, given.istio), BLOCK)
 
 
 if __name__ == "__main__":

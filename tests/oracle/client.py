@@ -30,11 +30,12 @@ class NotBuilt(Exception):
     """The program is not there for the sources of this checkout."""
 
 
-def binary() -> Path:
-    """The program's path; raises :class:`NotBuilt` with the command that builds it."""
-    if path := built():
+def binary(istio: str = "") -> Path:
+    """The program's path, of a minor version of Istio; raises :class:`NotBuilt` with the command that builds it."""
+    chosen = ["--istio", istio] if istio else []
+    if path := built(*chosen):
         return path
-    raise NotBuilt("Istio's own code is not built for this checkout. Build it: lab/lab oracle --keep-caches")
+    raise NotBuilt(f"Istio's own code is not built for this checkout. Build it: lab/lab {' '.join(['oracle', '--keep-caches', *chosen])}")
 
 
 def built(*options: str) -> Path | None:
@@ -47,13 +48,15 @@ def built(*options: str) -> Path | None:
 class Oracle:
     """A running program. Use it as a context; :meth:`ask` starts it when it is needed, and anew after it died.
 
-    ``envoy`` runs the filters that it answers with.
+    ``istio`` is a minor version, the newest where it is empty; ``envoy`` runs the filters that it answers with.
     """
 
     def __init__(
-        self, command: list[str] | None = None, *, envoy: Envoy | None = None, seconds: float = SECONDS, restart_after: int = RESTART_AFTER
+        self, command: list[str] | None = None, *, istio: str = "", envoy: Envoy | None = None, seconds: float = SECONDS,
+        restart_after: int = RESTART_AFTER,
     ) -> None:
         self.envoy = envoy
+        self._istio = istio
         self._command = command
         self._seconds = seconds
         self._restart_after = restart_after
@@ -100,7 +103,7 @@ class Oracle:
                 stream.close()
 
     def _start(self) -> subprocess.Popen[str]:
-        command = self._command or [str(binary())]
+        command = self._command or [str(binary(self._istio))]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self._process, self._lines = process, queue.Queue()
         threading.Thread(target=_pump, args=(process, self._lines), daemon=True).start()

@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MESHES_IN_TEST = 300
 """As many as run with every test of the project, from the first seed on."""
 LEDGER = ROOT / "tests" / "oracle" / "ledger.jsonl"
+RELEASES = {"v0.0.0-20260827124520-eed52ebb66ad": "1.31", "v0.0.0-20260826214018-9739e10eb9d7": "1.30"}
+"""Istio's minor versions, by the versions of its module."""
 
 
 def digest(folder: Path) -> str:

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from . import ledger
@@ -42,6 +43,7 @@ class Given:
     path: Path | None = None
     known: Path | None = None
     allowed: Path | None = None
+    istio: str = ""
 
 
 def reason(text: str) -> str:
@@ -72,7 +74,7 @@ def compare_all(given: Given, size: int) -> int:
     signal.signal(signal.SIGTERM, lambda *_unused: sys.exit(143))
     try:
         with multiprocessing.get_context("fork").Pool(given.workers, _quiet) as pool:
-            for block, found, faults in pool.imap_unordered(_block, todo):
+            for block, found, faults in pool.imap_unordered(partial(_block, given.istio), todo):
                 meshes += block.meshes
                 failing |= set(block.failing)
                 if given.path:
@@ -117,7 +119,7 @@ def _sort(line: str) -> str:
 
 
 def _like(given: Given) -> Block:
-    with Oracle() as oracle:
+    with Oracle(istio=given.istio) as oracle:
         version = str(oracle.ask({"id": "version"}).get("istio", ""))
     return Block(0, 0, given.old, version, ledger.fingerprint(), ledger.generator())
 
@@ -128,11 +130,11 @@ def _quiet() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _block(block: Block) -> tuple[Block, Round, list[tuple[int, str]]]:
+def _block(istio: str, block: Block) -> tuple[Block, Round, list[tuple[int, str]]]:
     """A finished block, what came out, and for each disagreement the seed and a line about it."""
     whole, features = Round(), Counter[str]()
     lines: list[tuple[int, str]] = []
-    with Envoy() as envoy, Oracle(envoy=envoy) as oracle:
+    with Envoy() as envoy, Oracle(istio=istio, envoy=envoy) as oracle:
         for seed in block.seeds:
             mesh = from_seed(seed, old=block.old)
             features.update(mesh.features)
@@ -141,7 +143,8 @@ def _block(block: Block) -> tuple[Block, Round, list[tuple[int, str]]]:
             if found.faults:
                 block.failing.append(seed)
                 lines += [(seed, f"{DISAGREE} seed {seed}: {fault}") for fault in found.faults]
-                lines.append((seed, f"  again: make oracle MESHES=1 SEED={seed}{' OLD=1' if block.old else ''}"))
+                more = f"{' OLD=1' if block.old else ''}{f' ISTIO={istio}' if istio else ''}"
+                lines.append((seed, f"  again: make oracle MESHES=1 SEED={seed}{more}"))
     block.comparisons, block.disagreements = whole.compared, len(whole.faults)
     block.unknown = _by_reason(whole.unknown)
     block.left_out, block.features, block.judges = dict(whole.left_out), dict(features), dict(whole.judges)
@@ -175,9 +178,9 @@ def _say(text: str) -> None:
 # ---- one mesh
 
 
-def tell_one(seed: int, *, old: bool, shrink: bool, folder: Path | None) -> int:
+def tell_one(seed: int, *, old: bool, shrink: bool, folder: Path | None, istio: str = "") -> int:
     """Everything about one mesh; the status is 1 where something disagrees."""
-    with Envoy() as envoy, Oracle(envoy=envoy) as oracle:
+    with Envoy() as envoy, Oracle(istio=istio, envoy=envoy) as oracle:
         mesh = from_seed(seed, old=old)
         found = play(oracle, mesh)
         if shrink and found.faults:

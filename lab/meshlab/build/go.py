@@ -17,7 +17,8 @@ from meshlab.shell import output, run
 def build(program: Program, folder: Path) -> None:
     """Compile a program's binaries into folder/bin and copy the assets its modules carry into folder/assets."""
     source = folder / "source"
-    shutil.copytree(paths.GO_PROGRAMS / program.name, source)
+    for part in filter(None, (program.base, program.name)):
+        shutil.copytree(paths.GO_PROGRAMS / part, source, dirs_exist_ok=True)
     go, env = go_command(source / "go.mod"), go_environment()
     (folder / "bin").mkdir()
     for binary, package in program.packages.items():

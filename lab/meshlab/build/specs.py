@@ -33,6 +33,7 @@ class Program:
 
     name: str
     packages: Mapping[str, str]  # binary name -> package to build
+    base: str = ""  # another folder of go/ with its sources, where go/NAME only pins other modules
     links: Mapping[str, str] = field(default_factory=dict)  # other name -> binary name
     variables: Mapping[str, str] = field(default_factory=dict)  # linker -X settings
     tags: str = ""
@@ -49,6 +50,8 @@ class Program:
         said = [dict(self.packages), dict(self.links), dict(self.variables), self.tags, assets]
         if self.prints:
             said.append(dict(self.prints))
+        if self.base:
+            said.append(digest_tree(paths.GO_PROGRAMS / self.base))
         return Artifact(self.name, key_of(RECIPE, source, said))
 
 

@@ -44,7 +44,8 @@ def _table(blocks: Sequence[Block]) -> Iterator[str]:
     for istio, old in kinds:
         found = ledger.total([one for one in blocks if (one.istio, one.old) == (istio, old)])
         what = "what 0.1.0 decided" if old else "everything"
-        yield f"| `{istio}` | {what} | {_number(found.meshes)} | {_number(found.comparisons)} | {found.disagreements} | {_unknown(found)} |"
+        named = f"{ledger.RELEASES[istio]}, `{istio}`" if istio in ledger.RELEASES else f"`{istio}`"
+        yield f"| {named} | {what} | {_number(found.meshes)} | {_number(found.comparisons)} | {found.disagreements} | {_unknown(found)} |"
 
 
 def _unknown(found: Total) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,8 @@ def test_seeds_that_may_disagree(tmp_path: Path) -> None:
     path = tmp_path / "known.txt"
     path.write_text("# a comment\n12 a reason with the number 7\n\n30 another\n")
     assert seeds_in(path) == {12, 30}
+
+
+def test_the_releases_are_those_that_the_lab_pins() -> None:
+    files = (ledger.ROOT / "lab" / "go").glob("oracle*/go.mod")
+    assert {pin for path in files for pin in re.findall(r"\tistio.io/istio (\S+)", path.read_text())} == set(ledger.RELEASES)
