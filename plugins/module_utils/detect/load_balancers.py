@@ -13,6 +13,7 @@ from ..balancers.contract.profile import Profile, Registry
 from ..balancers.contract.recognition import Recognition
 from ..balancers.kit.chain.answers import about_chaining
 from ..balancers.kit.objects import is_ignored
+from ..balancers.kit.scope import scope_of
 from ..balancers.kit.settings import neighbours_of
 from ..core.findings import finding
 from ..core.guard import attempt
@@ -51,7 +52,8 @@ def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], 
     found += list(_unknown(near, registry, found, behind, make))
     found = [_as_far_as_known(snapshot, registry, item) for item in found]
     found.sort(key=lambda item: item.key)
-    findings = [*not_read, *_conflicts(registry, found), *about_unserved(near.ingress_classes, registry, found), *about_network(snapshot)]
+    conflicts = _conflicts(registry, found, _namespaces(snapshot, found))
+    findings = [*not_read, *conflicts, *about_unserved(near.ingress_classes, registry, found), *about_network(snapshot)]
     findings += (remark for item in found for remark in (*about_istiod(snapshot, item), *about_clients(snapshot, item)))
     for item in found:
         findings += registry.get(item.vendor).instance.notices(snapshot, item)
@@ -179,12 +181,26 @@ def _unknown(
     yield from made.values()
 
 
-def _conflicts(registry: Registry, found: Iterable[LoadBalancer]) -> Iterator[Finding]:
+def _namespaces(snapshot: Snapshot, found: Iterable[LoadBalancer]) -> set[str]:
+    """The namespaces that there are, or that a load balancer was told of; among them one that stands for any other."""
+    named = {name for item in found for name in scope_of(item).names}
+    routed = (*snapshot.all(kinds.NAMESPACE), *snapshot.all(kinds.INGRESS))
+    return {"", *named, *(name_of(item) if item.get("kind") == "Namespace" else namespace_of(item) for item in routed)}
+
+
+def _overlapping(sharing: list[LoadBalancer], namespaces: set[str]) -> list[LoadBalancer]:
+    """Those of several load balancers that watch a namespace which another one watches too."""
+    watched = [(item, {name for name in namespaces if scope_of(item).covers(name)}) for item in sharing]
+    return [item for item, own in watched if any(item is not other and own & names for other, names in watched)]
+
+
+def _conflicts(registry: Registry, found: Iterable[LoadBalancer], namespaces: set[str]) -> Iterator[Finding]:
     by_class: dict[str, list[LoadBalancer]] = {}
     for item in found:
         for name in item.classes:
             by_class.setdefault(name, []).append(item)
-    for name, sharing in sorted(by_class.items()):
+    for name, claiming in sorted(by_class.items()):
+        sharing = _overlapping(claiming, namespaces)
         if len(sharing) < 2 or all(registry.get(item.vendor).instance.shares_classes for item in sharing):
             continue
         ref = ObjectRef("networking.k8s.io/v1", "IngressClass", "", name)

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from ..balancers.contract.instances import Neighbours
 from ..balancers.contract.profile import Profile, Registry
@@ -14,7 +15,7 @@ from ..balancers.kit.chain.answers import about_chaining
 from ..balancers.kit.classes import controller_of
 from ..balancers.kit.gateway.names import GATEWAY_CLASS
 from ..balancers.kit.recognition import claims_class, recognise_container
-from ..core.model import LoadBalancer, Mode
+from ..core.model import LoadBalancer, Mode, replace
 from ..kube.objects import Obj, containers_of, dig, name_of, namespace_of, pod_template
 from ..kube.snapshot import Snapshot
 
@@ -32,7 +33,13 @@ def outside(snapshot: Snapshot, near: Neighbours, registry: Registry, found: Ite
         controllers = [] if here else list(_controllers(near.workloads, profile))
         traces = () if here else profile.recogniser.traces(snapshot)
         if classes or controllers or traces:
-            yield _made(profile, classes, controllers, traces, able_to_more(registry))
+            made = _made(profile, classes, controllers, traces, able_to_more(registry))
+            yield replace(made, settings=_settings(profile, controllers, near))
+
+
+def _settings(profile: Profile, controllers: Sequence[tuple[Obj, Recognition]], near: Neighbours) -> Any:
+    """What its controller was started with."""
+    return next((profile.instance.settings(workload, match.container, near) for workload, match in controllers), None)
 
 
 def _is_its_class(profile: Profile, item: Obj) -> bool:

@@ -15,16 +15,18 @@ from dataclasses import dataclass
 from functools import partial
 
 from ...core.findings import finding
-from ...core.model import Address, Finding, LoadBalancer, ObjectRef, Scheme, Upstream
+from ...core.model import Address, Finding, LoadBalancer, ObjectRef, Scheme, Upstream, replace
+from ...kube.kinds import INGRESS
 from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of, namespace_of, ref_of
 from ...kube.selectors import object_selector
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.classes import takes_annotated
+from ..kit.conflicts import Claims, by_age_and_uid, first_claims
 from ..kit.declared import DeclaredRoute, ServiceReference, host_among
 from ..kit.ingresses import IngressEntry
 from ..kit.objects import BackendHandling, ServedObject, declared_reading, object_reader, served_object
-from ..kit.readers import ingress_reader
+from ..kit.readers import read_ingresses
 from ..kit.settings import settings_of
 from .settings import Settings
 
@@ -147,11 +149,54 @@ def read_virtual_servers(snapshot: Snapshot, load_balancer: LoadBalancer, only: 
     servers, parts = (
         [obj for obj in snapshot.all(kind) if serves_own(load_balancer, obj)] for kind in (VIRTUAL_SERVER, VIRTUAL_SERVER_ROUTE)
     )
+    owners = owners_of_hosts(snapshot, load_balancer)
+    lost = {ref_of(server): why for server in servers if (why := _why_lost(owners, server, str(dig(server, "spec", "host", default=""))))}
     return declared_reading(partial(served_object, snapshot, load_balancer), (
-        (obj, route)
+        (obj, part)
         for server in servers for obj in (server, *_parts_of(server, parts)) if only is None or ref_of(obj) in only
-        for route in declared_by_server(obj, str(dig(server, "spec", "host", default="")))
+        for part in (
+            [finding("MLB220", lost[ref_of(server)], ref_of(obj))] if ref_of(server) in lost
+            else declared_by_server(obj, str(dig(server, "spec", "host", default="")))
+        )
     ))
+
+
+def owners_of_hosts(snapshot: Snapshot, load_balancer: LoadBalancer) -> Claims:
+    """Whose each host is: the oldest Ingress's or VirtualServer's, whatever their paths. Minions are part of their master."""
+    ingresses = (item for item in snapshot.all(INGRESS) if serves_ingress(load_balancer, item) and _merged_as(item) != "minion")
+    servers = (item for item in snapshot.all(VIRTUAL_SERVER) if serves_own(load_balancer, item))
+    return first_claims(by_age_and_uid([*ingresses, *servers]), _hosts)
+
+
+def _hosts(obj: Obj) -> list[str]:
+    if obj["kind"] == "VirtualServer":
+        return [str(dig(obj, "spec", "host", default=""))]
+    return [str(rule.get("host", "")) for rule in dig(obj, "spec", "rules", default=[])]
+
+
+def _merged_as(ingress: Obj) -> str:
+    return annotations_of(ingress).get("nginx.org/mergeable-ingress-type", "")
+
+
+def _why_lost(owners: Claims, obj: Obj, host: str) -> str:
+    """Why an object does not have a host, empty where it has it."""
+    owner = owners.get(host)
+    if obj["kind"] == "Ingress" and _merged_as(obj) == "minion":
+        return "" if owner and _merged_as(owner) == "master" else f"it is a minion, and no master has host {host}"
+    if owner is None or ref_of(owner) == ref_of(obj):
+        return ""
+    return f"host {host} is that of {ref_of(owner)}, which is older, and a host is one object's alone"
+
+
+def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+    """Routes of Ingresses that have their hosts."""
+    owners = owners_of_hosts(snapshot, load_balancer)
+
+    def handle(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
+        lost = "" if entry.default else _why_lost(owners, ingress, entry.host)
+        return replace(of_entry(load_balancer, ingress, entry, service), dropped=lost)
+
+    return read_ingresses(snapshot, load_balancer, only, handle, serves_ingress)
 
 
 def _parts_of(server: Obj, parts: Iterable[Obj]) -> list[Obj]:
@@ -214,6 +259,6 @@ def declared_streams(item: ServedObject) -> Iterator[DeclaredRoute | Finding]:
 
 
 READERS = (
-    ingress_reader(of_entry, serves_ingress), RouteReader(read_virtual_servers, OWN_ROUTES, OWN_ROUTES),
+    RouteReader(read_ingress_routes, (VIRTUAL_SERVER,)), RouteReader(read_virtual_servers, OWN_ROUTES, OWN_ROUTES),
     object_reader(TRANSPORT_SERVER, declared_streams, serves_own),
 )

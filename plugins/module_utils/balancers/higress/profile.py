@@ -9,8 +9,11 @@ Source: helm/core/templates/_pod.tpl (user 1337, ``sidecar.istio.io/inject: "fal
 from __future__ import annotations
 
 from ..contract.facts import About, Facts
+from ..contract.instances import InstanceReader
 from ..contract.recognition import Recogniser, Signs
-from ..kit.limited import limited
+from ..kit.classes import classes_in_settings
+from ..kit.limited import limited, of_own_rule
+from .settings import Settings, read_settings, serves
 
 NO_SIDECAR = (
     "Higress' pods run Istio's own proxy as user or group 1337 under another control plane, and traffic of that user is never captured: "
@@ -21,8 +24,11 @@ FACTS = Facts(
     remark="chained mode only", versions="2.1",
 )
 SIGNS = Signs(images=("higress/gateway",), labels=(frozenset({("app", "higress-gateway")}),))
-PROFILE = limited(
-    About("higress", "Higress", facts=FACTS, forbids_injection=NO_SIDECAR),
-    Recogniser(SIGNS, ("higress.io/higress-controller",), ("higress.io/gateway-controller",)),
-    "Higress has no setting for Service routing", class_names=("higress",),
+WHY_NOT = "Higress has no setting for Service routing"
+PROFILE = of_own_rule(
+    limited(
+        About("higress", "Higress", facts=FACTS, forbids_injection=NO_SIDECAR),
+        Recogniser(SIGNS, ("higress.io/higress-controller",), ("higress.io/gateway-controller",)), WHY_NOT,
+    ),
+    WHY_NOT, serves, InstanceReader(read_settings, classes=classes_in_settings(Settings)),
 )

@@ -18,18 +18,20 @@ from ...core.model import Finding, LoadBalancer, ObjectRef, Scheme, Upstream
 from ...istio.mesh import reads_http_1_0
 from ...kube import kinds
 from ...kube.objects import Obj, created_at, dig, name_of, namespace_of
+from ...kube.services import target_port
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.annotations import go_bool
 from ..kit.classes import ClassRule
-from ..kit.declared import DeclaredRoute, ServiceReference
+from ..kit.declared import DeclaredRoute, ServiceLookup, ServiceReference
 from ..kit.ingresses import IngressEntry, entries, ingress_ref, resource_findings
-from ..kit.objects import declared_reading, objects_of, served_object
+from ..kit.objects import declared_reading, objects_of, served_object, services_of
 from ..kit.settings import settings_of
 from ..kit.streams import default_backend_reader, tcp_services_reader
 from .settings import Settings
 
 _REWRITES = ("rewrite-target", "app-root", "use-regex")
+_REDIRECTS = ("temporal-redirect", "permanent-redirect")
 _TLS_PROTOCOLS = frozenset({"HTTPS", "GRPCS"})
 _PROXIED, _HTTP_VERSIONS = ("", "HTTP", "AUTO_HTTP"), ("1.0", "1.1")
 
@@ -48,11 +50,15 @@ class AnnotatedIngress:
 
 @dataclass
 class Locations:
-    """What is shared by host and path: ``main`` is the first Ingress that is no canary, and its entry."""
+    """What is shared by host and path: ``main`` is the first Ingress that is no canary, and its entry.
+
+    ``aliases`` are further names of hosts, which no Ingress has as its own.
+    """
 
     main: dict[Location, tuple[AnnotatedIngress, IngressEntry]] = field(default_factory=dict)
     canaries: set[Location] = field(default_factory=set)
     passed_through: set[str] = field(default_factory=set)
+    aliases: dict[str, dict[str, None]] = field(default_factory=dict)
 
 
 def serves(load_balancer: LoadBalancer, obj: Obj) -> bool:
@@ -69,10 +75,13 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
     settings = settings_of(load_balancer, Settings)
     if reads_http_1_0(snapshot, load_balancer.revision):
         settings = replace(settings, http_1_0="http")
-    return declared_reading(partial(served_object, snapshot, load_balancer), declared_together(settings, ours))
+    declared = declared_together(settings, ours, services_of(snapshot))
+    return declared_reading(partial(served_object, snapshot, load_balancer), declared)
 
 
-def declared_together(settings: Settings, ingresses: Iterable[Obj]) -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:
+def declared_together(
+    settings: Settings, ingresses: Iterable[Obj], service: ServiceLookup
+) -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:
     """What Ingresses declare together."""
     ordered = [_annotated(settings, item) for item in by_age(ingresses)]
     deciders, shared = _deciders(ordered), _locations(ordered)
@@ -80,7 +89,27 @@ def declared_together(settings: Settings, ingresses: Iterable[Obj]) -> Iterator[
         for remark in _remarks(settings, item, deciders):
             yield item.ingress, remark
         for entry in served_entries(item.ingress):
-            yield item.ingress, _route(settings, item, entry, deciders[_group(item.ingress, entry)], shared)
+            unserved = _why_unserved(item, entry, shared)
+            if unserved:
+                yield item.ingress, finding("MLB220", f"{entry.host}{entry.path}: {unserved}", ingress_ref(item.ingress))
+                continue
+            for part in _routes(settings, item, entry, deciders[_group(item.ingress, entry)], shared, service):
+                yield item.ingress, part
+
+
+def _why_unserved(item: AnnotatedIngress, entry: IngressEntry, shared: Locations) -> str:
+    """Why no request reaches an entry's backend, empty where some do."""
+    redirect = next((key for key in _REDIRECTS if str(item.said.get(key) or "").startswith("http")), "")
+    if redirect and not item.canary:
+        return f"{redirect} has it answer by itself, with {item.said[redirect]!r}"
+    if not item.canary:
+        return ""
+    main = shared.main.get(_location(entry))
+    if main is None:
+        return "a canary is served only beside an Ingress of the same host, path and path type that is none, and there is none"
+    if _group(item.ingress, entry) == _group(main[0].ingress, main[1]):
+        return f"a canary to the same Service and port as its main one, {ingress_ref(main[0].ingress)}, is left out"
+    return _why_unserved(*main, shared)
 
 
 def by_age(ingresses: Iterable[Obj]) -> list[Obj]:
@@ -106,6 +135,13 @@ def _locations(ordered: list[AnnotatedIngress]) -> Locations:
             shared.main.setdefault(_location(entry), (item, entry))
             if go_bool(item.said.get("ssl-passthrough")):
                 shared.passed_through.add(entry.host)
+    hosts = {str(rule.get("host", "")) for item in ordered for rule in dig(item.ingress, "spec", "rules", default=[])}
+    for item in ordered:
+        names = [name.strip() for name in str(item.said.get("server-alias") or "").split(",")]
+        for rule in dig(item.ingress, "spec", "rules", default=[]):
+            # Those that begin with a tilde are regular expressions.
+            more = {name: None for name in names if name and name not in hosts and not name.startswith("~")}
+            shared.aliases.setdefault(str(rule.get("host", "")), {}).update(more)
     return shared
 
 
@@ -119,13 +155,33 @@ def _deciders(ordered: list[AnnotatedIngress]) -> dict[str, AnnotatedIngress]:
     return deciders
 
 
-def _route(settings: Settings, item: AnnotatedIngress, entry: IngressEntry, decider: AnnotatedIngress, shared: Locations) -> DeclaredRoute:
+def _routes(
+    settings: Settings, item: AnnotatedIngress, entry: IngressEntry, decider: AnnotatedIngress, shared: Locations, service: ServiceLookup
+) -> Iterator[DeclaredRoute | Finding]:
+    """The routes of an entry, one for each name of its host."""
+    namespace, why_not = namespace_of(item.ingress), ""
+    number = _port(service(namespace, entry.service), entry.reference)
+    if number != entry.reference and isinstance(entry.reference, int):
+        why_not = f"port {entry.reference} is that of the pods, and none of Service {entry.service}, where nothing listens on it"
+        if decider.service_upstream:
+            message = f"{entry.host}{entry.path}: with service-upstream nothing answers, as {why_not}"
+            yield finding("MLB220", message, ingress_ref(item.ingress))
+            return
     canary = ("canary",) if item.canary or _location(entry) in shared.canaries else ()
-    return DeclaredRoute(
-        ServiceReference(namespace_of(item.ingress), entry.service, entry.reference), entry.host, entry.path, entry.path_type,
+    route = DeclaredRoute(
+        ServiceReference(namespace, entry.service, number), entry.host, entry.path, entry.path_type,
         _upstream(settings, item, entry, decider, shared), _group(item.ingress, entry), (*_features(decider, item), *canary),
-        canary=item.canary, rewrites_path=any(item.said.get(key) for key in _REWRITES),
+        canary=item.canary, rewrites_path=any(item.said.get(key) for key in _REWRITES), why_not_settable=why_not,
     )
+    yield from (replace(route, host=host) for host in (entry.host, *shared.aliases.get(entry.host, ())))
+
+
+def _port(service: Obj, reference: int | str) -> int | str:
+    """The Service's port that a reference means: one of that number or name, or one that leads to the pods' port of that number or name."""
+    for port in dig(service, "spec", "ports", default=[]):
+        if str(reference) in (str(port.get("port")), str(port.get("name", "")), str(target_port(port))):
+            return int(port.get("port", 0))
+    return reference
 
 
 def _upstream(settings: Settings, item: AnnotatedIngress, entry: IngressEntry, decider: AnnotatedIngress, shared: Locations) -> Upstream:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ...core.model import LoadBalancer
+from ...core.model import LoadBalancer, replace
 from ...kube.objects import Obj, name_of
 from ..contract.chain import ChainSide
 from ..contract.facts import About
@@ -35,6 +35,12 @@ def limited(
     standard = (limited_ingresses(why_not, carries), *gateways)
     instance = InstanceReader(classes=ingress_classes(recogniser.classes, class_names))
     return Profile(about, recogniser, instance, (*standard, *readers), chain=chain)
+
+
+def of_own_rule(profile: Profile, why_not: str, serves: Carries, instance: InstanceReader) -> Profile:
+    """Such a profile whose Ingresses are those that it ``serves`` by its settings, and not by its classes alone."""
+    ingresses = ingress_reader(always(BackendHandling(why_not_settable=why_not)), serves)
+    return replace(profile, instance=instance, routes=(ingresses, *profile.routes[1:]))
 
 
 def limited_ingresses(why_not: str, carries: Carries = carries_all) -> RouteReader:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ...core.model import LoadBalancer
 from ...kube.objects import Obj, labels_of, name_of
 from ...kube.selectors import vendor_selector
 
@@ -43,3 +44,9 @@ def named_scope(names: str | None) -> Scope:
 def selected_scope(namespaces: Iterable[Obj], names: str | None, selector: str | None) -> Scope:
     """The scope of a flag that lists namespaces and one that selects them by their labels."""
     return Scope(listed_names(names), selector, {name_of(item): labels_of(item) for item in namespaces}) if selector else named_scope(names)
+
+
+def scope_of(load_balancer: LoadBalancer) -> Scope:
+    """The namespaces that an instance watches, as its settings' ``scope`` says; all where they have none."""
+    found = getattr(load_balancer.settings, "scope", None)
+    return found if isinstance(found, Scope) else Scope()

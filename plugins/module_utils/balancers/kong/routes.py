@@ -29,8 +29,9 @@ _TLS = frozenset({"https", "tls", "grpcs"})
 
 def serves(load_balancer: LoadBalancer, obj: Obj) -> bool:
     """Ingresses of its class, or without one where its class is the cluster's default."""
-    default_class = settings_of(load_balancer, Settings).default_class
-    return takes_class(load_balancer, obj, without_class=default_class)
+    settings = settings_of(load_balancer, Settings)
+    looked_at = settings.scope.covers(namespace_of(obj)) and "ingress-networkingv1" not in settings.off
+    return looked_at and takes_class(load_balancer, obj, without_class=settings.default_class)
 
 
 def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
@@ -50,7 +51,9 @@ def of_point(load_balancer: LoadBalancer, point: AttachPoint) -> BackendHandling
 
 def serves_tcp(load_balancer: LoadBalancer, obj: Obj) -> bool:
     """A TCPIngress names its class by annotation alone."""
-    return annotations_of(obj).get(CLASS_ANNOTATION) in load_balancer.classes
+    settings = settings_of(load_balancer, Settings)
+    looked_at = settings.scope.covers(namespace_of(obj)) and "tcpingress" not in settings.off
+    return looked_at and annotations_of(obj).get(CLASS_ANNOTATION) in load_balancer.classes
 
 
 def declared_tcp(item: ServedObject) -> Iterator[DeclaredRoute]:

@@ -5,30 +5,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...kube import kinds
 from ...kube.default_class import is_default_class
-from ...kube.objects import Obj, argument, containers_of, dig, image_name, name_of, namespace_of, pod_template
+from ...kube.objects import Obj, argument, containers_of, dig, image_name, labels_of, name_of, namespace_of, pod_template
+from ...kube.selectors import selects
 from ..contract.instances import Neighbours
-from ..kit.recognition import version_of
+from ..kit.recognition import version_of, words_of
+from ..kit.scope import Scope, listed_names
 from ..kit.settings import variable
 
+_INSTANCE = "app.kubernetes.io/instance"
 PARAMETERS = "IngressClassParameters.configuration.konghq.com"
+
+
+_OFF = frozenset({"false", "0", "f", "F", "FALSE", "False"})
 
 
 @dataclass(frozen=True)
 class Settings:
     """``class_name`` is empty where no controller was found. ``class_wide``: its class turns Service routing on for all that it serves.
 
-    ``default_class``: its class is the cluster's default one. ``version`` is the controller's.
+    ``default_class``: its class is the cluster's default one. ``version`` is the controller's. ``scope`` are the namespaces that it
+    watches. ``off`` are those of its controllers that were switched off, by the last part of their option. ``flavour`` is that of the
+    proxy's router.
     """
 
     class_name: str = ""
     version: str = ""
     class_wide: bool = False
     default_class: bool = False
+    scope: Scope = Scope()
+    off: frozenset[str] = frozenset()
+    flavour: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -36,15 +47,37 @@ class Settings:
         return (self.class_name,) if self.class_name else ()
 
 
+def option(container: Obj, name: str) -> str:
+    """An option of the controller: an argument, else a variable; empty where neither is there."""
+    found = argument(container, name)
+    return variable(container, "CONTROLLER_" + name.upper().replace("-", "_")) if found is None else found
+
+
 def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
-    """Settings of the controller beside the proxy, or wherever it runs."""
-    found = _controller(workload, near.workloads)
-    if found is None:
+    """Settings of the controller that configures this proxy, wherever it runs."""
+    pair = _controller(workload, near)
+    if pair is None:
         return Settings()
-    name = argument(found, "ingress-class") or variable(found, "CONTROLLER_INGRESS_CLASS") or "kong"
+    home, found = pair
+    name = option(found, "ingress-class") or "kong"
     # The controller compares names; without a class object of that name its parameters are the defaults.
     own = near.named(kinds.INGRESS_CLASS, "", name) or {}
-    return Settings(name, version_of(found), _class_wide(near, own), is_default_class(own))
+    watched = listed_names(option(found, "watch-namespace"))
+    # The namespace of the proxy's own Service is always watched beside those that are named.
+    published = option(found, "publish-service").rpartition("/")[0].replace("$(POD_NAMESPACE)", home)
+    return Settings(
+        name, version_of(found), _class_wide(near, own), is_default_class(own),
+        Scope(watched | (frozenset({published}) - {""} if watched else frozenset())), frozenset(_switched_off(found)),
+        variable(container, "KONG_ROUTER_FLAVOR"),
+    )
+
+
+def _switched_off(container: Obj) -> Iterator[str]:
+    prefix = "enable-controller-"
+    variables = (str(item.get("name", "")) for item in container.get("env") or [])
+    names = {word.removeprefix("CONTROLLER_").lower().replace("_", "-") for word in variables}
+    names |= {word.lstrip("-").partition("=")[0] for word in words_of(container) if word.startswith("-")}
+    yield from (name.removeprefix(prefix) for name in names if name.startswith(prefix) and option(container, name) in _OFF)
 
 
 def _class_wide(near: Neighbours, own: Obj) -> bool:
@@ -55,13 +88,38 @@ def _class_wide(near: Neighbours, own: Obj) -> bool:
     return bool(dig(held, "spec", "serviceUpstream", default=False))
 
 
-def _controller(workload: Obj, workloads: Iterable[Obj]) -> Obj | None:
-    """The controller's container: beside the proxy, else in a workload of the same namespace, else the only one there is."""
+def _controller(workload: Obj, near: Neighbours) -> tuple[str, Obj] | None:
+    """The controller of a proxy with its namespace: beside it, else one that names its Services, else the nearest that names no other."""
     everywhere = [workload, *sorted(
-        workloads, key=lambda item: (namespace_of(item) != namespace_of(workload), namespace_of(item), name_of(item)),
+        near.workloads, key=lambda item: (namespace_of(item) != namespace_of(workload), namespace_of(item), name_of(item)),
     )]  # fmt: skip
-    containers = (container for item in everywhere for container in containers_of(pod_template(item)))
-    return next(filter(is_controller, containers), None)
+    found = [(item, one) for item in everywhere for one in containers_of(pod_template(item)) if is_controller(one)]
+    beside = next(((namespace_of(item), one) for item, one in found if item is workload), None)
+    if beside is not None:
+        return beside
+    told = [(namespace_of(item), one, _names(item, one, workload, near)) for item, one in found]
+    mine = next(((home, one) for home, one, says in told if says is True), None)
+    return mine or next(((home, one) for home, one, says in told if says is None), None)
+
+
+def _names(controller: Obj, container: Obj, workload: Obj, near: Neighbours) -> bool | None:
+    """Whether a controller says that it configures this proxy; ``None`` where it does not say, or names what is not there."""
+    home = namespace_of(controller)
+    references = [option(container, "kong-admin-svc"), option(container, "publish-service")]
+    urls = option(container, "kong-admin-url")
+    hosts = [url.partition("://")[2].partition("/")[0].partition(":")[0].split(".") for url in urls.split(",") if "://" in url]
+    references += ["/".join([*host[1:2], host[0]]) for host in hosts]
+    if any(host[0] in ("localhost", "127", "") for host in hosts):
+        return False
+    for reference in filter(None, references):
+        namespace, slash, name = reference.replace("$(POD_NAMESPACE)", home).rpartition("/")
+        service = near.named(kinds.SERVICE, namespace if slash else home, name)
+        selector = dig(service, "spec", "selector", default={})
+        if selector:
+            same = namespace_of(service or {}) == namespace_of(workload)
+            return same and selects(selector, labels_of(pod_template(workload)))
+    instance = labels_of(controller).get(_INSTANCE)
+    return None if instance is None or instance == labels_of(workload).get(_INSTANCE, instance) else False
 
 
 def is_controller(container: Obj) -> bool:

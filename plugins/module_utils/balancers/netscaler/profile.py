@@ -9,8 +9,10 @@ Source: netscaler/netscaler-k8s-ingress-controller deployment/ (manifests) and d
 from __future__ import annotations
 
 from ..contract.facts import About, Facts
+from ..contract.instances import InstanceReader
 from ..contract.recognition import Recogniser, Signs
-from ..kit.limited import limited
+from ..kit.limited import limited, of_own_rule
+from .settings import CLASS_CONTROLLER, classes, read_settings, serves
 
 OUTSIDE = "its traffic leaves from a NetScaler outside the cluster, where no sidecar can be: use chained mode"
 FACTS = Facts(remark="a CPX with a sidecar was never tried; appliances: chained mode only", versions="controller 4.1")
@@ -18,7 +20,10 @@ CPX = Signs(images=("netscaler-cpx", "citrix-k8s-cpx-ingress", "cpx-ingress"))
 CONTROLLER = Signs(
     images=("netscaler-k8s-ingress-controller", "citrix-k8s-ingress-controller"), variables=(frozenset({"NS_IP", "NS_USER"}),)
 )
-PROFILE = limited(
-    About("netscaler", "NetScaler", outside=OUTSIDE, facts=FACTS),
-    Recogniser(CPX, ("citrix.com/ingress-controller",), controller=CONTROLLER), "no setting for Service routing is known of NetScaler",
+WHY_NOT = "no setting for Service routing is known of NetScaler"
+PROFILE = of_own_rule(
+    limited(
+        About("netscaler", "NetScaler", outside=OUTSIDE, facts=FACTS), Recogniser(CPX, (CLASS_CONTROLLER,), controller=CONTROLLER), WHY_NOT,
+    ),
+    WHY_NOT, serves, InstanceReader(read_settings, classes=classes),
 )

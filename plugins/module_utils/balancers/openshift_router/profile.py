@@ -10,12 +10,14 @@ images/router/haproxy/conf/haproxy-config.template (4b401a8): forwarded headers,
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ...core.model import LoadBalancer, ObjectRef, Route, Scheme
-from ...kube.objects import Obj, dig, namespace_of
+from ...kube.objects import Obj, argument, dig, labels_of, namespace_of
+from ...kube.selectors import vendor_selector
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts
-from ..contract.instances import InstanceReader
+from ..contract.instances import InstanceReader, Neighbours
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading
@@ -23,6 +25,8 @@ from ..kit.classes import ingress_classes
 from ..kit.limited import limited_ingresses
 from ..kit.objects import BackendHandling, ServedObject, object_reader
 from ..kit.recognition import workload_labels
+from ..kit.scope import Scope, selected_scope
+from ..kit.settings import settings_of, variable
 from .chain import CHAIN, ROUTE
 
 OWNED = "ingresscontroller.operator.openshift.io/owning-ingresscontroller"
@@ -37,6 +41,35 @@ SIGNS = Signs(
 )
 CLASSES = ("openshift.io/ingress-to-route",)
 INGRESSES = limited_ingresses(WHY_NOT)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A router's share of the Routes: those of the namespaces of ``scope`` and ``projects`` whose labels ``routes`` selects."""
+
+    scope: Scope = Scope()
+    projects: Scope = Scope()
+    routes: str = ""
+
+
+def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
+    """The options that divide Routes among routers, as arguments or variables (pkg/cmd/infra/router/router.go)."""
+
+    def told(flag: str, name: str) -> str:
+        found = argument(container, flag)
+        return variable(container, name) if found is None else found
+
+    return Settings(
+        selected_scope(near.namespaces, told("namespace", "ROUTER_NAMESPACE"), told("namespace-labels", "NAMESPACE_LABELS")),
+        selected_scope(near.namespaces, None, told("project-labels", "PROJECT_LABELS")), told("labels", "ROUTE_LABELS"),
+    )
+
+
+def serves(load_balancer: LoadBalancer, route: Obj) -> bool:
+    """Whether a Route is in this router's share."""
+    settings, namespace = settings_of(load_balancer, Settings), namespace_of(route)
+    covered = settings.scope.covers(namespace) and settings.projects.covers(namespace)
+    return covered and vendor_selector(settings.routes).matches(labels_of(route))
 
 
 def blockers(workload: Obj) -> tuple[str, ...]:
@@ -86,6 +119,6 @@ def _port(obj: Obj, service: Obj) -> int | str:
 
 PROFILE = Profile(
     About("openshift_router", "OpenShift router", ("openshift_route",), facts=FACTS), Recogniser(SIGNS, CLASSES),
-    InstanceReader(classes=ingress_classes(CLASSES), blockers=blockers),
-    (RouteReader(read_ingress_routes), object_reader(ROUTE, routes)), chain=CHAIN,
+    InstanceReader(read_settings, classes=ingress_classes(CLASSES), blockers=blockers, shares_classes=True),
+    (RouteReader(read_ingress_routes), object_reader(ROUTE, routes, serves)), chain=CHAIN,
 )

@@ -134,13 +134,19 @@ def annotated(item: Obj, **annotations: str) -> Obj:
     return {**item, "metadata": {**item["metadata"], "annotations": {**noted}}}
 
 
-MASTER = annotated(ingress("master", host=HOST), mergeable_ingress_type="master")
+_RULES = {"spec": {"ingressClassName": "nginx", "rules": [{"host": HOST}]}}
+MASTER = annotated({**ingress("master"), **_RULES}, mergeable_ingress_type="master")
 MINION = annotated(ingress("minion", path(backend("shop"), "/a"), host=HOST), mergeable_ingress_type="minion", use_cluster_ip="true")
 PLAIN_MINION = annotated(ingress("other", path(backend("shop"), "/b"), host=HOST), mergeable_ingress_type="minion")
 
 
 def test_minions_have_settings_of_their_own() -> None:
     assert [(item[1], item[3]) for item in shown(cluster(MASTER, MINION, PLAIN_MINION), F5)] == [("/a", "cluster_ip"), ("/b", "pod_ips")]
+
+
+def test_minions_without_a_master_are_named() -> None:
+    routes, findings = reading(cluster(MINION), F5)
+    assert (routes, [item.code for item in findings]) == ([], ["MLB220"])
 
 
 def test_transport_servers_always_dial_pods() -> None:

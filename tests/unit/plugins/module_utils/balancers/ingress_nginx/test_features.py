@@ -64,9 +64,9 @@ def test_a_canary_is_a_feature_of_both_routes() -> None:
     }  # fmt: skip
 
 
-def test_a_canary_elsewhere_is_no_feature() -> None:
+def test_a_canary_elsewhere_is_no_feature_and_no_route() -> None:
     found = routes(cluster(*SHOP, *CANARY_SERVICE, ingress("main", path(backend("shop"), "/x")), canary()))
-    assert {item.object.name: item.features for item in found} == {"main": (), "next": ("canary",)}
+    assert {item.object.name: item.features for item in found} == {"main": ()}
 
 
 def test_a_canary_that_is_not_switched_on_is_an_ordinary_route() -> None:
