@@ -64,4 +64,9 @@ SERVED: tuple[FindingKind, ...] = (
         "The load balancer of its kind is here, but read no route of the object: it answers by itself, or is not served.",
         "Nothing if that is meant; else compare its class, namespace and labels with the load balancer's settings.",
     ),
+    FindingKind(
+        "MLB158", "warning", "A request of the load balancer's own is blocked",
+        "The load balancer asks somebody outside of the mesh (an authoriser, a mirror), and a sidecar under REGISTRY_ONLY blocks that.",
+        "Make a ServiceEntry for the host that the message names.",
+    ),
 )

@@ -26,6 +26,7 @@ from ..kit.classes import ClassRule
 from ..kit.declared import DeclaredRoute, ServiceLookup, ServiceReference
 from ..kit.ingresses import IngressEntry, entries, ingress_ref, resource_findings
 from ..kit.objects import declared_reading, objects_of, served_object, services_of
+from ..kit.own_requests import OwnRequests
 from ..kit.settings import settings_of
 from ..kit.streams import default_backend_reader, tcp_services_reader
 from .settings import Settings
@@ -75,8 +76,25 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
     settings = settings_of(load_balancer, Settings)
     if reads_http_1_0(snapshot, load_balancer.revision):
         settings = replace(settings, http_1_0="http")
-    declared = declared_together(settings, ours, services_of(snapshot))
+    asked = _own_requests(OwnRequests(snapshot, load_balancer), settings, ours)
+    declared = (*declared_together(settings, ours, services_of(snapshot)), *asked)
     return declared_reading(partial(served_object, snapshot, load_balancer), declared)
+
+
+def _own_requests(own: OwnRequests, settings: Settings, ingresses: Iterable[Obj]) -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:
+    """What nginx asks for by itself: whether a request is allowed, copies, and pages for errors (to pods)."""
+    for ingress in ingresses:
+        said = settings.keys.of(ingress)
+        # An Ingress may keep the authentication that holds for all away from itself.
+        for_all = settings.auth_url if go_bool(said.get("enable-global-auth"), default=True) else ""
+        mirror = ("mirror-target", said.get("mirror-target", ""), said.get("mirror-host", ""))
+        urls = (("auth-url", said.get("auth-url") or for_all, ""), mirror)
+        yield from ((ingress, part) for what, url, host in urls for part in own.to_url(ingress, what, url, host))
+        page = said.get("default-backend", "")
+        service = services_of(own.snapshot)(namespace_of(ingress), page) if page else {}
+        for port in dig(service, "spec", "ports", default=[])[:1]:
+            target = ServiceReference(namespace_of(ingress), page, int(port.get("port", 0)))
+            yield ingress, own.to_service("default-backend", target, Upstream("pod_ips"))
 
 
 def declared_together(

@@ -24,7 +24,7 @@ class Settings:
     """``class_name`` is the class that annotations name, and with ``by_name`` an IngressClass too.
 
     ``catch_all``: it serves Ingresses with a default backend. ``external_names``: it follows Services of type ExternalName.
-    ``service_upstream`` is the global key. ConfigMaps and the default backend are ``namespace/name``.
+    ``service_upstream`` and ``auth_url`` are global keys. ConfigMaps and the default backend are ``namespace/name``.
     """
 
     controller: str = CONTROLLER
@@ -41,6 +41,7 @@ class Settings:
     udp_services: str = ""
     udp_ports: Mapping[str, str] = field(default_factory=dict)
     keys: AnnotationKeys = USUAL_KEYS
+    auth_url: str = ""
     http_version: str = "1.1"
     http_1_0: Scheme = "http/1.0"
 
