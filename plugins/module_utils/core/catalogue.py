@@ -142,6 +142,11 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "A sidecar gets its certificate and its configuration from istiod, TCP port 15012. Without them its pod is never ready.",
         "Let the load balancer's pods send to istiod in the NetworkPolicy that the message names.",
     ),
+    FindingKind(
+        "MLB128", "info", "Istio is older than what was compared",
+        "The verdicts are compared with Istio's own code, version by version. This control plane is older than the oldest one of those.",
+        "Prove the verdicts on the cluster (module mtls_proof), or move to a version that is compared (docs/truth.md).",
+    ),
     *SERVED,
     FindingKind(
         "MLB201", "error", "No strategy serves this route",

@@ -23,7 +23,7 @@ from ..istio.ambient import about_clients
 from ..istio.blockers import injection_blockers
 from ..istio.injection import sidecar_state
 from ..istio.interception import interception_of
-from ..istio.mesh import cluster_domain, interception_defaults, misread_settings
+from ..istio.mesh import about_age, cluster_domain, interception_defaults, misread_settings
 from ..istio.mesh import config_map_namespaces as mesh_namespaces
 from ..istio.network import about_network
 from ..istio.network import config_map_namespaces as network_namespaces
@@ -53,7 +53,8 @@ def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], 
     found = [_as_far_as_known(snapshot, registry, item) for item in found]
     found.sort(key=lambda item: item.key)
     conflicts = _conflicts(registry, found, _namespaces(snapshot, found))
-    findings = [*not_read, *conflicts, *about_unserved(near.ingress_classes, registry, found), *about_network(snapshot)]
+    findings = [*not_read, *conflicts, *about_unserved(near.ingress_classes, registry, found)]
+    findings += [*about_network(snapshot), *about_age(snapshot)]
     findings += (remark for item in found for remark in (*about_istiod(snapshot, item), *about_clients(snapshot, item)))
     for item in found:
         findings += registry.get(item.vendor).instance.notices(snapshot, item)

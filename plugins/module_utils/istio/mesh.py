@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..core.findings import finding
 from ..core.interception import Interception
-from ..core.model import UNKNOWN
+from ..core.model import UNKNOWN, Finding
 from ..kube import kinds
-from ..kube.objects import Obj, argument, containers_of, dig, identity, image_name, labels_of, name_of, namespace_of, pod_template
+from ..kube.objects import Obj, argument, containers_of, dig, identity, image_name, labels_of, name_of, namespace_of, pod_template, ref_of
 from ..kube.selectors import object_selector, selects
 from ..kube.services import CLUSTER_DOMAIN
 from ..kube.snapshot import Snapshot, Unreadable
@@ -28,6 +29,8 @@ HTTP_1_0 = "PILOT_HTTP10"
 SHARED_SETTINGS = "SHARED_MESH_CONFIG"
 """The variable that names a ConfigMap with settings below istiod's own (Source: istio/istio pilot/pkg/bootstrap/mesh.go)."""
 AMBIENT_LABEL = "istio.io/dataplane-mode"
+OLDEST_COMPARED = (1, 30)
+"""The oldest minor version of Istio whose own code the verdicts are compared with: tests/oracle."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +239,21 @@ def _version(istiod: Obj) -> str:
             # Vendors append a variant to the tag (1.27.1-distroless); the version is what stands before it.
             return tag.partition("-")[0]
     return ""
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """A version as something that can be compared; empty where it has no numbers."""
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def about_age(snapshot: Snapshot) -> Iterator[Finding]:
+    """Finding MLB128 for each control plane that is older than the oldest one whose code the verdicts were compared with."""
+    oldest = ".".join(map(str, OLDEST_COMPARED))
+    for istiod in control_planes(snapshot):
+        version = _version(istiod)
+        if numbers(version) and numbers(version)[:2] < OLDEST_COMPARED:
+            message = f"{ref_of(istiod)} is of Istio {version}, and verdicts were compared with the code of Istio {oldest} and newer"
+            yield finding("MLB128", message, ref_of(istiod), details={"version": version, "oldest": oldest})
 
 
 def _data_plane(*, ambient: bool, sidecar: bool) -> str:

@@ -19,7 +19,7 @@ from ..kube.selectors import selects
 from ..kube.services import full_name
 from ..kube.snapshot import Snapshot
 from .egress import Egress, egress_of, host_matches, listeners_for
-from .mesh import is_discovered, mesh_config, read_mesh
+from .mesh import is_discovered, mesh_config, numbers, read_mesh
 from .protocols import declared_protocol
 from .revisions import is_of_revision
 
@@ -108,8 +108,7 @@ class Visibility:
     def egress(self) -> tuple[Egress, ...] | None:
         """The listeners that a Sidecar resource makes of all outbound traffic; ``None`` where nothing is limited."""
         versions = read_mesh(self.snapshot, self.viewer.revision).versions
-        oldest_version = min((tuple(int(part) for part in item.split(".") if part.isdigit()) for item in versions), default=())
-        return egress_of(self.scope(), self.viewer.namespace, oldest_version)
+        return egress_of(self.scope(), self.viewer.namespace, min(map(numbers, versions), default=()))
 
     def egress_protocol(self, port: int) -> str:
         """The protocol that a Sidecar's listener gives a port, whatever Services declare; empty where none does."""

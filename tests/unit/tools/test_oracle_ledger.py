@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.mesh import OLDEST_COMPARED
 
 from tests.oracle import ledger
 from tests.oracle.ledger import Block
@@ -82,3 +83,7 @@ def test_seeds_that_may_disagree(tmp_path: Path) -> None:
 def test_the_releases_are_those_that_the_lab_pins() -> None:
     files = (ledger.ROOT / "lab" / "go").glob("oracle*/go.mod")
     assert {pin for path in files for pin in re.findall(r"\tistio.io/istio (\S+)", path.read_text())} == set(ledger.RELEASES)
+
+
+def test_the_oldest_release_is_the_one_that_the_collection_names() -> None:
+    assert min(tuple(map(int, one.split("."))) for one in ledger.RELEASES.values()) == OLDEST_COMPARED

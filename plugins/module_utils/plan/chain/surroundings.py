@@ -11,7 +11,7 @@ from typing import Any
 
 from ...core.model import LoadBalancer
 from ...istio.hosts import Destination
-from ...istio.mesh import mesh_config, read_mesh
+from ...istio.mesh import mesh_config, numbers, read_mesh
 from ...istio.outcome import Outlook
 from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, labels_of, name_of
@@ -58,7 +58,7 @@ class Surroundings:
 def look_around(base: Snapshot, options: GatewayOptions) -> Surroundings:
     """Read the surroundings of a chain."""
     return Surroundings(
-        GatewaySearch(base, options).state(), min(read_mesh(base).versions, default="", key=_numbers),
+        GatewaySearch(base, options).state(), min(read_mesh(base).versions, default="", key=numbers),
         dict(dig(mesh_config(base), "defaultConfig", "gatewayTopology", default={})),
         {name_of(item): labels_of(item) for item in base.all(kinds.NAMESPACE)}, tuple(base.all(ISTIO_GATEWAY)),
         {key: version for item in base.all(DEFINITION) if (version := annotations_of(item).get(BUNDLE, "")) for key in _kind_keys(item)},
@@ -81,7 +81,3 @@ def own_sidecar(base: Snapshot, load_balancer: LoadBalancer | None, state: Gatew
 def _kind_keys(definition: Obj) -> tuple[str, ...]:
     names = (dig(definition, "spec", "names", "kind", default=""), dig(definition, "spec", "group", default=""))
     return (f"{names[0]}.{names[1]}",)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.ambient import about_clients
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.blockers import injection_blockers
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.injection import has_proxy
+from ansible_collections.meshlb.istio.plugins.module_utils.istio.mesh import about_age
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.network import about_network, undoes_service_routing
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.reaching_istiod import about_istiod
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
@@ -151,6 +152,15 @@ POLICIES: dict[str, tuple[list[Obj], bool]] = {
 def test_network_policies_that_keep_istiod_away(policies: list[Obj], kept_away: bool) -> None:
     snapshot = cluster(ISTIOD, *policies)
     assert [item.code for item in about_istiod(snapshot, load_balancer(snapshot))] == (["MLB127"] if kept_away else [])
+
+
+@pytest.mark.parametrize(
+    ("tag", "found"),
+    [("1.29.3", True), ("1.9.0", True), ("1.27.1-distroless", True), ("1.30.0", False), ("1.31.0", False), ("latest", False)],
+)
+def test_an_istio_older_than_the_oldest_compared_is_told(tag: str, found: bool) -> None:
+    istiod = workload("istiod", where=ROOT, containers=[container("discovery", image=f"docker.io/istio/pilot:{tag}", args=["discovery"])])
+    assert [(item.code, item.severity) for item in about_age(cluster(istiod))] == ([("MLB128", "info")] if found else [])
 
 
 def felix(version: str = "crd.projectcalico.org/v1", **spec: Any) -> Obj:
