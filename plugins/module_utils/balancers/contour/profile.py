@@ -14,7 +14,7 @@ from __future__ import annotations
 from ...core.interception import EXCLUDE_OUTBOUND_PORTS
 from ...kube.objects import Obj, containers_of, dig, labels_of, name_of, namespace_of, pod_template
 from ..contract.facts import About, Facts, ProofLevel
-from ..contract.instances import InstanceReader, Neighbours, SidecarPlace, SidecarTarget
+from ..contract.instances import InstanceReader, Neighbours, SettingsMaps, SidecarPlace, SidecarTarget
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Recognition, Signs
 from ..kit.classes import classes_in_settings
@@ -50,6 +50,11 @@ def _envoy(template: Obj) -> Obj:
     return next((item for item in containers if "envoy" in programs_of(item)[:1]), containers[0] if containers else {})
 
 
+def own_namespace(workload: Obj, container: Obj) -> set[str]:
+    """The namespace that its controller, and so the controller's configuration, is in."""
+    return {namespace_of(workload)}
+
+
 def sidecar_target(workload: Obj, near: Neighbours) -> SidecarTarget:
     """The workload, unless the provisioner makes it."""
     refusal = (
@@ -63,5 +68,8 @@ def sidecar_target(workload: Obj, near: Neighbours) -> SidecarTarget:
 
 PROFILE = Profile(
     About("contour", "Contour", facts=FACTS), Recogniser(SIGNS, workload=recognise_workload),
-    InstanceReader(read_settings, classes=classes_in_settings(Settings), sidecar_target=SidecarPlace(sidecar_target)), READERS, chain=CHAIN,
+    InstanceReader(
+        read_settings, SettingsMaps(own_namespace), classes_in_settings(Settings), sidecar_target=SidecarPlace(sidecar_target),
+    ),
+    READERS, chain=CHAIN,
 )

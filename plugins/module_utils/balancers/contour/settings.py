@@ -7,19 +7,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...kube.objects import Obj, argument, containers_of, labels_of, namespace_of, pod_template
+from ...kube import kinds
+from ...kube.objects import Obj, argument, containers_of, dig, labels_of, namespace_of, pod_template
+from ...kube.selectors import selects
+from ...kube.yaml_text import yaml_map
 from ..contract.instances import Neighbours
 from ..kit.recognition import programs_of
+from ..kit.scope import Scope, listed_names, named_scope
 
 OWNER = "projectcontour.io/owning-gateway-name"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """``class_names`` are those that it serves, none for its default. ``gateway`` is the only one that it serves, empty for all."""
+    """``class_names`` are those that it serves, none for its default. ``gateway`` is the only one that it serves, empty for all.
+
+    ``scope`` are the namespaces that it watches, and ``roots`` those in which an HTTPProxy may have a host. ``authoriser`` and
+    ``rate_limiter`` are ExtensionServices (``namespace/name``) that are asked about all requests.
+    """
 
     class_names: tuple[str, ...] = ()
     gateway: str = ""
+    scope: Scope = Scope()
+    roots: Scope = Scope()
+    authoriser: str = ""
+    rate_limiter: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -28,9 +40,42 @@ class Settings:
 
 
 def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
-    """Settings of the controller in the same namespace, and the Envoy's own label."""
-    beside = (item for one in near.workloads_in(namespace_of(workload)) for item in containers_of(pod_template(one)))
-    serving = (item for item in beside if {"contour", "serve"} <= set(programs_of(item)))
-    names = (argument(next(serving, {}), "ingress-class-name") or "").split(",")
+    """Settings of the controller that Envoy's bootstrap names, and the Envoy's own label."""
+    controller, serving = _controller(workload, near)
+    names = sorted(listed_names(argument(serving, "ingress-class-name")))
     gateway = labels_of(workload).get(OWNER) or labels_of(pod_template(workload)).get(OWNER, "")
-    return Settings(tuple(item.strip() for item in names if item.strip()), gateway)
+    config = _config(controller, near)
+    return Settings(
+        tuple(names), gateway, named_scope(argument(serving, "watch-namespaces")), named_scope(argument(serving, "root-namespaces")),
+        str(dig(config, "globalExtAuth", "extensionService", default="")),
+        str(dig(config, "rateLimitService", "extensionService", default="")),
+    )
+
+
+def _controller(workload: Obj, near: Neighbours) -> tuple[Obj, Obj]:
+    """The controller in the same namespace, and its container: the one whose Service is named, else the first."""
+    namespace, template = namespace_of(workload), pod_template(workload)
+    found = [
+        (one, item) for one in near.workloads_in(namespace) for item in containers_of(pod_template(one))
+        if {"contour", "serve"} <= set(programs_of(item))
+    ]
+    prepares = [item for item in dig(template, "spec", "initContainers", default=[]) if "bootstrap" in programs_of(item)]
+    address = next((argument(item, "xds-address") for item in prepares), None) or ""
+    name, dummy, rest = address.partition(".")
+    service = near.named(kinds.SERVICE, rest.partition(".")[0] or namespace, name) if name else None
+    selector = dig(service, "spec", "selector", default={})
+    named = [pair for pair in found if selector and selects(selector, labels_of(pod_template(pair[0])))]
+    return next(iter(named or found), ({}, {}))
+
+
+def _config(controller: Obj, near: Neighbours) -> Obj:
+    """Its configuration file, from the ConfigMaps that it mounts; empty where there is none that can be read."""
+    for volume in dig(pod_template(controller), "spec", "volumes", default=[]):
+        held = near.named(kinds.CONFIG_MAP, namespace_of(controller), str(dig(volume, "configMap", "name", default="")))
+        text = dig(held, "data", "contour.yaml")
+        if isinstance(text, str):
+            try:
+                return dict(yaml_map(text))
+            except (ImportError, ValueError, RecursionError):
+                return {}
+    return {}

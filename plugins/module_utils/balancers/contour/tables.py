@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from ...kube.shapes import Shape
 from ...kube.tables import with_metadata
-from .routes import HTTP_PROXY
+from .roots import DELEGATION
+from .routes import EXTENSION_SERVICE, HTTP_PROXY
 
 _CONDITIONS = "conditions[]{prefix exact regex header* queryParameter*}"
 _HEADERS = "requestHeadersPolicy{set[]{name value} remove[]}"
@@ -17,10 +18,15 @@ _SERVICE = f"{{name port: weight# mirror? protocol {_HEADERS}}}"
 
 TABLE: Mapping[str, Shape] = {
     HTTP_PROXY: with_metadata(f"""spec{{
-        ingressClassName virtualhost{{fqdn tls{{secretName passthrough?}}}} includes[]{{name namespace {_CONDITIONS}}}
+        ingressClassName virtualhost{{
+            fqdn tls{{secretName passthrough?}} authorization{{extensionRef{{name namespace}} authPolicy{{disabled?}}}}
+        }} includes[]{{name namespace {_CONDITIONS}}}
         routes[]{{
-            {_CONDITIONS} services[]{_SERVICE} {_HEADERS} loadBalancerPolicy{{strategy}} pathRewritePolicy* retryPolicy* healthCheckPolicy*
+            {_CONDITIONS} services[]{_SERVICE} {_HEADERS} permitInsecure? loadBalancerPolicy{{strategy}}
+            pathRewritePolicy* retryPolicy* healthCheckPolicy*
         }}
-        tcpproxy{{services[]{_SERVICE} include*}}
+        tcpproxy{{services[]{_SERVICE} include{{name namespace}} includes{{name namespace}}}}
     }}"""),
+    EXTENSION_SERVICE: with_metadata("spec{protocol services[]{name port: weight#}}"),
+    DELEGATION: with_metadata("spec{delegations[]{secretName targetNamespaces[]}}"),
 }

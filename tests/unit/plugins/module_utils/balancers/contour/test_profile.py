@@ -101,7 +101,7 @@ READ: dict[str, tuple[list[Obj], list[tuple[Any, ...]]]] = {
         [proxy(name="root", includes=[{"name": "child", "conditions": [{"prefix": "/a/"}]}]), CHILD], [(HOST, "/a/b", CART, *PODS)]),
     "what nothing includes": ([CHILD], []),
     "what includes itself": ([proxy(to(svc()), includes=[{"name": "a"}])], [(HOST, "/", SHOP, *PODS)]),
-    "TCP": ([proxy(tcpproxy={"services": [svc()]})], [(HOST, "tcp", SHOP, "pod_ips", "", "tcp")]),
+    "TCP": ([proxy(tcpproxy={"services": [svc()]}, virtualhost={"tls": {"secretName": "s"}})], [(HOST, "tcp", SHOP, "pod_ips", "", "tcp")]),
     "TLS that is passed through": (
         [proxy(tcpproxy={"services": [svc()]}, virtualhost={"tls": {"passthrough": True}})], [(HOST, "tcp", SHOP, "pod_ips", "", "tls")]),
     "its class": ([proxy(to(svc()), class_name="contour")], [(HOST, "/", SHOP, *PODS)]),
@@ -122,7 +122,8 @@ def test_routes_as_they_are_read(objects: list[Obj], expected: list[tuple[Any, .
 
 def test_classes_that_it_was_told() -> None:
     args = ("--ingress-class-name=one,two",)
-    items = [proxy(to(svc()), name=name or "none", class_name=name) for name in ("one", "two", "contour", "")]
+    names = ("one", "two", "contour", "")
+    items = [proxy(to(svc()), name=name or "none", class_name=name, host=f"{name or 'none'}.{HOST}") for name in names]
     assert [item.object.name for item in reading(cluster(*HTTP, *items, args=args), "contour")[0]] == ["one", "two"]
 
 
