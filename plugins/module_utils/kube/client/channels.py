@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from ...core.errors import ApiError, MeshlbError, OutOfBounds
 from ...core.model import ObjectRef
 from . import errors as api_errors
-from .deadline import Deadline
+from .deadline import Deadline, in_time
 
 try:
     import certifi
@@ -128,7 +128,7 @@ def opened(transport: Any, call: Call) -> Iterator[Channels]:
     with Deadline(call.bounds.seconds) as deadline:
         deadline.watch(connection)
         try:
-            _connect(connection, transport, call, deadline)
+            _connect_in_time(connection, transport, call, deadline)
             yield Channels(connection, call, deadline)
         finally:
             # Without the farewell: the other side may not listen.
@@ -137,6 +137,14 @@ def opened(transport: Any, call: Call) -> Iterator[Channels]:
 
 def _late(error: Exception, deadline: Deadline) -> bool:
     return deadline.passed or isinstance(error, (TimeoutError, websocket.WebSocketTimeoutException))
+
+
+def _connect_in_time(connection: Any, transport: Any, call: Call, deadline: Deadline) -> None:
+    """The package makes its socket itself, and speaks with a proxy by it before anybody else knows it."""
+    try:
+        in_time(lambda: _connect(connection, transport, call, deadline), deadline.left, lambda late: connection.shutdown())
+    except TimeoutError as error:
+        raise call.too_late from error
 
 
 def _connect(connection: Any, transport: Any, call: Call, deadline: Deadline) -> None:

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from ...core.errors import MeshlbError, MissingLibrary
+from ...core.errors import ApiUnreachable, MeshlbError, MissingLibrary
 from ...core.secrets import note_secret, note_secrets
 from . import errors as api_errors
 from . import pools
+from .deadline import in_time
 from .kubeconfig import HINT, KubeContext, chosen, impersonation, sources
-from .login import Renewal, log_in
+from .login import TIMEOUT, Renewal, log_in
 from .options import (
     VARIABLES,
     demand_whole_credentials,
@@ -52,6 +53,7 @@ except ImportError as import_error:  # said by connect
 KUBERNETES_FLOOR = (28, 1)
 CONNECT_TIMEOUT, SHORTEST = 10.0, 1.0
 AGENT = "meshlb.istio"
+LATE_TOKEN = "Check whoever gives out the tokens (exec or auth-provider of the kubeconfig), or log in again."
 
 
 class HttpTransport:
@@ -87,7 +89,7 @@ class HttpTransport:
         fields.update({name.replace("_", "-"): value for name, value in headers.items()})
         patience = Patience(self.request_timeout, method == "GET")
         while True:
-            fields.update(self.credentials())
+            fields.update(self._credentials_in_time(max(patience.left, SHORTEST)))
             try:
                 answer = self._in_time(method, url, body, fields, max(patience.left, SHORTEST))
             except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -128,6 +130,15 @@ class HttpTransport:
         told = http_date(date)
         if told is not None:
             self._told = (told, time.monotonic())
+
+    def _credentials_in_time(self, seconds: float) -> dict[str, str]:
+        if self.configuration.refresh_api_key_hook is None:
+            return self.credentials()
+        try:
+            return in_time(self.credentials, seconds)
+        except TimeoutError as error:
+            message = f"Cannot ask the API server {self.server}: its token was not renewed within {self.request_timeout:g} seconds."
+            raise ApiUnreachable(message, LATE_TOKEN, details={"server": self.server, "cause": "TimeoutError"}) from error
 
     @property
     def unsafe(self) -> str:
@@ -269,12 +280,17 @@ def _load(configuration: Any, found: KubeContext, user: dict[str, Any], options:
 def _load_provider(configuration: Any, found: KubeContext, options: Mapping[str, Any]) -> None:
     """A user of ``auth-provider``, whose tokens the package renews, and writes back where it is told to."""
     named, context = options.get("kubeconfig"), {"context": found.context, "client_configuration": configuration}
-    try:
+
+    def load() -> None:
         if isinstance(named, Mapping):
             kubernetes.config.load_kube_config_from_dict(named, persist_config=False, **context)
         else:
             persist = bool(options.get("persist_config", True))
             kubernetes.config.load_kube_config(config_file=found.files, persist_config=persist, **context)
+
+    try:
+        # The package asks whoever issues the tokens, for as long as that takes.
+        in_time(load, TIMEOUT)
     except Exception as error:
         # Its words may quote the kubeconfig.
         why = type(error).__name__

@@ -8,8 +8,38 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def in_time(work: Callable[[], T], seconds: float, discard: Callable[[T], object] = lambda found: None) -> T:
+    """What ``work`` gives, for what nothing else can end: names that are resolved, and programs and packages that wait as they like.
+
+    Raises what it raises, and ``TimeoutError`` after ``seconds``. It then goes on in a thread that no process waits for at its end, and
+    what it still gives goes to ``discard``.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return future.result(max(seconds, 0.0))
+    except TimeoutError:
+        if future.done():
+            # It ended just now, or raised a timeout of its own.
+            return future.result()
+        future.add_done_callback(lambda late: None if late.exception() else discard(late.result()))
+        raise TimeoutError("timed out") from None
 
 
 class Deadline:
@@ -24,8 +54,14 @@ class Deadline:
         self._watched: list[Any] = []
         self._copies: list[socket.socket] = []
         self._lock = threading.Lock()
+        self._ends = time.monotonic() + seconds
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end."""
+        return self._ends - time.monotonic()
 
     def watch(self, watched: Any) -> None:
         """End this socket too; or what ``watched.sock`` is by then, for a connection that makes its socket later."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from .deadline import Deadline
+from .deadline import Deadline, in_time
 
 _ours = threading.local()
 
@@ -46,10 +46,11 @@ def _watch(found: Any) -> None:
 
 def _watched(pool: Any) -> Any:
     class Connection(pool.ConnectionCls):  # type: ignore[misc]
-        """One that is watched while it is made, too: TLS takes its socket over."""
+        """One that is watched while it is made, too: TLS takes its socket over, and names may take their time to be resolved."""
 
         def _new_conn(self) -> Any:
-            made = super()._new_conn()
+            make, deadline = super()._new_conn, getattr(_ours, "deadline", None)
+            made = make() if deadline is None else in_time(make, deadline.left, lambda late: late.close())
             _watch(made)
             return made
 

@@ -31,8 +31,8 @@ def fake() -> Iterator[FakePods]:
         yield running
 
 
-def ask(fake: FakePods, way: str, bounds: Bounds) -> str:
-    api = fake.api()
+def ask(fake: FakePods, way: str, bounds: Bounds, **more: Any) -> str:
+    api = fake.api(**more)
     if way == "exec":
         return api.exec("web", "p", "c", ["x"], bounds)
     return api.get_from_pod("web", "p", 15000, "/x", bounds)
@@ -146,6 +146,19 @@ def test_a_server_that_opens_the_connection_byte_by_byte_is_not_waited_for(way: 
         with pytest.raises(OutOfBounds, match="not done within"):
             ask(fake, way, Bounds(0.3, MEBIBYTE))
         assert time.monotonic() - begin < 3
+
+
+@pytest.mark.parametrize("way", ["exec", "portforward"])
+def test_neither_a_slow_proxy_nor_a_slow_resolver_is_waited_for(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    fake = FakePods(address="https://api.example.invalid")
+    with speaking(b"HTTP/1.1 200 ", b"O") as (port, dummy):
+        begin = time.monotonic()
+        with pytest.raises(OutOfBounds, match="not done within"):
+            ask(fake, way, Bounds(0.3, MEBIBYTE), proxy=f"http://127.0.0.1:{port}")
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *rest, **more: time.sleep(5))
+        with pytest.raises(OutOfBounds, match="not done within"):
+            ask(fake, way, Bounds(0.3, MEBIBYTE))
+        assert time.monotonic() - begin < 4
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")

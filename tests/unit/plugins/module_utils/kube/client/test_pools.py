@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import ApiUnreachable
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client import connection
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.connection import HttpTransport, connect
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.client.deadline import in_time
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 WHOLE = OK + b"Content-Length: 2\r\n\r\n{}"
@@ -119,3 +120,49 @@ def test_others_that_ask_at_the_same_time_are_not_broken_off() -> None:
             assert working.request("GET", "/x") == (200, b"{}")
             time.sleep(0.05)
         thread.join()
+
+
+NAME = "api.example.invalid"
+
+
+def hanging_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver that does not answer for one name."""
+    usual = socket.getaddrinfo
+
+    def resolve(host: object, *rest: object, **more: object) -> object:
+        if host == NAME:
+            time.sleep(5)
+        return usual(host, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_a_name_that_is_not_resolved(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    hanging_names(monkeypatch)
+    assert "did not answer in time" in broken_off(transport(f"https://{NAME}"), method).message
+    asking = transport("https://127.0.0.1:1", proxy=f"http://{NAME}:1")
+    assert "did not answer in time" in broken_off(asking, method).message
+
+
+def test_a_token_that_is_not_renewed() -> None:
+    with server(WHOLE, b"", whole_ones=9) as url:
+        asking = transport(url)
+        asking.configuration.refresh_api_key_hook = lambda held: time.sleep(5)
+        assert "its token was not renewed within 0.3 seconds" in broken_off(asking).message
+        asking.configuration.refresh_api_key_hook = lambda held: held.api_key.update(BearerToken="Bearer new")
+        assert asking.request("GET", "/x") == (200, b"{}")
+
+
+def test_what_comes_too_late_is_discarded() -> None:
+    late: list[str] = []
+    with pytest.raises(TimeoutError):
+        in_time(lambda: time.sleep(0.1) or "late", 0.01, late.append)
+    with pytest.raises(TimeoutError, match="its own"):
+        in_time(lambda: (_raise(TimeoutError("its own"))), 1)
+    time.sleep(0.3)
+    assert late == ["late"] and in_time(lambda: "early", 1, late.append) == "early" and late == ["late"]
+
+
+def _raise(error: Exception) -> None:
+    raise error
