@@ -148,3 +148,13 @@ def test_one_variable_says_for_all_roles_where_the_cluster_is(machine: Machine) 
     output = machine.play("lb_vendor_nginx", {}, given)[1]
     assert_helm_was_sent_there(machine, output)
     assert SERVER in output.partition("Find load balancers and mesh")[2]
+
+
+@pytest.mark.parametrize(("role", "given", "expected"), [
+    ("lb_vendor_nginx", "own", 7), ("lb_vendor_nginx", "other", 8), ("lb_vendor_emissary", "own", 9),
+])  # fmt: skip
+def test_the_time_of_a_request_gets_to_the_modules(machine: Machine, role: str, given: str, expected: int) -> None:
+    variables = {**INSTALLS[role], "install": False, "mutual_tls": True, "connection": {"host": "http://127.0.0.1:1", "api_key": TOKEN}}
+    others = {"other": {"istio_standalone_mtls_request_timeout": expected}}.get(given, {})
+    output = machine.play(role, {**variables, **({"request_timeout": expected} if given == "own" else {})}, others)[1]
+    assert f'"request_timeout": {expected},' in output, output

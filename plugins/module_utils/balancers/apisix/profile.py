@@ -14,9 +14,9 @@ from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import Recogniser, Signs
 from ..kit.classes import classes_where, controller_of
-from ..kit.settings import config_maps_of_flags, settings_of
+from ..kit.settings import maps_beside, settings_of
 from .routes import READERS
-from .settings import CONTROLLER, Settings, read_settings
+from .settings import CONTROLLER, SETTINGS, Settings, is_ours, read_settings
 from .switches import SWITCHES
 
 FACTS = Facts(
@@ -36,5 +36,5 @@ CLASSES = classes_where(lambda load_balancer, item: controller_of(item) == setti
 PROFILE = Profile(
     About("apisix", "Apache APISIX", facts=FACTS), Recogniser(SIGNS, (CONTROLLER,)),
     # The controller's own configuration names its controller; the vendor's chart keeps both in one namespace.
-    InstanceReader(read_settings, config_maps_of_flags(own_namespace=True), CLASSES), READERS, SWITCHES,
+    InstanceReader(read_settings, maps_beside(SETTINGS, is_ours), CLASSES), READERS, SWITCHES,
 )

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from ...kube.objects import Obj, dig, namespace_of
+from ...istio.settings import SettingsKey
+from ...kube.objects import Obj, containers_of, pod_template
+from ...kube.shapes import shape
 from ..contract.instances import Neighbours
 from ..kit.classes import default_controllers
+from ..kit.settings import told_beside
 
 CONTROLLER = "apisix.apache.org/apisix-ingress-controller"
+SETTINGS = SettingsKey("", "config.yaml", shape("controller_name"))
+"""The controller's configuration, in a ConfigMap of any name."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +29,11 @@ class Settings:
 
 def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """The controller's configuration is in a ConfigMap of the data plane's namespace."""
-    texts = (
-        str(dig(item, "data", "config.yaml", default="")) for item in near.config_maps_in(namespace_of(workload))
-    )
-    names = (re.search(r"^controller_name:\s*[\"']?([^\s\"'#]+)", text, re.MULTILINE) for text in texts)
-    controller = next((name[1] for name in names if name), CONTROLLER)
+    names = (item.values.get("controller_name") for item in told_beside(workload, near, SETTINGS, is_ours))
+    controller = next(filter(None, names), CONTROLLER)
     return Settings(controller, controller in default_controllers(near.ingress_classes))
+
+
+def is_ours(workload: Obj) -> bool:
+    """Whether a workload is of APISIX: others may have a configuration of the same name."""
+    return any("apisix" in str(item.get("image", "")) for item in containers_of(pod_template(workload)))

@@ -27,11 +27,11 @@ from ..kit.gateway.hosts import REWRITES, URL_REWRITE
 from ..kit.gateway.listeners import gateways_of
 from ..kit.patches import PatchBuilder, object_of
 from ..kit.recognition import by_companion
-from ..kit.settings import config_maps_of_flags, settings_of
+from ..kit.settings import maps_beside, settings_of
 from ..kit.writes import pod_fields
 from .chain import CHAIN
 from .routes import BACKEND_TRAFFIC_POLICY, ENVOY_PROXY, READERS, envoy_proxy_of, parents_of, precedence
-from .settings import Settings, owners_of, read_settings
+from .settings import SETTINGS, Settings, owners_of, read_settings
 
 FACTS = Facts(
     routes=("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"),
@@ -100,7 +100,7 @@ PROFILE = Profile(
     About("envoy_gateway", "Envoy Gateway", facts=FACTS),
     Recogniser(SIGNS, workload=by_companion(SIGNS, SHUTDOWN_MANAGER, "envoy-gateway's shutdown-manager")),
     InstanceReader(
-        read_settings, config_maps_of_flags(own_namespace=True), sidecar_target=SidecarPlace(sidecar_target, HOLDERS),
+        read_settings, maps_beside(SETTINGS), sidecar_target=SidecarPlace(sidecar_target, HOLDERS),
     ),
     READERS, Switches(to_service=set_routing_type, host=URL_REWRITE, writes=WRITES), CHAIN,
 )

@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from ...core.model import replace
+from ...istio.settings import SettingsKey
 from ...kube.objects import Obj, dig, name_of, namespace_of
+from ...kube.shapes import shape
 from ..contract.instances import Neighbours
 from ..kit.recognition import workload_labels
+from ..kit.settings import told_beside
 
 OWNER = "gateway.envoyproxy.io/owning-gateway"
+SETTINGS = SettingsKey("", "envoy-gateway.yaml", shape("gateway{controllerName}"))
+"""The operator's configuration, in a ConfigMap of any name."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,6 @@ def owners_of(workload: Obj) -> Settings:
 
 def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     """What the workload is made for, by the operator whose chart keeps its controller's name in a ConfigMap beside it."""
-    for item in near.config_maps_in(namespace_of(workload)):
-        text = str(dig(item, "data", "envoy-gateway.yaml", default=""))
-        name = re.search(r"^[ \t]*controllerName:\s*[\"']?([^\s\"'#]+)", text, re.MULTILINE)
-        if name:
-            return replace(owners_of(workload), controller=name[1])
-    return owners_of(workload)
+    names = (dig(item.values, "gateway", "controllerName") for item in told_beside(workload, near, SETTINGS))
+    found, name = owners_of(workload), next(filter(None, names), "")
+    return replace(found, controller=name) if name else found

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from ...core.model import LoadBalancer
+from ...istio.settings import SettingsKey, Told, told
 from ...kube import kinds
-from ...kube.objects import Obj, argument, dig, namespace_of
+from ...kube.objects import Obj, argument, dig, name_of, namespace_of, pod_template
 from ...kube.pods import by_namespace
-from ...kube.snapshot import Snapshot
+from ...kube.snapshot import Snapshot, Unreadable
 from ..contract.instances import Neighbours, SettingsMaps
 from .gateway.names import GATEWAY
 
@@ -48,6 +50,39 @@ def config_maps_of_flags(*flags: str, own_namespace: bool = False) -> SettingsMa
         return own | {reference.partition("/")[0] for reference in references if "/" in reference}
 
     return SettingsMaps(namespaces)
+
+
+def told_beside(workload: Obj, near: Neighbours, where: SettingsKey, ours: Callable[[Obj], bool] = lambda user: True) -> Iterator[Told]:
+    """What the ConfigMaps of a workload's namespace say that have a key. Those that only others mount, which are not ``ours``, are theirs."""
+    namespace = namespace_of(workload)
+    mounting: dict[str, list[Obj]] = {}
+    for user in near.workloads_in(namespace):
+        for name in _mounted(user):
+            mounting.setdefault(name, []).append(user)
+    for item in near.config_maps_in(namespace):
+        users = mounting.get(name_of(item), [])
+        if not users or any(map(ours, users)):
+            yield told(item, where)
+
+
+def maps_beside(where: SettingsKey, ours: Callable[[Obj], bool] = lambda user: True) -> SettingsMaps:
+    """The ConfigMaps of a workload's namespace, of which those that have a key hold settings (:func:`told_beside`)."""
+
+    def misread(workload: Obj, container: Obj, near: Neighbours) -> Iterator[Unreadable]:
+        yield from (item.misread for item in told_beside(workload, near, where, ours) if item.misread is not None)
+
+    return SettingsMaps(lambda workload, container: {namespace_of(workload)}, misread)
+
+
+def _mounted(workload: Obj) -> Iterator[str]:
+    for volume in dig(pod_template(workload), "spec", "volumes", default=[]):
+        yield from (str(item.get("name", "")) for item in config_maps_of(volume))
+
+
+def config_maps_of(volume: Obj) -> list[Obj]:
+    """The ConfigMaps that a pod's volume consists of, as it names them."""
+    sources = [volume, *dig(volume, "projected", "sources", default=[])]
+    return [item["configMap"] for item in sources if item.get("configMap")]
 
 
 def neighbours_of(snapshot: Snapshot) -> Neighbours:

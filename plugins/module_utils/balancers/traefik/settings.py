@@ -26,6 +26,7 @@ from ..kit.annotations import GO_TRUE, go_bool
 from ..kit.classes import ClassRule, ClassSource, controller_of
 from ..kit.recognition import words_of
 from ..kit.scope import Scope, named_scope, selected_scope
+from ..kit.settings import config_maps_of
 
 CONTROLLER, NGINX_CONTROLLER = "traefik.io/ingress-controller", "k8s.io/ingress-nginx"
 _PROVIDERS = "providers."
@@ -178,7 +179,7 @@ def telling_option(container: Obj) -> str:
 def mounted_namespaces(workload: Obj, container: Obj) -> set[str]:
     """Its own namespace, where a configuration file could come from a ConfigMap."""
     volumes = dig(pod_template(workload), "spec", "volumes", default=[])
-    return {namespace_of(workload)} if any(_config_maps(item) for item in volumes) else set()
+    return {namespace_of(workload)} if any(config_maps_of(item) for item in volumes) else set()
 
 
 def _from_arguments(container: Obj) -> Iterator[tuple[str, str]]:
@@ -222,15 +223,10 @@ def _mounted_from(workload: Obj, container: Obj, path: str) -> tuple[str, str] |
             inside = path[len(where) + 1 :]
         else:
             continue
-        for source in _config_maps(volumes.get(str(mount.get("name")), {})):
+        for source in config_maps_of(volumes.get(str(mount.get("name")), {})):
             items = {str(item.get("path")): str(item.get("key")) for item in source.get("items") or []}
             return str(source.get("name", "")), items.get(inside, inside)
     return None
-
-
-def _config_maps(volume: Obj) -> list[Obj]:
-    sources = [volume, *dig(volume, "projected", "sources", default=[])]
-    return [item["configMap"] for item in sources if item.get("configMap")]
 
 
 def _parsed(path: str, place: tuple[str, str], text: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.switches import PatchSet
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Finding, LoadBalancer, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import as_understood
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.tools.vendor_kinds import definitions, folder_of
@@ -51,6 +52,12 @@ def data_plane(name: str, *args: str, image: str = "", command: tuple[str, ...] 
 def meshed(*objects: Obj) -> Snapshot:
     """A cluster whose namespace of load balancers is injected."""
     return live(namespace(EDGE, istio_injection="enabled"), namespace("apps"), *objects)
+
+
+def misread(snapshot: Snapshot) -> list[str]:
+    """ConfigMaps whose settings could not be read."""
+    found = as_understood(snapshot, REGISTRY).source.unreadable.values()
+    return [str(item.ref) for item in found if item.code == "MLB122"]
 
 
 def the(snapshot: Snapshot, vendor: str) -> LoadBalancer:

@@ -16,6 +16,7 @@ from tests.unit.plugins.module_utils.balancers.support import (
     SHOP_NAME,
     data_plane,
     meshed,
+    misread,
     outcomes,
     patches,
     reading,
@@ -85,6 +86,15 @@ def test_the_controllers_own_name_is_read_from_its_configuration() -> None:
     settings = obj("v1", "ConfigMap", "edge", "c", data={"config.yaml": 'log_level: info\ncontroller_name: "x.example.com/apisix"\n'})
     other = ingress_class("mine", "x.example.com/apisix")
     assert the(meshed(proxy(), settings, config_map("other", a="b"), CLASS, other), APISIX).classes == ("mine",)
+
+
+@pytest.mark.parametrize("text", ["controller_name: [", "just a text", "- a", "controller_name: {a: 1}", "a: 1\na: 2", "[" * 100_000])
+def test_a_configuration_that_cannot_be_read_is_no_absent_one(text: str) -> None:
+    named = obj("v1", "ConfigMap", "edge", "c", data={"config.yaml": text})
+    assert misread(meshed(proxy(), named, CLASS)) == ["ConfigMap edge/c"]
+    user = data_plane("other", image="other:1")
+    user["spec"]["template"]["spec"]["volumes"] = [{"name": "v", "configMap": {"name": "c"}}]
+    assert misread(meshed(proxy(), named, CLASS, user)) == []
 
 
 SHOP = "apps/shop:80"

@@ -16,6 +16,7 @@ from tests.unit.plugins.module_utils.balancers.support import (
     HTTP,
     data_plane,
     meshed,
+    misread,
     outcomes,
     patches,
     reading,
@@ -84,6 +85,12 @@ def test_its_version_and_its_controllers_name() -> None:
     found = the(meshed(proxy(), settings), EG)
     assert (found.version, found.settings.controller) == ("1.9.1", "x.example.com/eg")
     assert the(meshed(proxy()), EG).settings.controller == CONTROLLER
+
+
+@pytest.mark.parametrize("text", ["gateway: [", "just a text", "gateway: {controllerName: [a]}", "gateway: {controllerName: &a {b: *a}}"])
+def test_a_configuration_that_cannot_be_read_is_no_absent_one(text: str) -> None:
+    settings = obj("v1", "ConfigMap", EDGE, "c", data={"envoy-gateway.yaml": text})
+    assert misread(meshed(proxy(), settings)) == [f"ConfigMap {EDGE}/c"]
 
 
 SERVICE, ENDPOINT = {"routingType": "Service"}, {"routingType": "Endpoint"}
