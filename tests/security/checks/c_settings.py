@@ -31,7 +31,11 @@ def config_map(namespace, name, key, text):
     return c.obj("v1", "ConfigMap", name, namespace, data={key: text})
 
 
-def unknown_and_kept(t, key, objects, settings, texts, modules=("service_routing",), expected=({"unknown"},), **args):
+KNOWN_OF_NONE = (frozenset({"unknown"}),)
+"""What a run may say of its routes."""
+
+
+def unknown_and_kept(t, key, objects, settings, texts, modules=("service_routing",), expected=KNOWN_OF_NONE, **args):
     """Demand for each text in place of honest settings: a second run writes nothing, names the ConfigMap, and knows of no route."""
     namespace, name, field, honest = settings
     done = t.done(key, [*objects, config_map(namespace, name, field, honest)], **args)
@@ -131,7 +135,7 @@ def h3_settings_of_a_tenants_istiod(t):
             tz.unharmed(t, base, [], hostile, state=state)
 
 
-NONE = ({"unknown"}, set())
+NONE = (*KNOWN_OF_NONE, frozenset())
 """Whose class it is depends on the name, so its routes may be nobody's."""
 
 

@@ -53,7 +53,7 @@ def config_maps_of_flags(*flags: str, own_namespace: bool = False) -> SettingsMa
 
 
 def told_beside(workload: Obj, near: Neighbours, where: SettingsKey, ours: Callable[[Obj], bool] = lambda user: True) -> Iterator[Told]:
-    """What the ConfigMaps of a workload's namespace say that have a key. Those that only others mount, which are not ``ours``, are theirs."""
+    """What the ConfigMaps of a workload's namespace say that have a key. Those that only others mount (not ``ours``) are theirs."""
     namespace = namespace_of(workload)
     mounting: dict[str, list[Obj]] = {}
     for user in near.workloads_in(namespace):
