@@ -87,7 +87,8 @@ def _paths(item: Obj) -> Iterator[tuple[Any, ...]]:
         for key, value in entries:
             if key not in KEPT:
                 yield (*path, key)
-            yield from walk(value, (*path, key))
+            if key != "clusterIPs":
+                yield from walk(value, (*path, key))
 
     yield from walk(item.get("spec") or {}, ("spec",))
 

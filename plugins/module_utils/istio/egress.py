@@ -4,7 +4,8 @@
 """What a Sidecar resource lets in: hosts by namespace, by port, and without those that it leaves out.
 
 Source: istio/istio pilot/pkg/model/sidecar.go (convertIstioListenerToWrapper, selectServices, GetEgressListenerForRDS) and
-pilot/pkg/networking/core/listener.go (a port that has a listener of its own takes no other HTTP services).
+pilot/pkg/networking/core/listener.go (a port that has a listener of its own takes no other HTTP services, but may have other listeners at
+addresses) and httproute.go (routes of a port are those of its own listener, whichever listener asks for them).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 
 from ..kube.objects import Obj, dig
 
+UNNAMED = -1
+"""A port that no listener is for by its number: what only the one of all other ports serves."""
 EXCLUDES_SINCE = (1, 31)
 """The first version that knows hosts which are left out."""
 

@@ -51,13 +51,15 @@ class PodView:
 class Endpoint:
     """One address behind a Service port; ``pod`` is ``None`` where the address belongs to no known pod.
 
-    ``registered`` is false where Istio does not find the pod, as an EndpointSlice of another namespace holds its bare address.
+    ``registered`` is false where Istio does not find the pod, as an EndpointSlice of another namespace holds its bare address. ``listed``:
+    a slice that somebody writes has it, so that the slice and not the pod says whether it is ready.
     """
 
     ip: str
     port: int
     pod: PodView | None = None
     registered: bool = True
+    listed: bool = False
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -193,12 +195,12 @@ def _sliced(
             for address in entry.get("addresses") or []:
                 pod, registered = pod_of(namespace_of(item), str(address), entry.get("targetRef"))
                 view = view_of(pod, defaults) if pod else None
-                yield Endpoint(str(address), int((numbers or [0])[0] or 0), view, registered or pod is None)
+                yield Endpoint(str(address), int((numbers or [0])[0] or 0), view, registered or pod is None, True)
 
 
 def ready(found: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
     """Endpoints whose pods are ready, or all of them where none is."""
-    good = tuple(item for item in found if item.pod is None or _is_ready(item.pod.pod))
+    good = tuple(item for item in found if item.pod is None or item.listed or _is_ready(item.pod.pod))
     return good or found
 
 

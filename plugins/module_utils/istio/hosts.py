@@ -21,10 +21,10 @@ from .entries import entry_hosts, entry_http_ports
 from .mesh import cluster_domain
 from .mesh_routes import mesh_routes
 from .names import below, plain_host, wildcards_over
-from .protocols import AUTO, is_http, port_protocol
+from .protocols import AUTO, decided_by_address, is_http, port_protocol
 from .registry import aliased, fqdn, service_of_name
 from .virtual_services import AskedFor, Branch, RuleTarget, branches, connections, label_of
-from .visibility import Visibility, host_matches, oldest, short_name
+from .visibility import UNNAMED, Visibility, host_matches, oldest, short_name
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,24 @@ class HostTable:
     def has_http_listener(self, port: int) -> bool:
         """Whether the viewer's sidecar has the shared HTTP listener 0.0.0.0:port."""
         protocol = self.visibility.egress_protocol(port)
-        services = self.snapshot.each(kinds.SERVICE, any_port if protocol else http_ports, port)
+        if is_http(protocol) and self._any(any_port, port, port):
+            return True
+        taken = bool(protocol) and not is_http(protocol) and self.headless_for_any(port) is not None
+        return not taken and self._any(http_ports, port, UNNAMED)
+
+    def _any(self, index: Callable[[Obj], Iterator[int]], port: int, scope: int) -> bool:
+        """Whether a listener of a Sidecar lets in a Service or a ServiceEntry with this port."""
+        services = self.snapshot.each(kinds.SERVICE, index, port)
         entries = self.snapshot.each(kinds.SERVICE_ENTRY, entry_http_ports, port)
         known = itertools.chain(((item, [self.fqdn(item)]) for item in services), ((item, list(entry_hosts(item))) for item in entries))
-        return (not protocol or is_http(protocol)) and any(self.visibility.sees(item, hosts, port) for item, hosts in known)
+        return any(self.visibility.sees(item, hosts, scope) for item, hosts in known)
+
+    def headless_for_any(self, port: int) -> Obj | None:
+        """The headless Service that gets what is sent to a port at any address, where a Sidecar names the port as one of TCP."""
+        if not decided_by_address(self.visibility.egress_protocol(port)):
+            return None
+        found = oldest(list(filter(is_headless, self.snapshot.each(kinds.SERVICE, any_port, port))))
+        return next((item for item in found if self.visibility.sees(item, [self.fqdn(item)], port)), None)
 
     def waiting(self, port: int) -> Obj | None:
         """A VirtualService that holds for a host of no registry as soon as somebody makes this port one of HTTP, if it is none yet."""
@@ -114,25 +128,29 @@ class HostTable:
         """Where a route's HTTP requests go on a listener of a Service's own: whatever their Host, they are the Service's."""
         return self._routed(Destination("service", service, port, self.fqdn(service)), self.fqdn(service), port, asked)
 
-    def connection_destinations(self, service: Obj, port: int, *, tls: bool) -> tuple[Destination, ...]:
-        """Where connections to a Service go that are passed on as they are; ``tls``: the port is declared as one of TLS."""
+    def connection_destinations(self, service: Obj, port: int, *, tls: bool, scope: int = UNNAMED) -> tuple[Destination, ...]:
+        """Where connections to a Service go that are passed on as they are; ``tls``: the port is declared as one of TLS.
+
+        ``scope`` is the port whose listener of a Sidecar lets in what counts.
+        """
         own = Destination("service", service, port, self.fqdn(service))
-        virtuals = oldest(self._all_virtual_services(own.host)) + mesh_routes(self.snapshot, service, self.visibility.viewer.namespace)
+        virtuals = oldest(self._all_virtual_services(self.fqdn(service), scope))
+        virtuals += mesh_routes(self.snapshot, service, self.visibility.viewer.namespace)
         found = connections(virtuals, self.visibility.viewer, port, tls=tls)
         if found is None:
             return (own,)
         virtual, branch = found
         return tuple(self._branch(virtual, branch, target, port, whole=True) for target in branch.targets or (None,))
 
-    def _all_virtual_services(self, host: str) -> list[Obj]:
+    def _all_virtual_services(self, host: str, scope: int) -> list[Obj]:
         """The visible VirtualServices that name or cover a host."""
         found = (item for pattern in _patterns(host) for item in self.snapshot.lookup(kinds.VIRTUAL_SERVICE, self._hosts_of, pattern))
-        return [item for item in found if self.visibility.sees(item, list(self._hosts_of(item)))]
+        return [item for item in found if self.visibility.sees(item, list(self._hosts_of(item)), scope)]
 
     def _routed(self, registered: Destination, name: str, port: int, asked: AskedFor) -> tuple[Destination, ...]:
         """What the VirtualService of a host makes of requests that its registered owner would get."""
         for pattern in _patterns(registered.host or name):
-            virtuals = [item for item in self._virtual_services(pattern) if registered.kind != "none" or self._is_added(item, port)]
+            virtuals = [item for item in self._virtual_services(pattern, port) if registered.kind != "none" or self._is_added(item, port)]
             made = self._mesh_routes(registered) if pattern == registered.host else []
             ruled = [(item, branches(item, asked, self.visibility.viewer, port)) for item in (*virtuals, *made)]
             found = [(item, several) for item, several in ruled if several]
@@ -183,10 +201,10 @@ class HostTable:
             return found if found is not None and is_headless(found) else None
         return found
 
-    def _virtual_services(self, pattern: str) -> list[Obj]:
+    def _virtual_services(self, pattern: str, port: int) -> list[Obj]:
         """The visible VirtualServices of a host, in the order in which Istio asks them."""
         found = self.snapshot.lookup(kinds.VIRTUAL_SERVICE, self._hosts_of, pattern)
-        visible = [item for item in found if self.visibility.sees(item, [pattern])]
+        visible = [item for item in found if self.visibility.sees(item, [pattern], port)]
         return sorted(oldest(visible), key=self.visibility.nearness)
 
     def _branch(self, virtual: Obj, branch: Branch, target: RuleTarget | None, port: int, *, whole: bool = False) -> Destination:

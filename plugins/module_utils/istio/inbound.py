@@ -20,7 +20,7 @@ from ..kube.selectors import selects
 from ..kube.services import find_port, is_external_name, target_port
 from ..kube.snapshot import Snapshot
 from .endpoints import Endpoint, pods_selected
-from .mesh import MESH_DEPENDS
+from .mesh import MESH_DEPENDS, is_discovered
 from .protocols import AUTO, TCP_PROTOCOLS, declared_protocol, is_http, port_protocol
 from .visibility import Viewer, Visibility, oldest
 
@@ -37,7 +37,9 @@ class Takeover:
 
 
 def by_seniority(snapshot: Snapshot, pod: Obj, number: int) -> list[tuple[Obj, Obj]]:
-    """The Services, each with its port, that lead to a port of a pod; the first one decides."""
+    """The Services, each with its port, that lead to a port of a pod; the first one decides. Istio knows none where it does not look."""
+    if not is_discovered(snapshot, namespace_of(pod)):
+        return []
     found = [
         item for item in snapshot.lookup(kinds.SERVICE, by_namespace, namespace_of(pod))
         if not is_external_name(item) and selects(dig(item, "spec", "selector"), labels_of(pod))

@@ -25,12 +25,12 @@ from .entries import catching, entry_hosts, keeps_address, namesake
 from .gateways import CHAINED_WHY, leads_to_gateway
 from .hosts import Destination, HostTable
 from .network import seen_address
-from .protocols import AUTO, TLS_PROTOCOLS, decided_by_address, is_http, port_protocol
+from .protocols import AUTO, TLS_PROTOCOLS, decided_by_address, port_protocol
 from .raw_tls import SPOKEN, as_taken
 from .registry import aliased, dialled_port
 from .request import Request, Share, of_shares, resolved, together
 from .transport import Transport
-from .visibility import Viewer, Visibility, oldest
+from .visibility import UNNAMED, Listener, Viewer, Visibility, oldest
 
 PASSTHROUGH = "PassthroughCluster"
 BLACK_HOLE = "BlackHoleCluster"
@@ -136,17 +136,17 @@ class Outlook:
         return Outcome("unknown", "the load balancer resolves this backend itself")
 
     def _to_cluster_ip(self, request: Request) -> Outcome:
-        protocol = self.visibility.egress_protocol(request.number) or port_protocol(request.port)
-        known = self.visibility.sees(request.service, [self.hosts.fqdn(request.service)], request.number, http=is_http(protocol))
-        if decided_by_address(protocol) and known:
-            return self._at_service(request, request.service, request.number)
-        return self._by_host(request, request.number, f"{self.hosts.fqdn(request.service)}:{request.number}")
+        name = self.hosts.fqdn(request.service)
+        listener = self.visibility.own_listener(request.service, [name], request.number, port_protocol(request.port))
+        if listener is not None:
+            return self._at_service(request, request.service, request.number, listener)
+        return self._by_host(request, request.number, f"{name}:{request.number}")
 
     def _to_pods(self, request: Request) -> Outcome:
         """Every pod's address is matched on its own: by a headless Service that has it, else by what listens on its port."""
         groups: dict[tuple[int, str], tuple[Obj | None, list[Endpoint]]] = {}
         for item in request.endpoints:
-            twin = self.headless_over(namespace_of(request.service), item)
+            twin = self.headless_over(request, item)
             groups.setdefault((item.port, name_of(twin) if twin else ""), (twin, []))[1].append(item)
         outcomes = []
         for key in sorted(groups):
@@ -157,22 +157,29 @@ class Outlook:
     def _to_pods_on(self, request: Request, number: int, twin: Obj | None) -> Outcome:
         if twin is None:
             return self._by_host(request, number, f"a pod's port {number}")
-        outcome = self._at_service(request, twin, number)
+        outcome = self._at_service(request, twin, number, Listener(port_protocol(find_port(twin, number) or {})))
         return replace(outcome, why=f"pod addresses match headless Service {name_of(twin)}: {outcome.why}")
 
-    def headless_over(self, namespace: str, item: Endpoint) -> Obj | None:
-        """The oldest visible headless Service with this endpoint's address, and its number as an undeclared or TCP port."""
+    def headless_over(self, request: Request, item: Endpoint) -> Obj | None:
+        """The oldest visible headless Service with this endpoint's address, and its number as an undeclared or TCP port.
+
+        What is HTTP goes to the oldest whose port is undeclared, as its listener has a chain for that beside the one for the rest.
+        """
         labels = labels_of(item.pod.pod) if item.pod else {}
-        keys = [(namespace, item.port, pair) for pair in labels.items()] + [(namespace, item.port, NO_SELECTOR)]
+        home = item.pod.namespace if item.pod else namespace_of(request.service)
+        keys = [(home, item.port, pair) for pair in labels.items()] + [("", item.port, NO_SELECTOR)]
         found = [service for key in keys for service in self.snapshot.lookup(kinds.SERVICE, headless_by_port, key)]
+        first: Obj | None = None
         for service in oldest(found) if len(found) > 1 else found:
             port = find_port(service, item.port) or {}
-            seen = self.visibility.sees(service, [self.hosts.fqdn(service)], item.port, http=False)
-            if not decided_by_address(port_protocol(port)) or not seen:
+            # On a port that a Sidecar names, a headless Service has the listener for any address, and none for its pods'.
+            seen = self.visibility.sees(service, [self.hosts.fqdn(service)], UNNAMED)
+            if not decided_by_address(port_protocol(port)) or not seen or not self._holds(service, port, item):
                 continue
-            if self._holds(service, port, item):
+            if request.route.upstream.scheme != "http" or port_protocol(port) == AUTO:
                 return service
-        return None
+            first = first or service
+        return first
 
     def _holds(self, service: Obj, port: Obj, item: Endpoint) -> bool:
         """Whether a Service port has an endpoint at this one's address, whatever the endpoint's own port."""
@@ -196,18 +203,20 @@ class Outlook:
         nowhere = f"{host} matches nothing on the sidecar's HTTP listener for port {number}"
         return of_shares([self._share(request, item, nowhere) for item in self.hosts.http_destinations(number, request.asked)])
 
-    def _at_service(self, request: Request, service: Obj, number: int) -> Outcome:
+    def _at_service(self, request: Request, service: Obj, number: int, listener: Listener) -> Outcome:
         """On a listener of the Service's own address, or of its pods': the Host is not looked at, VirtualServices are."""
         entry = namesake(self.visibility, self.hosts.fqdn(service), namespace_of(service))
         if entry is not None:
             label = f"ServiceEntry {namespace_of(entry)}/{name_of(entry)}"
             return Outcome("unknown", f"{label} stands for {self.hosts.fqdn(service)}, and what it makes of these requests is not known")
-        protocol = self.visibility.egress_protocol(number) or port_protocol(find_port(service, number) or {})
-        scheme = request.route.upstream.scheme
+        protocol, scheme = listener.protocol, request.route.upstream.scheme
         if protocol == AUTO and scheme == "http":
+            if not self.visibility.sees(service, [self.hosts.fqdn(service)], number):
+                why = f"the Sidecar's listener for port {number} has no route to {self.hosts.fqdn(service)}, so the sidecar answers 404"
+                return Outcome("refused", why)
             found = self.hosts.service_destinations(service, number, request.asked)
         else:
-            found = self.hosts.connection_destinations(service, number, tls=protocol in TLS_PROTOCOLS)
+            found = self.hosts.connection_destinations(service, number, tls=protocol in TLS_PROTOCOLS, scope=listener.scope)
             if protocol == AUTO and scheme == "tcp" and self.hosts.service_destinations(service, number, request.asked) != found:
                 return Outcome("unknown", f"{self.hosts.fqdn(service)} has rules for HTTP, and whether that is what it gets is not known")
         return of_shares([self._share(request, item, "") for item in found])
@@ -231,13 +240,14 @@ class Outlook:
         if port is None:
             return Share(found, Outcome("refused", f"Service {name_of(service)} has no port {found.port}"))
         own = service is request.service and found.port == request.number
-        behind = request.endpoints if own or is_headless(service) else serving(self.snapshot, service, port)
+        name, home = self.hosts.fqdn(service), namespace_of(service)
+        keeps = is_headless(service) or policy_of(self.transport.destination_rule(name, home), found.port, found.subset).original
+        behind = request.endpoints if own or keeps else serving(self.snapshot, service, port)
         outcome = self.transport.to_endpoints(
-            self.hosts.fqdn(service), namespace_of(service), found.port, behind, subset=found.subset,
-            together=endpoints(self.snapshot, service, port) if is_headless(service) else None,
+            name, home, found.port, behind, subset=found.subset, together=endpoints(self.snapshot, service, port) if keeps else None,
         )
         same = {item.key for item in behind} & {item.key for item in request.endpoints}
-        elsewhere = "" if same or own or not behind else f"{namespace_of(service)}/{name_of(service)}"
+        elsewhere = "" if same or own or not behind else f"{home}/{name_of(service)}"
         return Share(found, outcome, elsewhere)
 
     def _to_entry(self, request: Request, entry: Obj, host: str, port: int, subset: str = "") -> Outcome:
@@ -247,7 +257,8 @@ class Outlook:
         # Without a DestinationRule, nothing is known of the pods behind the original destination, so TLS stays off.
         if not policy_of(self.transport.destination_rule(host, namespace_of(entry)), port, subset).cluster.get("mode"):
             return self._plain(request, f"{label} keeps the dialled address, but no DestinationRule turns on TLS", cluster)
-        outcome = self.transport.to_endpoints(host, namespace_of(entry), port, request.endpoints, subset=subset)
+        names = dig(entry, "spec", "subjectAltNames", default=[])
+        outcome = self.transport.to_endpoints(host, namespace_of(entry), port, request.endpoints, subset=subset, names=names)
         return replace(outcome, why=f"{label} keeps the dialled address: {outcome.why}")
 
     def _has_no_local_endpoint(self, service: Obj) -> bool:
@@ -261,7 +272,7 @@ class Outlook:
         return bool(nodes and own) and None not in nodes | own and not nodes & own
 
     def _without_listener(self, request: Request, why: str) -> Outcome:
-        """No listener is there for what is dialled, unless a ServiceEntry has one for any address, or for the network."""
+        """No listener is there for what is dialled, unless somebody has one for any address, or for the network."""
         groups: dict[tuple[str, int], list[Endpoint]] = {}
         for item in request.endpoints:
             groups.setdefault(self._dialled(request, item), []).append(item)
@@ -269,7 +280,11 @@ class Outlook:
         for (ip, port), found in groups.items():
             own = replace(request, endpoints=tuple(found))
             entry, certain = catching(self.visibility, ip, port)
-            if entry is None:
+            headless = self.hosts.headless_for_any(port) if entry is None else None
+            if headless is not None:
+                listener = Listener(self.visibility.egress_protocol(port), port)
+                outcomes.append(self._at_service(own, headless, port, listener))
+            elif entry is None:
                 outcomes.append(self._unmatched(own, why))
             elif not certain:
                 label = f"ServiceEntry {namespace_of(entry)}/{name_of(entry)}"

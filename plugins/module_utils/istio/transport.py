@@ -9,6 +9,8 @@ clusters that keep the original destination use it only when every pod has a sid
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..core.model import Leg, Outcome, Verdict, replace
 from ..istio.endpoints import Endpoint
 from ..kube.objects import Obj, labels_of, name_of, namespace_of
@@ -33,11 +35,12 @@ class Transport:
 
     def to_endpoints(
         self, host: str, home: str, port: int, found: tuple[Endpoint, ...], *, together: tuple[Endpoint, ...] | None = None,
-        subset: str = "",
+        subset: str = "", names: Iterable[str] = (),
     ) -> Outcome:
         """Verdict for a registry destination: what the DestinationRule or automatic mutual TLS sends, and who takes it.
 
-        ``together``: the cluster keeps the original destination, so that one setting decides for all of these.
+        ``together``: the cluster keeps the original destination, so that one setting decides for all of these, and no others' identities
+        are accepted. ``names`` are identities that are accepted where no rule names any; none means all.
         """
         cluster = f"outbound|{port}|{subset}|{host}"
         rule = self.destination_rule(host, home)
@@ -50,11 +53,13 @@ class Transport:
         if any(pod_is_ambient(self.snapshot, item.pod) for item in found):
             return Outcome("unknown", f"{host} has pods {AMBIENT}", cluster)
         if together is not None or policy.original:
+            names = names if together is None else (name for name in map(self._identity, together) if name)
             together = _labelled(found if together is None else together, policy)
-        return self._sent(policy, rule, home, found, together, cluster)
+        return self._sent(policy, rule, home, found, together, cluster, tuple(names))
 
     def _sent(
-        self, policy: Policy, rule: Obj | None, home: str, found: tuple[Endpoint, ...], together: tuple[Endpoint, ...] | None, cluster: str
+        self, policy: Policy, rule: Obj | None, home: str, found: tuple[Endpoint, ...], together: tuple[Endpoint, ...] | None, cluster: str,
+        names: tuple[str, ...],
     ) -> Outcome:
         tls, where = policy.cluster, f"DestinationRule {namespace_of(rule)}/{name_of(rule)}" if rule else ""
         mode = str(tls.get("mode") or ("DISABLE" if tls else ""))
@@ -63,21 +68,25 @@ class Transport:
         if mode == "DISABLE":
             return self.received(found, dict.fromkeys(found, False), f"{where} disables TLS", cluster)
         if mode == "ISTIO_MUTUAL":
-            return self._mutual(tls, where, found, cluster)
+            accepted = tuple(tls.get("subjectAltNames") or names)
+            return self._mutual(accepted, f"{where} sets ISTIO_MUTUAL", where, found, cluster)
         sends, how = self.automatic(home, found, together), "automatic mutual TLS"
         if together is None and policy.endpoints and self._is_automatic(home):
             # The cluster chooses by the endpoint, and endpoints are marked by the rule as a whole, whatever its ports say.
             how = f"{where} sets TLS mode {policy.endpoints} for the endpoints"
             sends = {item: policy.endpoints == "ISTIO_MUTUAL" and _is_meshed(item) for item in found}
+        if together is not None and all(sends.values()):
+            return self._mutual(names, how, how, found, cluster)
         return self.received(found, sends, how, cluster)
 
-    def _mutual(self, tls: Obj, where: str, found: tuple[Endpoint, ...], cluster: str) -> Outcome:
-        """A rule asks for the mesh's mutual TLS, perhaps with some identities only."""
-        wrong = self._unexpected_identities(tls, found)
-        outcome = self.received(found, dict.fromkeys(found, True), f"{where} sets ISTIO_MUTUAL", cluster)
+    def _mutual(self, accepted: tuple[str, ...], how: str, who: str, found: tuple[Endpoint, ...], cluster: str) -> Outcome:
+        """The mesh's mutual TLS to all of these, perhaps with some identities only."""
+        known = ((item, self._identity(item)) for item in found if accepted)
+        wrong = {item: identity for item, identity in known if identity and identity not in accepted}
+        outcome = self.received(found, dict.fromkeys(found, True), how, cluster)
         if not wrong:
             return outcome
-        why = f"{where} does not accept the identity {next(iter(wrong.values()))}"
+        why = f"{who} does not accept the identity {next(iter(wrong.values()))}"
         fitting = tuple(item for item in found if item not in wrong)
         if not fitting:
             return Outcome("refused", why, cluster)
@@ -135,12 +144,9 @@ class Transport:
             return f"{how}; the backend has no sidecar{past}"
         return f"{how}, and the backend still accepts plaintext ({self._mode(endpoint)})"
 
-    def _unexpected_identities(self, tls: Obj, found: tuple[Endpoint, ...]) -> dict[Endpoint, str]:
-        """The pods whose identity is none of those that a rule accepts."""
-        accepted = tls.get("subjectAltNames") or []
-        domain = read_mesh(self.snapshot, self.visibility.viewer.revision).trust_domain
-        known = {item: item.pod.spiffe(domain) for item in found if accepted and item.pod}
-        return {item: identity for item, identity in known.items() if identity not in accepted}
+    def _identity(self, item: Endpoint) -> str:
+        """The identity of an endpoint's pod, empty where no pod is known."""
+        return item.pod.spiffe(read_mesh(self.snapshot, self.visibility.viewer.revision).trust_domain) if item.pod else ""
 
 
 def _labelled(found: tuple[Endpoint, ...], policy: Policy) -> tuple[Endpoint, ...]:

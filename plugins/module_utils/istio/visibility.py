@@ -18,12 +18,12 @@ from ..kube.pods import by_namespace
 from ..kube.selectors import selects
 from ..kube.services import full_name
 from ..kube.snapshot import Snapshot
-from .egress import Egress, egress_of, host_matches, listeners_for
+from .egress import UNNAMED, Egress, egress_of, host_matches, listeners_for
 from .mesh import is_discovered, mesh_config, numbers, read_mesh
-from .protocols import declared_protocol
+from .protocols import decided_by_address, declared_protocol
 from .revisions import is_of_revision
 
-__all__ = ["EXPORT_TO", "Viewer", "Visibility", "host_matches", "oldest", "short_name"]
+__all__ = ["EXPORT_TO", "UNNAMED", "Listener", "Viewer", "Visibility", "host_matches", "oldest", "short_name"]
 EXPORT_TO = "networking.istio.io/exportTo"
 
 
@@ -40,6 +40,14 @@ class Viewer:
     namespace: str
     labels: tuple[tuple[str, str], ...] = ()
     revision: str = ""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listener that no Host decides about. ``scope`` is its port where a Sidecar names that, else :data:`UNNAMED`."""
+
+    protocol: str
+    scope: int = UNNAMED
 
 
 class Visibility:
@@ -113,6 +121,14 @@ class Visibility:
     def egress_protocol(self, port: int) -> str:
         """The protocol that a Sidecar's listener gives a port, whatever Services declare; empty where none does."""
         return next((declared_protocol(item.protocol, port) for item in self.egress or () if item.port == port), "")
+
+    def own_listener(self, service: Obj, hosts: list[str], port: int, declared: str) -> Listener | None:
+        """The listener at a Service's own address: of the protocol that a Sidecar names for the port, else of the declared one."""
+        named = self.egress_protocol(port)
+        for at, protocol in ((port, named), (UNNAMED, declared)):
+            if protocol and decided_by_address(protocol) and self.sees(service, hosts, at):
+                return Listener(protocol, at)
+        return None
 
     def outbound_policy(self) -> str:
         """``ALLOW_ANY``, ``REGISTRY_ONLY`` or another mode, as it holds for the viewer."""

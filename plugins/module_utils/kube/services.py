@@ -52,11 +52,15 @@ def by_cluster_ip(service: Obj) -> Iterator[str]:
 
 
 def headless_by_port(service: Obj) -> Iterator[tuple[str, int, tuple[str, str]]]:
-    """Index of headless Services by namespace, port number and the first pair of the selector, which its pods must have."""
+    """Index of headless Services by namespace, port number and the first pair of the selector, which its pods must have.
+
+    Without a selector, their pods may be anywhere, and the namespace is empty.
+    """
     if is_headless(service):
         selector = dig(service, "spec", "selector", default={})
         for port in dig(service, "spec", "ports", default=[]):
-            yield (namespace_of(service), int(port.get("port", 0)), min(selector.items()) if selector else NO_SELECTOR)
+            home, first = (namespace_of(service), min(selector.items())) if selector else ("", NO_SELECTOR)
+            yield (home, int(port.get("port", 0)), first)
 
 
 def slices_by_service(item: Obj) -> Iterator[tuple[str, str]]:

@@ -23,10 +23,10 @@ def test_settings_are_those_of_the_revision_that_namespaces_ask_for() -> None:
     assert mesh_settings([]) == ""
 
 
-@pytest.mark.parametrize(("labels", "seen"), [({"mesh": "on"}, True), ({"team": "a"}, True), ({"team": "b"}, False), ({}, False)])
-def test_namespaces_that_istiod_sees(labels: dict[str, str], seen: bool) -> None:
+@pytest.mark.parametrize(("labels", "there"), [({"mesh": "on"}, True), ({"team": "a"}, True), ({"team": "b"}, False), ({}, False)])
+def test_namespaces_that_istiod_sees(labels: dict[str, str], there: bool) -> None:
     home = parts.namespace("ingress", labels=labels)
-    assert discovered([SELECTED, home], "ingress") == seen
+    assert discovered([SELECTED, home], "ingress") == there
     assert discovered([home], "ingress")
 
 
@@ -48,3 +48,11 @@ def test_ports_are_of_tcp_where_nothing_is_said() -> None:
     assert found["Pod"]["spec"]["containers"][0]["ports"][0]["protocol"] == "TCP"
     assert found["Service"]["spec"]["ports"][0]["protocol"] == "TCP"
     assert found["EndpointSlice"]["ports"] == [{"name": "", "port": 8080, "protocol": "TCP"}]
+
+
+def test_istios_own_kinds_are_read_where_istiod_looks() -> None:
+    """Of Kubernetes' kinds, the control plane that is asked leaves them out itself."""
+    made = [parts.namespace(home, labels={"mesh": wish}) for home, wish in (("apps", "on"), ("other", "off"))]
+    rules = [parts.istio("Sidecar", home, "own", {}, "2024-01-01T00:00:00Z") for home in ("apps", "other")]
+    pod = parts.pod("other", "echo-0", "10.0.1.1", {"app": "echo"})
+    assert list(seen([SELECTED, *made, *rules, pod])) == [SELECTED, *made, rules[0], pod]

@@ -16,7 +16,7 @@ from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of
 from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
-from ..mesh import MESH_DEPENDS, mesh_config, read_mesh
+from ..mesh import MESH_DEPENDS, is_discovered, mesh_config, read_mesh
 from .rules import Rule, TrustDomains, read_rule
 
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
@@ -116,6 +116,8 @@ def trust_domains(snapshot: Snapshot) -> TrustDomains:
 
 def _attached(snapshot: Snapshot, kind: str, namespace: str, labels: dict[str, str]) -> Iterator[Obj]:
     for home in dict.fromkeys((read_mesh(snapshot).root_namespace, namespace)):
+        if not is_discovered(snapshot, home):
+            continue
         for item in sorted(snapshot.lookup(kind, by_namespace, home), key=name_of):
             if _attaches(item, namespace, labels):
                 yield item

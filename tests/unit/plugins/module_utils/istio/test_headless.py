@@ -12,6 +12,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Ver
 
 from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
+    PUBLIC,
     Obj,
     backend,
     cluster,
@@ -24,6 +25,9 @@ from tests.unit.plugins.module_utils.support.cluster import (
     pod,
     port,
     service,
+    service_entry,
+    to,
+    virtual_service,
 )
 
 FIRST = pod("shop", labels={"role": "first"})
@@ -78,10 +82,10 @@ def test_one_tls_setting_holds_for_all_pods_of_the_headless_service_but_only_the
     assert outcome(cluster(*ROUTE, mine, theirs, wide)).verdict == "plaintext"
 
 
-def endpoint_slice(name: str, *addresses: str) -> Obj:
+def endpoint_slice(name: str, *addresses: str, where: str = APPS) -> Obj:
     labels = {"kubernetes.io/service-name": name}
     body = {"ports": [{"name": "pods", "port": 8080}], "endpoints": [{"addresses": list(addresses)}]}
-    return obj("discovery.k8s.io/v1", "EndpointSlice", APPS, f"{name}-1", labels=labels, **body)
+    return obj("discovery.k8s.io/v1", "EndpointSlice", where, f"{name}-1", labels=labels, **body)
 
 
 def test_a_headless_service_without_a_selector_has_the_addresses_of_its_slices() -> None:
@@ -89,6 +93,46 @@ def test_a_headless_service_without_a_selector_has_the_addresses_of_its_slices()
     bare = service("manual", port("pods", 8080, 8080), ip="None", selector={})
     assert outcome(cluster(*ROUTE, mine, bare, endpoint_slice("manual", "10.9.0.1"), STRICT)).verdict == "mutual_tls"
     assert outcome(cluster(*ROUTE, mine, bare, endpoint_slice("manual", "10.9.0.2"), STRICT)).verdict == "refused"
+
+
+def test_the_namespace_of_the_pods_counts_and_not_that_of_the_routes_service() -> None:
+    by_hand = [
+        service("manual", port("pods"), where="front", selector={}), ingress("shop", path(backend("manual")), where="front"),
+        endpoint_slice("manual", "10.9.0.1", where="front"), pod("shop", ip="10.9.0.1"), STRICT,
+    ]
+    assert outcome(cluster(*by_hand)).verdict == "refused"
+    assert outcome(cluster(*by_hand, headless())).verdict == "mutual_tls"
+    assert outcome(cluster(*by_hand, headless(where="front"))).verdict == "refused"
+
+
+def test_a_headless_service_without_a_selector_may_be_of_another_namespace_than_its_pods() -> None:
+    bare = service("manual", port("pods", 8080, 8080), where="front", ip="None", selector={})
+    there = [*ROUTE, pod("shop", ip="10.9.0.1"), bare, endpoint_slice("manual", "10.9.0.1", where="front"), STRICT]
+    found = outcome(cluster(*there, destination_rule("manual", "ISTIO_MUTUAL", where="front")))
+    assert found.verdict == "mutual_tls" and "headless Service manual" in found.why
+
+
+OLD, NEW = "2024-01-01T00:00:00Z", "2024-02-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(("ages", "verdict"), [((OLD, NEW), "plaintext"), ((NEW, OLD), "plaintext")])
+def test_requests_go_by_the_oldest_undeclared_port_even_where_an_older_one_is_of_tcp(ages: tuple[str, str], verdict: Verdict) -> None:
+    tcp = headless("first", port("tcp-pods", 8080, 8080), created=ages[0])
+    undeclared = headless("second", created=ages[1])
+    rules = [destination_rule("first", "ISTIO_MUTUAL", name="first"), destination_rule("second", "DISABLE", name="second")]
+    assert outcome(cluster(*ROUTE, FIRST, tcp, undeclared, *rules)).verdict == verdict
+
+
+def test_a_service_that_keeps_the_dialled_address_accepts_the_identities_of_its_own_pods_alone() -> None:
+    target = service("shop", port("http", 8080, 8080))
+    route = ingress("shop", path(backend("shop", 8080)))
+    led = virtual_service(PUBLIC, http=[to("other.apps.svc.cluster.local", 8080)])
+    known = service_entry(PUBLIC, 8080, name="known")
+    for spec, rule in (({"ip": "None"}, []), ({}, [destination_rule("other", trafficPolicy={"loadBalancer": {"simple": "PASSTHROUGH"}})])):
+        there = [target, route, led, known, FIRST, *rule, service("other", port("http", 8080, 8080), **spec)]
+        assert outcome(cluster(*there, pod("other", account="shop"))).verdict == "mutual_tls"
+        found = outcome(cluster(*there, pod("other")))
+        assert found.verdict == "refused" and "does not accept the identity spiffe://cluster.local/ns/apps/sa/shop" in found.why
 
 
 def test_pods_on_different_ports_are_told_apart() -> None:

@@ -136,6 +136,16 @@ def test_only_ready_pods_count() -> None:
     assert outcome(cluster(*vip(new, old(status=UNREADY), publishNotReadyAddresses=True), STRICT)).verdict == "mixed"
 
 
+def test_a_slice_by_hand_says_itself_what_is_ready() -> None:
+    unready = pod("shop", ip="10.7.7.8", name="shop-1", sidecar=False, http=8080)
+    unready = {**unready, "status": {**UNREADY, "podIP": "10.7.7.8"}}
+    chosen, made, route = by_hand()
+    listed = {**made, "endpoints": [*made["endpoints"], {"addresses": ["10.7.7.8"], "conditions": {"ready": True}}]}
+    assert outcome(cluster(chosen, listed, route, REAL, unready, STRICT)).verdict == "mixed"
+    listed["endpoints"][1]["conditions"]["ready"] = False
+    assert outcome(cluster(chosen, listed, route, REAL, unready, STRICT)).verdict == "mutual_tls"
+
+
 def manifests(*objects: Obj) -> Snapshot:
     return Snapshot([*edge(), *objects], Source(live=False))
 

@@ -19,6 +19,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     INJECTOR,
     ROOT,
     Obj,
+    authorization_policy,
     backend,
     config_map,
     container,
@@ -125,6 +126,19 @@ def test_a_namespace_that_istiod_does_not_look_at_has_no_services() -> None:
     assert outcome(live(*base, namespace(APPS, mesh="in"), peer_authentication("DISABLE", where=APPS))).verdict == "plaintext"
 
 
+def test_a_namespace_that_istiod_does_not_look_at_has_no_policies() -> None:
+    base = [*edge(), *SELECTED, *shop("tcp"), authorization_policy("nobody")]
+    assert outcome(live(*base)).access.decision == "allowed"
+    assert outcome(live(*base, namespace(APPS, mesh="in"))).access.decision == "denied"
+
+
+def test_a_namespace_that_istiod_does_not_look_at_has_no_ports_that_are_declared() -> None:
+    by_path = authorization_policy("ways", {"to": [{"operation": {"paths": ["/a"]}}]}, where=ROOT)
+    base = [*edge(), *SELECTED, *shop("tcp", service_upstream="true"), by_path]
+    assert outcome(live(*base)).access.decision == "conditional"
+    assert outcome(live(*base, namespace(APPS, mesh="in"))).access.decision == "denied"
+
+
 def test_a_load_balancer_that_istiod_does_not_look_at_gets_no_root_certificate() -> None:
     snapshot = live(*edge(), *istiod(mesh="discoverySelectors: [{matchLabels: {mesh: 'in'}}]"))
     (said,) = injection_blockers(snapshot, EDGE, {})
@@ -141,7 +155,12 @@ SIDECARS: dict[str, tuple[list[Obj], Obj, str]] = {
     "the port": (shop(), egress((80, "", ["apps/*"])), "mutual_tls"),
     "another port": (shop(), egress((81, "HTTP", ["apps/*"])), "plaintext"),
     "another port, and all others": (shop(), egress((81, "HTTP", ["apps/*"]), (0, "", ["*/*"])), "mutual_tls"),
-    "the port for other hosts, and all others": (shop(), egress((80, "TCP", ["other/*"]), (0, "", ["*/*"])), "mutual_tls"),
+    "the port for other hosts, and all others": (shop(), egress((80, "TCP", ["other/*"]), (0, "", ["*/*"])), "refused"),
+    "tcp: the port for other hosts, and all others": (shop("tcp"), egress((80, "HTTP", ["other/*"]), (0, "", ["*/*"])), "mutual_tls"),
+    "the port as HTTP for all hosts, and all others": (shop(), egress((80, "HTTP", ["*/*"]), (0, "", ["*/*"])), "mutual_tls"),
+    "http: the port as TCP for other hosts": (
+        shop("http", service_upstream="true", upstream_vhost=FQDN), egress((80, "TCP", ["other/*"]), (0, "", ["*/*"])), "plaintext"),
+    "http: the port as TCP": (shop("http"), egress((80, "TCP", ["*/*"])), "mutual_tls"),
     "http: the port for other hosts takes no more": (
         shop("http", service_upstream="true", upstream_vhost=FQDN), egress((80, "HTTP", ["other/*"]), (0, "", ["*/*"])), "plaintext"),
     "http: all others": (
@@ -152,6 +171,25 @@ SIDECARS: dict[str, tuple[list[Obj], Obj, str]] = {
     "another left out": (shop(), egress((0, "", ["*/*", "~apps/x.apps.svc.cluster.local"])), "mutual_tls"),
     "nothing at all": (shop(), egress((0, "", ["~/*"])), "plaintext"),
 }  # fmt: skip
+
+
+def headless(name: str) -> list[Obj]:
+    return [service("shop", port(name, 8080, 8080), ip="None"), pod("shop", http=8080), ingress("shop", path(backend("shop", 8080)))]
+
+
+NEIGHBOUR = [service("nb", port("http", 8080, 8080), where="other", ip="None"), pod("nb", where="other")]
+
+
+SIDECARS.update({
+    "headless pods on the port": (headless("web"), egress((8080, "HTTP", ["apps/*"])), "plaintext"),
+    "headless pods on another port": (
+        headless("web"), egress((81, "HTTP", ["apps/*"]), (0, "", ["*/*"])), "mutual_tls"),
+    "headless pods on the port, as TCP": (headless("http"), egress((8080, "TCP", ["apps/*"])), "mutual_tls"),
+    "headless pods on the port for other hosts, and all others": (
+        headless("web"), egress((8080, "TCP", ["other/*"]), (0, "", ["*/*"])), "refused"),
+    "a headless Service of others gets all that is sent to the port": (
+        [*headless("http"), *NEIGHBOUR], egress((8080, "TCP", ["other/*"])), "refused"),
+})  # fmt: skip
 
 
 @pytest.mark.parametrize(("objects", "scope", "verdict"), SIDECARS.values(), ids=SIDECARS)
