@@ -62,7 +62,7 @@ MUTATIONS = (
         'return "mutual_tls" if captured else "refused"',
     ),
     Mutation("one meshed pod is enough", "istio/transport.py", "all(map(_is_meshed, together))", "any(map(_is_meshed, together))"),
-    Mutation("identities do not matter", "istio/transport.py", "if identity not in accepted}", "if not accepted}"),
+    Mutation("identities do not matter", "istio/transport.py", "if identity and identity not in accepted}", "if not identity}"),
     Mutation(
         "a private object is for all", "istio/visibility.py", 'scope == "." and namespace_of(obj) == own', 'scope == "."',
     ),

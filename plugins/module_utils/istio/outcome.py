@@ -30,7 +30,7 @@ from .raw_tls import SPOKEN, as_taken
 from .registry import aliased, dialled_port
 from .request import Request, Share, of_shares, resolved, together
 from .transport import Transport
-from .visibility import UNNAMED, Listener, Viewer, Visibility, oldest
+from .visibility import UNNAMED, OwnListener, Viewer, Visibility, oldest
 
 PASSTHROUGH = "PassthroughCluster"
 BLACK_HOLE = "BlackHoleCluster"
@@ -157,7 +157,7 @@ class Outlook:
     def _to_pods_on(self, request: Request, number: int, twin: Obj | None) -> Outcome:
         if twin is None:
             return self._by_host(request, number, f"a pod's port {number}")
-        outcome = self._at_service(request, twin, number, Listener(port_protocol(find_port(twin, number) or {})))
+        outcome = self._at_service(request, twin, number, OwnListener(port_protocol(find_port(twin, number) or {})))
         return replace(outcome, why=f"pod addresses match headless Service {name_of(twin)}: {outcome.why}")
 
     def headless_over(self, request: Request, item: Endpoint) -> Obj | None:
@@ -203,7 +203,7 @@ class Outlook:
         nowhere = f"{host} matches nothing on the sidecar's HTTP listener for port {number}"
         return of_shares([self._share(request, item, nowhere) for item in self.hosts.http_destinations(number, request.asked)])
 
-    def _at_service(self, request: Request, service: Obj, number: int, listener: Listener) -> Outcome:
+    def _at_service(self, request: Request, service: Obj, number: int, listener: OwnListener) -> Outcome:
         """On a listener of the Service's own address, or of its pods': the Host is not looked at, VirtualServices are."""
         entry = namesake(self.visibility, self.hosts.fqdn(service), namespace_of(service))
         if entry is not None:
@@ -282,7 +282,7 @@ class Outlook:
             entry, certain = catching(self.visibility, ip, port)
             headless = self.hosts.headless_for_any(port) if entry is None else None
             if headless is not None:
-                listener = Listener(self.visibility.egress_protocol(port), port)
+                listener = OwnListener(self.visibility.egress_protocol(port), port)
                 outcomes.append(self._at_service(own, headless, port, listener))
             elif entry is None:
                 outcomes.append(self._unmatched(own, why))

@@ -23,7 +23,7 @@ from .mesh import is_discovered, mesh_config, numbers, read_mesh
 from .protocols import decided_by_address, declared_protocol
 from .revisions import is_of_revision
 
-__all__ = ["EXPORT_TO", "UNNAMED", "Listener", "Viewer", "Visibility", "host_matches", "oldest", "short_name"]
+__all__ = ["EXPORT_TO", "UNNAMED", "OwnListener", "Viewer", "Visibility", "host_matches", "oldest", "short_name"]
 EXPORT_TO = "networking.istio.io/exportTo"
 
 
@@ -43,7 +43,7 @@ class Viewer:
 
 
 @dataclass(frozen=True)
-class Listener:
+class OwnListener:
     """A listener that no Host decides about. ``scope`` is its port where a Sidecar names that, else :data:`UNNAMED`."""
 
     protocol: str
@@ -122,12 +122,12 @@ class Visibility:
         """The protocol that a Sidecar's listener gives a port, whatever Services declare; empty where none does."""
         return next((declared_protocol(item.protocol, port) for item in self.egress or () if item.port == port), "")
 
-    def own_listener(self, service: Obj, hosts: list[str], port: int, declared: str) -> Listener | None:
+    def own_listener(self, service: Obj, hosts: list[str], port: int, declared: str) -> OwnListener | None:
         """The listener at a Service's own address: of the protocol that a Sidecar names for the port, else of the declared one."""
         named = self.egress_protocol(port)
         for at, protocol in ((port, named), (UNNAMED, declared)):
             if protocol and decided_by_address(protocol) and self.sees(service, hosts, at):
-                return Listener(protocol, at)
+                return OwnListener(protocol, at)
         return None
 
     def outbound_policy(self) -> str:
