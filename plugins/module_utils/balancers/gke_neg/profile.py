@@ -28,7 +28,7 @@ from ..kit.cloud.health import by_pod_port, gateway_check, is_gateway, traffic_p
 from ..kit.cloud.platform import in_cloud
 from ..kit.cloud.signs import SHOWN, PlatformSigns, on_its_nodes
 from ..kit.gateway.names import KINDS
-from ..kit.objects import services_of
+from ..kit.objects import is_ignored, services_of
 from ..kit.streams import fixed_route
 from ..kit.writes import declaring, gateway_service
 
@@ -97,7 +97,10 @@ def read_groups(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset
     """The groups: what a load balancer outside does with them is not to be seen, so each is a stream to pods."""
     exposed, service = _exposed(snapshot.all(kinds.NODE), snapshot.all(kinds.SERVICE)), services_of(snapshot)
     return RouteReading(tuple(
-        fixed_route(load_balancer, ref_of(item), f"neg:{port}", (namespace_of(item), name_of(item), int(port)), "tcp", service)
+        fixed_route(
+            load_balancer, ref_of(item), f"neg:{port}", (namespace_of(item), name_of(item), int(port)), "tcp", service,
+            ignored=is_ignored(item),
+        )
         for item, ports in exposed if only is None or ref_of(item) in only for port in ports
     ))
 

@@ -14,7 +14,7 @@ from ...kube.objects import Obj, dig, ref_of
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from .declared import DeclaredRoute, ServiceLookup, ServiceReference, as_route
-from .objects import BackendReference, services_of
+from .objects import BackendReference, is_ignored, services_of
 
 NOT_SETTABLE = "this kind of route always goes to pod addresses"
 
@@ -40,8 +40,8 @@ def default_backend_reader(service: Callable[[LoadBalancer], str]) -> RouteReade
         workload = load_balancer.workload
         if not ports or workload is None or (only is not None and workload not in only):
             return RouteReading()
-        target = (namespace, name, int(ports[0].get("port", 0)))
-        return RouteReading((fixed_route(load_balancer, workload, "default-backend", target, "http", services_of(snapshot)),))
+        target, asks = (namespace, name, int(ports[0].get("port", 0))), is_ignored(snapshot.at(workload) or {})
+        return RouteReading((fixed_route(load_balancer, workload, "default-backend", target, "http", services_of(snapshot), ignored=asks),))
 
     return RouteReader(read)
 
@@ -56,8 +56,8 @@ def tcp_services(load_balancer: LoadBalancer, config_map: Obj | None, service: S
     """Routes of the ConfigMap that a controller was told to read TCP services from."""
     for port, text in sorted(dig(config_map, "data", default={}).items()):
         target = _reference(str(text))
-        if target is not None:
-            yield fixed_route(load_balancer, ref_of(config_map or {}), f"tcp:{port}", target, "tcp", service)
+        if target is not None and config_map is not None:
+            yield fixed_route(load_balancer, ref_of(config_map), f"tcp:{port}", target, "tcp", service, ignored=is_ignored(config_map))
 
 
 def _reference(text: str) -> BackendReference | None:
@@ -70,7 +70,8 @@ def _reference(text: str) -> BackendReference | None:
 
 
 def fixed_route(
-    load_balancer: LoadBalancer, ref: ObjectRef, path: str, target: BackendReference, scheme: Scheme, service: ServiceLookup
+    load_balancer: LoadBalancer, ref: ObjectRef, path: str, target: BackendReference, scheme: Scheme, service: ServiceLookup, *,
+    ignored: bool,
 ) -> Route:
-    """A route to pod addresses that has no switch."""
-    return as_route(load_balancer, ref, declared_stream(path, ServiceReference(*target), scheme), service)
+    """A route to pod addresses that has no switch. ``ignored``: its object asks to be left alone."""
+    return as_route(load_balancer, ref, declared_stream(path, ServiceReference(*target), scheme), service, ignored=ignored)

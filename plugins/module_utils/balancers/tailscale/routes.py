@@ -13,7 +13,7 @@ from ...kube import kinds
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ...kube.services import cluster_ips, find_port
 from ..kit.ingresses import IngressEntry, class_of
-from ..kit.objects import BackendHandling, ServedObject, object_reader
+from ..kit.objects import BackendHandling, ServedObject, is_ignored, object_reader
 from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of
 from ..kit.streams import fixed_route
@@ -63,7 +63,7 @@ def read_service(item: ServedObject) -> Iterator[Route | Finding]:
     for port in dig(service, "spec", "ports", default=[]):
         number = int(port.get("port", 0))
         target = (namespace_of(service), name_of(service), number)
-        route = fixed_route(load_balancer, ref, f"tcp:{number}", target, "tcp", item.service)
+        route = fixed_route(load_balancer, ref, f"tcp:{number}", target, "tcp", item.service, ignored=is_ignored(service))
         yield replace(route, upstream=Upstream("cluster_ip", "", "tcp"), why_not_settable=FORWARDED)
 
 

@@ -27,7 +27,7 @@ from ..gateway.dialect import Dialect
 from ..gateway.names import KINDS, ROUTE_KINDS
 from ..gateway.routes import read_gateway_routes
 from ..ingresses import IngressEntry, entries
-from ..objects import BackendHandling, services_of
+from ..objects import BackendHandling, is_ignored, services_of
 from ..readers import EntriesOf, always, read_ingresses
 from ..streams import fixed_route
 from .signs import PlatformSigns, on_its_nodes, owns_ingress, owns_service, traces
@@ -89,7 +89,9 @@ def platform_routes(
                     for port in dig(service, "spec", "ports", default=[]):
                         number = int(port.get("port", 0))
                         target = (namespace_of(service), name_of(service), number)
-                        yield fixed_route(load_balancer, ref, f"tcp:{number}", target, scheme_of(service), provided)
+                        yield fixed_route(
+                            load_balancer, ref, f"tcp:{number}", target, scheme_of(service), provided, ignored=is_ignored(service),
+                        )
 
         plain = read_ingresses(snapshot, load_balancer, only, of_entry, serves, entries_of=entries_of)
         handle = always(BackendHandling(why_not_settable=WHY_NOT))

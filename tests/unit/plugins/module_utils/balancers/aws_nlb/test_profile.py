@@ -11,10 +11,11 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.aws_alb.profile import PROFILE as ALB
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.aws_nlb.profile import PROFILE as NLB
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
+from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import IGNORE
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, balanced, found, node, request, target
 from tests.unit.plugins.module_utils.balancers.gateways import gateway_class
-from tests.unit.plugins.module_utils.balancers.support import shown
+from tests.unit.plugins.module_utils.balancers.support import reading, shown
 from tests.unit.plugins.module_utils.support.cluster import Obj, ingress_class, live, service
 
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer"
@@ -157,3 +158,9 @@ def test_both_of_amazon_in_one_cluster_are_told_apart() -> None:
 def test_its_routes_are_the_ports_of_services() -> None:
     snapshot = live(AWS, NOTED, balanced("other"))
     assert [(item[2], item[5]) for item in shown(snapshot, NLB.about.id)] == [("apps/web:80", "tcp")]
+
+
+def test_a_service_may_ask_to_be_left_alone() -> None:
+    asking = {**NOTED, "metadata": {**NOTED["metadata"], "annotations": {**NOTED["metadata"]["annotations"], IGNORE: "true"}}}
+    for item, expected in ((NOTED, False), (asking, True)):
+        assert [route.ignored for route in reading(live(AWS, item), NLB.about.id)[0]] == [expected]
