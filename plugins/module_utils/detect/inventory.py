@@ -84,6 +84,7 @@ class RouteFacts:
     acting: tuple[ObjectRef, ...] = ()
     switched: str = ""
     ambient: bool = False
+    trust_domain: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,6 @@ class Inventory:
     routes: tuple[Route, ...] = ()
     facts: Mapping[Route, RouteFacts] = field(default_factory=dict)
     findings: Mapping[Key, tuple[Finding, ...]] = field(default_factory=dict)
-    trust_domain: str = ""
     service_routing_undone: bool = False
     unreadable: tuple[Unreadable, ...] = ()
 
@@ -119,7 +119,7 @@ def take_inventory(
         about = (about_object(obj) for reading in readings for obj in reading.unreadable)
         findings[key] = (*(remark for reading in readings for remark in reading.findings), *about)
     return Inventory(
-        by_key, tuple(sorted(beside_each_other(routes), key=lambda route: route.sort_key)), {}, findings, read_mesh(snapshot).trust_domain,
+        by_key, tuple(sorted(beside_each_other(routes), key=lambda route: route.sort_key)), {}, findings,
         undoes_service_routing(snapshot), tuple(unreadable.values()),
     )
 
@@ -171,6 +171,7 @@ def route_facts(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, c
         by_rule or bool(_naming(snapshot, backend.service)), claimed_by, taken,
         http_policies(snapshot, backend.endpoints),
         tuple(_acting(snapshot, backend.service, load_balancer.namespace)), why_switched(snapshot, backend.service), ambient,
+        read_mesh(snapshot, load_balancer.revision).trust_domain,
     )
 
 

@@ -103,6 +103,7 @@ def choose(
         return found
     if kept is not None and len(kept.assigned) >= len(found.assigned):
         found = kept
+    found = _completed(context, needy, loses, wanted, ranked, trials, found)
     # Where a route stays as it is, the settings that were in a strategy's way are worth a remark of their own.
     left = [route for route in needy if route not in found.assigned]
     kept_out = {route: trial.outcomes[route] for route in left for trial in reversed(ranked) if trial.keeps_out(route)}
@@ -250,6 +251,21 @@ def _each_its_own(
         if not failed:
             return Choice(assigned, proposal, outcomes, _reasons(assigned, trials, needy))
         banned |= failed
+
+
+def _completed(
+    context: Context, needy: Sequence[Route], loses: _Losses, wanted: Mapping[Route, tuple[Strategy, ...]],
+    ranked: Sequence[Trial], trials: Mapping[str, Trial], found: Choice,
+) -> Choice:
+    """A choice with routes that were left out for the sake of others, now that these are settled. The next run would find them."""
+    left = [route for route in needy if route not in found.assigned]
+    if not found.assigned or not any(trial.strategy in wanted[route] and trial.serves(route) for route in left for trial in ranked):
+        return found
+    narrowed = {route: (found.assigned[route],) if route in found.assigned else options for route, options in wanted.items()}
+    more = _each_its_own(context, needy, loses, narrowed, ranked, trials)
+    if len(more.assigned) <= len(found.assigned):
+        return found
+    return _completed(context, needy, loses, wanted, ranked, trials, more)
 
 
 def set_of(strategies: Iterable[Strategy]) -> list[Strategy]:

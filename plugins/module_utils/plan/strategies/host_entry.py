@@ -143,12 +143,9 @@ def _ports(context: Context, routes: list[Route]) -> set[int]:
 
 
 def _objects(context: Context, namespace: str, host: str, routes: list[Route]) -> list[Creation]:
-    domain = context.inventory.trust_domain
-    identities = set()
-    for route in routes:
-        for item in context.endpoints(route):
-            if item.pod is not None:
-                identities.add(item.pod.spiffe(domain))
+    identities = {
+        item.pod.spiffe(context.facts(route).trust_domain) for route in routes for item in context.endpoints(route) if item.pod is not None
+    }
     metadata = metadata_for(object_name(f"{PREFIX}{host}"), namespace, routes)
     return made_for(
         routes, service_entry(metadata, host, _ports(context, routes)),

@@ -39,6 +39,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     virtual_service,
     workload,
 )
+from tests.unit.plugins.module_utils.support.planning import run
 
 FQDN = "shop.apps.svc.cluster.local"
 
@@ -69,6 +70,13 @@ def of_revision(label: str) -> list[Obj]:
 def test_the_settings_of_the_load_balancers_revision_hold() -> None:
     assert outcome(live(*of_revision("default"), *TWO, *shop())).verdict == "mutual_tls"
     assert outcome(live(*of_revision("canary"), *TWO, *shop())).verdict == "plaintext"
+
+
+def test_an_entry_pins_identities_of_the_trust_domain_of_the_load_balancers_revision() -> None:
+    two = [*istiod(), *istiod("canary", mesh="trustDomain: td.example")]
+    done = run(live(*of_revision("canary"), *two, *shop("http")), "host_entry")
+    assert done.body("DestinationRule")["spec"]["trafficPolicy"]["tls"]["subjectAltNames"] == ["spiffe://td.example/ns/apps/sa/shop"]
+    assert done.verdicts == {"mutual_tls"}
 
 
 def test_a_tag_is_resolved_by_its_webhook() -> None:

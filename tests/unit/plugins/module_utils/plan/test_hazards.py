@@ -17,6 +17,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     annotated,
     backend,
     cluster,
+    destination_rule,
     ingress,
     mesh_config,
     nginx,
@@ -145,6 +146,21 @@ def test_of_several_strategies_the_one_that_does_harm_gives_way() -> None:
     routes = [ingress(name, path(backend("shop"), f"/{name}"), host=host) for name, host in hosts.items()]
     done = run(cluster(*shop()[:2], *old, *routes, ingress("bare", path(backend("shop"), "/bare"), host="")))
     assert done.strategies == {"api": "headless_twin", "wild": "headless_twin", "bare": "headless_twin", "old": "none"}
+    assert run(done.after).written == []
+
+
+def test_what_is_left_out_for_the_sake_of_others_is_tried_again_once_they_are_settled() -> None:
+    """An alias for the wildcard would lead one of its routes astray; beside twins, one for the other host does not."""
+    wide, vip = "*.example.com", {"service_upstream": "true"}
+    ways = {"one": ("shop", PUBLIC, "/"), "two": ("more", PUBLIC, "/x"), "three": ("more", wide, "/"), "zero": ("shop", wide, "/")}
+    routes = [ingress(key, path(backend(at), text), host=host, **({} if key == "two" else vip)) for key, (at, host, text) in ways.items()]
+    old = [ingress(f"old-{number}", path(backend("old"), "/old"), host=host) for number, host in enumerate((PUBLIC, wide))]
+    rule = destination_rule("more.apps.svc.cluster.local", trafficPolicy={"connectionPool": {"http": {"maxRetries": 3}}})
+    made = [rule, service("shop"), pod("shop"), service("more"), pod("more"), service("old"), pod("old", sidecar=False)]
+    done = run(cluster(*made, *routes, *old))
+    assert {key: done.strategies[key] for key in ways} == {
+        "one": "host_alias", "two": "headless_twin", "three": "headless_twin", "zero": "none",
+    }  # fmt: skip
     assert run(done.after).written == []
 
 
