@@ -80,6 +80,16 @@ options:
     elements: str
     choices: [service_vip, host_entry, headless_twin, host_alias, host_rewrite, certs_only]
     default: [service_vip, headless_twin, host_rewrite, certs_only]
+  harmless_pods:
+    description:
+      - Label selectors of other pods beside a load balancer for which what is made for public hosts may hold as well, each in the form
+        that C(kubectl --selector) takes. Pods count that have a sidecar and are in the namespace of a load balancer.
+      - V(host_entry) is not used where no labels tell the load balancer's pods from others with a sidecar, and V(auto) chooses neither it
+        nor V(host_alias) where they change what becomes of other pods' requests. Pods that are named here are no reason for that, so name
+        those alone that send nothing to these hosts, or that may reach the backends over mutual TLS.
+    type: list
+    elements: str
+    default: []
   state:
     description: V(present) carries the plan out, V(absent) takes back everything that this module ever wrote for these load balancers.
     type: str
@@ -282,6 +292,7 @@ def main() -> None:
         strict_exemption={"type": "bool", "default": False},
         preserve_host={"type": "bool", "default": True},
         pinnable_strategies={"type": "list", "elements": "str", "choices": list(NAMES), "default": list(PINNABLE)},
+        harmless_pods={"type": "list", "elements": "str", "default": []},
     )
     module = AnsibleModule(**module_kwargs(spec))
 

@@ -338,7 +338,7 @@ CATALOGUE: tuple[FindingKind, ...] = (
     FindingKind(
         "MLB251", "warning", "A strategy with a cost that auto does not pay",
         "The route's strategy is pinned, or in place from an earlier run, and costs others or the route itself what the message says.",
-        "Remove the pin, or choose another strategy, unless that is meant.",
+        "Remove the pin, or choose another strategy, unless that is meant. Pods that it does no harm can be named in harmless_pods.",
     ),
     FindingKind(
         "MLB252", "info", "A sidecar could not be asked before something was taken away",

@@ -40,7 +40,8 @@ class PlanOptions:
     routes are. All others are planned around: what is made for one load balancer must not break another in its namespace.
     ``may_write`` says whether the run may write in a namespace. ``around`` are load balancers that another one is planned instead of.
     ``barred`` are routes without which is planned, as what they need would make another one worse: they stay as they are.
-    ``may_get_worse`` says for which routes the user allows that.
+    ``may_get_worse`` says for which routes the user allows that, ``is_harmless`` of which pods beside a load balancer what is made for
+    public hosts may hold, too.
     """
 
     wishes: Wishes = Wishes()
@@ -50,6 +51,7 @@ class PlanOptions:
     around: Mapping[tuple[str, str], Rival] = field(default_factory=dict)
     barred: frozenset[tuple[object, ...]] = frozenset()
     may_get_worse: Callable[[Route], bool] = field(default=lambda route: False)
+    is_harmless: Callable[[Obj], bool] = field(default=lambda pod: False)
 
     def concerns(self, route: Route) -> bool:
         return self.chosen(route.load_balancer) and self.selected(route)
@@ -92,7 +94,8 @@ def plan_routes(
     base = replace(base, routes=routes, facts=facts)
     cluster, current = (SnapshotCluster(view, registry, base.load_balancers, locked) for view in (original, live))
     context = Context(
-        base, registry, (), cluster, current, raw_ports(original, base), options.may_write, is_owned, options.wishes.leaves_to_us
+        base, registry, (), cluster, current, raw_ports(original, base), options.may_write, is_owned, options.wishes.leaves_to_us,
+        options.is_harmless,
     )
     standing_now = {route_identity(route): route for route in now.routes}
     planned: list[tuple[RoutePlan, ...]] = []

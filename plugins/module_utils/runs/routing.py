@@ -195,7 +195,10 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     wishes = Wishes(options.strategy, options.preserve_host, options.pinnable_strategies)
     found = take_inventory(live, registry, scene.load_balancers)
     around = rivals(found, live, Known(_written_for(scene), options.load_balancers))
-    asked = PlanOptions(wishes, selected, lambda key: key in keys, scene.may_write, around, may_get_worse=options.common.may_get_worse)
+    asked = PlanOptions(
+        wishes, selected, lambda key: key in keys, scene.may_write, around, may_get_worse=options.common.may_get_worse,
+        is_harmless=options.is_harmless,
+    )
     live = live.doubting(found.unreadable)
     spared = held_back(found, live, lambda: without(live, scene.part), registry, load_balancers_of)
     chosen = [item for item in chosen if item.key not in around]

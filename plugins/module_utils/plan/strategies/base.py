@@ -75,7 +75,8 @@ class Context:
     ``inventory`` is that of the cluster without our own changes, ``live`` the cluster with them. ``raw_ports``:
     see :func:`plan.trial.raw_ports`. ``may_write``: whether the run may write in a namespace.
     ``is_owned``: whether an object (or ``None``) was made or changed by this collection.
-    ``may_choose``: whether a route's strategy is left to us.
+    ``may_choose``: whether a route's strategy is left to us. ``is_harmless``: whether the user says of a pod beside a load balancer that
+    what is made for public hosts may hold for it, too.
     """
 
     inventory: Inventory
@@ -87,6 +88,7 @@ class Context:
     may_write: Callable[[str], bool] = lambda namespace: True
     is_owned: Callable[[Any], bool] = lambda obj: False
     may_choose: Callable[[Route], bool] = lambda route: False
+    is_harmless: Callable[[Obj], bool] = lambda pod: False
 
     def load_balancer(self, route: Route) -> LoadBalancer:
         """The load balancer of a route."""

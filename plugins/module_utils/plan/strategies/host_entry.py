@@ -179,15 +179,17 @@ def clients_of(context: Context, routes: Sequence[Route]) -> tuple[dict[str, str
     strangers = [pod for pod in others if common and selects(common, labels_of(pod.pod))]
     if others and (strangers or not common):
         names = listed(sorted({pod.name for pod in strangers or others}), 3)
-        return {}, f"other pods of namespace {namespace} have a sidecar ({names}), and no labels tell the load balancer's from them"
+        why = f"other pods of namespace {namespace} have a sidecar ({names}), and no labels tell the load balancer's from them"
+        return {}, f"{why} (harmless_pods can name them)"
     return common, ""
 
 
 def others_in_mesh(context: Context, routes: Sequence[Route]) -> list[PodView]:
-    """Pods with a sidecar in the namespace of these routes' load balancers that are none of theirs."""
+    """Pods with a sidecar in the namespace of these routes' load balancers that are none of theirs, and not named as harmless."""
     selectors = [context.pod_selector(key) for key in {route.load_balancer for route in routes}]
     found = context.live.meshed_pods(routes[0].load_balancer[0])
-    return [pod for pod in found if not any(item and selects(item, labels_of(pod.pod)) for item in selectors)]
+    others = (pod for pod in found if not any(item and selects(item, labels_of(pod.pod)) for item in selectors))
+    return [pod for pod in others if not context.is_harmless(pod.pod)]
 
 
 def service_entry(metadata: Obj, host: str, ports: Iterable[int]) -> Creation:

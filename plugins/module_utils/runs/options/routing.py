@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...core.errors import MeshlbError
+from ...kube.objects import Obj, labels_of
 from ...kube.selectors import text_selector
 from ...plan.pins import PINNABLE
 from ...plan.strategies.table import AUTO
@@ -28,6 +30,11 @@ class RoutingOptions:
     strict_exemption: bool = False
     state: State = "present"
     pinnable_strategies: tuple[str, ...] = PINNABLE
+    harmless_pods: tuple[str, ...] = ()
+
+    def is_harmless(self, pod: Obj) -> bool:
+        """Whether a pod beside a load balancer is named as one for which what is made for public hosts may hold, too."""
+        return any(text_selector(item, "harmless_pods").matches(labels_of(pod)) for item in self.harmless_pods)
 
 
 def routing_options(params: Mapping[str, Any], check_mode: bool = False, diff: bool = False) -> RoutingOptions:
@@ -35,8 +42,11 @@ def routing_options(params: Mapping[str, Any], check_mode: bool = False, diff: b
     common = common_options(params, check_mode, diff)
     label_selector = params.get("label_selector") or ""
     text_selector(label_selector, "label_selector")
+    harmless = texts(params, "harmless_pods")
+    if any(not text_selector(item, "harmless_pods").requirements for item in harmless):
+        raise MeshlbError("harmless_pods has an empty selector, which is every pod.", "Name the pods by their labels.")
     return RoutingOptions(
         common, texts(params, "load_balancers"), texts(params, "namespaces"), label_selector, params["strategy"],
         bool(params["preserve_host"]), bool(params["strict_exemption"]), params["state"],
-        texts(params, "pinnable_strategies"),
+        texts(params, "pinnable_strategies"), harmless,
     )

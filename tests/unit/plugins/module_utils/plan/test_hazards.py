@@ -264,6 +264,18 @@ def test_an_entry_puts_nobody_elses_rule_in_force_for_other_pods() -> None:
         assert refused not in run(harmless).route("shop").after.why
 
 
+def test_pods_that_the_user_calls_harmless_are_no_reason_against_anything() -> None:
+    there = [service("shop", port("web")), *shop()[1:], virtual_service("other.example.com", http=[to("shop.apps.svc.cluster.local")])]
+    entries = (cluster(*two_balancers(beside())), cluster(*there, beside()))
+    cases = {"host_entry": entries, "host_alias": (unlabelled(beside(), pod("lb", where=EDGE)),)}
+    for strategy, snapshots in cases.items():
+        for snapshot in snapshots:
+            done = run(snapshot, strategy, is_harmless=lambda pod: pod["metadata"]["labels"]["app"] in ("proxy", "lb"))
+            assert set(done.strategies.values()) == {strategy} and hazard(done) == ""
+            other = run(snapshot, strategy, is_harmless=lambda pod: pod["metadata"]["labels"]["app"] == "x")
+            assert set(other.strategies.values()) == {"none"} or hazard(other)
+
+
 def earlier(*objects: Obj) -> Run:
     """As an earlier release made it: for the whole namespace, and HTTP/1.1 to the backend."""
     there = run(cluster(*objects), "host_entry").after

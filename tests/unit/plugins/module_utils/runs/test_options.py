@@ -38,7 +38,7 @@ NOTHING = dict.fromkeys(argument_spec("manifests", "output_dir", "namespaces", "
 INFO: Params = {**NOTHING, "workers": 8}
 ROUTING: Params = {
     **INFO, "state": "present", "label_selector": "", "strategy": "auto", "strict_exemption": False, "preserve_host": True,
-    "pinnable_strategies": list(PINNABLE),
+    "pinnable_strategies": list(PINNABLE), "harmless_pods": [],
 }
 SIDECAR: Params = {
     **NOTHING, "state": "present", "load_balancer": {"namespace": "edge", "name": "lb"}, "inbound_capture": "none", "wait": True,
@@ -112,6 +112,18 @@ def test_what_was_asked_for() -> None:
     assert sidecar == SidecarOptions(("edge", "lb"), COMMON, "absent", "all", False, 5.0) and sidecar.label == "edge/lb"
     proof = proof_options({**PROOF, **lists, "routes": ["h"], "window": 2})
     assert proof == ProofOptions(COMMON, ("lb",), ("a",), ("h",), Proving(load=Load(None, 3, 2.0)))
+
+
+@pytest.mark.parametrize("text", ["a b", "", " , "])
+def test_selectors_of_harmless_pods_are_checked_at_once(text: str) -> None:
+    with pytest.raises(MeshlbError, match="harmless_pods has"):
+        routing_options({**ROUTING, "harmless_pods": ["app=a", text]})
+
+
+def test_pods_are_harmless_by_any_of_the_selectors() -> None:
+    options = routing_options({**ROUTING, "harmless_pods": ["app=a", "app in (b, c)"]})
+    pods = [{"metadata": {"labels": {"app": word}}} for word in "abcd"]
+    assert [options.is_harmless(item) for item in pods] == [True, True, True, False]
 
 
 def test_a_label_selector_is_checked_at_once() -> None:

@@ -70,9 +70,10 @@ class Run:
 def run(
     snapshot: Snapshot, strategy: str = "auto", *, preserve_host: bool = True, pinnable: Collection[str] = PINNABLE,
     selected: Callable[[Route], bool] = lambda route: True, may_get_worse: Callable[[Route], bool] = lambda route: False,
+    is_harmless: Callable[[Obj], bool] = lambda pod: False,
 ) -> Run:
     balancers = detect(snapshot)[0]
-    options = PlanOptions(Wishes(strategy, preserve_host, pinnable), selected, may_get_worse=may_get_worse)
+    options = PlanOptions(Wishes(strategy, preserve_host, pinnable), selected, may_get_worse=may_get_worse, is_harmless=is_harmless)
     plan = plan_routes(snapshot, without(snapshot, ROUTING), balancers, options, partial(is_owned, ROUTING))
     changes, findings = routing_changes(ledger_of(snapshot, ROUTING), plan, {item.label for item in balancers}, lambda obj: True)
     weighed = weigh(Present(snapshot, REGISTRY, {item.key: item for item in balancers}), plan, changes, may_get_worse)
