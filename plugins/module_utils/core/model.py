@@ -172,11 +172,25 @@ class Leg:
 
 
 @dataclass(frozen=True)
+class Unsure:
+    """Something that acts on a route's requests and is not followed: the finding's code, a clause, and the object.
+
+    ``freezes``: no strategy is known to help, so that nothing is planned for the route, and what is in place stays.
+    """
+
+    code: str
+    why: str
+    cause: ObjectRef
+    freezes: bool = False
+
+
+@dataclass(frozen=True)
 class Outcome:
     """A verdict and the sentence that explains it; ``cluster`` is the Envoy cluster that is (or would be) used.
 
     ``misrouted_to`` is the Service that gets all of the requests in place of the route's own, ``also_to`` are those that get some of them.
-    ``legs`` are the endpoints one by one, where they are known. ``access`` is what the policies in front of them say.
+    ``legs`` are the endpoints one by one, where they are known. ``access`` is what the policies in front of them say. ``unsure`` is
+    why the verdict is unknown, where that is something that is not followed.
     """
 
     verdict: Verdict
@@ -186,6 +200,7 @@ class Outcome:
     also_to: tuple[str, ...] = ()
     access: Access = field(default_factory=Access)
     legs: tuple[Leg, ...] = field(default=(), compare=False, repr=False)
+    unsure: Unsure | None = None
 
     def to_result(self) -> dict[str, Any]:
         return {"verdict": self.verdict, "why": self.why, "access": self.access.to_result()}

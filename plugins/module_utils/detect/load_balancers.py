@@ -20,6 +20,7 @@ from ..core.guard import attempt
 from ..core.marks import IGNORE
 from ..core.model import UNKNOWN, Finding, LoadBalancer, Mode, ObjectRef, SidecarState, replace
 from ..istio.ambient import about_clients
+from ..istio.beyond import about_clusters
 from ..istio.blockers import injection_blockers
 from ..istio.injection import sidecar_state
 from ..istio.interception import interception_of
@@ -54,7 +55,7 @@ def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], 
     found.sort(key=lambda item: item.key)
     conflicts = _conflicts(registry, found, _namespaces(snapshot, found))
     findings = [*not_read, *conflicts, *about_unserved(near.ingress_classes, registry, found)]
-    findings += [*about_network(snapshot), *about_age(snapshot)]
+    findings += [*about_network(snapshot), *about_age(snapshot), *about_clusters(snapshot)]
     findings += (remark for item in found for remark in (*about_istiod(snapshot, item), *about_clients(snapshot, item)))
     for item in found:
         findings += registry.get(item.vendor).instance.notices(snapshot, item)

@@ -108,8 +108,19 @@ def has_cni(snapshot: Snapshot, revision: str = "") -> bool:
 
 def reads_http_1_0(snapshot: Snapshot, revision: str = "") -> bool:
     """Whether sidecars read HTTP/1.0 as HTTP, by a variable of their istiod's (Source: istio/istio pilot/pkg/features/pilot.go)."""
+    return control_plane_variable(snapshot, HTTP_1_0, revision)
+
+
+def control_plane_variable(snapshot: Snapshot, name: str, revision: str = "") -> bool:
+    """Whether an environment variable of a revision's istiod says yes."""
     istiod = next(iter(_istiods_of(snapshot, revision)), {})
-    return any(item.lower() in ("1", "t", "true") for item in _variables(istiod, HTTP_1_0))
+    return any(item.lower() in ("1", "t", "true") for item in _variables(istiod, name))
+
+
+def networks(snapshot: Snapshot) -> tuple[frozenset[str], Obj | None]:
+    """The names of the networks that istiod was told of, and the ConfigMap that says so."""
+    found = _config_map(snapshot, settings.NETWORKS.name)
+    return frozenset(dig(settings.told(found, settings.NETWORKS).values, "networks", default={})), found
 
 
 def is_discovered(snapshot: Snapshot, namespace: str, revision: str = "") -> bool:

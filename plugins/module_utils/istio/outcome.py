@@ -19,6 +19,7 @@ from ..kube.snapshot import Snapshot
 from .ambient import WHY as AMBIENT
 from .ambient import balancer_is_ambient
 from .authorization.access import access_of
+from .beyond import as_followed, at_backends, uncertain
 from .destination_rules import policy_of
 from .endpoints import Endpoint, endpoints, pods_selected, serving
 from .entries import catching, entry_hosts, keeps_address, namesake
@@ -73,7 +74,11 @@ class Outlook:
         if not present and balancer_is_ambient(self.snapshot, self.load_balancer):
             return Outcome("unknown", f"the load balancer is {AMBIENT}")
         outcome = self._with_sidecar(request) if present else self._without_sidecar(request)
-        return as_taken(self.snapshot, request.route.upstream.scheme, outcome)
+        outcome = as_taken(self.snapshot, request.route.upstream.scheme, outcome)
+        if not present:
+            return uncertain(outcome, at_backends(self.snapshot, outcome) if outcome.verdict != "unknown" else None)
+        by_pod = seen_address(self.snapshot, request.route.upstream.address) == "pod_ips"
+        return as_followed(self.snapshot, self.load_balancer, request, outcome, pods_dialled=by_pod)
 
     def _asked(self, route: Route, service: Obj) -> Request | Outcome:
         """What is asked of the mesh, or why that is not known."""

@@ -46,8 +46,11 @@ MESH = SettingsKey("istio", "mesh", shape("""
     defaultServiceExportTo[] defaultVirtualServiceExportTo[] defaultDestinationRuleExportTo[]
     defaultConfig{interceptionMode gatewayTopology{numTrustedProxies% proxyProtocol{}}}
     discoverySelectors[]{matchLabels= matchExpressions[]{key operator values[]}}
+    serviceSettings[]{settings{clusterLocal?} hosts[]}
 """))  # fmt: skip
 """The mesh configuration."""
+NETWORKS = SettingsKey("istio", "meshNetworks", shape("networks{}"))
+"""The networks of a mesh of several clusters, in the same ConfigMap."""
 INJECTOR = SettingsKey("istio-sidecar-injector", "values", shape(
     "pilot{cni{enabled?}} istio_cni{enabled?} global{proxy{clusterDomain "
     + " ".join(f"{names.value}%" for names in SETTINGS.values() if names.value) + "}}"

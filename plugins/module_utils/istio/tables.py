@@ -46,6 +46,12 @@ TABLE: Mapping[str, Shape] = {
         ingress[]{{port{{number: name protocol}} defaultEndpoint}}
         outboundTrafficPolicy{{mode egressProxy*}}
     }}"""),
+    kinds.ENVOY_FILTER: with_metadata(f"""spec{{
+        workloadSelector{_LABELS} priority# targetRefs[]{_TARGET} configPatches[]{{
+            applyTo match{{context listener{{portNumber#}} cluster{{name service subset portNumber#}}}} patch{{operation value*}}
+        }}
+    }}"""),
+    kinds.WORKLOAD_ENTRY: with_metadata("spec{address ports<>: labels= network locality weight# serviceAccount}"),
     kinds.AUTHORIZATION_POLICY: with_metadata(f"""spec{{
         {_TARGETS} action provider{{name}} rules[]{{
             from[]{{source{{{_SOURCE}}}}} to[]{{operation{{{_OPERATION}}}}} when[]{{key values[] notValues[]}}

@@ -22,6 +22,8 @@ DESTINATION_RULE = "DestinationRule.networking.istio.io"
 VIRTUAL_SERVICE = "VirtualService.networking.istio.io"
 SERVICE_ENTRY = "ServiceEntry.networking.istio.io"
 SIDECAR = "Sidecar.networking.istio.io"
+ENVOY_FILTER = "EnvoyFilter.networking.istio.io"
+WORKLOAD_ENTRY = "WorkloadEntry.networking.istio.io"
 HTTP_ROUTE = "HTTPRoute.gateway.networking.k8s.io"
 GRPC_ROUTE = "GRPCRoute.gateway.networking.k8s.io"
 TCP_ROUTE = "TCPRoute.gateway.networking.k8s.io"
@@ -36,7 +38,7 @@ LEASE = "Lease.coordination.k8s.io"
 WORKLOADS = (DEPLOYMENT, DAEMON_SET, STATEFUL_SET)
 """Kinds whose pods carry traffic; a bare Pod is none (nothing would put it back after a change)."""
 
-ISTIO = (PEER_AUTHENTICATION, DESTINATION_RULE, VIRTUAL_SERVICE, SERVICE_ENTRY, SIDECAR)
+ISTIO = (PEER_AUTHENTICATION, DESTINATION_RULE, VIRTUAL_SERVICE, SERVICE_ENTRY, SIDECAR, ENVOY_FILTER, WORKLOAD_ENTRY)
 ACCESS = (AUTHORIZATION_POLICY, REQUEST_AUTHENTICATION)
 """Kinds of Istio that say who is admitted. They decide nothing else, so what is not known of them leaves verdicts as they are."""
 

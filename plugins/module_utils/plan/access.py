@@ -11,6 +11,8 @@ from typing import Any
 from ..core.findings import finding, route_details
 from ..core.model import Access, Finding, ObjectRef, Outcome, Route, RoutePlan
 from ..core.printable import listed
+from ..detect.inventory import known_backend
+from ..istio.authorization.access import ambient_policies
 from ..kube import kinds
 from ..kube.objects import Obj, ref_of
 from ..kube.snapshot import Snapshot
@@ -24,6 +26,18 @@ def about_access(snapshot: Snapshot, plans: Iterable[RoutePlan]) -> Iterator[Fin
     for item in plans:
         if not item.route.ignored:
             yield from about_outcomes(snapshot, item.route, item.before, item.after)
+            if item.after.access.reason == "not_reached":
+                yield from _about_ambient(snapshot, item.route)
+
+
+def _about_ambient(snapshot: Snapshot, route: Route) -> Iterator[Finding]:
+    """That policies of a backend in ambient mode are not followed, where its verdict is not either."""
+    behind = known_backend(snapshot, route).endpoints
+    found = {ref_of(item) for endpoint in behind for item in ambient_policies(snapshot, endpoint.pod)}
+    if found:
+        named = listed(sorted(map(str, found)), 3)
+        message = f"{_where(route)}: the backend is in ambient mode, and ztunnel or a waypoint enforces {named}, which is not followed"
+        yield finding("MLB246", message, route.object, cause=min(found), details=route_details(route))
 
 
 def about_outcomes(snapshot: Snapshot, route: Route, before: Outcome, after: Outcome) -> Iterator[Finding]:
@@ -41,6 +55,8 @@ def about_outcomes(snapshot: Snapshot, route: Route, before: Outcome, after: Out
         yield _finding("MLB242", snapshot, route, Access(policies=access.as_tcp), message)
     if access.decision == "unknown" and access.reason == "unread":
         yield finding("MLB244", f"{_where(route)}: {access.why}", route.object, details=route_details(route))
+    elif access.decision == "unknown" and access.reason == "filter":
+        yield finding("MLB133", f"{_where(route)}: {access.why}", route.object, details=route_details(route))
     elif access.decision == "unknown" and access.reason in _ELSEWHERE:
         yield _finding("MLB246", snapshot, route, access, f"{_where(route)}: {access.why}")
 
@@ -50,7 +66,7 @@ def about_kept_out(at: Callable[[ObjectRef], Obj | None], route: Route, standing
     who = f" (it would be {then.access.identity})" if then.access.identity and then.access.identity not in then.access.why else ""
     message = f"{_where(route)}: it stays {standing.verdict}, as with mutual TLS {then.access.why}{who}"
     details = route_details(route, identity=then.access.identity, policies=then.access.policies)
-    return finding("MLB241", message, route.object, cause=policy_of(at, then.access), details=details)
+    return finding("MLB241", message, route.object, cause=policy_named(at, then.access), details=details)
 
 
 def _code(access: Access) -> str:
@@ -77,10 +93,10 @@ def admitting_rule(identity: str) -> str:
 
 def _finding(code: str, snapshot: Snapshot, route: Route, access: Access, message: str, remedy: str = "", **more: Any) -> Finding:
     details = route_details(route, policies=access.policies, **more)
-    return finding(code, message, route.object, cause=policy_of(snapshot.at, access), remedy=remedy, details=details)
+    return finding(code, message, route.object, cause=policy_named(snapshot.at, access), remedy=remedy, details=details)
 
 
-def policy_of(at: Callable[[ObjectRef], Obj | None], access: Access) -> ObjectRef | None:
+def policy_named(at: Callable[[ObjectRef], Obj | None], access: Access) -> ObjectRef | None:
     """The first of the policies that decide, of the kind that decides: tokens are a RequestAuthentication's, all else is not.
 
     ``at`` gives the object that a reference names.

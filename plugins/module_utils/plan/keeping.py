@@ -15,9 +15,11 @@ from ..core.model import Route, replace
 from ..detect.claims import HostClaims
 from ..detect.inventory import Inventory, route_facts
 from ..istio.doubts import doubts
+from ..istio.outcome import predict
 from ..kube import kinds
 from ..kube.objects import Identity, Obj, annotations_of, identity, identity_of, namespace_of
 from ..kube.snapshot import Snapshot
+from .remarks import is_frozen
 from .strategies.base import Context, namespaces_served
 from .strategies.table import STRATEGIES
 from .trial import SnapshotCluster
@@ -31,11 +33,11 @@ def held_back(
     """Whether an object of this collection has to stay as it is.
 
     ``bare`` gives the cluster without this collection's own changes, and ``load_balancers_of`` names those that an object was written for.
-    What was written for routes that ask to be left alone is known by name. What was written for routes that cannot be read is not: that
-    is everything for their namespaces.
+    What was written for routes that ask to be left alone, or of which something is not followed, is known by name. What was written for
+    routes that cannot be read is not: that is everything for their namespaces.
     """
-    ignored = [route for route in found.routes if route.ignored]
-    own = _written_for(ignored, found, bare(), registry) if ignored else {}
+    left = [route for route in found.routes if route.ignored or _is_frozen(live, found, route)]
+    own = _written_for(left, found, bare(), registry) if left else {}
     unknown, unreadable = doubts(live), live.source.unreadable
 
     def holds(obj: Obj) -> bool:
@@ -49,6 +51,12 @@ def held_back(
         return unknown.touch({namespace_of(obj), *namespaces_served(obj)}) or not homes.isdisjoint(unknown.load_balancers_in)
 
     return holds
+
+
+def _is_frozen(live: Snapshot, found: Inventory, route: Route) -> bool:
+    """Whether something acts on a route's requests that is not followed, so that nobody knows whether what is there is needed."""
+    load_balancer = found.load_balancers[route.load_balancer]
+    return live.count(kinds.ENVOY_FILTER) > 0 and is_frozen(predict(live, load_balancer, route, sidecar=True))
 
 
 def _written_for(routes: list[Route], found: Inventory, bare: Snapshot, registry: Registry) -> dict[Identity, set[str]]:

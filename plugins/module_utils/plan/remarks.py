@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from ..balancers.contract.profile import Registry
 from ..core.findings import finding, route_details
 from ..core.marks import IGNORE, opted_out
-from ..core.model import Finding, LoadBalancer, ObjectRef, Outcome, Route
+from ..core.model import Finding, LoadBalancer, ObjectRef, Outcome, Route, RoutePlan
 from ..core.printable import listed
 from ..istio.protocols import is_http
 from ..kube.objects import dig, ref_of
@@ -24,6 +24,20 @@ def plannable(context: Context, route: Route) -> bool:
     if route.unread or backend.is_gateway or backend.is_external or backend.port is None or context.facts(route).ambient:
         return False
     return may_have_sidecar(context.load_balancer(route)) and bool(backend.endpoints)
+
+
+def is_frozen(standing: Outcome) -> bool:
+    """Whether nothing is planned for a route, as something acts on its requests that is not followed whatever is done."""
+    return standing.unsure is not None and standing.unsure.freezes
+
+
+def about_unsure(plans: Iterable[RoutePlan]) -> Iterator[Finding]:
+    """What acts on the requests of routes and is not followed."""
+    for item in plans:
+        unsure = item.after.unsure
+        if unsure is not None and not item.route.ignored:
+            where = f"{item.route.host or '*'}{item.route.path} -> {item.route.backend.namespace}/{item.route.backend.service}"
+            yield finding(unsure.code, f"{where}: {unsure.why}", item.route.object, cause=unsure.cause, details=route_details(item.route))
 
 
 def about_route(context: Context, route: Route, standing: Outcome) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from .access import about_kept_out
 from .choice import choose, lost_features, outcome_with
 from .pins import Wishes
 from .places import about_places
-from .remarks import about_load_balancer, about_misrouting, about_route, plannable
+from .remarks import about_load_balancer, about_misrouting, about_route, is_frozen, plannable
 from .rivals import Rival, about_rivals
 from .strategies.base import Context, Proposal, Strategy
 from .strategies.table import AUTO, BY_NAME
@@ -177,7 +177,7 @@ def _plan_unit(context: Context, options: PlanOptions) -> tuple[dict[Route, bool
     standing = context.cluster.outcomes(context.routes, Proposal())
     needy = [
         route for route in context.routes
-        if not route.ignored and not served(standing[route]) and plannable(context, route)
+        if not route.ignored and not served(standing[route]) and not is_frozen(standing[route]) and plannable(context, route)
     ]
     findings = [remark for route in context.routes if options.concerns(route) for remark in about_route(context, route, standing[route])]
     if not needy:

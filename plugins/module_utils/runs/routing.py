@@ -36,6 +36,7 @@ from ..plan.exemption import about_outside, with_exemptions
 from ..plan.keeping import held_back
 from ..plan.pins import Wishes
 from ..plan.regressions import Present, Weighed, about_left_out, weigh
+from ..plan.remarks import about_unsure
 from ..plan.rivals import Known, rivals
 from ..plan.routing import PlanOptions, RoutingPlan, plan_routes
 from ..plan.settling import settle
@@ -216,7 +217,8 @@ def planned(scene: RoutingScene) -> RoutingDecision:
     outside = about_outside(partial(known_backend, live), registry, plan, chosen)
     read = (remark for remarks in found.findings.values() for remark in remarks)
     orphans = about_orphans(live, registry, scene.load_balancers, found.routes, read, options.namespaces)
-    said = [*plan.findings, *best.findings, *outside, *about_left_out(left_out), *about_access(live, plan.routes), *orphans]
+    said = [*plan.findings, *best.findings, *outside, *about_left_out(left_out), *orphans]
+    said += [*about_access(live, plan.routes), *about_unsure(plan.routes)]
     return RoutingDecision(
         plan.routes, list(best.weighed.changes), [*ledger_of(live, scene.part).findings, *said, *_about_kept(scene, plan)],
         held=lambda obj: held(obj) or scene.kept.spares_file(obj) or identity(obj) in best.stay,

@@ -16,16 +16,17 @@ from functools import lru_cache
 from ...core.model import Access, Decision, Leg, LoadBalancer, Outcome, Route, replace
 from ...core.printable import listed
 from ...kube import kinds
-from ...kube.objects import dig, labels_of, namespace_of, pod_template
+from ...kube.objects import Obj, dig, labels_of, name_of, namespace_of, pod_template, ref_of
 from ...kube.pods import workload_pods
 from ...kube.snapshot import Snapshot
-from ..ambient import is_ambient
-from ..endpoints import Endpoint
+from ..ambient import pod_is_ambient
+from ..endpoints import Endpoint, PodView
+from ..envoy_filters import INBOUND, OUTBOUND, changing_answers
 from ..inbound import leads_to_http, reads_http
 from ..mesh import read_mesh
 from .answers import INVALID_TOKEN, NO_TOKEN, Answer, Incoming, Sample, answer, asked_of, holds
 from .matching import PREFIX
-from .policies import AccessPolicy, Policies, any_policies, policies_in_front
+from .policies import AccessPolicy, Policies, any_policies, policies_in_front, policies_of_ambient
 from .requests import RouteScope, is_ruled_out, samples_for
 from .rules import HTTP_ONLY, OF_ADDRESS, as_enforced
 
@@ -48,13 +49,24 @@ def access_of(snapshot: Snapshot, load_balancer: LoadBalancer, route: Route, out
         return Access("unknown", f"its requests reach Service {outcome.misrouted_to}", reason="not_reached")
     if outcome.verdict == "unknown" or not outcome.legs:
         return NOT_REACHED
-    if not any_policies(snapshot) and not why_unread(snapshot, route.backend.namespace):
+    if not any_policies(snapshot) and not snapshot.count(kinds.ENVOY_FILTER) and not why_unread(snapshot, route.backend.namespace):
         # In most clusters there is none, and all routes are asked about again and again.
         reached = any(leg.verdict in ("mutual_tls", "plaintext") for leg in outcome.legs)
         return _NO_POLICY if reached else NOT_REACHED
     http = route.upstream.scheme == "http"
+    found = _answering(snapshot, load_balancer, outcome) if http and load_balancer.sidecar.present else None
+    if found is not None:
+        return Access("unknown", f"{ref_of(found)} gives the load balancer's sidecar filters that may answer", reason="filter")
     asked = RouteScope(route.upstream.host or route.host, route.path, route.path_type, route.rewrites_path, http, route.beside)
     return access_by_legs(snapshot, sender_of(snapshot, load_balancer), asked, outcome.legs)
+
+
+def _answering(snapshot: Snapshot, load_balancer: LoadBalancer, outcome: Outcome) -> Obj | None:
+    """The EnvoyFilter whose filters may answer a route's requests on their way out."""
+    ports = {leg.endpoint.port for leg in outcome.legs}
+    ports |= {int(part) for leg in outcome.legs for part in leg.cluster.split("|")[1:2] if part.isdecimal()}
+    where = (load_balancer.namespace, dict(load_balancer.pod_labels), OUTBOUND)
+    return changing_answers(snapshot, *where, ports=ports, revision=load_balancer.revision)
 
 
 def sender_of(snapshot: Snapshot, load_balancer: LoadBalancer) -> Sender:
@@ -94,13 +106,17 @@ def _at_endpoint(snapshot: Snapshot, sender: Sender, asked: RouteScope, leg: Leg
     mutual, pod = leg.verdict == "mutual_tls", endpoint.pod
     seen = (sender.identity or "").removeprefix(PREFIX) if mutual else ""
     if pod is None or not pod.captures(endpoint.port):
-        ambient = pod is not None and is_ambient(snapshot, pod.namespace, labels_of(pod.pod))
-        if ambient and any_policies(snapshot):
-            return Access("unknown", "the backend is in ambient mode, whose policies are not followed", reason="ambient")
+        ambient = ambient_policies(snapshot, pod)
+        if ambient:
+            labels = tuple(f"{namespace_of(item)}/{name_of(item)}" for item in ambient)
+            return Access("unknown", "the backend is in ambient mode, whose policies are not followed", labels, "ambient")
         return Access("allowed", "no sidecar in front of the backend enforces policies", reason="no_policy")
     unread = why_unread(snapshot, pod.namespace)
     if unread:
         return Access("unknown", unread, reason="unread", identity=seen)
+    found = changing_answers(snapshot, pod.namespace, labels_of(pod.pod), INBOUND, ports={endpoint.port}) if asked.http else None
+    if found is not None:
+        return Access("unknown", f"{ref_of(found)} gives the backend's sidecar filters that may answer", reason="filter", identity=seen)
     policies = policies_in_front(snapshot, pod.namespace, labels_of(pod.pod))
     sent_as_http = asked.http and (leads_to_http(snapshot, leg.cluster) if mutual else True)
     # Pods differ in little that policies ask for, so that most of them are one question.
@@ -111,6 +127,13 @@ def _at_endpoint(snapshot: Snapshot, sender: Sender, asked: RouteScope, leg: Leg
         policies.none or reads_http(snapshot, endpoint, sent_as_http=sent_as_http),
     )
     return replace(decide(policies, connection, asked), identity=seen)
+
+
+def ambient_policies(snapshot: Snapshot, pod: PodView | None) -> tuple[Obj, ...]:
+    """The policies of a backend in ambient mode; none where it is not, or where there are none."""
+    if not any_policies(snapshot) or not pod_is_ambient(snapshot, pod) or pod is None:
+        return ()
+    return policies_of_ambient(snapshot, pod.namespace, labels_of(pod.pod))
 
 
 @lru_cache(maxsize=1024)

@@ -107,6 +107,17 @@ def _denies(snapshot: Snapshot, policy: Obj) -> bool:
     return bool(config) and dig(policy, "spec", "provider", "name", default="") not in known
 
 
+def policies_of_ambient(snapshot: Snapshot, namespace: str, labels: Mapping[str, str]) -> tuple[Obj, ...]:
+    """The policies that ztunnel may enforce for a pod, or a waypoint in front of it."""
+    found = []
+    for kind in kinds.ACCESS:
+        for home in dict.fromkeys((read_mesh(snapshot).root_namespace, namespace)):
+            for item in sorted(snapshot.lookup(kind, by_namespace, home), key=name_of):
+                if _attaches(item, namespace, dict(labels)) or _targets(item):
+                    found.append(item)
+    return tuple(found)
+
+
 def trust_domains(snapshot: Snapshot) -> TrustDomains:
     """The mesh's own trust domain and its aliases."""
     aliases = mesh_config(snapshot).get("trustDomainAliases")
@@ -123,11 +134,14 @@ def _attached(snapshot: Snapshot, kind: str, namespace: str, labels: dict[str, s
                 yield item
 
 
+def _targets(policy: Obj) -> list[Obj]:
+    return dig(policy, "spec", "targetRefs", default=[]) or [item for item in [dig(policy, "spec", "targetRef")] if item]
+
+
 def _attaches(policy: Obj, namespace: str, labels: dict[str, str]) -> bool:
-    spec = policy.get("spec") or {}
-    targets = spec.get("targetRefs") or [item for item in [spec.get("targetRef")] if item]
+    targets = _targets(policy)
     if not targets:
-        return all(labels.get(key) == value for key, value in dig(spec, "selector", "matchLabels", default={}).items())
+        return all(labels.get(key) == value for key, value in dig(policy, "spec", "selector", "matchLabels", default={}).items())
     return GATEWAY_NAME in labels and namespace_of(policy) == namespace and any(
         item.get("kind") == "Gateway" and item.get("group") == _GATEWAY_GROUP and item.get("name") == labels[GATEWAY_NAME]
         and item.get("namespace") in (None, "", namespace) for item in targets

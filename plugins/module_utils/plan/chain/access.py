@@ -27,7 +27,7 @@ from ...istio.authorization.requests import RouteScope
 from ...istio.endpoints import pods_selected
 from ...kube.objects import dig, labels_of, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
-from ..access import admission, policy_of
+from ..access import admission, policy_named
 from .target import GatewayState
 
 
@@ -78,7 +78,7 @@ def about_access_behind(
         details = {"policies": access.policies, "identity": access.identity}
         if access.decision == "denied":
             remedy, more = admission(access)
-            cause = policy_of(snapshot.at, access)
+            cause = policy_named(snapshot.at, access)
             yield finding(
                 "MLB240" if remedy else "MLB245", f"{where}: {access.why}", ref, cause=cause, remedy=remedy, details={**details, **more}
             )

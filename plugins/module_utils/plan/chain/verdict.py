@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ...core.model import Backend, Outcome, replace
+from ...istio.beyond import at_backends, uncertain
 from ...istio.endpoints import endpoints
 from ...istio.registry import fqdn
 from ...istio.transport import Transport
@@ -34,4 +35,5 @@ def through_gateway(snapshot: Snapshot, state: GatewayState, backend: Backend) -
         fqdn(snapshot, service), namespace_of(service), backend.port, found,
         together=found if is_headless(service) else None,
     )
+    outcome = uncertain(outcome, at_backends(snapshot, outcome) if outcome.verdict != "unknown" else None)
     return replace(outcome, why=f"through gateway {state.target.namespace}/{state.target.name}: {outcome.why}")

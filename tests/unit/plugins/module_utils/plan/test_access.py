@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Access, Decision, Finding, Outcome, RoutePlan
-from ansible_collections.meshlb.istio.plugins.module_utils.plan.access import about_access, about_outcomes, admitting_rule, policy_of
+from ansible_collections.meshlb.istio.plugins.module_utils.plan.access import about_access, about_outcomes, admitting_rule, policy_named
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.sidecar_harm import Harm, about_harm
 from ansible_collections.meshlb.istio.plugins.module_utils.plan.trial import becoming_worse, loses_access, worse
 
@@ -206,10 +206,26 @@ LATER = authorization_policy("zz", from_source(requestPrincipals=["*"]))
 )  # fmt: skip
 def test_the_policy_that_decides_is_named_by_its_kind(access: Access, kind: str, name: str) -> None:
     """Policies of both kinds can have one name."""
-    found = policy_of(cluster(NO_EDGE, TOKENS, LATER, request_authentication("i")).at, access)
+    found = policy_named(cluster(NO_EDGE, TOKENS, LATER, request_authentication("i")).at, access)
     assert found is not None and (found.kind, found.name) == (kind, name)
 
 
 def test_nothing_is_named_that_is_not_there() -> None:
-    assert policy_of(cluster().at, Access("denied", policies=("apps/gone",))) is None
-    assert policy_of(cluster().at, Access("allowed")) is None
+    assert policy_named(cluster().at, Access("denied", policies=("apps/gone",))) is None
+    assert policy_named(cluster().at, Access("allowed")) is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        (OTHERS, True),
+        (authorization_policy("x", targetRefs=[{"kind": "Service", "group": "", "name": "shop"}]), True),
+        (authorization_policy("x", targetRefs=[{"kind": "Gateway", "group": "gateway.networking.k8s.io", "name": "waypoint"}]), True),
+        (authorization_policy("x", from_source(namespaces=["x"]), where="elsewhere"), False),
+        (authorization_policy("x", selector={"app": "cart"}), False),
+    ],
+)  # fmt: skip
+def test_policies_of_an_ambient_backend_are_told(policy: Obj, told: bool) -> None:
+    ambient = pod("shop", sidecar=False, labels={"istio.io/dataplane-mode": "ambient"}, http=8080)
+    objects = [service("shop"), ambient, ingress("shop", path(backend("shop"))), policy]
+    assert [item.code for item in about_access(cluster(*objects), run(cluster(*objects)).plan.routes)] == (["MLB246"] if told else [])
