@@ -69,4 +69,9 @@ SERVED: tuple[FindingKind, ...] = (
         "The load balancer asks somebody outside of the mesh (an authoriser, a mirror), and a sidecar under REGISTRY_ONLY blocks that.",
         "Make a ServiceEntry for the host that the message names.",
     ),
+    FindingKind(
+        "MLB159", "warning", "Routes that are not in the cluster's objects",
+        "The load balancer has routes in a file or a registry that no object of the cluster holds, so they are not known.",
+        "Keep them in objects of the cluster (a ConfigMap, say), or prove them by traffic.",
+    ),
 )

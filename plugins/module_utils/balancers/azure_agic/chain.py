@@ -12,6 +12,7 @@ from ...kube.objects import Obj, dig
 from ...kube.snapshot import Snapshot
 from ..contract.chain import ChainRequest, CheckTarget, ClientAddress, HealthCheck, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel
+from ..contract.recognition import Signs
 from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.cloud.bodies import ingress, resource
 from ..kit.cloud.health import NO_POD_PORT, by_pod_port, check_by_hand, pod_port
@@ -31,6 +32,10 @@ CONFIRM = (
 SIGNS = PlatformSigns(
     nodes=("azure://",), class_annotations=(CONTROLLER,), ingress_annotations=(f"{PREFIX}/*",),
     kinds=("AzureIngressProhibitedTarget.appgw.ingress.k8s.io",),
+)
+CONTROLLER_SIGNS = Signs(
+    commands=("appgw-ingress",), variables=(frozenset({"AGIC_POD_NAME"}), frozenset({"APPGW_NAME"})),
+    images=("azure-application-gateway/kubernetes-ingress",),
 )
 FACTS = ChainFacts(
     hops=1, forwarded_for="with_ports", server_name="host", ends_tls="optional", redirects=True,

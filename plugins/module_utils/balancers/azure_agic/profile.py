@@ -12,14 +12,10 @@ X-Forwarded-For with ports, and the variable without them: learn.microsoft.com, 
 from __future__ import annotations
 
 from ..contract.chain import HealthChecker
-from ..contract.recognition import Recogniser, Signs
+from ..contract.recognition import Recogniser
 from ..kit.cloud.platform import in_cloud, platform, platform_routes, scheme_by_annotation
-from .chain import CHAIN, CONTROLLER, PREFIX, SIGNS, TITLE, check
+from .chain import CHAIN, CONTROLLER, CONTROLLER_SIGNS, PREFIX, SIGNS, TITLE, check
 
-CONTROLLER_SIGNS = Signs(
-    commands=("appgw-ingress",), variables=(frozenset({"AGIC_POD_NAME"}), frozenset({"APPGW_NAME"})),
-    images=("azure-application-gateway/kubernetes-ingress",),
-)
 PROFILE = platform(
     in_cloud("azure_agic", TITLE, "agic"), SIGNS, CHAIN, HealthChecker(check),
     recogniser=Recogniser(classes=(CONTROLLER,), controller=CONTROLLER_SIGNS),

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...core.findings import finding
-from ...core.model import Finding, LoadBalancer, Upstream
+from ...core.model import Address, Finding, LoadBalancer, Scheme, Upstream, replace
 from ...istio.entries import entry_hosts
 from ...istio.outcome import Outlook
 from ...istio.registry import service_of_name
 from ...kube import kinds
-from ...kube.objects import Obj, dig, ref_of
+from ...kube.objects import Obj, name_of, namespace_of, ref_of
 from ...kube.services import by_cluster_ip, is_external_name, is_headless
 from ...kube.snapshot import Snapshot
 from .declared import DeclaredRoute, ServiceReference
@@ -29,6 +29,27 @@ OWN_HOST = "$own"
 TO_PODS = Upstream("pod_ips", OWN_HOST)
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://(?:[^/@]*@)?([^/:?#$]+)(?::([0-9]+))?([^?#$]*)")
 _PORTS = {"https": 443, "grpcs": 443}
+
+
+@dataclass(frozen=True)
+class AtUrl:
+    """What a URL leads to: a name and port, and the Service that has them, ``None`` where it is none of the cluster's."""
+
+    name: str
+    port: int
+    path: str
+    scheme: Scheme
+    service: Obj | None
+
+    @property
+    def target(self) -> ServiceReference | None:
+        """The Service's port."""
+        return ServiceReference(namespace_of(self.service), name_of(self.service), self.port) if self.service else None
+
+    @property
+    def address(self) -> Address:
+        """What is dialled: the name of a headless Service is that of its pods."""
+        return "pod_ips" if self.service and is_headless(self.service) else "cluster_ip"
 
 
 @dataclass(frozen=True)
@@ -45,34 +66,37 @@ class OwnRequests:
             why_not_settable=f"{what} has no setting for Service routing",
         )
 
+    def at_url(self, url: str, home: str = "") -> AtUrl | None:
+        """What a URL leads to; ``None`` where it is none. ``home`` is the namespace in which a name without dots is looked up."""
+        parts = _URL.match(url.strip())
+        if parts is None:
+            return None
+        scheme, name, number, path = parts.groups()
+        return AtUrl(
+            name, int(number or _PORTS.get(scheme.lower(), 80)), path or "/", "tls" if scheme.lower() in _PORTS else "http",
+            self._service(name.lower().rstrip("."), home),
+        )
+
     def to_url(self, obj: Obj, what: str, url: str, host: str = "", home: str = "") -> Iterator[DeclaredRoute | Finding]:
         """The route of requests to a URL whose host is a Service's name or address; what is elsewhere is only told if it is blocked.
 
-        ``host`` is the Host that is sent, by default the URL's own. ``home`` is the namespace in which a name without dots is looked up.
+        ``host`` is the Host that is sent, by default the URL's own.
         """
-        parts = _URL.match(url.strip())
-        if parts is None:
+        found = self.at_url(url, home)
+        if found is None:
             return
-        scheme, name, number, path = parts.groups()
-        port = int(number or _PORTS.get(scheme.lower(), 80))
-        service = self._service(name.lower().rstrip("."), home)
-        if service is None or is_external_name(service):
-            yield from self._outside(obj, what, url, name.lower())
+        if found.target is None:
+            yield from self._outside(obj, what, url, found.name.lower())
             return
-        target = ServiceReference(str(dig(service, "metadata", "namespace")), str(dig(service, "metadata", "name")), port)
-        upstream = Upstream(
-            "pod_ips" if is_headless(service) else "cluster_ip", host or name, "tls" if scheme.lower() in _PORTS else "http",
-        )
-        route = self.to_service(what, target, upstream)
-        yield DeclaredRoute(
-            target, "", path or "/", "Prefix", upstream, route.group, canary=True, why_not_settable=f"{what} goes to the URL's own address",
-        )
+        route = self.to_service(what, found.target, Upstream(found.address, host or found.name, found.scheme))
+        yield replace(route, path=found.path, why_not_settable=f"{what} goes to the URL's own address")
 
     def _service(self, name: str, home: str) -> Obj | None:
         found = service_of_name(self.snapshot, name)
         if found is None and "." not in name:
             found = self.snapshot.get(kinds.SERVICE, home, name)
-        return found or next(self.snapshot.each(kinds.SERVICE, by_cluster_ip, name), None)
+        found = found or next(self.snapshot.each(kinds.SERVICE, by_cluster_ip, name), None)
+        return None if found is None or is_external_name(found) else found
 
     def _outside(self, obj: Obj, what: str, url: str, name: str) -> Iterator[Finding]:
         visibility = Outlook(self.snapshot, self.load_balancer).visibility

@@ -20,14 +20,28 @@ from ...kube.services import find_port, is_external_name, is_headless
 from ...kube.snapshot import Snapshot
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.objects import bounded
+from ..kit.own_requests import OWN_HOST, OwnRequests
 from ..kit.patches import is_older
 
 POD_ADDRESS = "<pod address>"
 """The Host where the address of the chosen pod is sent: it names nothing that a mesh knows."""
 MIDDLEWARE = "Middleware.traefik.io"
+_GROUP, _OLD_GROUP = ".traefik.io", ".traefik.containo.us"
 HEADLESS = "Traefik drops a route to a headless Service that is to be reached by its address"
 _DEPTH, _MOST = 5, 1000
 _CHANGES_PATH = frozenset({"stripPrefix", "stripPrefixRegex", "replacePath", "replacePathRegex", "addPrefix"})
+
+
+def older(kind: str) -> str:
+    """A kind of Traefik's own in the group that it had before 2.10, and that 3.0 reads no more."""
+    return kind.removesuffix(_GROUP) + _OLD_GROUP
+
+
+def groups_of(version: str, kind: str) -> tuple[str, ...]:
+    """The kind keys under which a version reads a kind of its own."""
+    if is_older(version, 2, 10):
+        return (older(kind),)
+    return (kind, older(kind)) if is_older(version, 3, 0) else (kind,)
 
 
 @dataclass(frozen=True)
@@ -44,8 +58,9 @@ class NamedObjects:
     def middlewares(self, references: Iterable[Obj], namespace: str, depth: int = 0) -> Iterator[Obj]:
         """Middlewares, each followed by those that it chains."""
         for item in references:
-            middleware = self.get(MIDDLEWARE, str(item.get("namespace") or namespace), str(item.get("name")))
-            if middleware is not None:
+            name, dummy, provider = str(item.get("name")).partition("@")
+            own = self.get(MIDDLEWARE, str(item.get("namespace") or namespace), name)
+            for middleware in self.provided(MIDDLEWARE, name) if provider == "kubernetescrd" else [own] if own and not provider else []:
                 yield middleware
                 chained = dig(middleware, "spec", "chain", "middlewares", default=[])
                 yield from self.middlewares(chained if depth < _DEPTH else [], namespace_of(middleware), depth + 1)
@@ -58,9 +73,33 @@ class NamedObjects:
                 yield from self.middlewares([item["metadata"]], namespace_of(item))
 
 
-def named_objects(snapshot: Snapshot) -> NamedObjects:
-    """The objects of a cluster, as routes name them."""
-    return NamedObjects(snapshot.get, lambda kind, name: snapshot.lookup(kind, _provider_name, name))
+def named_objects(snapshot: Snapshot, version: str = "") -> NamedObjects:
+    """The objects of a cluster, as routes name them; those of its own in the groups that a version reads."""
+
+    def get(kind: str, namespace: str, name: str) -> Obj | None:
+        keys = groups_of(version, kind) if kind.endswith(_GROUP) else (kind,)
+        return next(filter(None, (snapshot.get(key, namespace, name) for key in keys)), None)
+
+    def provided(kind: str, name: str) -> list[Obj]:
+        return [item for key in groups_of(version, kind) for item in snapshot.lookup(key, _provider_name, name)]
+
+    return NamedObjects(get, provided)
+
+
+def asked_by(own: OwnRequests, obj: Obj, middlewares: Iterable[Obj], host: str, native: bool) -> Iterator[DeclaredRoute | Finding]:
+    """What middlewares ask for themselves: whether a request is allowed, and pages in place of errors. ``host`` is the client's."""
+    for item in bounded(middlewares, "middlewares", _MOST):
+        address = str(dig(item, "spec", "forwardAuth", "address", default=""))
+        yield from own.to_url(obj, f"forwardAuth of Middleware {name_of(item)}", address, home=own.load_balancer.namespace)
+        entry = dig(item, "spec", "errors", "service", default={})
+        if entry.get("name") and entry.get("kind", "Service") == "Service":
+            port = entry.get("port", 0)
+            target = ServiceReference(
+                str(entry.get("namespace") or namespace_of(item)), str(entry["name"]), int(port) if str(port).isdigit() else str(port),
+            )
+            by_address = native if entry.get("nativeLB") is None else bool(entry["nativeLB"])
+            upstream = Upstream("cluster_ip" if by_address else "pod_ips", host or OWN_HOST)
+            yield own.to_service(f"errors of Middleware {name_of(item)}", target, upstream)
 
 
 def _provider_name(obj: Obj) -> tuple[str]:
@@ -103,6 +142,8 @@ def declared(version: str, obj: Obj, reached: Reached, service: Obj) -> Iterator
     if scheme == "tls" and reached.raw is None:
         yield finding("MLB209", f"it speaks TLS to {backend.service}:{backend.port} itself", ref_of(obj))
     why_not = "nodePortLB sends this route to the nodes" if reached.nodes else too_old(version, 2, 10)
+    if not why_not and _OLD_GROUP[1:] in str(obj.get("apiVersion")):
+        why_not = f"nothing is set on objects of the older group {_OLD_GROUP[1:]}"
     yield DeclaredRoute(
         backend, reached.host, reached.path, reached.path_type, Upstream(*address_and_host(service, reached), scheme), reached.group,
         reached.features, reached.canary, reached.rewrites_path, HEADLESS if headless else why_not,

@@ -19,12 +19,15 @@ from ...core.findings import finding
 from ...core.guard import NotUnderstood
 from ...core.model import Finding, LoadBalancer, ObjectRef
 from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
+from ...kube.services import find_port, is_external_name
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReading
 from ..kit.declared import DeclaredRoute, ServiceReference
-from ..kit.objects import declared_reading, objects_of, served_object, within_guard
+from ..kit.objects import bounded, declared_reading, objects_of, served_object, within_guard
+from ..kit.own_requests import OwnRequests
+from ..kit.patches import is_older
 from ..kit.settings import settings_of
-from .backends import MIDDLEWARE, NamedObjects, Reached, declared, host_and_path, named_objects
+from .backends import MIDDLEWARE, NamedObjects, Reached, asked_by, declared, groups_of, host_and_path, named_objects, older
 from .rules import REGEXP, Matched, RuleError, at_most_so_many, matched
 from .settings import Settings
 
@@ -33,7 +36,8 @@ ROUTE, ROUTE_TCP, ROUTE_UDP, SERVICE = (
     f"{kind}.{GROUP}" for kind in ("IngressRoute", "IngressRouteTCP", "IngressRouteUDP", "TraefikService")
 )
 OWN_ROUTES = (ROUTE, ROUTE_TCP, ROUTE_UDP)
-KINDS = (*OWN_ROUTES, SERVICE, MIDDLEWARE)
+OLD_ROUTES = tuple(map(older, OWN_ROUTES))
+KINDS = (*OWN_ROUTES, *OLD_ROUTES, *(key for kind in (SERVICE, MIDDLEWARE) for key in (kind, older(kind))))
 
 Path = tuple["str | int", ...]
 _DEPTH, _MOST_STEPS = 5, 1000
@@ -63,14 +67,16 @@ class Leaf:
 
 def read_own_kinds(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """All routes of an instance's own kinds."""
-    settings, named = settings_of(load_balancer, Settings), named_objects(snapshot)
+    settings, named = settings_of(load_balancer, Settings), named_objects(snapshot, load_balancer.version)
+    own = OwnRequests(snapshot, load_balancer)
 
     def read(obj: Obj) -> Iterator[DeclaredRoute | Finding]:
         for number, rule in enumerate(dig(obj, "spec", "routes", default=[]) if settings.crd.serves(obj) else []):
-            yield from _of_rule(settings, load_balancer.version, named, RouterRule(obj, number, rule))
+            yield from _of_rule(settings, own, named, RouterRule(obj, number, rule))
 
     return declared_reading(partial(served_object, snapshot, load_balancer), (
-        (obj, part) for kind in (ROUTE, ROUTE_TCP) for obj in objects_of(snapshot, kind, only)
+        (obj, part) for kind in (ROUTE, ROUTE_TCP) for key in groups_of(load_balancer.version, kind)
+        for obj in objects_of(snapshot, key, only)
         for part in within_guard(obj, partial(read, obj))
     ))
 
@@ -87,11 +93,17 @@ class RouterRule:
         return finding("MLB220", f"route {self.number + 1}{why}", ref_of(self.obj))
 
 
-def _of_rule(settings: Settings, version: str, named: NamedObjects, rule: RouterRule) -> Iterator[DeclaredRoute | Finding]:
+def _of_rule(settings: Settings, own: OwnRequests, named: NamedObjects, rule: RouterRule) -> Iterator[DeclaredRoute | Finding]:
+    version = own.load_balancer.version
     try:
-        alternatives = matched(str(rule.rule.get("match", "")))
+        alternatives = matched(str(rule.rule.get("match", "")), rule_syntax(settings, version, rule.rule))
+        below = _below_parents(settings, version, named, rule.obj, alternatives)
     except RuleError as error:
         yield rule.dropped(f": {error}")
+        return
+    barred = _barred(settings, rule)
+    if barred:
+        yield rule.dropped(f" {barred}, and allowCrossNamespace is not set")
         return
     parts = list(leaves(named, rule.obj, rule.number, rule.rule))
     yield from (part for part in parts if isinstance(part, Finding))
@@ -100,13 +112,46 @@ def _of_rule(settings: Settings, version: str, named: NamedObjects, rule: Router
     if foreign is not None:
         yield rule.dropped(f" leads to {foreign.namespace}/{foreign.service}, and allowCrossNamespace is not set")
         return
-    for match in _below_parents(named, rule.obj, alternatives):
-        for leaf in services:
+    # For HTTP one service that cannot be made ends the rule: what is missing is told by its own route.
+    missing = [leaf for leaf in services if _is_missing(named, leaf)] if rule.obj["kind"] == ROUTE.partition(".")[0] else []
+    middlewares = list(bounded(named.middlewares(rule.rule.get("middlewares") or [], namespace_of(rule.obj)), "middlewares"))
+    yield from (part for match in below[:1] for part in asked_by(own, rule.obj, middlewares, match.host, settings.crd.native))
+    for match in below:
+        for leaf in missing or services:
             native = bool(settings.crd.native if leaf.entry.get("nativeLB") is None else leaf.entry["nativeLB"])
             reached = _reached_by_tcp(rule, leaf, match, native) if rule.obj["kind"] == "IngressRouteTCP" else _reached(
                 named, rule, leaf, match, native
             )
             yield from declared(version, rule.obj, reached, named.service(leaf.namespace, leaf.service))
+
+
+def rule_syntax(settings: Settings, version: str, rule: Obj) -> int:
+    """The version of the language that a rule is in; 0 where the load balancer's is not known."""
+    told = str(rule.get("syntax") or settings.syntax).lower()
+    if not version[:1].isdigit():
+        return 0
+    return 2 if is_older(version, 3, 0) or told == "v2" else 3
+
+
+def _barred(settings: Settings, rule: RouterRule) -> str:
+    """What of another namespace a rule needs and may not use, as a clause; empty where there is nothing."""
+    if settings.cross_namespace:
+        return ""
+    home = namespace_of(rule.obj)
+    named = [("middleware", item) for item in rule.rule.get("middlewares") or []]
+    named += [("middleware", item) for entry in rule.rule.get("services") or [] for item in entry.get("middlewares") or []]
+    named += [("TLSOption", item) for item in filter(None, [dig(rule.obj, "spec", "tls", "options")])]
+    named += [("serversTransport", {"name": entry.get("serversTransport")}) for entry in rule.rule.get("services") or []]
+    for what, item in named:
+        name, namespace = str(item.get("name") or ""), str(item.get("namespace") or home)
+        if namespace != home or name.endswith("@kubernetescrd"):
+            return f"uses {what} {name}" + (f" of namespace {namespace}" if namespace != home else "")
+    return ""
+
+
+def _is_missing(named: NamedObjects, leaf: Leaf) -> bool:
+    service = named.service(leaf.namespace, leaf.service)
+    return not is_external_name(service) and find_port(service, leaf.backend.port) is None
 
 
 def leaves(named: NamedObjects, obj: Obj, number: int, rule: Obj) -> Iterator[Leaf | Finding]:
@@ -159,16 +204,26 @@ def _home(entry: Obj, owner: Obj) -> str:
     return str(entry.get("namespace") or namespace_of(owner))
 
 
-def _below_parents(named: NamedObjects, obj: Obj, alternatives: tuple[Matched, ...]) -> tuple[Matched, ...]:
-    """Alternatives with what the routers above it ask for (parentRefs, since 3.6)."""
+def _below_parents(
+    settings: Settings, version: str, named: NamedObjects, obj: Obj, alternatives: tuple[Matched, ...]
+) -> tuple[Matched, ...]:
+    """Alternatives with what the routers above it ask for (parentRefs, since 3.6). Raises :class:`RuleError` where one is missing."""
     above: list[Matched] = []
-    for ref in dig(obj, "spec", "parentRefs", default=[]):
-        parent = named.get(ROUTE, str(ref.get("namespace") or namespace_of(obj)), str(ref.get("name")))
+    references = dig(obj, "spec", "parentRefs", default=[])
+    for ref in references:
+        namespace, name = str(ref.get("namespace") or namespace_of(obj)), str(ref.get("name"))
+        if namespace != namespace_of(obj) and not settings.cross_namespace:
+            raise RuleError(f"its parent {namespace}/{name} is in another namespace, and allowCrossNamespace is not set")
+        parent = named.get(ROUTE, namespace, name)
+        if parent is None:
+            raise RuleError(f"its parent {namespace}/{name} does not exist")
         for rule in dig(parent, "spec", "routes", default=[]):
             try:
-                above += matched(str(rule.get("match", "")))
+                above += matched(str(rule.get("match", "")), rule_syntax(settings, version, rule))
             except RuleError:
                 continue
+    if references and not above:
+        raise RuleError("none of its parents has a rule that is served")
     return tuple(at_most_so_many(one.both(item) for one in above for item in alternatives)) or alternatives
 
 

@@ -10,6 +10,7 @@ makes an upstream per Ingress.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,9 +22,11 @@ from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReading
 from ..kit.annotations import go_bool
+from ..kit.conflicts import by_age
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.ingresses import IngressEntry, entries, resource_backends
 from ..kit.objects import declared_reading, objects_of, served_object, within_guard
+from ..kit.own_requests import OwnRequests
 from ..kit.patches import is_older
 from ..kit.settings import settings_of
 from .backends import NamedObjects, Reached, declared, host_and_path, named_objects
@@ -31,6 +34,8 @@ from .settings import Settings
 
 PREFIX, NGINX_PREFIX = "traefik.ingress.kubernetes.io/", "nginx.ingress.kubernetes.io/"
 NATIVE, PASSES_HOST = f"{PREFIX}service.nativelb", f"{PREFIX}service.passhostheader"
+_SNIPPETS = ("server-snippet", "configuration-snippet", "auth-snippet")
+_STRICT_PATH = re.compile(r"/[A-Za-z0-9._/-]*")
 _TLS_PROTOCOLS = frozenset({"HTTPS", "GRPCS"})
 _CLIENTS_HOST = frozenset({"$host", "$http_host", "$best_http_host", "$server_name"})
 
@@ -45,11 +50,19 @@ def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: f
     def beside(namespace: str, host: str, path: str) -> list[Obj]:
         return [item for item in snapshot.lookup(kinds.INGRESS, _places, (namespace, host, path)) if settings.replaces_nginx(item)]
 
+    own = OwnRequests(snapshot, load_balancer)
+
     def read(ingress: Obj) -> Iterator[DeclaredRoute | Finding]:
         if settings.ingress.serves(ingress):
             reached = _own_routes(settings, named, ingress)
         elif settings.nginx.serves(ingress):
-            reached = _nginx_routes(NginxIngress(ingress, has_canaries(version), beside))
+            place = NginxIngress(ingress, has_canaries(version), beside)
+            refused = _why_refused(settings, place)
+            if refused:
+                yield finding("MLB220", f"{refused}, so nothing of it is served", ref_of(ingress))
+                return
+            reached = _nginx_routes(place)
+            yield from (*_left_out(place), *_asked_in_place_of_nginx(own, settings, named, ingress))
         else:
             return
         if resource_backends(ingress):
@@ -121,11 +134,68 @@ class NginxIngress:
         """The Ingress whose settings hold at a host and path."""
         if not self.is_canary(self.ingress):
             return self.ingress
-        return next((item for item in self.beside(namespace_of(self.ingress), host, path) if not self.is_canary(item)), None)
+        return self._main(self.ingress, host, path)
+
+    def _main(self, canary: Obj, host: str, path: str) -> Obj | None:
+        """The Ingress of the same namespace, host, path and path type that a canary takes a share of; one canary has that, the oldest."""
+        own = next((entry for entry in entries(canary) if (entry.host, entry.path) == (host, path)), None)
+        around = self.beside(namespace_of(self.ingress), host, path)
+        same = [(item, entry) for item in around for entry in entries(item) if own and _at(entry) == _at(own)]
+        main = next(((item, entry) for item, entry in same if not self.is_canary(item)), None)
+        first = next(iter(by_age(item for item, dummy in same if self.is_canary(item))), canary)
+        if main is None or own is None or name_of(first) != name_of(canary):
+            return None
+        return None if (main[1].service, main[1].reference) == (own.service, own.reference) else main[0]
 
     def is_shared(self, host: str, path: str) -> bool:
         """Whether a canary takes a share of a path."""
-        return self.is_canary(self.ingress) or any(map(self.is_canary, self.beside(namespace_of(self.ingress), host, path)))
+        if self.is_canary(self.ingress):
+            return True
+        canaries = filter(self.is_canary, self.beside(namespace_of(self.ingress), host, path))
+        return any(self._main(item, host, path) is self.ingress for item in canaries)
+
+
+def _at(entry: IngressEntry) -> tuple[str, str, str]:
+    return (entry.host, entry.path, entry.path_type)
+
+
+def _why_refused(settings: Settings, item: NginxIngress) -> str:
+    """Why an Ingress is left out as a whole, as a clause (since 3.7); empty where it is not."""
+    if not item.canaries:
+        return ""
+    snippet = next((key for key in _SNIPPETS if _noted(item.ingress, key)), "")
+    if snippet and not settings.snippets:
+        return f"it has the annotation {snippet}, and allowSnippetAnnotations is not set"
+    loose = next((
+        entry.path for entry in entries(item.ingress)
+        if entry.path_type in ("Prefix", "Exact") and not entry.default and not _STRICT_PATH.fullmatch(entry.path)
+    ), "")
+    if loose and settings.strict_paths:
+        return f"path {loose} of type Prefix or Exact has letters of a regular expression, which strictValidatePathType refuses"
+    return ""
+
+
+def _left_out(item: NginxIngress) -> Iterator[Finding]:
+    """The paths of a canary that no main Ingress has."""
+    for entry in entries(item.ingress) if item.is_canary(item.ingress) else ():
+        if item.main(entry.host, entry.path) is None:
+            message = (
+                f"{entry.host}{entry.path}: a canary needs an Ingress of its namespace with the same host, path and path type and another "
+                "Service, and to be that one's only canary"
+            )
+            yield finding("MLB220", message, ref_of(item.ingress))
+
+
+def _asked_in_place_of_nginx(
+    own: OwnRequests, settings: Settings, named: NamedObjects, ingress: Obj
+) -> Iterator[DeclaredRoute | Finding]:
+    """What is asked besides an Ingress's own backends: an authoriser, and pages for errors."""
+    yield from own.to_url(ingress, "auth-url", _noted(ingress, "auth-url"), home=own.load_balancer.namespace)
+    page = _noted(ingress, "default-backend")
+    namespace, dummy, name = f"{namespace_of(ingress)}/{page}".partition("/") if page else settings.default_backend.partition("/")
+    ports = dig(named.service(namespace, name), "spec", "ports", default=[])
+    if ports and (page or _noted(ingress, "custom-http-errors") or settings.error_codes):
+        yield own.to_service("the page for errors", ServiceReference(namespace, name, int(ports[0].get("port", 0))))
 
 
 def has_canaries(version: str) -> bool:

@@ -63,6 +63,9 @@ def notices(snapshot: Snapshot, load_balancer: LoadBalancer) -> tuple[Finding, .
     settings, found = settings_of(load_balancer, Settings), list[Finding]()
     if settings.unreadable:
         found.append(finding("MLB105", f"{load_balancer.label}: {settings.unreadable}", load_balancer.workload))
+    if settings.files and not settings.dynamic:
+        message = f"{load_balancer.label}: the file provider reads {settings.files}, which is in no ConfigMap that could be read"
+        found.append(finding("MLB159", message, load_balancer.workload))
     udp = (item for item in snapshot.all(ROUTE_UDP) if settings.crd.serves(item))
     found += (finding("MLB205", "UDP is carried outside the mesh", ref_of(item)) for item in udp)
     return (*found, *_about_k3s(load_balancer, snapshot.all(K3S_CHART)))

@@ -19,7 +19,8 @@ from ..kit.patches import is_older
 from ..kit.readers import gateway_reader
 from ..kit.settings import settings_of
 from .backends import HEADLESS, scheme_of, too_old
-from .crd import KINDS, OWN_ROUTES, read_own_kinds
+from .crd import KINDS, OLD_ROUTES, OWN_ROUTES, read_own_kinds
+from .files import read_files
 from .ingress import lowered, read_ingress_routes
 from .settings import Settings
 
@@ -64,6 +65,7 @@ def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozens
 
 
 READERS = (
-    RouteReader(read_ingress_routes, (K3S_CHART,)), RouteReader(read_own_kinds, KINDS, OWN_ROUTES),
+    RouteReader(read_files),
+    RouteReader(read_ingress_routes, (K3S_CHART,)), RouteReader(read_own_kinds, KINDS, (*OWN_ROUTES, *OLD_ROUTES)),
     RouteReader(read_gateways, GATEWAY_KINDS, ROUTE_KINDS),
 )

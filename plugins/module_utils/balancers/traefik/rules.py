@@ -41,17 +41,30 @@ class RuleError(ValueError):
     """A rule that cannot be read."""
 
 
+_ANY = 1000
+_MATCHERS = {
+    2: dict.fromkeys((
+        "host", "hostheader", "hostregexp", "path", "pathprefix", "method", "query", "clientip", "hostsni", "alpn",
+    ), (1, _ANY)) | {"headers": (2, 2), "headersregexp": (2, 2), "hostsniregexp": (1, _ANY)},
+    3: dict.fromkeys((
+        "host", "hostregexp", "path", "pathprefix", "pathregexp", "method", "clientip", "hostsni", "hostsniregexp", "alpn",
+    ), (1, 1)) | {"header": (2, 2), "headerregexp": (2, 2), "query": (1, 2), "queryregexp": (1, 2)},
+}
+"""By version of the language, its matchers with the least and most values that they take."""
 _MOST = 256
 """Alternatives of one rule: ``&&`` multiplies them."""
 _LONGEST = 100_000
 _DEEPEST = 50
 
 
-def matched(rule: str) -> tuple[Matched, ...]:
-    """The alternatives of a rule, each once. Raises :class:`RuleError`."""
+def matched(rule: str, syntax: int = 0) -> tuple[Matched, ...]:
+    """The alternatives of a rule, each once. Raises :class:`RuleError`.
+
+    ``syntax`` is the version of the language whose matchers are known; by default, any are.
+    """
     if len(rule) > _LONGEST:
         raise NotUnderstood(f"a rule of {len(rule)} letters is not followed; up to {_LONGEST} are")
-    parser = _Parser(deque(_tokens(rule)))
+    parser = _Parser(deque(_tokens(rule)), syntax)
     found = parser.alternatives()
     if parser.rest:
         raise RuleError(f"{parser.rest[0]!r} is not expected in rule {clipped(rule, 300)}")
@@ -81,8 +94,9 @@ def _tokens(rule: str) -> Iterator[str]:
 
 
 class _Parser:
-    def __init__(self, tokens: deque[str]) -> None:
+    def __init__(self, tokens: deque[str], syntax: int) -> None:
         self.rest = tokens
+        self._syntax = syntax
         self._depth = 0
 
     def _next(self, sign: str) -> bool:
@@ -135,6 +149,10 @@ class _Parser:
             if self._next(","):
                 self._take()
         self._take(")")
+        least, most = _MATCHERS[self._syntax].get(name, (1, 0)) if self._syntax in _MATCHERS else (0, len(values))
+        if not least <= len(values) <= most:
+            wrong = f"no matcher with {len(values)} value(s)" if least <= most else "no matcher"
+            raise RuleError(f"{name} is {wrong} in rules of version {self._syntax}")
         if name in _HOSTS:
             return [Matched(host="" if value == "*" else value.lower()) for value in values]
         if name in _PATHS:

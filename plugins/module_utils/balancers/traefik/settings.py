@@ -33,6 +33,7 @@ _PROVIDERS = "providers."
 _INGRESS, _CRD, _GATEWAY, _NGINX = (
     f"{_PROVIDERS}{name}" for name in ("kubernetesingress", "kubernetescrd", "kubernetesgateway", "kubernetesingressnginx")
 )
+_FILE = f"{_PROVIDERS}file"
 _WORDS = re.compile(r"[\w\"'\- \t]*")
 _DEFAULT_FILES = tuple(f"/etc/traefik/traefik.{ending}" for ending in ("toml", "yaml", "yml"))
 
@@ -58,16 +59,28 @@ class Provider:
 
 @dataclass(frozen=True)
 class Settings:
-    """Four providers, and what is particular to one of them. ``unreadable`` says why the configuration file could not be read."""
+    """Four providers, and what is particular to one of them. ``unreadable`` says why the configuration file could not be read.
+
+    ``dynamic`` are keys of ConfigMaps that are files of the file provider, each with its ConfigMap, and ``files`` says what it was told
+    of files. ``syntax`` is that of rules, where one is set for all. In ingress-nginx's place: ``snippets`` are allowed, ``strict_paths``
+    are asked for, ``default_backend`` (``namespace/name``) and ``error_codes`` hold for all.
+    """
 
     ingress: Provider = Provider()
     crd: Provider = Provider()
     gateway: Provider = Provider()
     nginx: Provider = Provider()
+    dynamic: tuple[tuple[str, str], ...] = ()
+    syntax: str = ""
+    snippets: bool = False
+    strict_paths: bool = True
+    default_backend: str = ""
+    error_codes: str = ""
     strict_prefixes: bool = False
     cross_namespace: bool = False
     experimental_channel: bool = False
     unreadable: str = ""
+    files: str = ""
 
     def replaces_nginx(self, ingress: Obj) -> bool:
         """Whether it serves an Ingress in ingress-nginx's place."""
@@ -108,7 +121,7 @@ def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     except _UnreadableFile as error:
         written, unreadable = {}, str(error)
     values = dict(_from_arguments(container)) or dict(_from_environment(container)) if written is None else written
-    if not any(key.startswith(f"{_PROVIDERS}kubernetes") for key in values):
+    if not any(key.startswith(_PROVIDERS) for key in values):
         # Nothing is said of a provider (the file is in the image, say): the two that nearly everybody runs.
         values.update({_INGRESS: "true", _CRD: "true"})
     options = _Options(values)
@@ -117,14 +130,29 @@ def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
         Scope(frozenset(filter(None, [options.text(_NGINX, "watchnamespace")]))),
         selected_scope(near.namespaces, None, options.text(_NGINX, "watchnamespaceselector")),
     )
+    files = values.get(f"{_FILE}.filename", "") or values.get(f"{_FILE}.directory", "")
     return Settings(
         _provider(options, _INGRESS, frozenset(_ingress_classes(options, controllers))),
         _provider(options, _CRD, frozenset({options.text(_CRD, "ingressclass") or "traefik"})),
         _provider(options, _GATEWAY, frozenset()),
         Provider(options.is_on(_NGINX), False, _nginx_rule(options, controllers), nginx_scopes),
+        tuple(_dynamic_files(workload, container, near, files)), values.get("core.defaultrulesyntax", "").lower(),
+        options.flag(_NGINX, "allowsnippetannotations"), go_bool(options.text(_NGINX, "strictvalidatepathtype", "true")),
+        options.text(_NGINX, "defaultbackendservice"), options.text(_NGINX, "customhttperrors"),
         options.flag(_INGRESS, "strictprefixmatching"), options.flag(_CRD, "allowcrossnamespace"),
-        options.flag(_GATEWAY, "experimentalchannel"), unreadable,
+        options.flag(_GATEWAY, "experimentalchannel"), unreadable, files,
     )
+
+
+def _dynamic_files(workload: Obj, container: Obj, near: Neighbours, path: str) -> Iterator[tuple[str, str]]:
+    """``(ConfigMap, key)`` of each file that the file provider reads: one, or all below a folder."""
+    place = _mounted_from(workload, container, path) if path else None
+    if place and dig(near.named(kinds.CONFIG_MAP, namespace_of(workload), place[0]), "data", place[1]) is not None:
+        yield place
+        return
+    folder = _mounted_from(workload, container, f"{path.rstrip('/')}/*") if path else None
+    held = near.named(kinds.CONFIG_MAP, namespace_of(workload), folder[0]) if folder else None
+    yield from ((name_of(held or {}), key) for key in dig(held, "data", default={}) if key.endswith((".yaml", ".yml", ".toml")))
 
 
 def misread(workload: Obj, container: Obj, near: Neighbours) -> Iterator[Unreadable]:
@@ -229,9 +257,14 @@ def _mounted_from(workload: Obj, container: Obj, path: str) -> tuple[str, str] |
     return None
 
 
+def parsed(path: str, text: str) -> Any:
+    """A configuration file as a map. Raises :class:`ValueError` and others where it is none."""
+    return _toml(text) if path.endswith(".toml") else yaml_map(text)
+
+
 def _parsed(path: str, place: tuple[str, str], text: str) -> dict[str, str]:
     try:
-        return dict(_flat(_toml(text) if path.endswith(".toml") else yaml_map(text), ""))
+        return dict(_flat(parsed(path, text), ""))
     except (ImportError, ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise _UnreadableFile(f"data.{place[1]}, which is its configuration file {path}, cannot be read: {why}", place) from error

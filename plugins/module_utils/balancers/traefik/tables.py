@@ -10,20 +10,23 @@ from collections.abc import Mapping
 from ...kube.shapes import Shape
 from ...kube.tables import with_metadata
 from . import crd
-from .backends import MIDDLEWARE
+from .backends import MIDDLEWARE, older
 
 _MIDDLEWARES = "middlewares[]{name namespace}"
 _SERVICE = f"""name namespace kind port% weight# strategy scheme passHostHeader? nativeLB? nodePortLB? serversTransport sticky* tls?
     {_MIDDLEWARES}"""
 _ROUTES = f"routes[]{{kind match priority# syntax services[]{{{_SERVICE}}} {_MIDDLEWARES}}}"
-_ROUTE = f"spec{{entryPoints[] ingressClassName parentRefs[]{{name namespace}} {_ROUTES} tls{{secretName passthrough?}}}}"
+_ROUTE = f"""spec{{entryPoints[] ingressClassName parentRefs[]{{name namespace}} {_ROUTES}
+    tls{{secretName passthrough? options{{name namespace}}}}}}"""
 _LIST = f"{{services[]{{{_SERVICE}}}}}"
 
 TABLE: Mapping[str, Shape] = {
-    **dict.fromkeys((crd.ROUTE, crd.ROUTE_TCP, crd.ROUTE_UDP), with_metadata(_ROUTE)),
-    crd.SERVICE: with_metadata(f"""spec{{
+    **dict.fromkeys((*crd.OWN_ROUTES, *map(older, crd.OWN_ROUTES)), with_metadata(_ROUTE)),
+    **dict.fromkeys((crd.SERVICE, older(crd.SERVICE)), with_metadata(f"""spec{{
         weighted{_LIST} highestRandomWeight{_LIST} mirroring{{{_SERVICE} mirrors[]{{{_SERVICE} percent#}}}}
         failover{{service{{{_SERVICE}}} fallback{{{_SERVICE}}}}}
-    }}"""),
-    MIDDLEWARE: with_metadata(f"spec{{chain{{{_MIDDLEWARES}}} headers{{customRequestHeaders=}}}}"),
+    }}""")),
+    **dict.fromkeys((MIDDLEWARE, older(MIDDLEWARE)), with_metadata(
+        f"spec{{chain{{{_MIDDLEWARES}}} headers{{customRequestHeaders=}} errors{{service{{{_SERVICE}}}}} forwardAuth{{address}}}}"
+    )),
 }

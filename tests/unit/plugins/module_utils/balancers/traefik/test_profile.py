@@ -146,8 +146,8 @@ FILES: dict[str, tuple[Obj, dict[str, Any], dict[str, tuple[bool, set[str]]]]] =
     "named in other letters": (static("x.yaml"), mounted("/conf", args=("--configFile=/conf/x.yaml",)), FROM_FILE),
     "another file, so the arguments hold": (static("dynamic.yaml"), mounted(args=("--providers.kubernetescrd=true",)), {
         "crd": (False, set())}),
-    "other arguments than Kubernetes'": (static("x"), mounted(args=("--providers.file=true",)), {
-        "ingress": (False, set()), "crd": (False, set())}),
+    "another provider alone": (static("x"), mounted(args=("--providers.file=true",)), {}),
+    "nothing of providers": (static("x"), mounted(args=("--ping",)), {"ingress": (False, set()), "crd": (False, set())}),
 }  # fmt: skip
 
 
