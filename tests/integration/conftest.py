@@ -42,6 +42,12 @@ def entry(cluster: Cluster) -> Entry:
     return entry_of(cluster, *LOAD_BALANCER, LOAD_BALANCER[1])
 
 
+def set_connections_age(cluster: Cluster, age: str | None) -> None:
+    """After how long the load balancer ends a connection to a backend; none: its own default."""
+    patch = json.dumps({"data": {"upstream-keepalive-time": age}})
+    cluster.run("patch", "configmap", LOAD_BALANCER[1], "--namespace", LOAD_BALANCER[0], "--type=merge", f"--patch={patch}")
+
+
 @pytest.fixture(scope="module")
 def short_connections(cluster: Cluster) -> Iterator[None]:
     """The load balancer's connections to backends end after a second.
@@ -49,14 +55,9 @@ def short_connections(cluster: Cluster) -> Iterator[None]:
     What was connected before a change stays as it was until it is closed, and requests that never pause keep it open. Here it is the
     change that is measured.
     """
-
-    def set_age(value: str | None) -> None:
-        patch = json.dumps({"data": {"upstream-keepalive-time": value}})
-        cluster.run("patch", "configmap", LOAD_BALANCER[1], "--namespace", LOAD_BALANCER[0], "--type=merge", f"--patch={patch}")
-
-    set_age("1s")
+    set_connections_age(cluster, "1s")
     yield
-    set_age(None)
+    set_connections_age(cluster, None)
 
 
 @pytest.fixture(scope="session")
