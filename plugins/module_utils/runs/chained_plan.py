@@ -33,13 +33,14 @@ from ..kube.objects import Identity, Obj, created_at, identity, identity_of, nam
 from ..kube.reading import about_object
 from ..kube.snapshot import Snapshot
 from ..plan.chain.barring import claimed, without_harm
-from ..plan.chain.carry import HostRules, hosts_in, led_hosts
+from ..plan.chain.carry import HostRules, hosts_in, led_hosts, sent_host
 from ..plan.chain.neighbours import LATE, first_at, first_served
 from ..plan.chain.options import ChainPlanOptions
 from ..plan.chain.paths import PathRule, in_order
 from ..plan.chain.plan import ChainPlan, plan_chain
 from ..plan.chain.target import ISTIO_GATEWAY, KUBERNETES_GATEWAY
 from ..plan.rivals import Known, rivals
+from ..plan.strategies.base import namespaces_served
 from ..plan.trial import route_identity
 from ..plan.writes import CHAIN, chain_writes, chained_gateway
 from .kept import Kept, kept_in, missed_kinds
@@ -215,7 +216,7 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
     if asked_for.absent:
         demand_whole(live, [*CHAIN, *chain_writes(profile)], {options.gateway.namespace})
     _refuse(_hosts_of_the_mesh(live, options))
-    options = replace(options, standing=_standing(live, registry, load_balancer, routes, written))
+    options = _standing(options, live, registry, load_balancer, routes, written)
     claims = HostClaims(base, read_routes(base, registry, meant.load_balancers)[0] if options.carry else ())
     plan = without_harm(
         lambda now: plan_chain(live, base, profile, load_balancer, routes, now), options, routes,
@@ -234,7 +235,8 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
         ledger, plan, chain, {key for key, item in unreadable.items() if item.counts}, lambda obj: bool(kept.kinds_of(obj)),
         led_hosts(routes) if not stays else {},
     )
-    changes = [item for item in changes if identity_of(item.object) not in unreadable]
+    left = {*unreadable, *({} if asked_for.common.output_dir else _left_alone(options))}
+    changes = [item for item in changes if identity_of(item.object) not in left]
     _refuse(item for item in about if item.severity == "error")
     demand_seen(live, changes)
     said = [*_about_kept(live, kept, beside_routes, asked_for), *(about_object(item) for item in found.unreadable)]
@@ -243,15 +245,28 @@ def planned_chain(live: Snapshot, registry: Registry, asked_for: ChainedOptions)
 
 
 def _standing(
-    live: Snapshot, registry: Registry, load_balancer: LoadBalancer | None, routes: Iterable[Route], written: Iterable[Obj]
-) -> frozenset[Route]:
-    """Routes that lead to the gateway: objects of theirs were changed, and in the cluster as it is they do not come to their backends."""
+    options: ChainPlanOptions, live: Snapshot, registry: Registry, load_balancer: LoadBalancer | None, routes: Iterable[Route],
+    written: Sequence[Obj],
+) -> ChainPlanOptions:
+    """Which routes lead to the gateway: objects of theirs were changed, and in the cluster as it is they do not come to their backends."""
     found = _led_already(routes, written)
     if load_balancer is None or not found:
-        return frozenset()
+        return options
     as_it_is = take_inventory(live, registry, [load_balancer], frozenset(route.object for route in found)).routes
-    direct = {route_identity(route) for route in as_it_is}
-    return frozenset(route for route in found if route_identity(route) not in direct)
+    direct, of_gateway = {route_identity(route) for route in as_it_is}, _apart(written, options.gateway.namespace)[0]
+    standing = frozenset(route for route in found if route_identity(route) not in direct)
+    return replace(options, standing=standing, vouched=frozenset(route for route in standing if _serves(of_gateway, route)))
+
+
+def _serves(of_gateway: Iterable[Obj], route: Route) -> bool:
+    """Whether the gateway's own routing, which only those beside it can write, leads a route's Host to its namespace."""
+    return any(sent_host(route) in hosts_in(body) and route.backend.namespace in namespaces_served(body) for body in of_gateway)
+
+
+def _left_alone(options: ChainPlanOptions) -> set[Identity]:
+    """Objects that ask to be left alone, and are behind the gateway: as they are, until they are taken back by name."""
+    taken_back = {route.object for route in options.standing if options.takes_back(route)}
+    return {identity_of(route.object) for route in options.standing if route.ignored and route.object not in taken_back}
 
 
 def _demand_hosts(options: ChainPlanOptions, profile: Profile, load_balancer: LoadBalancer | None) -> None:

@@ -174,3 +174,23 @@ def h3_hosts_that_a_tenant_diverts(t):
         again = t.live("chained_gateway", done, **c.CHAIN)
         harm = [item for item in fakeapi.changed(before, done.state()) if " tenant-z/" not in item]
         demand(again.ok and not harm, f"{spec[0]}, after a chain: {again.say()}; {listed(harm)}")
+
+
+@check("C1-forged-notes-on-a-chained-host", "Bookkeeping that a tenant forges gives its route no place of another's in a chain.")
+def c1_forged_notes_on_a_chained_host(t):
+    for args in (c.CHAIN, MODERN):
+        base = [*c.plain(), *c.gateway(**({"name": "meshlb-istio"} if args is MODERN else {}))]
+        done = t.done(f"chain of one {args is MODERN}", base, "chained_gateway", **args)
+        honest = next(item for item in done if ref(item) == c.VICTIM)
+        for path in ("/", "/other"):
+            forged = c.ingress("late", "tenant-z", "shop.example.com", "evil", path=path, created=LATER)
+            own = {key: value.replace('"web"', '"evil"') for key, value in honest["metadata"]["annotations"].items() if "meshlb" in key}
+            forged["metadata"]["annotations"] = own
+            led = json.dumps(honest["spec"]["rules"]).replace('"path": "/"', f'"path": "{path}"')
+            forged["spec"]["rules"] = json.loads(led)
+            for objects in (done, base):
+                server = t.server([*objects, forged])
+                before = server.get(*c.VICTIM)["spec"]
+                run = t.live("chained_gateway", server, **args)
+                demand(run.ok and leads(server, shop()), f"{path}: the victim's route is not led to the gateway: {run.say()}")
+                demand(objects is base or server.get(*c.VICTIM)["spec"] == before, f"{path}: the victim's route was changed")

@@ -58,12 +58,13 @@ def led_hosts(routes: Iterable[Route]) -> dict[Identity, set[str]]:
 
 def carry(
     routes: Iterable[Route], backends: Mapping[Route, KnownBackend], *, begins_with: bool, barred: Mapping[Route, str] | None = None,
-    standing: Collection[Route] = (), born: Born = lambda ref: "",
+    standing: Collection[Route] = (), vouched: Collection[Route] = (), born: Born = lambda ref: "",
 ) -> Carried:
     """Decide route by route; what cannot be told apart behind the load balancer stays where it is.
 
-    ``barred`` says why some must stay. Those that go through the gateway already (``standing``) are not given up for new ones, nor those of
-    one namespace for those of another that came later (``born``: when an object was created, as a text that can be ordered).
+    ``barred`` says why some must stay. Those that go through the gateway already (``standing``) do so on where their object asks to be left
+    alone. Where the gateway's side says so too (``vouched``), they are not given up for new ones, nor those of one namespace for those of
+    another that came later (``born``: when an object was created, as a text that can be ordered).
     """
     refusals: dict[Route, str] = {}
     groups: dict[str, list[Route]] = {}
@@ -80,7 +81,7 @@ def carry(
     taken: list[Route] = []
     hosts: list[HostRules] = []
     for host, found in sorted(groups.items()):
-        refusals.update(_give_way(found, standing, born, begins_with=begins_with))
+        refusals.update(_give_way(found, vouched, born, begins_with=begins_with))
         good = [route for route in found if route not in refusals]
         taken += good
         if good:
@@ -125,13 +126,13 @@ def _backend_refusal(backend: Backend, known: KnownBackend) -> str:
     return "" if known.port else f"{name} has no port {backend.port_name or backend.port}"
 
 
-def _give_way(routes: Sequence[Route], standing: Collection[Route], born: Born, *, begins_with: bool) -> dict[Route, str]:
+def _give_way(routes: Sequence[Route], vouched: Collection[Route], born: Born, *, begins_with: bool) -> dict[Route, str]:
     """Contradictions, of which whoever comes later bears the consequence: a new route, then a route of somebody who came later.
 
     What contradicts itself within one namespace (or among those of one age) is refused as a whole.
     """
     found = _contradictions(routes, begins_with=begins_with)
-    groups = _in_turn(routes, standing, born) if found else []
+    groups = _in_turn(routes, vouched, born) if found else []
     if len(groups) < 2:
         return found
     kept, found = _Kept(begins_with), {}
@@ -145,15 +146,15 @@ def _give_way(routes: Sequence[Route], standing: Collection[Route], born: Born, 
     return found
 
 
-def _in_turn(routes: Sequence[Route], standing: Collection[Route], born: Born) -> list[list[Route]]:
-    """Routes that stand, then the others by the age of the oldest object in their namespace: there is no telling within a namespace."""
+def _in_turn(routes: Sequence[Route], vouched: Collection[Route], born: Born) -> list[list[Route]]:
+    """Routes that stand, then the others, by the age of the oldest object in their namespace: there is no telling within a namespace."""
     oldest: dict[str, str] = {}
     for route in routes:
         namespace = route.object.namespace
         oldest[namespace] = min(oldest.get(namespace, "~"), born(route.object))
     groups: dict[tuple[bool, str], list[Route]] = {}
     for route in routes:
-        groups.setdefault((route not in standing, "" if route in standing else oldest[route.object.namespace]), []).append(route)
+        groups.setdefault((route not in vouched, oldest[route.object.namespace]), []).append(route)
     return [groups[key] for key in sorted(groups)]
 
 

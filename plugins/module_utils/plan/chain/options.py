@@ -53,8 +53,8 @@ class ChainPlanOptions:
     ``carry``: whose hosts come from the load balancer's own routes (``only`` names them, all where it is empty); else ``hosts`` says
     them. ``without``: hosts that are to be taken back. ``alias``: how redirected routes name the gateway. ``locked`` tells why no field of
     an object may be set, ``taken`` why none may be made in its place, both empty where that may be. ``barred`` are routes that must not
-    be carried over, each with what is to be said of it; ``standing`` are those that go through the gateway already, of which those that
-    are ``kept`` stay there though nobody named them.
+    be carried over, each with what is to be said of it; ``standing`` are those that go through the gateway already, as their own objects
+    have it, and ``vouched`` those for which the gateway's routing says so too. Those ``kept`` stay there though nobody named them.
     """
 
     gateway: GatewayOptions
@@ -71,6 +71,7 @@ class ChainPlanOptions:
     taken: Callable[[Obj], str] = lambda obj: ""
     barred: Mapping[Route, Finding] = field(default_factory=dict)
     standing: Collection[Route] = ()
+    vouched: Collection[Route] = ()
     kept: Mapping[Route, Finding] = field(default_factory=dict)
 
     def barring(self, routes: Mapping[Route, Finding], kept: Mapping[Route, Finding]) -> ChainPlanOptions:
@@ -82,10 +83,14 @@ class ChainPlanOptions:
         """The routes that go through the gateway, and that nobody names any more."""
         return [
             route for route in self.standing
-            if self.carry and route not in self.kept and not self.names(route) and self.without.isdisjoint((route.host, sent_host(route)))
+            if self.carry and route not in self.kept and not self.names(route) and not self.takes_back(route)
         ]
+
+    def takes_back(self, route: Route) -> bool:
+        """Whether a route is to be led away from the gateway, by its name."""
+        return not self.without.isdisjoint((route.host, sent_host(route)))
 
     def names(self, route: Route) -> bool:
         """Whether a route is to be led to the gateway by the names that were given."""
         hosts = {route.host, sent_host(route)}
-        return bool((not self.only or hosts & self.only) and not hosts & self.without)
+        return bool((not self.only or hosts & self.only) and not self.takes_back(route))

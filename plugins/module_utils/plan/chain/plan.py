@@ -222,7 +222,9 @@ def _lead(
         front = own.front(request) if options.hosts else LoadBalancerSide()
         return _Lead(Carried(), front)
     barred = {route: item.message for route, item in options.barred.items()}
-    decided = partial(carry, backends=backends, begins_with=own.facts.begins_with, standing=options.standing, born=born)
+    decided = partial(
+        carry, backends=backends, begins_with=own.facts.begins_with, standing=options.standing, vouched=options.vouched, born=born,
+    )
     carried = decided(routes, barred=barred)
     refusals = dict(carried.refusals)
     patches: list[FieldPatch] = []

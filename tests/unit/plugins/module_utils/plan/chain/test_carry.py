@@ -18,17 +18,20 @@ def route(namespace: str, path: str = "/", *, service: str = "", rewrites: bool 
     return Route(("edge", "lb"), ObjectRef("v1", "Ingress", namespace, name), "a.example.com", path, backend, rewrites_path=rewrites)
 
 
-def carried(*routes: Route, standing: tuple[Route, ...] = ()) -> tuple[list[str], list[str]]:
+def carried(*routes: Route, standing: tuple[Route, ...] = (), vouched: tuple[Route, ...] = ()) -> tuple[list[str], list[str]]:
     """The namespaces of the routes that are carried over, and of those that are not."""
     known = {item: KnownBackend({}, {"port": 80}, reached={}) for item in routes}
-    found = carry(routes, known, begins_with=False, standing=standing, born=lambda ref: BORN[ref.namespace])
+    found = carry(routes, known, begins_with=False, standing=standing, vouched=vouched, born=lambda ref: BORN[ref.namespace])
     assert {rule.backend for host in found.hosts for rule in host.rules} == {item.backend for item in found.routes}
     return sorted(item.object.namespace for item in found.routes), sorted(item.object.namespace for item in found.refusals)
 
 
 def test_of_two_that_claim_one_path_the_older_is_carried() -> None:
     assert carried(route("new"), route("old")) == (["old"], ["new"])
-    assert carried(route("new"), route("old"), standing=(route("new"),)) == (["new"], ["old"])
+    assert carried(route("new"), route("old"), standing=(route("new"),), vouched=(route("new"),)) == (["new"], ["old"])
+    # What a route's own object says of it, whoever may edit it can have it say.
+    assert carried(route("new"), route("old"), standing=(route("new"),)) == (["old"], ["new"])
+    assert carried(route("new"), route("old"), vouched=(route("new"), route("old"))) == (["old"], ["new"])
 
 
 def test_there_is_no_telling_among_those_of_one_age_or_of_one_namespace() -> None:
