@@ -62,9 +62,9 @@ def _answers(found: Access, envoy: Envoy | None, step: Step, requests: Sequence[
         said = envoy.admits(step.guards, requests, reads_http=step.reads_http)
     except Unclear:
         said = [admission.admitted(step.guards, one) for one in requests]
-        found.judges[SETTINGS] += bool(step.guards)
+        found.judges.update([SETTINGS] if step.guards else [])
         return said
-    found.judges[ENVOY] += bool(step.guards)
+    found.judges.update([ENVOY] if step.guards else [])
     try:
         second = [admission.admitted(step.guards, one) for one in requests]
     except Unclear:

@@ -20,6 +20,7 @@ TLS_MODE = "security.istio.io/tlsMode"
 INJECT = "sidecar.istio.io/inject"
 PROXY = "istio-proxy"
 REVISION = "istio.io/rev"
+REDIRECTION = "ambient.istio.io/redirection"
 SYSTEM = ("istio-system", "kube-system", "kube-public")
 CREATED = "2024-01-01T00:00:00Z"
 
@@ -70,6 +71,11 @@ def containers(pod: Obj) -> list[Obj]:
 
 def has_sidecar(pod: Obj) -> bool:
     return any(item.get("name") == PROXY for item in containers(pod))
+
+
+def is_ambient(pod: Obj) -> bool:
+    """Whether ztunnel takes a pod's connections, as Istio's CNI notes it on the pod."""
+    return annotations_of(pod).get(REDIRECTION) == "enabled" and not has_sidecar(pod)
 
 
 def address(pod: Obj) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from .cluster import Obj, address, annotations_of, behind, has_sidecar, mesh_settings, name, namespace, of_kind
+from .cluster import Obj, address, annotations_of, behind, has_sidecar, is_ambient, mesh_settings, name, namespace, of_kind
 
 TRAFFIC = "traffic.sidecar.istio.io/"
 HEALTHY = ("HEALTHY", "UNKNOWN")
@@ -91,7 +91,7 @@ class Judge:
         return [step for item in clusters for step in self._of_cluster(item, call, reads_http)]
 
     def _of_cluster(self, cluster: dict[str, Any], call: dict[str, Any], reads_http: bool) -> list[Step]:
-        called = str(cluster["name"])
+        called, tunnels = str(cluster["name"]), list[Step]()
         if not cluster["found"] or called == BLACK_HOLE:
             return [Step(REFUSED, "the client's proxy lets nothing out" if called == BLACK_HOLE else NO_CLUSTER, called)]
         if cluster["type"] == "ORIGINAL_DST":
@@ -99,13 +99,18 @@ class Judge:
             pairs = [(ip, port, cluster["socket"]) for ip, port in ends]
         else:
             listed = [item for item in cluster.get("endpoints") or [] if item["health"] in HEALTHY]
-            if any(item.get("tunnel") for item in listed):
-                return [Step(UNKNOWN, f"through a tunnel of ambient mode ({item['address']})", called) for item in listed]
-            pairs = [(item["address"], item["port"], socket_for(cluster, item)) for item in listed]
-        if not pairs:
+            tunnels = [self._tunnel(str(item["address"]), called) for item in listed if item.get("tunnel")]
+            pairs = [(item["address"], item["port"], socket_for(cluster, item)) for item in listed if not item.get("tunnel")]
+        if not pairs and not tunnels:
             return [Step(REFUSED, "the cluster has no endpoint", called)]
         ways = _way(cluster, reads_http, call)
-        return [self._arrive(ip, port, socket, call, "", called, ways) for ip, port, socket in pairs]
+        return [*tunnels, *(self._arrive(ip, port, socket, call, "", called, ways) for ip, port, socket in pairs)]
+
+    def _tunnel(self, end: str, cluster: str) -> Step:
+        """A tunnel of ambient mode is mutual TLS to ztunnel, which enforces policies by itself."""
+        pod = self.pods.get(end.rpartition(":")[0].strip("[]"))
+        label = f"{namespace(pod)}/{name(pod)}" if pod else ""
+        return Step(MUTUAL, "through a tunnel of ambient mode", cluster, end, label, guards=({"name": "ztunnel", "settings": {}},))
 
     def _arrive(
         self, ip: str, port: int, socket: dict[str, Any] | None, call: dict[str, Any], why: str, cluster: str, way: str = ""
@@ -117,6 +122,8 @@ class Judge:
         encrypts = bool(socket and socket["tls"])
         if socket and encrypts and not socket.get("mesh"):
             return Step(UNKNOWN, "TLS that is not the mesh's", cluster, end, label)
+        if pod is not None and is_ambient(pod):
+            return Step(UNKNOWN, "what ztunnel does there is not decided by the control plane", cluster, end, label)
         past = "no sidecar" if pod is None or not has_sidecar(pod) else not_captured(pod, port)
         prefix = f"{why}; " if why else ""
         if past:

@@ -48,6 +48,7 @@ class Scene:
         return {
             "id": "", "objects": list(seen(self.objects)), "mesh": cluster.mesh_settings(self.objects), "client": first, "calls": sent,
             "inbound": [{"ip": ip, "port": port} for ip, port in sorted(ends | self._ports)], "dump": self._dump,
+            "ambient": any(map(cluster.is_ambient, cluster.of_kind(self.objects, "Pod"))),
         }
 
     @cached_property

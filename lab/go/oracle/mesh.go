@@ -113,7 +113,8 @@ func reply(t *failer, asked question) answer {
 		}
 	}
 	found := read(t, asked)
-	features.EnableAmbient = asked.Ambient
+	// The last two follow the first one only when the program starts.
+	features.EnableAmbient, features.EnableHBONESend, features.EnableSidecarHBONEListening = asked.Ambient, asked.Ambient, asked.Ambient
 	// Every collection of every control plane would stay in this one for ever.
 	krt.GlobalDebugHandler = new(krt.DebugHandler)
 	control := xds.NewFakeDiscoveryServer(t, xds.FakeOptions{KubernetesObjects: found.kubernetes, Configs: found.istio, MeshConfig: settings})

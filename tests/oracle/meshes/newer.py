@@ -1,8 +1,8 @@
 # Copyright: Contributors to the meshlb.istio project
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What came later, drawn after everything else, so that seeds keep their meaning: routes of Services, several control planes, Rollouts, and
-policies that ask another server or look at the client behind the load balancer.
+"""What came later, drawn after everything else, so that seeds keep their meaning: routes of Services, several control planes, Rollouts,
+ambient mode, and policies that ask another server or look at the client behind the load balancer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from tests.oracle.cluster import REVISION, Obj, has_sidecar, labels, name, namespace
+from tests.oracle.cluster import PROXY, REDIRECTION, REVISION, TLS_MODE, Obj, has_sidecar, labels, name, namespace
 
 from .backends import Backends
 from .dice import Dice
@@ -33,7 +33,21 @@ def draw(dice: Dice, backends: Backends, objects: Sequence[Obj]) -> list[Obj]:
         found.append(_by_client(dice, backends))
     if dice.on("Rollout", 0.06):
         found.append(_rollout(dice, backends))
+    if dice.on("ambient", 0.03):
+        _enrol(found, dice.one(backends.apps).home)
     return _by_revision(found) if by_revision else found
+
+
+def _enrol(objects: Sequence[Obj], home: str) -> None:
+    """Put a namespace into ambient mode, and its pods as Istio's CNI notes it."""
+    for item in objects:
+        if item["kind"] == "Namespace" and name(item) == home:
+            labels(item).pop("istio-injection", None)
+            labels(item)["istio.io/dataplane-mode"] = "ambient"
+        elif item["kind"] == "Pod" and namespace(item) == home:
+            labels(item).pop(TLS_MODE, None)
+            item["spec"]["containers"] = [one for one in item["spec"]["containers"] if one["name"] != PROXY]
+            item["metadata"]["annotations"] = {REDIRECTION: "enabled"}
 
 
 def _policy(dice: Dice, backends: Backends, name: str, spec: Obj) -> Obj:
@@ -66,7 +80,7 @@ def _rollout(dice: Dice, backends: Backends) -> Obj:
     service = next(item for item in backends.services if item["spec"].get("selector") == app.labels)
     way: Obj = dice.one([{"canary": {}}, {"blueGreen": {"activeService": name(service)}}])
     first = app.pods[0]["spec"]
-    containers = [item for item in first["containers"] if item["name"] != "istio-proxy"]
+    containers = [item for item in first["containers"] if item["name"] != PROXY]
     template = {"metadata": {"labels": app.labels}, "spec": {**first, "containers": containers}}
     spec = {"replicas": len(app.pods), "selector": {"matchLabels": app.labels}, "strategy": way, "template": template}
     about = {"name": app.name, "namespace": app.home}

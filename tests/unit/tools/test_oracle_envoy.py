@@ -158,6 +158,11 @@ def test_envoy_has_the_last_word_and_a_doubt_is_told() -> None:
     assert (found.decision, dict(found.judges), len(found.doubts)) == ("denied", {ENVOY: 1}, 12)
 
 
+def test_what_ztunnel_lets_in_is_not_known() -> None:
+    found = access(Envoy(Path("envoy")), {"name": "ztunnel", "settings": {}})
+    assert (found.decision, dict(found.judges), found.doubts) == ("", {}, [])
+
+
 def test_without_envoy_the_settings_decide_and_that_is_counted() -> None:
     found = access(None, rbac({"url_path": {"path": {"exact": "/a"}}}))
     assert (found.decision, dict(found.judges), found.doubts) == ("conditional", {SETTINGS: 1}, [])

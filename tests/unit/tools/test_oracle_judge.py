@@ -174,8 +174,16 @@ def test_tls_that_is_not_the_meshs_is_not_judged() -> None:
     assert judged(to_service(endpoint("10.0.1.1"), socket={"tls": True, "mesh": False})).verdict == "unknown"
 
 
-def test_tunnels_are_not_judged() -> None:
-    assert judged(to_service(endpoint("10.0.1.1:8080", tunnel="connect_originate"))).verdict == "unknown"
+AMBIENT = pod("echo-0", "10.0.1.1", sidecar=False, notes={cluster.REDIRECTION: "enabled"})
+
+
+def test_a_tunnel_of_ambient_mode_is_mutual_tls() -> None:
+    found = judged(to_service(endpoint("10.0.1.1:8080", tunnel="connect_originate")), pods=[AMBIENT])
+    assert (found.verdict, found.steps[0].pod, found.elsewhere) == ("mutual_tls", "apps/echo-0", ())
+
+
+def test_what_ztunnel_does_with_other_connections_is_not_judged() -> None:
+    assert judged(to_service(endpoint("10.0.1.1"), socket=PLAIN), pods=[AMBIENT]).verdict == "unknown"
 
 
 def test_weights_of_zero_do_not_count() -> None:
