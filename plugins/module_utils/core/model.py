@@ -257,7 +257,8 @@ class LoadBalancer:
 
     ``settings`` is what it was started with, as a value of its own profile's: nobody else reads it. ``needed_annotations`` are those
     that its sidecar needs besides the usual ones. ``revision`` is Istio's that configures its sidecars, empty where it is not known.
-    ``cluster_domain`` is that of its cluster's Services.
+    ``cluster_domain`` is that of its cluster's Services. ``gateways`` are namespace and name of the Gateways (Gateway API) that it stands
+    for where it has no workload.
     """
 
     name: str
@@ -277,6 +278,7 @@ class LoadBalancer:
     interception: Interception = field(default_factory=Interception)
     needed_annotations: tuple[tuple[str, str], ...] = ()
     cluster_domain: str = "cluster.local"
+    gateways: tuple[tuple[str, str], ...] = ()
     settings: Any = field(default=None, compare=False)
 
     @property

@@ -24,6 +24,21 @@ SERVED: tuple[FindingKind, ...] = (
         "Look up what the filter does; let a proof by traffic confirm the route.",
     ),
     FindingKind(
+        "MLB143", "warning", "Unknown Gateway class",
+        "A Gateway has a class whose controller no profile knows, or that is not there; its routes are read as the standard has them.",
+        "If the class is misspelt, correct it; a load balancer outside of the cluster can be used in chained mode.",
+    ),
+    FindingKind(
+        "MLB144", "info", "Gateway without a workload",
+        "A Gateway has a class of a known load balancer, of which no workload was found: its operator makes it, or it is elsewhere.",
+        "Nothing for manifests; in a cluster, see whether the operator runs.",
+    ),
+    FindingKind(
+        "MLB145", "warning", "A Gateway that its load balancer does not serve",
+        "A Gateway's class names the controller of a load balancer that is here, and none of that load balancer's workloads serves it.",
+        "Name the controller that the load balancer was told, or tell it this one.",
+    ),
+    FindingKind(
         "MLB150", "info", "Not a manifest",
         "Documents of a folder are no Kubernetes objects (values, charts, schemas and the like), and were left out.",
         "Nothing, unless one of them should be a manifest: then give it apiVersion, kind and metadata.name.",

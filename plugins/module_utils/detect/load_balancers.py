@@ -37,6 +37,7 @@ from ..kube.reading import about_object, not_understood
 from ..kube.snapshot import Snapshot
 from .candidates import recognised
 from .classes import about_unknown, about_unserved, owner_of, unserved_classes, without_workload, workload_behind
+from .gateways import with_gateways
 from .outside import outside
 
 
@@ -51,11 +52,12 @@ def detect(snapshot: Snapshot, registry: Registry) -> tuple[list[LoadBalancer], 
         not_read += [about_object(not_understood(match[0], error))] if error else [*_about_rivals(*match)]
     found += list(outside(snapshot, near, registry, found))
     found += list(_unknown(near, registry, found, behind, make))
+    found, about_gateways = with_gateways(snapshot, registry, found)
     found = [_as_far_as_known(snapshot, registry, item) for item in found]
     found.sort(key=lambda item: item.key)
     conflicts = _conflicts(registry, found, _namespaces(snapshot, found))
     findings = [*not_read, *conflicts, *about_unserved(near.ingress_classes, registry, found)]
-    findings += [*about_network(snapshot), *about_age(snapshot), *about_clusters(snapshot)]
+    findings += [*about_network(snapshot), *about_age(snapshot), *about_clusters(snapshot), *about_gateways]
     findings += (remark for item in found for remark in (*about_istiod(snapshot, item), *about_clients(snapshot, item)))
     for item in found:
         findings += registry.get(item.vendor).instance.notices(snapshot, item)

@@ -9,14 +9,19 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ..balancers.contract.profile import Registry
 from ..balancers.kit.classes import controller_of
-from ..balancers.kit.gateway.names import ROUTE_KINDS
+from ..balancers.kit.gateway.listeners import added_to, by_parent
+from ..balancers.kit.gateway.names import GATEWAY, ROUTE_KINDS
 from ..balancers.kit.ingresses import class_of, entries
 from ..core.findings import finding
 from ..core.model import Finding, LoadBalancer, Route
+from ..istio.gateways import is_istio_gateway
 from ..kube import kinds
 from ..kube.objects import Obj, name_of, namespace_of, ref_of
 from ..kube.snapshot import Snapshot
 from .classes import ISTIO_CLASSES, ISTIO_CONTROLLERS
+from .gateways import gateway_class_of
+
+_LISTENER_SETS = ("ListenerSet", "XListenerSet")
 
 
 def about_orphans(
@@ -31,16 +36,18 @@ def about_orphans(
         for obj in snapshot.all(kind):
             if ref_of(obj) in known or (namespaces and namespace_of(obj) not in namespaces):
                 continue
-            if kind != kinds.INGRESS:
+            if kind in ROUTE_KINDS:
+                yield from _of_gateway_api(snapshot, obj)
+            elif kind != kinds.INGRESS:
                 yield _of_own_kind(registry, load_balancers, kind, obj)
             elif any(entries(obj)):
                 yield from _of_ingress(load_balancers, classes, obj)
 
 
 def _own_kinds(registry: Registry) -> tuple[str, ...]:
-    """Kinds of vendors whose objects are routes. Those of the Gateway API have a status of their own, and their reader tells of them."""
+    """Kinds of vendors and of the Gateway API whose objects are routes."""
     found = {kind for profile in registry.profiles for reader in profile.routes for kind in reader.routes}
-    return tuple(sorted(found - {*ROUTE_KINDS, kinds.INGRESS, kinds.SERVICE}))
+    return tuple(sorted(found - {kinds.INGRESS, kinds.SERVICE}))
 
 
 def _of_own_kind(registry: Registry, load_balancers: Iterable[LoadBalancer], kind: str, obj: Obj) -> Finding:
@@ -51,6 +58,25 @@ def _of_own_kind(registry: Registry, load_balancers: Iterable[LoadBalancer], kin
         return finding("MLB157", f"{', '.join(here)} read no route of it: {why}", ref_of(obj), details={"load_balancers": here})
     titles = " or ".join(profile.about.title for profile in able.values())
     return finding("MLB156", f"no load balancer here reads {kind}: no workload of {titles} was found", ref_of(obj))
+
+
+def _of_gateway_api(snapshot: Snapshot, route: Obj) -> Iterator[Finding]:
+    """Why nobody serves a route of the Gateway API; one whose parents are Services or Istio's own is the mesh's."""
+    reasons = []
+    for key in by_parent(route):
+        kind, parent = key[0].partition(".")[0], snapshot.get(*key)
+        place = f"{kind} {key[1]}/{key[2]}"
+        gateway = parent if kind == "Gateway" else snapshot.get(GATEWAY, *added_to(parent)) if parent and kind in _LISTENER_SETS else None
+        if kind not in ("Gateway", *_LISTENER_SETS) or (gateway and is_istio_gateway(*gateway_class_of(snapshot, gateway))):
+            return
+        if parent is None:
+            reasons.append(f"its parent {place} is not among what was read")
+        elif kind in _LISTENER_SETS:
+            reasons.append(f"its parent {place} adds to no Gateway of a load balancer that reads {kind}s")
+        else:
+            reasons.append(f"no load balancer that was found serves its parent {place}")
+    if reasons:
+        yield finding("MLB156", f"nobody serves it: {'; '.join(dict.fromkeys(reasons))}", ref_of(route))
 
 
 def _of_ingress(load_balancers: Iterable[LoadBalancer], classes: Mapping[str, str], ingress: Obj) -> Iterator[Finding]:

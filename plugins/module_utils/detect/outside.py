@@ -45,7 +45,7 @@ def _settings(profile: Profile, controllers: Sequence[tuple[Obj, Recognition]], 
 def _is_its_class(profile: Profile, item: Obj) -> bool:
     """Whether an IngressClass or a GatewayClass names the profile's controller."""
     if item.get("kind") == "GatewayClass":
-        return dig(item, "spec", "controllerName") in profile.recogniser.gateway_classes
+        return dig(item, "spec", "controllerName") in profile.recogniser.gateway_classes.controllers
     return claims_class(profile.recogniser.classes, controller_of(item))
 
 

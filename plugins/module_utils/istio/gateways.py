@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from ..core.marks import CHAINED_GATEWAY, PART
 from ..istio.endpoints import pods_selected
 from ..kube import kinds
@@ -14,6 +16,15 @@ from .injection import PROXY_CONTAINER
 from .registry import aliased
 
 CHAINED_WHY = "it goes to an Istio gateway (chained mode), which speaks mutual TLS with the backend; chained_gateway says what holds there"
+
+
+_CLASSES = ("istio", "istio-*", "openshift-default")
+_CONTROLLERS = ("istio.io/*", "openshift.io/gateway-controller*")
+
+
+def is_istio_gateway(class_name: str, controller: str) -> bool:
+    """Whether a Gateway is Istio's own, a waypoint among them: by its class's controller, else by the name that the class always has."""
+    return any(fnmatchcase(controller or class_name, item) for item in (_CONTROLLERS if controller else _CLASSES))
 
 
 def leads_to_gateway(snapshot: Snapshot, namespace: str, name: str) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
-from ..contract.recognition import Recogniser, Signs
+from ..contract.recognition import GatewayClasses, Recogniser, Signs
 from ..kit.classes import classes_where, controller_of
 from ..kit.settings import maps_beside, settings_of
 from .routes import READERS
@@ -34,7 +34,7 @@ SIGNS = Signs(
 )
 CLASSES = classes_where(lambda load_balancer, item: controller_of(item) == settings_of(load_balancer, Settings).controller)
 PROFILE = Profile(
-    About("apisix", "Apache APISIX", facts=FACTS), Recogniser(SIGNS, (CONTROLLER,)),
+    About("apisix", "Apache APISIX", facts=FACTS), Recogniser(SIGNS, (CONTROLLER,), GatewayClasses((CONTROLLER,))),
     # The controller's own configuration names its controller; the vendor's chart keeps both in one namespace.
     InstanceReader(read_settings, maps_beside(SETTINGS, is_ours), CLASSES), READERS, SWITCHES,
 )

@@ -19,7 +19,7 @@ from ...kube.objects import Obj, containers_of, dig, namespace_of, pod_template
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts
 from ..contract.profile import Profile
-from ..contract.recognition import Recogniser, Signs
+from ..contract.recognition import GatewayClasses, Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.cloud.platform import platform_routes
 from ..kit.cloud.signs import PlatformSigns, traces
@@ -87,6 +87,7 @@ def _encrypted_again(route: Route) -> Route:
 
 PROFILE = Profile(
     About("avi", "Avi Load Balancer (AKO)", placement="external", outside=OUTSIDE, facts=FACTS),
-    Recogniser(classes=(CONTROLLER,), gateway_classes=(CONTROLLER,), controller=AKO, traces=lambda snapshot: traces(snapshot, SIGNS)),
+    Recogniser(classes=(CONTROLLER,), gateway_classes=GatewayClasses((CONTROLLER,)), controller=AKO,
+               traces=lambda snapshot: traces(snapshot, SIGNS)),
     routes=(RouteReader(read_avi_routes, (*KINDS, HTTP_RULE)),),
 )

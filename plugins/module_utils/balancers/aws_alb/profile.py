@@ -14,7 +14,7 @@ from ...kube import kinds
 from ...kube.objects import Obj
 from ..contract.chain import ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import ChainFacts, ChainOption, ProofLevel
-from ..contract.recognition import Recogniser
+from ..contract.recognition import GatewayClasses, Recogniser
 from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import gateway_with_routes, https_listener, ingress, resource
 from ..kit.cloud.health import NO_SERVICE_PORT, gateway_check, on_service
@@ -34,7 +34,7 @@ OWN_KEYS = (
     "load-balancer-attributes", "target-group-attributes", "backend-protocol-version", "security-groups", "subnets", "wafv2-acl-arn",
 )
 """Keys below the prefix that the load balancer of the other cloud with the same prefix does not know."""
-RECOGNISER = Recogniser(classes=("ingress.k8s.aws/alb", "eks.amazonaws.com/alb"), gateway_classes=("gateway.k8s.aws/alb",))
+RECOGNISER = Recogniser(classes=("ingress.k8s.aws/alb", "eks.amazonaws.com/alb"), gateway_classes=GatewayClasses(("gateway.k8s.aws/alb",)))
 SIGNS = PlatformSigns(
     nodes=("aws://",), class_annotations=("alb",), ingress_annotations=tuple(f"{PREFIX}/{key}" for key in OWN_KEYS),
     shared_annotations=(f"{PREFIX}/*",),
@@ -138,7 +138,7 @@ PROFILE = platform(
     in_cloud("aws_alb", TITLE), SIGNS, declaring(chain_side(TITLE, FACTS, unless(_reasons, front), ends_tls=ends_tls), *WRITES),
     HealthChecker(check, (TARGET_GROUP,), CHECKS), recogniser=RECOGNISER,
     routes=platform_routes(
-        SIGNS, RECOGNISER.gateway_classes, scheme_by_annotation(f"{PREFIX}/backend-protocol", "HTTPS"), entries_with_actions,
+        SIGNS, RECOGNISER.gateway_classes.controllers, scheme_by_annotation(f"{PREFIX}/backend-protocol", "HTTPS"), entries_with_actions,
         HOSTED.without("TCPRoute", "TLSRoute", "UDPRoute"),
     ),
 )

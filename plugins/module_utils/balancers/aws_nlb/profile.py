@@ -20,7 +20,7 @@ from ...core.writes import annotation, none_before
 from ...kube.objects import Obj, dig, ref_of
 from ..contract.chain import ChainRequest, CheckTarget, HealthCheck, HealthChecker, LoadBalancerSide
 from ..contract.facts import Capability, ChainFacts, ChainOption
-from ..contract.recognition import Recogniser
+from ..contract.recognition import GatewayClasses, Recogniser
 from ..kit.chain.answers import chain_side, unless, usual_client_address
 from ..kit.cloud.health import LOCAL, NO_SERVICE_PORT, gateway_check, on_service, pod_port, with_proxy_header
 from ..kit.cloud.options import has_option, is_word, prefixed, word
@@ -143,5 +143,5 @@ CHAIN = declaring(
 )
 PROFILE = platform(
     in_cloud("aws_nlb", TITLE), SIGNS, CHAIN, HealthChecker(check, annotations=CHECKS),
-    recogniser=Recogniser(gateway_classes=("gateway.k8s.aws/nlb",)), dialect=HOSTED.without("HTTPRoute", "GRPCRoute"),
+    recogniser=Recogniser(gateway_classes=GatewayClasses(("gateway.k8s.aws/nlb",))), dialect=HOSTED.without("HTTPRoute", "GRPCRoute"),
 )

@@ -16,7 +16,7 @@ from ...kube.objects import Obj
 from ..contract.chain import ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import Capability, ChainFacts, ChainOption
 from ..contract.instances import InstanceReader
-from ..contract.recognition import Recogniser
+from ..contract.recognition import GatewayClasses, Recogniser
 from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import gateway_with_routes, https_listener, reference, resource
 from ..kit.cloud.health import by_pod_port, gateway_check
@@ -133,6 +133,7 @@ WRITES = made_for_chains(GATEWAY, HTTP_ROUTE, HEALTH_CHECK, BACKEND_TLS)
 CHAIN = declaring(chain_side(TITLE, FACTS, unless(_reasons, front), preflight=PREFLIGHT, ends_tls=ends_tls), *WRITES)
 PROFILE = platform(
     in_cloud("azure_agc", TITLE, "agc"), SIGNS, CHAIN, HealthChecker(check, (HEALTH_CHECK,)),
-    recogniser=Recogniser(classes=(CONTROLLER,), gateway_classes=(CONTROLLER,)), instance=InstanceReader(notices=notices),
+    recogniser=Recogniser(classes=(CONTROLLER,), gateway_classes=GatewayClasses((CONTROLLER,), ("azure-alb-external",))),
+    instance=InstanceReader(notices=notices),
     routes=with_own_mutual_tls(platform_routes(SIGNS, (CONTROLLER,), dialect=HOSTED.without("TCPRoute", "TLSRoute", "UDPRoute"))),
 )

@@ -16,11 +16,11 @@ from ...kube.objects import Obj, containers_of, dig, labels_of, name_of, namespa
 from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader, Neighbours, SettingsMaps, SidecarPlace, SidecarTarget
 from ..contract.profile import Profile
-from ..contract.recognition import Recogniser, Recognition, Signs
+from ..contract.recognition import GatewayClasses, Recogniser, Recognition, Signs
 from ..kit.classes import classes_in_settings
 from ..kit.recognition import by_signs, programs_of, version_of
 from .chain import CHAIN
-from .routes import READERS
+from .routes import GATEWAY_CONTROLLER, READERS
 from .settings import OWNER, Settings, read_settings
 
 FACTS = Facts(
@@ -67,7 +67,8 @@ def sidecar_target(workload: Obj, near: Neighbours) -> SidecarTarget:
 
 
 PROFILE = Profile(
-    About("contour", "Contour", facts=FACTS), Recogniser(SIGNS, workload=recognise_workload),
+    About("contour", "Contour", facts=FACTS),
+    Recogniser(SIGNS, workload=recognise_workload, gateway_classes=GatewayClasses((GATEWAY_CONTROLLER,))),
     InstanceReader(
         read_settings, SettingsMaps(own_namespace), classes_in_settings(Settings), sidecar_target=SidecarPlace(sidecar_target),
     ),

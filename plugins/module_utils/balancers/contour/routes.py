@@ -28,7 +28,7 @@ from ..kit.settings import settings_of
 from .roots import DELEGATION, Roots
 from .settings import Settings
 
-GATEWAY_CONTROLLER = "projectcontour.io/gateway-controller"
+GATEWAY_CONTROLLER = Settings.controller
 HTTP_PROXY, EXTENSION_SERVICE = "HTTPProxy.projectcontour.io", "ExtensionService.projectcontour.io"
 OWN_CLASS = "projectcontour.io/ingress.class"
 # The first of two listeners in conflict goes on; there are no filters by reference.
@@ -66,10 +66,15 @@ def serves(load_balancer: LoadBalancer, obj: Obj) -> bool:
     return own and not settings.gateway and settings.scope.covers(namespace_of(obj))
 
 
+def gateway_controllers(load_balancer: LoadBalancer) -> set[str]:
+    """The controller of the GatewayClasses that it serves."""
+    return {settings_of(load_balancer, Settings).controller}
+
+
 def serves_gateway(load_balancer: LoadBalancer, gateway: Obj) -> bool:
-    """Whether an instance serves a Gateway: all of them, or the one that it was made for."""
-    only = settings_of(load_balancer, Settings).gateway
-    return not only or (name_of(gateway), namespace_of(gateway)) == (only, load_balancer.namespace)
+    """Whether an instance serves a Gateway: all of them, or the one that it was made for or told of."""
+    settings, key = settings_of(load_balancer, Settings), (namespace_of(gateway), name_of(gateway))
+    return key == (load_balancer.namespace, settings.gateway) if settings.gateway else settings.gateway_ref in ((), key)
 
 
 def read_http_proxies(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
@@ -245,5 +250,5 @@ def _features(rule: Obj) -> Iterator[str]:
 READERS = (
     ingress_reader(_POD_IPS, serves),
     RouteReader(read_http_proxies, (HTTP_PROXY, EXTENSION_SERVICE, DELEGATION), (HTTP_PROXY,)),
-    gateway_reader({GATEWAY_CONTROLLER}, _POD_IPS, serves_gateway, dialect=DIALECT),
+    gateway_reader(gateway_controllers, _POD_IPS, serves_gateway, dialect=DIALECT),
 )

@@ -22,7 +22,8 @@ OWNER = "projectcontour.io/owning-gateway-name"
 class Settings:
     """``class_names`` are those that it serves, none for its default. ``gateway`` is the only one that it serves, empty for all.
 
-    ``scope`` are the namespaces that it watches, and ``roots`` those in which an HTTPProxy may have a host. ``authoriser`` and
+    ``controller`` is the name that GatewayClasses have to have, ``gateway_ref`` the one Gateway (namespace, name) that its configuration
+    names. ``scope`` are the namespaces that it watches, and ``roots`` those in which an HTTPProxy may have a host. ``authoriser`` and
     ``rate_limiter`` are ExtensionServices (``namespace/name``) that are asked about all requests.
     """
 
@@ -32,6 +33,8 @@ class Settings:
     roots: Scope = Scope()
     authoriser: str = ""
     rate_limiter: str = ""
+    controller: str = "projectcontour.io/gateway-controller"
+    gateway_ref: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -45,11 +48,20 @@ def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     names = sorted(listed_names(argument(serving, "ingress-class-name")))
     gateway = labels_of(workload).get(OWNER) or labels_of(pod_template(workload)).get(OWNER, "")
     config = _config(controller, near)
+    reference = dig(config, "gateway", "gatewayRef", default={})
     return Settings(
         tuple(names), gateway, named_scope(argument(serving, "watch-namespaces")), named_scope(argument(serving, "root-namespaces")),
         str(dig(config, "globalExtAuth", "extensionService", default="")),
         str(dig(config, "rateLimitService", "extensionService", default="")),
+        next(filter(None, map(_provisions, near.workloads)), Settings.controller) if gateway else Settings.controller,
+        tuple(str(reference.get(part, "")) for part in ("namespace", "name")) if reference else (),
     )
+
+
+def _provisions(workload: Obj) -> str:
+    """The name that a provisioner's GatewayClasses have to have, where it was told one."""
+    containers = (item for item in containers_of(pod_template(workload)) if "gateway-provisioner" in programs_of(item))
+    return next((argument(item, "gateway-controller-name") or "" for item in containers), "")
 
 
 def _controller(workload: Obj, near: Neighbours) -> tuple[Obj, Obj]:

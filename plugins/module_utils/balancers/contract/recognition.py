@@ -59,18 +59,30 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class GatewayClasses:
+    """GatewayClasses of a load balancer: the usual values of their ``spec.controllerName``, and names that they always have.
+
+    ``names`` are patterns, and count where the class is not there. ``per_gateway``: its operator makes a workload for each Gateway.
+    """
+
+    controllers: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    per_gateway: bool = False
+
+
+@dataclass(frozen=True)
 class Recogniser:
     """Where a load balancer shows.
 
     ``classes`` are values of ``spec.controller`` of its IngressClasses; one that ends in an asterisk or in ``/`` is a prefix.
-    ``gateway_classes`` are values of ``spec.controllerName`` of its GatewayClasses, where that is not a setting. ``controller``
-    recognises the controller of a load balancer whose traffic leaves from no workload. ``workload`` goes before ``signs`` where
-    they do not suffice. ``traces`` gives what else than classes and a controller tells of it.
+    ``gateway_classes`` tells its GatewayClasses. ``controller`` recognises the controller of a load balancer whose traffic leaves from
+    no workload. ``workload`` goes before ``signs`` where they do not suffice. ``traces`` gives what else than classes and a controller
+    tells of it.
     """
 
     signs: Signs = Signs()
     classes: tuple[str, ...] = ()
-    gateway_classes: tuple[str, ...] = ()
+    gateway_classes: GatewayClasses = GatewayClasses()
     controller: Signs | None = None
     workload: Callable[[Obj], Recognition | None] | None = None
     traces: Callable[[Snapshot], tuple[Trace, ...]] = none_at_all

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from ...core.model import Finding, LoadBalancer, ObjectRef, Route
 from ...kube.kinds import INGRESS, SERVICE
 from ...kube.snapshot import Snapshot, Unreadable
+from .instances import none_at_all
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class RouteReader:
     """Routes of some kinds. ``kinds`` are the kind keys that it reads besides the common ones.
 
     ``routes`` are those of them whose objects are routes by themselves: where one cannot be read, its own routes are not known, and
-    no others. Any other kind may say how all the routes are to be understood.
+    no others. Any other kind may say how all the routes are to be understood. ``gateways`` are namespace and name of the Gateways of the
+    Gateway API that the load balancer serves, or leaves alone for a reason that its reader tells.
     """
 
     read: ReadRoutes
     kinds: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
+    gateways: Callable[[Snapshot, LoadBalancer], Iterable[tuple[str, str]]] = none_at_all
 
     def unclear(self, snapshot: Snapshot) -> str:
         """The kind for want of which none of its routes is understood, empty where there is none."""

@@ -10,7 +10,7 @@ taken to be the default.
 from __future__ import annotations
 
 from ..contract.facts import About, Facts
-from ..contract.recognition import Recogniser, Signs
+from ..contract.recognition import GatewayClasses, Recogniser, Signs
 from ..kit.limited import limited
 
 FACTS = Facts(routes=("Ingress", "HTTPRoute"), remark="only what needs no setting of its own, or chained mode", versions="2.10")
@@ -20,6 +20,6 @@ SIGNS = Signs(
 )
 PROFILE = limited(
     About("easegress", "Easegress", facts=FACTS),
-    Recogniser(SIGNS, ("megaease.com/ingress-controller",), ("megaease.com/gateway-controller",)),
+    Recogniser(SIGNS, ("megaease.com/ingress-controller",), GatewayClasses(("megaease.com/gateway-controller",))),
     "Easegress watches endpoints and has no setting for Service routing", class_names=("easegress",),
 )

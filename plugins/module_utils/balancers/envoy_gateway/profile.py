@@ -21,7 +21,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader, Neighbours, SidecarPlace, SidecarTarget
 from ..contract.profile import Profile
-from ..contract.recognition import Recogniser, Signs
+from ..contract.recognition import GatewayClasses, Recogniser, Signs
 from ..contract.switches import PatchSet, Switches
 from ..kit.gateway.hosts import REWRITES, URL_REWRITE
 from ..kit.gateway.listeners import gateways_of
@@ -98,7 +98,8 @@ HOLDERS = tuple(
 )
 PROFILE = Profile(
     About("envoy_gateway", "Envoy Gateway", facts=FACTS),
-    Recogniser(SIGNS, workload=by_companion(SIGNS, SHUTDOWN_MANAGER, "envoy-gateway's shutdown-manager")),
+    Recogniser(SIGNS, workload=by_companion(SIGNS, SHUTDOWN_MANAGER, "envoy-gateway's shutdown-manager"),
+               gateway_classes=GatewayClasses((Settings.controller,), per_gateway=True)),
     InstanceReader(
         read_settings, maps_beside(SETTINGS), sidecar_target=SidecarPlace(sidecar_target, HOLDERS),
     ),

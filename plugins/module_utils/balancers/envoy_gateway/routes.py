@@ -9,7 +9,7 @@ nothing and merges with nothing ends the search) and contexts.go (an EnvoyProxy 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,7 +20,7 @@ from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.gateway.names import GROUP, KINDS, ROUTE_KINDS
 from ..kit.gateway.policies import Named, parameters_of, policies_for
-from ..kit.gateway.routes import AttachPoint, read_gateway_routes
+from ..kit.gateway.routes import AttachPoint, read_gateway_routes, served_gateways
 from ..kit.objects import BackendHandling
 from ..kit.patches import is_older
 from ..kit.settings import settings_of
@@ -146,4 +146,9 @@ def _features(policy: Obj | None) -> Iterator[str]:
         yield "retries"
 
 
-READERS = (RouteReader(read_gateways, (*KINDS, ENVOY_PROXY, BACKEND_TRAFFIC_POLICY, FILTER), ROUTE_KINDS),)
+def gateways_here(snapshot: Snapshot, load_balancer: LoadBalancer) -> Iterable[tuple[str, str]]:
+    """The Gateways whose routes a workload carries."""
+    return served_gateways(snapshot, load_balancer, {settings_of(load_balancer, Settings).controller}, carries)
+
+
+READERS = (RouteReader(read_gateways, (*KINDS, ENVOY_PROXY, BACKEND_TRAFFIC_POLICY, FILTER), ROUTE_KINDS, gateways_here),)

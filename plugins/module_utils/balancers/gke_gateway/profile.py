@@ -13,7 +13,7 @@ from __future__ import annotations
 from ...kube.objects import Obj
 from ..contract.chain import ChainRequest, CheckTarget, HealthChecker, LoadBalancerSide, ServiceNeeds
 from ..contract.facts import Capability, ChainFacts, ChainOption, ProofLevel
-from ..contract.recognition import Recogniser
+from ..contract.recognition import GatewayClasses, Recogniser
 from ..gke import shared as gke
 from ..kit.chain.answers import chain_side, unless
 from ..kit.cloud.bodies import gateway_with_routes, https_listener, reference, resource
@@ -117,5 +117,6 @@ CHAIN = declaring(
 )
 PROFILE = platform(
     in_cloud("gke_gateway", TITLE), SIGNS, CHAIN, HealthChecker(check, (HEALTH_CHECK,)),
-    recogniser=Recogniser(gateway_classes=("networking.gke.io/gateway",)), dialect=HOSTED.without("TCPRoute", "UDPRoute"),
+    recogniser=Recogniser(gateway_classes=GatewayClasses(("networking.gke.io/gateway",), ("gke-l7-*",))),
+    dialect=HOSTED.without("TCPRoute", "UDPRoute"),
 )

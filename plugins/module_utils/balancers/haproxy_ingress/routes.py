@@ -192,6 +192,6 @@ def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozens
 
 
 READERS = (
-    RouteReader(read_ingress_routes), RouteReader(read_gateways, KINDS, ROUTE_KINDS),
+    RouteReader(read_ingress_routes), RouteReader(read_gateways, KINDS, ROUTE_KINDS, GATEWAYS.gateways),
     tcp_services_reader(lambda load_balancer: settings_of(load_balancer, Settings).tcp_services),
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader
-from ..contract.recognition import Recogniser, Signs
+from ..contract.recognition import GatewayClasses, Recogniser, Signs
 from ..kit.classes import classes_in_settings
 from ..kit.limited import limited, of_own_rule
 from .settings import Settings, read_settings, serves
@@ -28,7 +28,7 @@ WHY_NOT = "Higress has no setting for Service routing"
 PROFILE = of_own_rule(
     limited(
         About("higress", "Higress", facts=FACTS, forbids_injection=NO_SIDECAR),
-        Recogniser(SIGNS, ("higress.io/higress-controller",), ("higress.io/gateway-controller",)), WHY_NOT,
+        Recogniser(SIGNS, ("higress.io/higress-controller",), GatewayClasses(("higress.io/gateway-controller",))), WHY_NOT,
     ),
     WHY_NOT, serves, InstanceReader(read_settings, classes=classes_in_settings(Settings)),
 )

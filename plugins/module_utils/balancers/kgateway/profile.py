@@ -10,7 +10,7 @@ turns its automatic mutual TLS on was seen in repositories' texts only.
 from __future__ import annotations
 
 from ..contract.facts import About, Facts
-from ..contract.recognition import Recogniser, Signs
+from ..contract.recognition import GatewayClasses, Recogniser, Signs
 from ..kit.gateway.dialect import Dialect
 from ..kit.gateway.names import LISTENER_SET, X_LISTENER_SET
 from ..kit.limited import limited, of_labelled_gateway
@@ -29,7 +29,7 @@ SIGNS = Signs(
 )
 PROFILE = limited(
     About("kgateway", "kgateway", facts=FACTS, forbids_injection=WHY_NOT),
-    Recogniser(SIGNS, gateway_classes=("kgateway.dev/kgateway", "solo.io/gloo-gateway")), WHY_NOT,
+    Recogniser(SIGNS, gateway_classes=GatewayClasses(("kgateway.dev/kgateway", "solo.io/gloo-gateway"), per_gateway=True)), WHY_NOT,
     carries=of_labelled_gateway("gateway.networking.k8s.io/gateway-name"),
     dialect=Dialect(listener_sets=frozenset({LISTENER_SET, X_LISTENER_SET})),
 )

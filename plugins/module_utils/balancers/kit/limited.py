@@ -30,7 +30,7 @@ def limited(
     ``why_not`` says why. ``class_names`` are names of classes that it compares, where it does not look for a controller. ``carries``
     says which Ingresses and Gateways a workload is made for, where it is not made for all of them. ``readers`` are for kinds of its own.
     """
-    controllers, handle = recogniser.gateway_classes, always(BackendHandling(why_not_settable=why_not))
+    controllers, handle = recogniser.gateway_classes.controllers, always(BackendHandling(why_not_settable=why_not))
     gateways = [gateway_reader(controllers, handle, carries, dialect=dialect)] if controllers else []
     standard = (limited_ingresses(why_not, carries), *gateways)
     instance = InstanceReader(classes=ingress_classes(recogniser.classes, class_names))

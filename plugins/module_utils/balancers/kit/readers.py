@@ -18,7 +18,7 @@ from ..contract.routes import RouteReader, RouteReading
 from .classes import takes_class
 from .gateway.dialect import Dialect
 from .gateway.names import KINDS, ROUTE_KINDS
-from .gateway.routes import STANDARD, HandlePoint, read_gateway_routes
+from .gateway.routes import STANDARD, HandlePoint, read_gateway_routes, served_gateways
 from .ingresses import IngressEntry, entries, resource_findings
 from .objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, read_each, served_object
 
@@ -92,10 +92,16 @@ def gateway_reader(
     gives that for an instance. ``kinds`` are those that its dialect looks at.
     """
 
+    def names_of(load_balancer: LoadBalancer) -> Collection[str]:
+        return controllers(load_balancer) if callable(controllers) else controllers
+
     def read(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
-        names = controllers(load_balancer) if callable(controllers) else controllers
+        names = names_of(load_balancer)
         per_backend = bool(per_backend_host and per_backend_host(load_balancer))
         own = dialect if isinstance(dialect, Dialect) else dialect(snapshot, load_balancer)
         return read_gateway_routes(snapshot, load_balancer, only, names, handle, serves, per_backend_host=per_backend, dialect=own)
 
-    return RouteReader(read, (*KINDS, *kinds), ROUTE_KINDS)
+    def gateways(snapshot: Snapshot, load_balancer: LoadBalancer) -> Collection[tuple[str, str]]:
+        return served_gateways(snapshot, load_balancer, names_of(load_balancer), serves)
+
+    return RouteReader(read, (*KINDS, *kinds), ROUTE_KINDS, gateways)

@@ -13,10 +13,10 @@ from __future__ import annotations
 from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
-from ..contract.recognition import Recogniser, Signs
+from ..contract.recognition import GatewayClasses, Recogniser, Signs
 from ..kit.classes import classes_in_settings
 from .chain import CHAIN
-from .routes import READERS
+from .routes import GATEWAY_CONTROLLER, READERS
 from .settings import Settings, read_settings
 from .switches import SWITCHES
 
@@ -35,6 +35,6 @@ SIGNS = Signs(
 
 
 PROFILE = Profile(
-    About("kong", "Kong", facts=FACTS), Recogniser(SIGNS, ("ingress-controllers.konghq.com/kong",)),
+    About("kong", "Kong", facts=FACTS), Recogniser(SIGNS, ("ingress-controllers.konghq.com/kong",), GatewayClasses((GATEWAY_CONTROLLER,))),
     InstanceReader(read_settings, classes=classes_in_settings(Settings)), READERS, SWITCHES, CHAIN,
 )

@@ -17,9 +17,10 @@ from ..kit.ingresses import IngressEntry
 from ..kit.objects import BackendHandling, ServedObject, object_reader
 from ..kit.readers import gateway_reader, ingress_reader
 from ..kit.settings import settings_of
+from .dialect import PLUGIN, dialect_of
 from .settings import PARAMETERS, Settings
 
-GATEWAY_CONTROLLER = "konghq.com/kic-gateway-controller"
+GATEWAY_CONTROLLER = Settings.gateway_controller
 TCP_INGRESS = "TCPIngress.configuration.konghq.com"
 SERVICE_UPSTREAM = "ingress.kubernetes.io/service-upstream"
 PRESERVE_HOST = "konghq.com/preserve-host"
@@ -42,6 +43,11 @@ def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, ser
         target = f"{entry.service}.{namespace_of(ingress)}.svc" if is_routed(settings, service) else "$pod_address"
         host = annotations_of(service).get(HOST_HEADER) or target
     return _handling(settings, service, host, _scheme(service) or "http")
+
+
+def gateway_controllers(load_balancer: LoadBalancer) -> set[str]:
+    """The controller of the GatewayClasses that it serves."""
+    return {settings_of(load_balancer, Settings).gateway_controller}
 
 
 def of_point(load_balancer: LoadBalancer, point: AttachPoint) -> BackendHandling:
@@ -93,6 +99,7 @@ def _scheme(service: Obj) -> Scheme | None:
 
 
 READERS = (
-    ingress_reader(of_entry, serves, refine=with_path, kinds=(PARAMETERS,)), gateway_reader({GATEWAY_CONTROLLER}, of_point),
+    ingress_reader(of_entry, serves, refine=with_path, kinds=(PARAMETERS,)),
+    gateway_reader(gateway_controllers, of_point, dialect=dialect_of, kinds=(PLUGIN,)),
     object_reader(TCP_INGRESS, declared_tcp, serves_tcp),
 )

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from ...kube import kinds
 from ...kube.default_class import is_default_class
@@ -30,7 +30,9 @@ class Settings:
 
     ``default_class``: its class is the cluster's default one. ``version`` is the controller's. ``scope`` are the namespaces that it
     watches. ``off`` are those of its controllers that were switched off, by the last part of their option. ``flavour`` is that of the
-    proxy's router.
+    proxy's router. ``gateway_controller`` is the name that GatewayClasses have to have, ``gateway_only`` the one Gateway (namespace/name)
+    that it looks after, empty for all; ``alpha``: its feature gate GatewayAlpha is open. ``published`` are the Services (namespace/name) of
+    the proxy. ``listens`` are the proxy's ports by protocol.
     """
 
     class_name: str = ""
@@ -40,6 +42,18 @@ class Settings:
     scope: Scope = Scope()
     off: frozenset[str] = frozenset()
     flavour: str = ""
+    gateway_controller: str = "konghq.com/kic-gateway-controller"
+    gateway_only: str = ""
+    alpha: bool = False
+    published: tuple[str, ...] = ()
+    listens: Mapping[int, str] = field(default_factory=dict)
+
+    def protocols_at(self, port: Obj) -> tuple[str, ...]:
+        """Protocols of the Gateway API that the proxy speaks at a port of its Service; all where that is not known."""
+        target, transport = port.get("targetPort", port.get("port")), port.get("protocol") or "TCP"
+        if transport != "TCP" or not isinstance(target, int):
+            return ("UDP",) if transport == "UDP" else ("HTTP", "HTTPS", "TCP", "TLS")
+        return (self.listens.get(target, "TCP"),)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -68,8 +82,30 @@ def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     return Settings(
         name, version_of(found), _class_wide(near, own), is_default_class(own),
         Scope(watched | (frozenset({published}) - {""} if watched else frozenset())), frozenset(_switched_off(found)),
-        variable(container, "KONG_ROUTER_FLAVOR"),
+        variable(container, "KONG_ROUTER_FLAVOR"), option(found, "gateway-api-controller-name") or Settings.gateway_controller,
+        option(found, "gateway-to-reconcile"), "GatewayAlpha=true" in option(found, "feature-gates").replace(" ", "").split(","),
+        tuple(_published(found, home)), dict(_listens(container)),
     )
+
+
+def _published(container: Obj, home: str) -> Iterator[str]:
+    for name in ("publish-service", "publish-service-udp"):
+        text = option(container, name).replace("$(POD_NAMESPACE)", home)
+        if text:
+            yield text if "/" in text else f"{home}/{text}"
+
+
+def _listens(container: Obj) -> Iterator[tuple[int, str]]:
+    """The proxy's ports, each with its protocol: ``0.0.0.0:8443 http2 ssl``, with commas."""
+    usual = "0.0.0.0:8000, 0.0.0.0:8443 http2 ssl"
+    for text, plain, secured in (
+        (variable(container, "KONG_STREAM_LISTEN"), "TCP", "TLS"), (variable(container, "KONG_PROXY_LISTEN") or usual, "HTTP", "HTTPS"),
+    ):
+        for item in text.split(","):
+            address, *flags = item.split() or [""]
+            number = address.rpartition(":")[2]
+            if number.isdigit():
+                yield int(number), secured if "ssl" in flags else plain
 
 
 def _switched_off(container: Obj) -> Iterator[str]:

@@ -17,24 +17,24 @@ from functools import partial
 
 from ...core.model import LoadBalancer, ObjectRef, Route
 from ...core.writes import Field, Write
-from ...kube.objects import Obj, dig, name_of, namespace_of
+from ...kube.objects import Obj, argument, containers_of, dig, name_of, namespace_of, pod_template
 from ...kube.pods import by_namespace
 from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader, Neighbours, SidecarPlace, SidecarTarget
 from ..contract.profile import Profile
-from ..contract.recognition import Recogniser, Signs
+from ..contract.recognition import GatewayClasses, Recogniser, Signs
 from ..contract.routes import RouteReader, RouteReading
 from ..contract.switches import PatchSet, Switches
 from ..kit.gateway.dialect import USUAL_KINDS, Dialect, ignored_extension, no_extension, unread_extension
 from ..kit.gateway.hosts import REWRITES, URL_REWRITE
-from ..kit.gateway.listeners import gateways_of
 from ..kit.gateway.names import GATEWAY, KINDS, LISTENER_SET, ROUTE_KINDS
 from ..kit.gateway.policies import parameters_of, policies_for
-from ..kit.gateway.routes import AttachPoint, read_gateway_routes
+from ..kit.gateway.routes import AttachPoint, read_gateway_routes, served_gateways
 from ..kit.objects import BackendHandling
 from ..kit.patches import PatchBuilder, is_older
 from ..kit.recognition import by_companion, workload_labels
+from ..kit.scope import Scope, named_scope
 from ..kit.settings import settings_of
 from ..kit.writes import pod_fields
 
@@ -63,14 +63,29 @@ PREPARES = frozenset({"gateway", "initialize"})
 
 @dataclass(frozen=True)
 class Settings:
-    """The Gateway for which a workload is made, empty where that is not known."""
+    """The Gateway for which a workload is made, empty where that is not known.
+
+    ``controller`` is the name that GatewayClasses have to have, ``class_name`` the one class that its control plane serves, empty where
+    that is not known. ``scope`` are the namespaces that it watches.
+    """
 
     gateway: str = ""
+    controller: str = CONTROLLERS[0]
+    class_name: str = ""
+    scope: Scope = Scope()
 
 
 def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
-    """What its operator wrote on the workload."""
-    return Settings(workload_labels(workload).get(GATEWAY_LABEL, ""))
+    """What its operator wrote on the workload, and what that was started with: of several the one whose class the Gateway has."""
+    name = workload_labels(workload).get(GATEWAY_LABEL, "")
+    gateway = near.named(GATEWAY, namespace_of(workload), name) if name else None
+    wanted = dig(gateway, "spec", "gatewayClassName", default="")
+    planes = [item for one in near.workloads for item in containers_of(pod_template(one)) if argument(item, "gateway-ctlr-name")]
+    plane = next((item for item in planes if argument(item, "gatewayclass") == wanted), planes[0] if planes else {})
+    return Settings(
+        name, argument(plane, "gateway-ctlr-name") or CONTROLLERS[0], argument(plane, "gatewayclass") or "",
+        named_scope(argument(plane, "watch-namespaces")),
+    )
 
 
 def sidecar_target(workload: Obj, near: Neighbours) -> SidecarTarget:
@@ -97,9 +112,17 @@ def _service(namespace: str, name: str) -> Obj:
     return {"kind": "Service", "metadata": {"namespace": namespace, "name": name}}
 
 
+def controllers_of(load_balancer: LoadBalancer) -> set[str]:
+    """The controller of the GatewayClasses that it serves."""
+    return {settings_of(load_balancer, Settings).controller}
+
+
 def carries(load_balancer: LoadBalancer, obj: Obj) -> bool:
     """Whether a workload is made for a Gateway."""
-    name = settings_of(load_balancer, Settings).gateway
+    settings = settings_of(load_balancer, Settings)
+    if settings.class_name not in ("", dig(obj, "spec", "gatewayClassName")):
+        return False
+    name = settings.gateway
     return not name or (namespace_of(obj), name_of(obj)) == (load_balancer.namespace, name)
 
 
@@ -116,13 +139,19 @@ def read_gateways(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozens
         features = ("balancing",) if dig(holder, "spec", "loadBalancingMethod") else ()
         return BackendHandling("cluster_ip" if routed else "pod_ips", group=group, features=features)
 
-    return read_gateway_routes(snapshot, load_balancer, only, CONTROLLERS, of_point, carries, dialect=DIALECT)
+    return read_gateway_routes(snapshot, load_balancer, only, controllers_of(load_balancer), of_point, carries, dialect=DIALECT)
+
+
+def gateways_here(snapshot: Snapshot, load_balancer: LoadBalancer) -> Iterable[tuple[str, str]]:
+    """The Gateways whose routes a workload carries."""
+    return served_gateways(snapshot, load_balancer, controllers_of(load_balancer), carries)
 
 
 def set_use_cluster_ip(snapshot: Snapshot, load_balancer: LoadBalancer, routes: Iterable[Route]) -> PatchSet:
     """useClusterIP of whatever decides about each Service."""
     patches, in_namespace = PatchBuilder(), partial(snapshot.lookup, POLICY, by_namespace)
-    gateways = [item for key, item in sorted(gateways_of(snapshot.all, CONTROLLERS).items()) if carries(load_balancer, item)]
+    served = served_gateways(snapshot, load_balancer, controllers_of(load_balancer), carries)
+    gateways = [item for key, item in sorted(served.items())]
     proxies = [parameters_of(snapshot.get, NGINX_PROXY, gateway) for gateway in gateways]
     for route in routes:
         policies = policies_for(in_namespace, _service(route.backend.namespace, route.backend.service))
@@ -144,8 +173,9 @@ WRITES = (
 HOLDERS = (Write(GATEWAY, pod_fields("/spec/infrastructure"), why="the sidecar"),)
 PROFILE = Profile(
     About("nginx_gateway_fabric", "NGINX Gateway Fabric", facts=FACTS),
-    Recogniser(SIGNS, gateway_classes=CONTROLLERS, workload=by_companion(SIGNS, PREPARES, "gateway initialize", init=True)),
+    Recogniser(SIGNS, gateway_classes=GatewayClasses(CONTROLLERS, per_gateway=True),
+               workload=by_companion(SIGNS, PREPARES, "gateway initialize", init=True)),
     InstanceReader(read_settings, sidecar_target=SidecarPlace(sidecar_target, HOLDERS)),
-    (RouteReader(read_gateways, (*KINDS, NGINX_PROXY, POLICY), ROUTE_KINDS),),
+    (RouteReader(read_gateways, (*KINDS, NGINX_PROXY, POLICY), ROUTE_KINDS, gateways_here),),
     Switches(to_service=set_use_cluster_ip, host=URL_REWRITE, writes=WRITES),
 )

@@ -20,7 +20,7 @@ from ...kube.objects import Obj, containers_of, pod_template
 from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
-from ..contract.recognition import Recogniser, Recognition
+from ..contract.recognition import GatewayClasses, Recogniser, Recognition
 from ..contract.switches import Switches
 from ..kit.classes import classes_of_controller
 from ..kit.patches import nothing_to_set
@@ -53,6 +53,6 @@ def classes(load_balancer: LoadBalancer, found: Iterable[Obj]) -> tuple[str, ...
 
 PROFILE = Profile(
     About("ngrok", "ngrok Kubernetes Operator", facts=FACTS),
-    Recogniser(classes=STOCK_CONTROLLERS, gateway_classes=(GATEWAY_CONTROLLER,), workload=recognise),
+    Recogniser(classes=STOCK_CONTROLLERS, gateway_classes=GatewayClasses((GATEWAY_CONTROLLER,)), workload=recognise),
     InstanceReader(read_settings, classes=classes), READERS, Switches(to_service=nothing_to_set),
 )

@@ -21,7 +21,7 @@ from ...kube.services import full_name
 from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader, Neighbours
 from ..contract.profile import Profile
-from ..contract.recognition import Recogniser, Signs
+from ..contract.recognition import GatewayClasses, Recogniser, Signs
 from ..contract.switches import PatchSet, Switches
 from ..kit.classes import classes_in_settings, classes_of_controller, takes_class
 from ..kit.gateway.routes import AttachPoint
@@ -137,7 +137,7 @@ def check_host(load_balancer: LoadBalancer, targets: list[PatchTarget]) -> Patch
 WRITES = (Write(kinds.INGRESS, (annotation("*/service_proxy_upstream", none_before),), why="Service routing"),)
 PROFILE = Profile(
     # The controller's name is an option, and the vendor's examples put a suffix to it.
-    About("pomerium", "Pomerium", facts=FACTS), Recogniser(SIGNS, (f"{CONTROLLER}*",)),
+    About("pomerium", "Pomerium", facts=FACTS), Recogniser(SIGNS, (f"{CONTROLLER}*",), GatewayClasses((Settings.gateway_controller,))),
     InstanceReader(read_settings, classes=classes_in_settings(Settings)),
     (ingress_reader(of_entry, serves), gateway_reader(gateway_controllers, of_point)),
     Switches(to_service=on_targets(to_service), host=on_targets(check_host), writes=WRITES),

@@ -17,12 +17,12 @@ from ...kube.snapshot import Snapshot
 from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader, SettingsMaps
 from ..contract.profile import Profile
-from ..contract.recognition import Recogniser, Recognition, Signs
+from ..contract.recognition import GatewayClasses, Recogniser, Recognition, Signs
 from ..kit.recognition import by_signs
 from ..kit.settings import settings_of
 from .chain import CHAIN
 from .crd import ROUTE_UDP
-from .routes import K3S_CHART, READERS
+from .routes import GATEWAY_CONTROLLER, K3S_CHART, READERS
 from .settings import CONTROLLER, Settings, misread, mounted_namespaces, read_settings, telling_option
 from .switches import SWITCHES
 
@@ -86,6 +86,7 @@ def _about_k3s(load_balancer: LoadBalancer, charts: list[Obj]) -> Iterator[Findi
 
 
 PROFILE = Profile(
-    About("traefik", "Traefik", facts=FACTS), Recogniser(SIGNS, (CONTROLLER,), workload=recognise_workload),
+    About("traefik", "Traefik", facts=FACTS),
+    Recogniser(SIGNS, (CONTROLLER,), workload=recognise_workload, gateway_classes=GatewayClasses((GATEWAY_CONTROLLER,))),
     InstanceReader(read_settings, SettingsMaps(mounted_namespaces, misread), classes, notices), READERS, SWITCHES, CHAIN,
 )

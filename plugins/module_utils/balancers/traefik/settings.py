@@ -58,12 +58,21 @@ class Provider:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Four providers, and what is particular to one of them. ``unreadable`` says why the configuration file could not be read.
+class EntryPoint:
+    """A port that it listens on; ``tls``: its HTTP routers end TLS by themselves."""
 
-    ``dynamic`` are keys of ConfigMaps that are files of the file provider, each with its ConfigMap, and ``files`` says what it was told
-    of files. ``syntax`` is that of rules, where one is set for all. In ingress-nginx's place: ``snippets`` are allowed, ``strict_paths``
-    are asked for, ``default_backend`` (``namespace/name``) and ``error_codes`` hold for all.
+    port: int
+    tls: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Four providers, what is particular to one of them, and ports; none are known where none was told.
+
+    ``unreadable`` says why the configuration file could not be read. ``dynamic`` are keys of ConfigMaps that are files of the file
+    provider, each with its ConfigMap, and ``files`` says what it was told of files. ``syntax`` is that of rules, where one is set for
+    all. In ingress-nginx's place: ``snippets`` are allowed, ``strict_paths`` are asked for, ``default_backend`` (``namespace/name``)
+    and ``error_codes`` hold for all.
     """
 
     ingress: Provider = Provider()
@@ -81,6 +90,7 @@ class Settings:
     experimental_channel: bool = False
     unreadable: str = ""
     files: str = ""
+    entry_points: tuple[EntryPoint, ...] = ()
 
     def replaces_nginx(self, ingress: Obj) -> bool:
         """Whether it serves an Ingress in ingress-nginx's place."""
@@ -140,7 +150,7 @@ def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
         options.flag(_NGINX, "allowsnippetannotations"), go_bool(options.text(_NGINX, "strictvalidatepathtype", "true")),
         options.text(_NGINX, "defaultbackendservice"), options.text(_NGINX, "customhttperrors"),
         options.flag(_INGRESS, "strictprefixmatching"), options.flag(_CRD, "allowcrossnamespace"),
-        options.flag(_GATEWAY, "experimentalchannel"), unreadable, files,
+        options.flag(_GATEWAY, "experimentalchannel"), unreadable, files, tuple(_entry_points(values)),
     )
 
 
@@ -153,6 +163,15 @@ def _dynamic_files(workload: Obj, container: Obj, near: Neighbours, path: str) -
     folder = _mounted_from(workload, container, f"{path.rstrip('/')}/*") if path else None
     held = near.named(kinds.CONFIG_MAP, namespace_of(workload), folder[0]) if folder else None
     yield from ((name_of(held or {}), key) for key in dig(held, "data", default={}) if key.endswith((".yaml", ".yml", ".toml")))
+
+
+def _entry_points(values: Mapping[str, str]) -> Iterator[EntryPoint]:
+    """Entry points by their addresses: ``:8443``, ``10.0.0.1:8443/tcp``."""
+    for key, text in values.items():
+        name, number = key.split(".")[1:2], text.lower().removesuffix("/tcp").rpartition(":")[2]
+        if name and key == f"entrypoints.{name[0]}.address" and number.isdigit():
+            ends_tls = f"entrypoints.{name[0]}.http.tls"
+            yield EntryPoint(int(number), any(f"{item}.".startswith(f"{ends_tls}.") for item in values))
 
 
 def misread(workload: Obj, container: Obj, near: Neighbours) -> Iterator[Unreadable]:

@@ -10,7 +10,7 @@ checks share, ``preflight.py`` what they look for before a chain is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ....core.model import LoadBalancer, ObjectRef, Route, Scheme, replace
 from ....kube import kinds
@@ -25,7 +25,7 @@ from ...contract.routes import RouteReader, RouteReading, joined_readings
 from ..chain.answers import usual_client_address
 from ..gateway.dialect import Dialect
 from ..gateway.names import KINDS, ROUTE_KINDS
-from ..gateway.routes import read_gateway_routes
+from ..gateway.routes import read_gateway_routes, served_gateways
 from ..ingresses import IngressEntry, entries
 from ..objects import BackendHandling, is_ignored, services_of
 from ..readers import EntriesOf, always, read_ingresses
@@ -61,7 +61,7 @@ def platform(
 ) -> Profile:
     """A platform's profile; what ``signs`` tell is added to its ``recogniser``, and its routes are the usual ones unless given."""
     complete = replace(recogniser or Recogniser(), traces=lambda snapshot: traces(snapshot, signs))
-    reader = routes or platform_routes(signs, complete.gateway_classes, dialect=dialect)
+    reader = routes or platform_routes(signs, complete.gateway_classes.controllers, dialect=dialect)
     return Profile(about, complete, instance or InstanceReader(), (reader,), chain=chain, health=health)
 
 
@@ -98,7 +98,10 @@ def platform_routes(
         modern = read_gateway_routes(snapshot, load_balancer, only, gateway_classes, handle, dialect=dialect)
         return joined_readings(plain, modern, RouteReading(tuple(of_services())))
 
-    return RouteReader(read, KINDS, ROUTE_KINDS)
+    def gateways(snapshot: Snapshot, load_balancer: LoadBalancer) -> Iterable[tuple[str, str]]:
+        return served_gateways(snapshot, load_balancer, gateway_classes)
+
+    return RouteReader(read, KINDS, ROUTE_KINDS, gateways)
 
 
 def address_by_listener(

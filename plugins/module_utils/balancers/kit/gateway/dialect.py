@@ -11,7 +11,8 @@ from typing import Literal
 
 from ....core.expressions import why_no_expression
 from ....core.model import replace
-from ....kube.objects import Obj, dig
+from ....kube.objects import Obj, dig, name_of, namespace_of
+from ..scope import Scope
 from .names import WITHOUT_HOSTS
 
 _HTTP = frozenset({"HTTPRoute", "GRPCRoute"})
@@ -124,6 +125,19 @@ class Dialect:
         if item.get("requestRedirect") is not None:
             return Effect(answers="a redirect")
         return self.extension(route, item["extensionRef"]) if item.get("extensionRef") else Effect(host_of_filter(item))
+
+
+def within_scope(dialect: Dialect, *scopes: Scope) -> Dialect:
+    """The same for an instance that looks at some namespaces only."""
+
+    def unwatched(obj: Obj) -> str:
+        if all(scope.covers(namespace_of(obj)) for scope in scopes):
+            return ""
+        return f"namespace {namespace_of(obj)}, where {obj.get('kind')} {name_of(obj)} is, is none of those that are watched"
+
+    return replace(
+        dialect, gateway=lambda obj: unwatched(obj) or dialect.gateway(obj), route=lambda obj: unwatched(obj) or dialect.route(obj)
+    )
 
 
 def host_of_filter(item: Obj) -> str:

@@ -84,7 +84,7 @@ def listeners_of(snapshot: Snapshot, gateways: Gateways, dialect: Dialect) -> Li
     found: dict[ParentKey, tuple[GatewayListener, ...]] = {}
     for place, gateway in gateways.items():
         parts = [_own(snapshot, gateway, gateway, dialect)]
-        added = (item for item in sets if _adds_to(item) == place)
+        added = (item for item in sets if added_to(item) == place)
         for item in sorted(added, key=lambda one: (created_at(one), namespace_of(one), name_of(one))):
             admitted = _admits(gateway, item, _labels(snapshot, item))
             refused = "" if admitted else f"{label_of(gateway)} admits no {label_of(item)} (allowedListeners)"
@@ -117,7 +117,8 @@ def _labels(snapshot: Snapshot, obj: Obj) -> Mapping[str, str]:
     return labels_of(snapshot.get(kinds.NAMESPACE, "", namespace_of(obj)) or {})
 
 
-def _adds_to(listener_set: Obj) -> tuple[str, str]:
+def added_to(listener_set: Obj) -> tuple[str, str]:
+    """Namespace and name of the Gateway that a ListenerSet adds to."""
     parent = dig(listener_set, "spec", "parentRef", default={})
     return str(parent.get("namespace") or namespace_of(listener_set)), str(parent.get("name", ""))
 

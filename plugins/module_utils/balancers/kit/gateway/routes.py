@@ -21,10 +21,11 @@ from ....kube.pods import by_namespace
 from ....kube.snapshot import Snapshot
 from ...contract.routes import RouteReading
 from ..objects import BackendHandling, Carries, ServedObject, carries_all, objects_of, read_each, served_object
+from ..scope import scope_of
 from .attachment import Attached, Attachment, attached
-from .dialect import Dialect, Effect, host_of_filter
+from .dialect import Dialect, Effect, host_of_filter, within_scope
 from .listeners import GatewayListener, Listeners, by_parent, gateways_of, granted, label_of, listeners_of, parent_key
-from .names import BACKEND_TLS_POLICY, GROUP, REFERENCE_GRANT, ROUTE_KINDS, WITHOUT_HOSTS
+from .names import BACKEND_TLS_POLICY, GATEWAY, GROUP, REFERENCE_GRANT, ROUTE_KINDS, WITHOUT_HOSTS
 from .policies import by_service, speaks_tls
 
 _PATH_TYPES = {"PathPrefix": "Prefix", "Exact": "Exact", "RegularExpression": "ImplementationSpecific"}
@@ -66,10 +67,11 @@ def read_gateway_routes(
     workload carries (some implementations make one workload per Gateway). ``per_backend_host``: each backend of a rule can
     be sent a Host of its own, so that a rewritten Host costs no canary.
     """
-    gateways = {key: item for key, item in gateways_of(snapshot.all, controllers).items() if serves(load_balancer, item)}
+    gateways = served_gateways(snapshot, load_balancer, controllers, serves)
     shared = ("weights",) if per_backend_host else ("canary", "weights")
     grants, policies = partial(snapshot.lookup, REFERENCE_GRANT, by_namespace), partial(snapshot.lookup, BACKEND_TLS_POLICY, by_service)
-    taking = Taking(snapshot, listeners_of(snapshot, gateways, dialect), dialect)
+    own = within_scope(dialect, scope_of(load_balancer))
+    taking = Taking(snapshot, listeners_of(snapshot, gateways, own), own)
 
     def parts(obj: Obj) -> Iterator[Route | Finding]:
         where = taking.of(obj)
@@ -80,6 +82,17 @@ def read_gateway_routes(
 
     routes = (obj for kind in (ROUTE_KINDS if gateways else ()) for obj in objects_of(snapshot, kind, only))
     return read_each(routes, parts)
+
+
+def served_gateways(
+    snapshot: Snapshot, load_balancer: LoadBalancer, controllers: Collection[str], serves: Carries = carries_all
+) -> dict[tuple[str, str], Obj]:
+    """The Gateways of these controllers that a load balancer serves; those that it stands for where it has no workload."""
+    found = {key: item for key, item in gateways_of(snapshot.all, controllers).items() if serves(load_balancer, item)}
+    own = ((key, snapshot.get(GATEWAY, *key)) for key in load_balancer.gateways)
+    # What has a workload of its own is no longer somebody else's.
+    standing = {key: item for key, item in own if item is not None}
+    return {**found, **standing} if load_balancer.classes or not load_balancer.gateways else standing
 
 
 @dataclass(frozen=True)

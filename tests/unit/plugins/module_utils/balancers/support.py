@@ -62,7 +62,9 @@ def misread(snapshot: Snapshot) -> list[str]:
 
 def the(snapshot: Snapshot, vendor: str) -> LoadBalancer:
     """The one load balancer of a vendor."""
-    (found,) = (item for item in detect(snapshot)[0] if item.vendor == vendor)
+    every = [item for item in detect(snapshot)[0] if item.vendor == vendor]
+    # Gateways without a workload stand for load balancers as well.
+    (found,) = [item for item in every if item.workload] or every
     return found
 
 

@@ -187,7 +187,7 @@ def test_two_objects_are_written_and_taken_back() -> None:
     assert served_by(cluster(*HTTP, plain()), "host_rewrite").written == ["patch Ingress apps/a", "patch Service apps/shop"]
 
 
-CLASS_OF_GATEWAYS = gateway_class("konghq.com/kic-gateway-controller")
+CLASS_OF_GATEWAYS = kit.noted(gateway_class("konghq.com/kic-gateway-controller"), **{"konghq.com/gatewayclass-unmanaged": "true"})
 
 
 def test_gateway_api() -> None:

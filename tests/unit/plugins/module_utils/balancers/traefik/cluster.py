@@ -30,12 +30,14 @@ from tests.unit.plugins.module_utils.support.cluster import (
 from tests.unit.plugins.module_utils.support.known import detect
 
 SERVICE_NOTE = "traefik.ingress.kubernetes.io/service"
+# A listener of a Gateway needs an entry point with its port.
+ENTRY_POINTS = tuple(f"--entryPoints.on{number}.address=:{number}/tcp" for number in (80, 443, 5432, 8000, 9000, 9443))
 ALL = ("--providers.kubernetesingress", "--providers.kubernetescrd", "--providers.kubernetesgateway")
 NGINX_TOO = (*ALL, "--providers.kubernetesingressnginx")
 
 
 def traefik(*args: str, image: str = "docker.io/traefik:v3.6.12", name: str = "lb", **more: Any) -> Obj:
-    made = container("traefik", image=image, args=["--entryPoints.web.address=:8000/tcp", *args])
+    made = container("traefik", image=image, args=[*ENTRY_POINTS, *args])
     return workload(name, where=EDGE, containers=[{**made, **more.pop("container", {})}], **more)
 
 
