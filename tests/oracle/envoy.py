@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -62,8 +63,8 @@ class Envoy:
 
     @property
     def there(self) -> bool:
-        """Whether there is a program to run."""
-        return self._program is not None
+        """Whether there is a program to run, and one that ends it with this process."""
+        return self._program is not None and shutil.which("setpriv") is not None
 
     def admits(self, filters: Sequence[Guard], requests: Sequence[Request], *, reads_http: bool) -> list[bool]:
         """Whether each request passes these filters. Raises :class:`Unclear` where Envoy cannot tell."""
@@ -74,8 +75,12 @@ class Envoy:
             self._start()
         name = self._listener(filters, reads_http, encrypted=bool(requests[0].identity))
         said: list[bool] = []
-        for _who, group in groupby(requests, lambda one: (one.identity, one.address, one.to)):
-            said += self._connection(name, filters, list(group), reads_http)
+        try:
+            for _who, group in groupby(requests, lambda one: (one.identity, one.address, one.to)):
+                said += self._connection(name, filters, list(group), reads_http)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Unclear(f"Envoy does not answer: {error}") from error
         return said
 
     def close(self) -> None:
@@ -263,7 +268,7 @@ def _echoes(over: socket.socket) -> bool:
     try:
         over.sendall(b"?")
         return bool(over.recv(1))
-    except TimeoutError as error:
-        raise Unclear("Envoy does not answer") from error
+    except TimeoutError:
+        raise
     except OSError:
         return False

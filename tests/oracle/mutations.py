@@ -79,8 +79,8 @@ MUTATIONS = (
         "for namespace in (root, home):",
     ),
     Mutation(
-        "host_entry accepts one identity", "plan/strategies/host_entry.py", "if item.pod is not None:",
-        "if item.pod is not None and not identities:",
+        "host_entry accepts one identity", "plan/strategies/host_entry.py", "subjectAltNames=sorted(identities)",
+        "subjectAltNames=sorted(identities)[:1]",
     ),
     Mutation("the twin's ports are HTTP", "plan/strategies/headless_twin.py", 'f"tcp-{number}"', 'f"http-{number}"'),
     Mutation(
