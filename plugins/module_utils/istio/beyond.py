@@ -24,6 +24,7 @@ from . import settings
 from .egress import host_matches
 from .envoy_filters import INBOUND, OUTBOUND, changing_routes
 from .mesh import control_plane_variable, mesh_config, networks
+from .network import unclear_network
 from .registry import fqdn, service_of_name
 from .request import Request
 
@@ -45,6 +46,9 @@ def as_followed(snapshot: Snapshot, load_balancer: LoadBalancer, request: Reques
     )
     unsure = _by_filter(found, "the load balancer's sidecar") if found else None
     unsure = unsure or at_backends(snapshot, outcome) or next(_elsewhere(snapshot, clusters), None)
+    if unsure is None and request.route.upstream.address == "cluster_ip":
+        unclear = unclear_network(snapshot)
+        unsure = Unsure("MLB107", unclear[0], unclear[1]) if unclear else None
     if unsure is None and pods_dialled:
         unsure = _two_families(snapshot, load_balancer, request.service)
     return uncertain(outcome, unsure)

@@ -20,7 +20,8 @@ from ..kube.objects import Obj, containers_of, dig, image_name, name_of, namespa
 from ..kube.snapshot import Snapshot
 
 _CONFIG = "cilium-config"
-FELIX = ("FelixConfiguration.crd.projectcalico.org", "FelixConfiguration.projectcalico.org")
+FELIX = (kinds.FELIX_CONFIGURATION, "FelixConfiguration.projectcalico.org")
+"""Calico's settings: as a cluster stores them, and as manifests may have them for Calico's own API server."""
 _REPLACING = frozenset({"true", "strict"})
 _DEPENDS = (kinds.DAEMON_SET, kinds.CONFIG_MAP, *FELIX)
 
@@ -95,8 +96,21 @@ def seen_address(snapshot: Snapshot, address: Address) -> Address:
     return "pod_ips" if address == "cluster_ip" and undoes_service_routing(snapshot) else address
 
 
+def unclear_network(snapshot: Snapshot) -> tuple[str, ObjectRef] | None:
+    """Why nobody knows what a sidecar sees of a Service's address, and the agent that decides; ``None`` where it is known."""
+    for agent, settings in _settings(snapshot):
+        if settings is None and namespace_of(agent) in snapshot.source.closed:
+            return f"ConfigMap {_CONFIG} of {ref_of(agent)} cannot be read", ref_of(agent)
+    for agent in snapshot.lookup(kinds.DAEMON_SET, by_calico, "agent") if not snapshot.readable(kinds.FELIX_CONFIGURATION) else ():
+        return f"{kinds.FELIX_CONFIGURATION} cannot be read, and it says what {ref_of(agent)} does", ref_of(agent)
+    return None
+
+
 def about_network(snapshot: Snapshot) -> Iterator[Finding]:
     """Finding MLB107 where Service routing is undone, or where that cannot be told."""
+    unclear = unclear_network(snapshot) if not snapshot.readable(kinds.FELIX_CONFIGURATION) else None
+    if unclear:
+        yield finding("MLB107", f"{unclear[0]}, so whether Service routing reaches the sidecar is not known", unclear[1])
     for agent, settings in _settings(snapshot):
         where = f"DaemonSet {namespace_of(agent)}/{name_of(agent)} (Cilium)"
         told_by = ObjectRef("v1", "ConfigMap", namespace_of(agent), _CONFIG)

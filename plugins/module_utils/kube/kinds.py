@@ -31,6 +31,7 @@ TLS_ROUTE = "TLSRoute.gateway.networking.k8s.io"
 AUTHORIZATION_POLICY = "AuthorizationPolicy.security.istio.io"
 REQUEST_AUTHENTICATION = "RequestAuthentication.security.istio.io"
 NETWORK_POLICY = "NetworkPolicy.networking.k8s.io"
+FELIX_CONFIGURATION = "FelixConfiguration.crd.projectcalico.org"
 EVENT = "Event"
 DISRUPTION_BUDGET = "PodDisruptionBudget.policy"
 LEASE = "Lease.coordination.k8s.io"
@@ -42,8 +43,11 @@ ISTIO = (PEER_AUTHENTICATION, DESTINATION_RULE, VIRTUAL_SERVICE, SERVICE_ENTRY, 
 ACCESS = (AUTHORIZATION_POLICY, REQUEST_AUTHENTICATION)
 """Kinds of Istio that say who is admitted. They decide nothing else, so what is not known of them leaves verdicts as they are."""
 
-BASE = (NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, *WORKLOADS, INGRESS, INGRESS_CLASS, WEBHOOK, *ISTIO, *ACCESS)
+BASE = (
+    NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, *WORKLOADS, INGRESS, INGRESS_CLASS, NETWORK_POLICY, WEBHOOK, FELIX_CONFIGURATION, *ISTIO,
+    *ACCESS,
+)  # fmt: skip
 """Read in every run, each by one paged list. ConfigMaps are read per namespace, and only where a reader asks for them."""
 
-USUAL = frozenset({*BASE, CONFIG_MAP}) - {*ISTIO, *ACCESS}
+USUAL = frozenset({*BASE, CONFIG_MAP}) - {*ISTIO, *ACCESS, FELIX_CONFIGURATION}
 """Kinds that every cluster has."""

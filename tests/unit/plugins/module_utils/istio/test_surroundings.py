@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,11 +15,13 @@ from ansible_collections.meshlb.istio.plugins.module_utils.istio.injection impor
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.mesh import about_age
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.network import about_network, undoes_service_routing
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.reaching_istiod import about_istiod
+from ansible_collections.meshlb.istio.plugins.module_utils.kube import kinds
 from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import Snapshot
 
 from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
     EDGE,
+    LIVE,
     ROOT,
     Obj,
     backend,
@@ -191,3 +194,21 @@ def test_calico_may_balance_when_a_program_connects(told: Obj, undone: bool) -> 
     assert undoes_service_routing(snapshot) is undone
     assert [item.code for item in about_network(snapshot)] == (["MLB107"] if undone else [])
     assert outcome(cluster(*shop(sidecar=True), told)).verdict == ("plaintext" if undone else "mutual_tls")
+
+
+@pytest.mark.parametrize(
+    ("objects", "source", "verdict", "told"),
+    [
+        ([calico()], {"denied": {kinds.FELIX_CONFIGURATION: "no"}}, "unknown", 1),
+        ([], {"denied": {kinds.FELIX_CONFIGURATION: "no"}}, "mutual_tls", 0),
+        ([calico()], {}, "mutual_tls", 0),
+        ([calico(), felix(bpfEnabled=False)], {}, "mutual_tls", 0),
+    ],
+    ids=["not readable", "no Calico", "not served", "no eBPF"],
+)  # fmt: skip
+def test_what_calico_does_has_to_be_known(objects: list[Obj], source: dict[str, Any], verdict: str, told: int) -> None:
+    route = ingress("shop", path(backend("shop")), service_upstream="true")
+    known = cluster(service("shop", port("web")), pod("shop", http=8080), route, peer_authentication(), *objects)
+    snapshot = Snapshot(known.everything(), replace(LIVE, **source))
+    assert outcome(snapshot).verdict == verdict
+    assert len(list(about_network(snapshot))) == told
