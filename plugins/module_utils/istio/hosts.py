@@ -182,11 +182,17 @@ class HostTable:
             alias = self.fqdn(named) if named is not None and is_external_name(named) else ""
             if (is_http(protocol) or protocol == AUTO) and self.visibility.sees(service, [self.fqdn(service)], port, alias=alias):
                 return Destination("service", service, port, self.fqdn(service))
-        for pattern in _patterns(name):
+        for pattern in (*self._spelled_out(name), *_patterns(name)):
             item = self._entry(pattern, port)
             if item is not None:
                 return Destination("entry", item, port, pattern)
         return Destination("none")
+
+    def _spelled_out(self, name: str) -> Iterator[str]:
+        """The full name of a host in the form of a Service's shorter ones: a ServiceEntry for it has these as well."""
+        called, _dot, home = name.removesuffix(".svc").partition(".")
+        if "." not in home and called and called != "*":
+            yield f"{called}.{home or self.visibility.viewer.namespace}.svc.{self._domain}"
 
     def _service_named(self, name: str) -> Obj | None:
         by_address = self.snapshot.lookup(kinds.SERVICE, by_cluster_ip, name)

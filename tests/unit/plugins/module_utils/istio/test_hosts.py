@@ -56,6 +56,18 @@ def test_spellings_of_a_service(host: str, number: int, result: str) -> None:
     assert leads(host=host, number=number) == result
 
 
+@pytest.mark.parametrize(
+    ("host", "result"),
+    [
+        ("new.apps", "entry"), ("new.apps.svc", "entry"), ("new.apps.svc.cluster.local", "entry"), ("new", "none"), ("near", "entry"),
+        ("new.apps.svc.example.com", "none"), ("new.other", "none"),
+    ],
+)  # fmt: skip
+def test_spellings_of_an_entry_in_the_form_of_a_service(host: str, result: str) -> None:
+    entries = [service_entry(f"{name}.svc.cluster.local", 8080, name=name) for name in ("new.apps", f"near.{EDGE}")]
+    assert leads(*entries, host=host, number=8080).partition(" ")[0] == result
+
+
 def rule(target: str, number: int = 0, **match: object) -> Obj:
     return to(target, number, match=[match])
 
