@@ -68,7 +68,7 @@ class Outlook:
         request = self._asked(route, service)
         if isinstance(request, Outcome):
             return request
-        if self.load_balancer.workload is None and route.own_mutual_tls:
+        if route.own_mutual_tls and not self.load_balancer.sidecar.present:
             return Outcome("unknown", route.own_mutual_tls)
         present = self.load_balancer.sidecar.present if sidecar is None else sidecar
         if not present and balancer_is_ambient(self.snapshot, self.load_balancer):

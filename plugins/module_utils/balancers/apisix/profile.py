@@ -13,10 +13,10 @@ from ..contract.facts import About, Facts, ProofLevel
 from ..contract.instances import InstanceReader
 from ..contract.profile import Profile
 from ..contract.recognition import GatewayClasses, Recogniser, Signs
-from ..kit.classes import classes_where, controller_of
-from ..kit.settings import maps_beside, settings_of
+from ..kit.classes import classes_where
+from ..kit.settings import maps_beside
 from .routes import READERS
-from .settings import CONTROLLER, SETTINGS, Settings, is_ours, read_settings
+from .settings import CONTROLLER, SETTINGS, is_ours, is_served, notices, read_settings
 from .switches import SWITCHES
 
 FACTS = Facts(
@@ -32,9 +32,8 @@ SIGNS = Signs(
     variables=(frozenset({"APISIX_STAND_ALONE"}), frozenset({"APISIX_PROFILE"})), images=("apisix",),
     labels=(frozenset({("app.kubernetes.io/name", "apisix")}),),
 )
-CLASSES = classes_where(lambda load_balancer, item: controller_of(item) == settings_of(load_balancer, Settings).controller)
 PROFILE = Profile(
     About("apisix", "Apache APISIX", facts=FACTS), Recogniser(SIGNS, (CONTROLLER,), GatewayClasses((CONTROLLER,))),
     # The controller's own configuration names its controller; the vendor's chart keeps both in one namespace.
-    InstanceReader(read_settings, maps_beside(SETTINGS, is_ours), CLASSES), READERS, SWITCHES,
+    InstanceReader(read_settings, maps_beside(SETTINGS, is_ours), classes_where(is_served), notices), READERS, SWITCHES,
 )

@@ -9,21 +9,22 @@ Service's name holds for it, and its settings for one port replace all of the ot
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from ...core.findings import finding
-from ...core.model import Address, Backend, Finding, LoadBalancer, ObjectRef, Scheme, Upstream
+from ...core.model import Address, Backend, Finding, LoadBalancer, ObjectRef, Scheme, Upstream, replace
 from ...kube import kinds
-from ...kube.objects import Obj, dig, name_of, namespace_of, ref_of
+from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ...kube.services import full_name
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
 from ..kit.classes import takes_annotated
 from ..kit.declared import DeclaredRoute, backend_of
+from ..kit.ingresses import IngressEntry, entries
 from ..kit.objects import BackendHandling, declared_reading, objects_of, served_object
-from ..kit.readers import always, gateway_reader, ingress_reader
+from ..kit.readers import always, gateway_reader, read_ingresses
 from ..kit.settings import settings_of
 from .settings import Settings
 
@@ -32,6 +33,8 @@ UPSTREAM = "ApisixUpstream.apisix.apache.org"
 PLUGIN_CONFIG = "ApisixPluginConfig.apisix.apache.org"
 REWRITE = "proxy-rewrite"
 _ONLY_PODS = "only an ApisixRoute can name the Service (resolveGranularity); an Ingress or a Gateway API route always goes to pod addresses"
+
+_ANNOTATIONS, _REDIRECTS = "k8s.apisix.apache.org/", ("http-redirect",)
 
 Path = tuple["str | int", ...]
 Objects = Mapping[tuple[str, str], Obj]
@@ -57,6 +60,11 @@ class RuleBackend:
     def granularity(self) -> str:
         """Whether it is the Service's address, or pods'."""
         return str(self.item.get("resolveGranularity", ""))
+
+    @property
+    def gets_requests(self) -> bool:
+        """Whether its share is one."""
+        return self.item.get("weight") != 0
 
     def resolved(self, obj: Obj, service: Obj) -> Backend:
         """The Service port that it means."""
@@ -110,19 +118,33 @@ def read_apisix_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: fr
     ours = [obj for obj in objects_of(snapshot, ROUTE, only) if serves_own(load_balancer, obj)]
     names = {(namespace_of(obj), item.service) for obj in ours for item in backends_of(obj)}
     services, upstreams = ({name: snapshot.get(kind, *name) or {} for name in names} for kind in (kinds.SERVICE, UPSTREAM))
-    declared = ((obj, item) for obj in ours for item in declared_by_route(obj, services, upstreams, load_balancer.cluster_domain))
+    shared = partial(_plugins, snapshot)
+    declared = ((obj, item) for obj in ours for item in declared_by_route(obj, services, upstreams, load_balancer.cluster_domain, shared))
     return declared_reading(partial(served_object, snapshot, load_balancer), declared)
 
 
-def declared_by_route(obj: Obj, services: Objects, upstreams: Objects, domain: str) -> Iterator[DeclaredRoute | Finding]:
+def _plugins(snapshot: Snapshot, obj: Obj, rule: Obj) -> Obj:
+    """A rule with the plugins of the ApisixPluginConfig that it names, behind its own, which go before them."""
+    namespace = str(rule.get("plugin_config_namespace") or namespace_of(obj))
+    shared = snapshot.get(PLUGIN_CONFIG, namespace, str(rule.get("plugin_config_name", "")))
+    return {**rule, "plugins": [*(rule.get("plugins") or []), *dig(shared, "spec", "plugins", default=[])]}
+
+
+def declared_by_route(
+    obj: Obj, services: Objects, upstreams: Objects, domain: str, with_plugins: Callable[[Obj, Obj], Obj]
+) -> Iterator[DeclaredRoute | Finding]:
     """What an ApisixRoute declares."""
     for item in backends_of(obj):
         name = (namespace_of(obj), item.service)
         backend = item.resolved(obj, services[name])
         if item.stream:
             yield _stream(obj, item, backend)
-        else:
-            yield from _http(obj, item, backend, upstream_settings(upstreams[name], backend.port)[1], domain)
+            continue
+        rule = with_plugins(obj, dig(obj, *item.rule, default={}))
+        if not item.gets_requests and any(other.get("weight") != 0 for other in rule.get("backends") or []):
+            yield finding("MLB157", f"rule {rule.get('name')} gives {item.service} a share of 0, so no request reaches it", ref_of(obj))
+            continue
+        yield from _http(obj, rule, item, backend, upstream_settings(upstreams[name], backend.port)[1], domain)
     yield from _remarks(obj)
 
 
@@ -135,8 +157,7 @@ def _remarks(obj: Obj) -> Iterator[Finding]:
             yield finding("MLB205", f"rule {rule.get('name')} is UDP, which the mesh does not carry", ref_of(obj))
 
 
-def _http(obj: Obj, item: RuleBackend, backend: Backend, settings: Obj, domain: str) -> Iterator[DeclaredRoute]:
-    rule = dig(obj, *item.rule, default={})
+def _http(obj: Obj, rule: Obj, item: RuleBackend, backend: Backend, settings: Obj, domain: str) -> Iterator[DeclaredRoute]:
     scheme: Scheme = "tls" if settings.get("scheme") in ("https", "grpcs") else "http"
     split = ("canary", "weights") if len(rule.get("backends") or []) > 1 else ()
     for host in dig(rule, "match", "hosts", default=[]) or [""]:
@@ -194,8 +215,24 @@ def _rewrites_path(rule: Obj) -> bool:
     )
 
 
+def of_entry(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
+    """To pods; a default backend is not read, and a redirect answers in place of the backend."""
+    said = annotations_of(ingress)
+    redirect = next((key for key in _REDIRECTS if said.get(f"{_ANNOTATIONS}{key}") not in (None, "", "false")), "")
+    dropped = "APISIX's controller does not read a default backend" if entry.default else ""
+    dropped = f"{redirect} has it answer by itself" if redirect else dropped
+    return BackendHandling(why_not_settable=_ONLY_PODS, dropped=dropped)
+
+
+def entries_of(ingress: Obj) -> Iterator[IngressEntry]:
+    """Its entries, whose Services are in the namespace that an annotation may name."""
+    home = annotations_of(ingress).get(f"{_ANNOTATIONS}svc-namespace", "")
+    yield from (replace(entry, namespace=home) for entry in entries(ingress))
+
+
 _PODS = always(BackendHandling(why_not_settable=_ONLY_PODS))
 READERS = (
-    RouteReader(read_apisix_routes, (ROUTE, UPSTREAM, PLUGIN_CONFIG), (ROUTE,)), ingress_reader(_PODS, serves),
+    RouteReader(read_apisix_routes, (ROUTE, UPSTREAM, PLUGIN_CONFIG), (ROUTE,)),
+    RouteReader(partial(read_ingresses, handle=of_entry, serves=serves, entries_of=entries_of)),
     gateway_reader(lambda load_balancer: {settings_of(load_balancer, Settings).controller}, _PODS),
 )

@@ -18,7 +18,8 @@ _SETTINGS = "scheme passHost upstreamHost loadbalancer{type} healthCheck* retrie
 TABLE: Mapping[str, Shape] = {
     ROUTE: with_metadata(f"""spec{{
         ingressClassName http[]{{
-            name backends[]{_BACKEND} upstreams[]{{name}} match{{hosts[] paths[] exprs[]*}} {_PLUGINS} plugin_config_name websocket?
+            name backends[]{_BACKEND} upstreams[]{{name}} match{{hosts[] paths[] exprs[]*}} {_PLUGINS}
+            plugin_config_name plugin_config_namespace websocket?
         }}
         stream[]{{name protocol match{{host ingressPort#}} backend{_BACKEND}}}
     }}"""),

@@ -14,4 +14,7 @@ TABLE: Mapping[str, Shape] = {
     "VirtualServer.cis.f5.com": with_metadata("""spec{
         host tlsProfileName policyName pools[]{path service serviceNamespace servicePort% hostRewrite monitor*}
     }"""),
+    "TransportServer.cis.f5.com": with_metadata("""spec{
+        host type virtualServerPort% pool{service serviceNamespace servicePort%} pools[]{service serviceNamespace servicePort%}
+    }"""),
 }

@@ -9,15 +9,22 @@ from collections.abc import Mapping
 
 from ...kube.shapes import Shape
 from ...kube.tables import with_metadata
-from .profile import UPSTREAM, VIRTUAL_SERVICE
+from .profile import ROUTE_TABLE, UPSTREAM, UPSTREAM_GROUP, VIRTUAL_SERVICE
 
 _REFERENCE = "{name namespace}"
 _DESTINATION = f"{{kube{{ref{_REFERENCE} port:}} upstream{_REFERENCE}}}"
+_ROUTES = f"""routes[]{{
+    matchers[]{{exact prefix regex}} options*
+    delegateAction{{name namespace ref{_REFERENCE} selector{{namespaces[] labels=}}}}
+    routeAction{{
+        single{_DESTINATION} multi{{destinations[]{{weight# destination{_DESTINATION}}}}} upstreamGroup{_REFERENCE}
+        clusterHeader* dynamicForwardProxy*
+    }}
+}}"""
 
 TABLE: Mapping[str, Shape] = {
-    VIRTUAL_SERVICE: with_metadata(f"""spec{{virtualHost{{domains[] routes[]{{
-        matchers[]{{exact prefix regex}} delegateAction* options*
-        routeAction{{single{_DESTINATION} multi{{destinations[]{{weight# destination{_DESTINATION}}}}}}}
-    }}}}}}"""),
-    UPSTREAM: with_metadata("spec{kube{serviceName serviceNamespace servicePort:}}"),
+    VIRTUAL_SERVICE: with_metadata(f"spec{{virtualHost{{domains[] {_ROUTES}}}}}"),
+    ROUTE_TABLE: with_metadata(f"spec{{{_ROUTES}}}"),
+    UPSTREAM: with_metadata("spec{kube{serviceName serviceNamespace servicePort:} static{hosts[]{addr port:}} sslConfig*}"),
+    UPSTREAM_GROUP: with_metadata(f"spec{{destinations[]{{weight# destination{_DESTINATION}}}}}"),
 }

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +24,7 @@ from ..kit.gateway.names import KINDS, ROUTE_KINDS
 from ..kit.gateway.routes import AttachPoint
 from ..kit.ingresses import IngressEntry, entries, resource_findings
 from ..kit.objects import BackendHandling, declared_reading, objects_of, served_object
+from ..kit.own_requests import OwnRequests
 from ..kit.patches import is_older
 from ..kit.readers import gateway_reader
 from ..kit.settings import settings_of
@@ -58,8 +59,27 @@ class AskedEntry:
 
 def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of its Ingresses and of its default backend, which share backends."""
-    declared = declared_paths(load_balancer, read_paths(snapshot, load_balancer, only))
+    read = read_paths(snapshot, load_balancer, only)
+    declared = (*declared_paths(load_balancer, read), *_asked(OwnRequests(snapshot, load_balancer), read.ingresses))
     return declared_reading(partial(served_object, snapshot, load_balancer), declared)
+
+
+def _asked(own: OwnRequests, ingresses: Iterable[Obj]) -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:
+    """Whom HAProxy asks whether a request is allowed: pods of a Service (``svc://``), or a URL."""
+    keys = settings_of(own.load_balancer, Settings).keys
+    for ingress in ingresses:
+        url = keys.value("auth-url", ingress) or ""
+        scheme, dummy, rest = url.partition("://")
+        if scheme in ("svc", "service"):
+            where, dummy, path = rest.partition("/")
+            if ":" not in where:  # the namespace comes first
+                namespace, (where, dummy, path) = where, path.partition("/")
+            else:
+                namespace = namespace_of(ingress)
+            name, dummy, port = where.partition(":")
+            yield ingress, own.to_service("auth-url", ServiceReference(namespace, name, int(port) if port.isdigit() else port))
+        else:
+            yield from ((ingress, part) for part in own.to_url(ingress, "auth-url", url, home=own.load_balancer.namespace))
 
 
 def read_paths(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> AskedEntry:

@@ -11,9 +11,10 @@ from __future__ import annotations
 from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader
 from ..contract.recognition import GatewayClasses, Recogniser, Signs
+from ..contract.routes import RouteReader
 from ..kit.classes import classes_in_settings
 from ..kit.limited import limited, of_own_rule
-from .settings import Settings, read_settings, serves
+from .settings import WHY_NOT, Settings, read_ingress_routes, read_settings
 
 NO_SIDECAR = (
     "Higress' pods run Istio's own proxy as user or group 1337 under another control plane, and traffic of that user is never captured: "
@@ -24,11 +25,10 @@ FACTS = Facts(
     remark="chained mode only", versions="2.1",
 )
 SIGNS = Signs(images=("higress/gateway",), labels=(frozenset({("app", "higress-gateway")}),))
-WHY_NOT = "Higress has no setting for Service routing"
 PROFILE = of_own_rule(
     limited(
         About("higress", "Higress", facts=FACTS, forbids_injection=NO_SIDECAR),
         Recogniser(SIGNS, ("higress.io/higress-controller",), GatewayClasses(("higress.io/gateway-controller",))), WHY_NOT,
     ),
-    WHY_NOT, serves, InstanceReader(read_settings, classes=classes_in_settings(Settings)),
+    RouteReader(read_ingress_routes), InstanceReader(read_settings, classes=classes_in_settings(Settings)),
 )

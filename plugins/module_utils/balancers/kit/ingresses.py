@@ -18,6 +18,7 @@ from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of
 class IngressEntry:
     """One (host, path) of an Ingress. ``reference`` is the backend's port as written; a default backend has no path.
 
+    ``namespace`` is the Service's, where that is not the Ingress's own.
     ``shared``: it is one of several backends that share the requests of one path. ``unread``: why its backend is not known.
     """
 
@@ -29,6 +30,7 @@ class IngressEntry:
     default: bool = False
     shared: bool = False
     unread: str = ""
+    namespace: str = ""
 
 
 def entries(ingress: Obj) -> Iterator[IngressEntry]:

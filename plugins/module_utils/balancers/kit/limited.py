@@ -37,9 +37,8 @@ def limited(
     return Profile(about, recogniser, instance, (*standard, *readers), chain=chain)
 
 
-def of_own_rule(profile: Profile, why_not: str, serves: Carries, instance: InstanceReader) -> Profile:
-    """Such a profile whose Ingresses are those that it ``serves`` by its settings, and not by its classes alone."""
-    ingresses = ingress_reader(always(BackendHandling(why_not_settable=why_not)), serves)
+def of_own_rule(profile: Profile, ingresses: RouteReader, instance: InstanceReader) -> Profile:
+    """Such a profile that reads Ingresses by its settings, and not by its classes alone."""
     return replace(profile, instance=instance, routes=(ingresses, *profile.routes[1:]))
 
 

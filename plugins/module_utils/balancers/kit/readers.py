@@ -66,8 +66,9 @@ def read_ingresses(
 def _of_ingress(
     item: ServedObject, handle: HandleEntry, refine: Refine | None, remarks: Remarks | None, entries_of: EntriesOf
 ) -> Iterator[Route | Finding]:
-    ingress, namespace, load_balancer = item.obj, namespace_of(item.obj), item.load_balancer
+    ingress, load_balancer = item.obj, item.load_balancer
     for entry in entries_of(ingress):
+        namespace = entry.namespace or namespace_of(ingress)
         about = (load_balancer, ingress, entry, item.service(namespace, entry.service))
         yield from remarks(*about) if remarks else ()
         handling = handle(*about)

@@ -7,21 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...core.model import LoadBalancer, Route, Scheme, Upstream, replace
+from ...core.findings import finding
+from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Scheme, Upstream, replace
+from ...kube import kinds
 from ...kube.default_class import CLASS_ANNOTATION
-from ...kube.objects import Obj, annotations_of, dig, namespace_of
+from ...kube.objects import Obj, annotations_of, dig, namespace_of, ref_of
+from ...kube.snapshot import Snapshot
+from ..contract.routes import RouteReader, RouteReading
 from ..kit.classes import takes_class
+from ..kit.conflicts import by_age
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.gateway.routes import AttachPoint
-from ..kit.ingresses import IngressEntry
+from ..kit.ingresses import IngressEntry, entries
 from ..kit.objects import BackendHandling, ServedObject, object_reader
-from ..kit.readers import gateway_reader, ingress_reader
+from ..kit.readers import gateway_reader, read_ingresses
 from ..kit.settings import settings_of
 from .dialect import PLUGIN, dialect_of
 from .settings import PARAMETERS, Settings
 
 GATEWAY_CONTROLLER = Settings.gateway_controller
-TCP_INGRESS = "TCPIngress.configuration.konghq.com"
+TCP_INGRESS, UDP_INGRESS = "TCPIngress.configuration.konghq.com", "UDPIngress.configuration.konghq.com"
 SERVICE_UPSTREAM = "ingress.kubernetes.io/service-upstream"
 PRESERVE_HOST = "konghq.com/preserve-host"
 HOST_HEADER = "konghq.com/host-header"
@@ -89,9 +94,38 @@ def with_path(_load_balancer: LoadBalancer, ingress: Obj, route: Route) -> Route
     """The path as it means it: a tilde marks a regular expression."""
     annotations = annotations_of(ingress)
     rewrites = annotations.get("konghq.com/strip-path") == "true" or "konghq.com/rewrite" in annotations
-    if route.path.startswith("/~"):
-        return replace(route, path=route.path[2:], path_type="RegularExpression", rewrites_path=rewrites)
+    prefix = annotations.get("konghq.com/regex-prefix") or "/~"
+    if route.path.startswith(prefix):
+        return replace(route, path=route.path[len(prefix) :], path_type="RegularExpression", rewrites_path=rewrites)
     return replace(route, rewrites_path=rewrites)
+
+
+def entries_of(ingress: Obj) -> Iterator[IngressEntry]:
+    """Its entries, each for the hosts that an annotation adds as well."""
+    aliases = [name.strip() for name in annotations_of(ingress).get("konghq.com/host-aliases", "").split(",") if name.strip()]
+    for entry in entries(ingress):
+        hosts = [entry.host] if entry.default or not aliases else [*filter(None, [entry.host]), *aliases]
+        yield from (replace(entry, host=host) for host in dict.fromkeys(hosts))
+
+
+def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+    """Routes of its Ingresses, of which the oldest default backend is that of all."""
+    ours = (item for item in snapshot.all(kinds.INGRESS) if serves(load_balancer, item) and dig(item, "spec", "defaultBackend"))
+    oldest = next(iter(by_age(ours)), None)
+
+    def handle(load_balancer: LoadBalancer, ingress: Obj, entry: IngressEntry, service: Obj) -> BackendHandling:
+        made = of_entry(load_balancer, ingress, entry, service)
+        if not entry.default or oldest is None or ref_of(oldest) == ref_of(ingress):
+            return made
+        return replace(made, dropped=f"Kong has one default backend, that of the oldest Ingress, {ref_of(oldest)}")
+
+    return read_ingresses(snapshot, load_balancer, only, handle, serves, with_path, entries_of=entries_of)
+
+
+def declared_udp(item: ServedObject) -> Iterator[Finding]:
+    """That a UDPIngress is no route of the mesh."""
+    ports = ", ".join(str(rule.get("port")) for rule in dig(item.obj, "spec", "rules", default=[]))
+    yield finding("MLB205", f"UDP port {ports} is carried outside the mesh", ref_of(item.obj))
 
 
 def _scheme(service: Obj) -> Scheme | None:
@@ -99,7 +133,7 @@ def _scheme(service: Obj) -> Scheme | None:
 
 
 READERS = (
-    ingress_reader(of_entry, serves, refine=with_path, kinds=(PARAMETERS,)),
+    RouteReader(read_ingress_routes, (PARAMETERS,)),
     gateway_reader(gateway_controllers, of_point, dialect=dialect_of, kinds=(PLUGIN,)),
-    object_reader(TCP_INGRESS, declared_tcp, serves_tcp),
+    object_reader(TCP_INGRESS, declared_tcp, serves_tcp), object_reader(UDP_INGRESS, declared_udp, serves_tcp),
 )

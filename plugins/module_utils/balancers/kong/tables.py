@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from ...kube.shapes import Shape
 from ...kube.tables import with_metadata
 from .dialect import PLUGIN
-from .routes import TCP_INGRESS
+from .routes import TCP_INGRESS, UDP_INGRESS
 from .settings import PARAMETERS
 
 TABLE: Mapping[str, Shape] = {
-    TCP_INGRESS: with_metadata("spec{rules[]{host port: backend{serviceName servicePort:}}}"),
+    **dict.fromkeys((TCP_INGRESS, UDP_INGRESS), with_metadata("spec{rules[]{host port: backend{serviceName servicePort:}}}")),
     PLUGIN: with_metadata("plugin disabled? config*"),
     PARAMETERS: with_metadata("spec{serviceUpstream? enableLegacyRegexDetection?}"),
 }

@@ -12,6 +12,8 @@ from ..contract.facts import About, Facts
 from ..contract.instances import InstanceReader
 from ..contract.recognition import Recogniser, Signs
 from ..kit.limited import limited, of_own_rule
+from ..kit.objects import BackendHandling
+from ..kit.readers import always, ingress_reader
 from .settings import CLASS_CONTROLLER, classes, read_settings, serves
 
 OUTSIDE = "its traffic leaves from a NetScaler outside the cluster, where no sidecar can be: use chained mode"
@@ -25,5 +27,5 @@ PROFILE = of_own_rule(
     limited(
         About("netscaler", "NetScaler", outside=OUTSIDE, facts=FACTS), Recogniser(CPX, (CLASS_CONTROLLER,), controller=CONTROLLER), WHY_NOT,
     ),
-    WHY_NOT, serves, InstanceReader(read_settings, classes=classes),
+    ingress_reader(always(BackendHandling(why_not_settable=WHY_NOT)), serves), InstanceReader(read_settings, classes=classes),
 )

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from ...core.expressions import Budget, matches_part
 from ...core.findings import finding
-from ...core.model import Finding, LoadBalancer, Route, Upstream, replace
+from ...core.model import Finding, LoadBalancer, ObjectRef, Route, Upstream, replace
 from ...core.re2_syntax import ExpressionError
 from ...kube.default_class import CLASS_ANNOTATION
 from ...kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ...kube.services import find_port, full_name, target_port
+from ...kube.snapshot import Snapshot
+from ..contract.routes import RouteReader, RouteReading
 from ..kit.declared import DeclaredRoute, ServiceReference
 from ..kit.ingresses import IngressEntry, class_of
-from ..kit.objects import BackendHandling, ServedObject, object_reader
+from ..kit.objects import BackendHandling, ServedObject, objects_of, read_objects, served_object
+from ..kit.own_requests import OwnRequests
 from ..kit.readers import ingress_reader
 from ..kit.settings import settings_of
 from .settings import Settings
@@ -113,7 +116,14 @@ def _balanced(algorithm: str) -> tuple[str, ...]:
     return ("affinity",) if algorithm == "consistentHash" else ("balancing",) if algorithm else ()
 
 
-def declare_group(item: ServedObject) -> Iterator[DeclaredRoute]:
+def read_groups(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
+    """Routes of all RouteGroups that it serves."""
+    own = OwnRequests(snapshot, load_balancer)
+    served = (obj for obj in objects_of(snapshot, ROUTE_GROUP, only) if serves_group(load_balancer, obj))
+    return read_objects((served_object(snapshot, load_balancer, obj) for obj in served), partial(declare_group, own))
+
+
+def declare_group(own: OwnRequests, item: ServedObject) -> Iterator[DeclaredRoute | Finding]:
     """What a RouteGroup declares: per rule its backends, else the default ones; without rules every path."""
     group = item.obj
     backends = {str(one.get("name", "")): one for one in dig(group, "spec", "backends", default=[])}
@@ -122,11 +132,29 @@ def declare_group(item: ServedObject) -> Iterator[DeclaredRoute]:
         listed = rule.get("backends") or default
         for place, reference in enumerate(listed):
             backend = backends.get(str(reference.get("backendName", "")), {})
-            if backend.get("type") == "service":
-                declared = _declared(settings_of(item.load_balancer, Settings), group, rule, backend)
-                features = (*declared.features, *(("canary", "weights") if len(listed) > 1 else ()))
-                declared = replace(declared, features=features, canary=place > 0 or bool(rule.get("predicates")))
+            for part in _declared_to(own, group, rule, backend):
+                if isinstance(part, Finding):
+                    yield part
+                    continue
+                features = (*part.features, *(("canary", "weights") if len(listed) > 1 else ()))
+                declared = replace(part, features=features, canary=place > 0 or bool(rule.get("predicates")))
                 yield from (replace(declared, host=str(host)) for host in dig(group, "spec", "hosts", default=[]) or [""])
+
+
+def _declared_to(own: OwnRequests, group: Obj, rule: Obj, backend: Obj) -> Iterator[DeclaredRoute | Finding]:
+    """The route to a Service, or to each address of a backend that is one of the cluster's Services by its name or address."""
+    settings = settings_of(own.load_balancer, Settings)
+    declared = _declared(settings, group, rule, backend)
+    if backend.get("type") == "service":
+        yield declared
+    addresses = [backend.get("address")] if backend.get("type") == "network" else backend.get("endpoints") or []
+    for address in filter(None, addresses):
+        found = own.at_url(str(address), own.load_balancer.namespace)
+        if found is None or found.target is None:
+            yield finding("MLB208", f"backend {backend.get('name')} is {address}, which is no Service of the cluster", ref_of(group))
+            continue
+        host = _host(settings, " ".join(rule.get("filters") or []), found.name)
+        yield replace(declared, backend=found.target, upstream=Upstream(found.address, host, found.scheme))
 
 
 def _declared(settings: Settings, group: Obj, rule: Obj, backend: Obj) -> DeclaredRoute:
@@ -148,5 +176,5 @@ def _path(rule: Obj) -> tuple[str, str]:
     return str(rule.get("pathSubtree") or "/"), "Prefix"
 
 
-GROUPS = object_reader(ROUTE_GROUP, declare_group, serves_group)
+GROUPS = RouteReader(read_groups, (ROUTE_GROUP,), (ROUTE_GROUP,))
 READERS = (ingress_reader(handle_entry, serves_ingress, refine=refine, remarks=remarks), GROUPS)

@@ -15,6 +15,6 @@ _BACKEND = "{service{name port{number: name}} serviceName servicePort% resource*
 TABLE: Mapping[str, Shape] = {
     "Ingress.voyager.appscode.com": with_metadata(f"""spec{{
         ingressClassName defaultBackend{_BACKEND} backend{_BACKEND} tls[]{{hosts[] secretName}}
-        rules[]{{host http{{paths[]{{path pathType backend{_BACKEND}}}}} tcp*}}
+        rules[]{{host http{{paths[]{{path pathType backend{_BACKEND}}}}} tcp{{port% backend{_BACKEND}}}}}
     }}"""),
 }

@@ -46,6 +46,10 @@ def aks() -> Obj:
                       where="app-routing-system", pod_labels={PART: "ingress-controller"})  # fmt: skip
 
 
+APISIX_CLASS = {
+    **ingress_class("apisix"),
+    "spec": {"controller": "apisix.apache.org/apisix-ingress-controller", "parameters": {"kind": "GatewayProxy", "name": "x"}},
+}
 CATALOG = (
     Installed(
         "ingress_nginx", data_plane("x-ingress-nginx-controller", *NGINX_ARGS, image="registry.k8s.io/ingress-nginx/controller:v1.15.1",
@@ -111,7 +115,7 @@ CATALOG = (
                     pod_labels={NAME: "nginx-gateway-fabric"}),)),
     Installed(
         "apisix", data_plane("x-apisix", image="apache/apisix:3.16.0-ubuntu", where="apisix", pod_labels={NAME: "apisix"}),
-        (ingress_class("apisix", "apisix.apache.org/apisix-ingress-controller"),),
+        (APISIX_CLASS,),
         (data_plane("x-ingress-controller", image="apache/apisix-ingress-controller:2.0.1", where="apisix",
                     pod_labels={NAME: "ingress-controller"}),), by_image_alone=True),
     Installed(

@@ -33,10 +33,14 @@ BESIDE = frozenset("""
     ApisixUpstream.apisix.apache.org ExtensionService.projectcontour.io TLSCertificateDelegation.projectcontour.io
     BackendTrafficPolicy.gateway.envoyproxy.io EnvoyProxy.gateway.envoyproxy.io HTTPRouteFilter.gateway.envoyproxy.io
     Upstream.gloo.solo.io NginxProxy.gateway.nginx.org UpstreamSettingsPolicy.gateway.nginx.org HTTPRule.ako.vmware.com
-    ProxyClass.tailscale.com ProxyGroup.tailscale.com
+    ProxyClass.tailscale.com ProxyGroup.tailscale.com Middleware.traefik.containo.us TraefikService.traefik.containo.us
+    UpstreamGroup.gloo.solo.io
 """.split())
 """Kinds that say something about routes of other objects, and have none themselves."""
-WITHOUT_ROUTES = frozenset({"UDPRoute.gateway.networking.k8s.io", "IngressRouteUDP.traefik.io"})
+WITHOUT_ROUTES = frozenset({
+    "UDPRoute.gateway.networking.k8s.io", "IngressRouteUDP.traefik.io", "IngressRouteUDP.traefik.containo.us",
+    "UDPIngress.configuration.konghq.com",
+})  # fmt: skip
 """Kinds of which nothing becomes a route, as no mesh carries UDP."""
 HOST, WEB = "r.example.com", {"name": "web", "port": 80}
 LISTENERS = [
@@ -73,6 +77,9 @@ def by_hand(class_name: str) -> list[Obj]:
         c.obj("cis.f5.com/v1", "VirtualServer", "r", "victim", {
             "host": HOST, "virtualServerAddress": "192.0.2.1", "pools": [{"path": "/", "service": "web", "servicePort": 80}],
         }, labels={"f5cr": "true"}),
+        c.obj("cis.f5.com/v1", "TransportServer", "r", "victim", {
+            "type": "tcp", "virtualServerPort": 9000, "pool": {"service": "web", "servicePort": 80},
+        }, labels={"f5cr": "true"}),
         c.obj("getambassador.io/v3alpha1", "TCPMapping", "r", "victim", {"port": 8443, "service": "web.victim:80"}),
         *(c.obj(f"ingress.v{number}.haproxy.org/v{number}", "TCP", "r", "victim", spec=[{
             "name": "t", "frontend": {"name": "f", "binds": [{"name": "b", "port": 32766}]}, "service": WEB,
@@ -83,12 +90,28 @@ def by_hand(class_name: str) -> list[Obj]:
     ]  # fmt: skip
 
 
+def older_traefik() -> list[Obj]:
+    """Traefik of a version that reads the group that its kinds had before."""
+    older = {"apiVersion": "traefik.containo.us/v1alpha1"}
+    stream = c.obj("traefik.containo.us/v1alpha1", "IngressRouteTCP", "s", "victim", {
+        "routes": [{"match": f"HostSNI(`{HOST}`)", "services": [WEB]}],
+    })  # fmt: skip
+    objects = deepcopy(c.before_mesh(c.traefik(), {**c.ingress_route("r", "victim", f"Host(`{HOST}`)", "web"), **older}, stream))
+    for item in objects:
+        for container in item.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
+            container["image"] = container["image"].replace("traefik:v3.6.0", "traefik:v2.9.10")
+    return objects
+
+
 @cache
 def found(value: str) -> dict[str, list[Route]]:
     """Routes of all load balancers by kind, each of whose objects carries an annotation."""
     routes: dict[str, list[Route]] = {}
     outside = c.obj("networking.k8s.io/v1", "IngressClass", "f5", spec={"controller": "f5.com/cntr-ingress-svcs"})
-    for base in (*bases(), Base("f5_cis", tuple(c.before_mesh([outside])), ("", "f5"))):
+    more = (
+        Base("f5_cis", tuple(c.before_mesh([outside])), ("", "f5")), Base("older traefik", tuple(older_traefik()), ("edge", "traefik")),
+    )  # fmt: skip
+    for base in (*bases(), *more):
         names = [item["metadata"]["name"] for item in base.objects if item["kind"] == "IngressClass"]
         marked = unique([*deepcopy(list(base.objects)), *by_hand((names or [base.name])[0])])
         for item in marked:

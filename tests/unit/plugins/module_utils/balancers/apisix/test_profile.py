@@ -33,7 +33,9 @@ from tests.unit.plugins.module_utils.support.known import detect
 APISIX = "apisix"
 HOST = "shop.example.com"
 CONTROLLER = "apisix.apache.org/apisix-ingress-controller"
-CLASS = ingress_class("apisix", CONTROLLER)
+PROXY = {"parameters": {"apiGroup": "apisix.apache.org", "kind": "GatewayProxy", "name": "apisix-config"}}
+BARE_CLASS = ingress_class("apisix", CONTROLLER)
+CLASS = {**BARE_CLASS, "spec": {**BARE_CLASS["spec"], **PROXY}}
 GROUP = "apisix.apache.org/v2"
 
 
