@@ -34,7 +34,7 @@ BESIDE = frozenset("""
     BackendTrafficPolicy.gateway.envoyproxy.io EnvoyProxy.gateway.envoyproxy.io HTTPRouteFilter.gateway.envoyproxy.io
     Upstream.gloo.solo.io NginxProxy.gateway.nginx.org UpstreamSettingsPolicy.gateway.nginx.org HTTPRule.ako.vmware.com
     ProxyClass.tailscale.com ProxyGroup.tailscale.com Middleware.traefik.containo.us TraefikService.traefik.containo.us
-    UpstreamGroup.gloo.solo.io
+    UpstreamGroup.gloo.solo.io KongPlugin.configuration.konghq.com
 """.split())
 """Kinds that say something about routes of other objects, and have none themselves."""
 WITHOUT_ROUTES = frozenset({
