@@ -49,5 +49,8 @@ BASE = (
 )  # fmt: skip
 """Read in every run, each by one paged list. ConfigMaps are read per namespace, and only where a reader asks for them."""
 
+WITHOUT_IF_UNSERVED = frozenset({ENVOY_FILTER, WORKLOAD_ENTRY})
+"""Kinds that istiod does without where the API server does not serve them, and of which no run writes any: there are none then."""
+
 USUAL = frozenset({*BASE, CONFIG_MAP}) - {*ISTIO, *ACCESS, FELIX_CONFIGURATION}
 """Kinds that every cluster has."""

@@ -108,7 +108,8 @@ def needed_kinds(snapshot: Snapshot) -> dict[str, str]:
 
     Those that objects of earlier runs note are not among them: whoever may edit such an object could have any kind missed by everybody.
     """
-    return dict.fromkeys((*kinds.ISTIO, *kinds.ACCESS, ISTIO_GATEWAY), "though Istio is installed") if read_mesh(snapshot).installed else {}
+    needed = (kind for kind in (*kinds.ISTIO, *kinds.ACCESS, ISTIO_GATEWAY) if kind not in kinds.WITHOUT_IF_UNSERVED)
+    return dict.fromkeys(needed, "though Istio is installed") if read_mesh(snapshot).installed else {}
 
 
 def read_again(session: Session, refs: Iterable[ObjectRef]) -> Session:

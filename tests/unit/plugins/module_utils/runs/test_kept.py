@@ -137,7 +137,7 @@ def test_a_kind_that_no_route_needs_changes_nothing(hide: Any, kind: str) -> Non
 @pytest.mark.parametrize("kind", [*kinds.ISTIO, kinds.ENDPOINT_SLICE])
 @pytest.mark.parametrize("hide", [refused, vanished])
 def test_without_the_meshs_kinds_nothing_is_known_and_nothing_changes(hide: Any, kind: str) -> None:
-    if kind == kinds.ENDPOINT_SLICE and hide is vanished:
+    if kind in (kinds.ENDPOINT_SLICE, *kinds.WITHOUT_IF_UNSERVED) and hide is vanished:
         return
     for snapshot in (before(), done(strategy="host_entry")):
         decision = decided(hide(snapshot, kind))
@@ -172,3 +172,9 @@ def test_what_an_earlier_release_wrote_is_noted_once_and_not_removed_for_a_kind_
     decision = decided(vanished(unnoted(done()), ROUTE))
     assert {f"{item.action} {item.object.name}" for item in decision.changes} == {"patch meshlb-entry-shop.example.com"}
     assert {item.object.name for item in decision.findings if item.code == "MLB112" and item.object} == {"meshlb-entry-web.example.com"}
+
+
+@pytest.mark.parametrize("kind", sorted(kinds.WITHOUT_IF_UNSERVED))
+def test_a_kind_that_istiod_does_without_is_none_where_it_is_not_served(kind: str) -> None:
+    assert set(verdicts(decided(vanished(done(), kind))).values()) == {"mutual_tls"}
+    assert set(verdicts(decided(refused(done(), kind))).values()) == {"unknown"}
