@@ -14,6 +14,7 @@ from .chained_catalogue import CHAINED
 from .finding_kind import FindingKind
 from .proof_catalogue import PROVING
 from .served_catalogue import SERVED
+from .unfollowed_catalogue import UNFOLLOWED
 
 __all__ = ["CATALOGUE", "FindingKind"]
 
@@ -147,32 +148,7 @@ CATALOGUE: tuple[FindingKind, ...] = (
         "The verdicts are compared with Istio's own code, version by version. This control plane is older than the oldest one of those.",
         "Prove the verdicts on the cluster (module mtls_proof), or move to a version that is compared (docs/truth.md).",
     ),
-    FindingKind(
-        "MLB130", "warning", "An EnvoyFilter acts on these requests",
-        "It patches the sidecar's configuration where that decides where requests go, or how. What it makes of it is not followed, so "
-        "verdicts are 'unknown', and what is in place stays.",
-        "Ask the route itself: mtls_proof reads the configuration as it is. Limit the EnvoyFilter (workloadSelector, match) to what it is "
-        "for.",
-    ),
-    FindingKind(
-        "MLB131", "warning", "Endpoints that are not read",
-        "The mesh has other clusters, networks or machines. Where the sidecar chooses among a Service's endpoints, some may be there, and "
-        "what they accept is not known, so verdicts are 'unknown'.",
-        "Use a strategy that keeps the pods that the load balancer dials (host_entry, headless_twin), or keep the Service in the cluster "
-        "(serviceSettings with clusterLocal in the mesh's configuration).",
-    ),
-    FindingKind(
-        "MLB132", "warning", "A Service of two address families",
-        "The load balancer may dial pods by IPv4 or IPv6, and sidecars know one of their addresses unless istiod runs with "
-        "ISTIO_DUAL_STACK, so verdicts are 'unknown'.",
-        "Set ISTIO_DUAL_STACK for istiod and its proxies, give the Service one family (ipFamilyPolicy: SingleStack), or dial the "
-        "Service's address.",
-    ),
-    FindingKind(
-        "MLB133", "info", "An EnvoyFilter may answer these requests",
-        "It gives a sidecar on the way a filter for HTTP, and whether that lets requests pass is not followed, so access is 'unknown'.",
-        "Ask the route itself; mtls_proof with the method traffic tells what it answers.",
-    ),
+    *UNFOLLOWED,
     *SERVED,
     FindingKind(
         "MLB201", "error", "No strategy serves this route",
@@ -384,12 +360,14 @@ CATALOGUE: tuple[FindingKind, ...] = (
     FindingKind(
         "MLB303", "warning", "Inbound traffic is captured",
         "The sidecar captures the load balancer's inbound ports, so clients outside the mesh are refused under STRICT.",
-        "Run the lb_sidecar module, which sets includeInboundPorts to the empty string.",
+        "Run the lb_sidecar module. It sets includeInboundPorts to the empty string, and the label security.istio.io/tlsMode to disabled, "
+        "without which clients in the mesh go on to speak mutual TLS to the load balancer.",
     ),
     FindingKind(
         "MLB304", "warning", "Outbound traffic is not captured",
         "An annotation or a mesh-wide setting keeps some of the load balancer's outbound traffic away from its sidecar.",
-        "Remove the annotation that the message names. A mesh-wide setting gives way to the annotation of that name on the pods.",
+        "Keep in the annotation that the message names only what is no backend of its routes, or remove it. A mesh-wide setting gives way "
+        "to the annotation of that name on the pods. Under REGISTRY_ONLY, what is outside of the mesh needs a ServiceEntry.",
     ),
     FindingKind(
         "MLB305", "warning", "A rollout takes pods away first",

@@ -76,7 +76,8 @@ CHAINED: tuple[FindingKind, ...] = (
     FindingKind(
         "MLB614", "info", "What holds for a load balancer outside of the cluster",
         "It has no identity in the mesh, so its connections are in plaintext, or in TLS that is not the mesh's.",
-        "Chain it to an Istio gateway, or see the platform's line in docs/platforms.md for what else it can do.",
+        "What works may stay as it is. What is refused can be chained to an Istio gateway: chained_gateway in check mode says first whom "
+        "the backends' policies would keep out. The platform's line in docs/platforms.md has what else it can do.",
     ),
     FindingKind(
         "MLB615", "warning", "An exemption opens a port",

@@ -101,6 +101,11 @@ class Interception:
             return False, "includeOutboundIPRanges is empty"
         return (True, "") if _covers(included, address) else (False, f"includeOutboundIPRanges ({included!r}) does not cover {ip}")
 
+    @property
+    def takes_nothing(self) -> bool:
+        """Whether somebody asked for no outbound traffic to be captured at all."""
+        return self.include_outbound_ranges == "" and "include_outbound_ranges" in self.annotated
+
     def outbound_gaps(self, own: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
         """What keeps outbound traffic away from the sidecar; ``own`` are annotations that the load balancer needs."""
         needed = set(own)

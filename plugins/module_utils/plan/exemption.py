@@ -96,7 +96,7 @@ def about_outside(
 ) -> Iterator[Finding]:
     """For each platform: how many of its routes work, which are refused, and what an exemption would open."""
     for item in load_balancers:
-        own = [entry for entry in plan.routes if entry.route.load_balancer == item.key]
+        own = [entry for entry in plan.routes if entry.route.load_balancer == item.key and not backend(entry.route).is_gateway]
         if not own or not is_outside(registry, item):
             continue
         refused = [entry for entry in own if entry.before.verdict in ("refused", "mixed")]

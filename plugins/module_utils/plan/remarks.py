@@ -135,7 +135,9 @@ def about_load_balancer(registry: Registry, load_balancer: LoadBalancer, routes:
     if captured != "none":
         message = f"{load_balancer.label} captures {captured} of its inbound ports"
         yield finding("MLB303", message, load_balancer.workload, details={"inbound_capture": captured})
-    if any(route.upstream.scheme == "mutual_tls" for route in routes if route.load_balancer == load_balancer.key):
+    schemes = {route.upstream.scheme for route in routes if route.load_balancer == load_balancer.key}
+    # A sidecar that takes nothing is there for its certificate, which the load balancer's own TLS may use.
+    if "mutual_tls" in schemes or ("tls" in schemes and load_balancer.interception.takes_nothing):
         return
     for gap in load_balancer.interception.outbound_gaps(load_balancer.needed_annotations):
         yield finding("MLB304", f"{load_balancer.label} {gap}", load_balancer.workload, details={"setting": gap})
