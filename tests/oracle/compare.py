@@ -14,7 +14,7 @@ from .access import Access, access_of
 from .client import Oracle
 from .cluster import Obj
 from .envoy import Envoy
-from .judge import Judgement, overall
+from .judge import MUTUAL, Judgement, overall
 from .meshes.clients import Client
 from .scene import Scene
 
@@ -54,15 +54,16 @@ class Asking:
     scene: Scene
     envoy: Envoy | None
 
-    def judged(self, key: str) -> tuple[Judgement, ...]:
+    def judged(self, key: str, part: str = "") -> tuple[Judgement, ...]:
         item = self.items[key]
-        return self.scene.judged(key, item.backend, item.own_name)
+        return self.scene.judged(key + part, item.backend, item.own_name)
 
 
 def asking(oracle: Oracle, objects: Sequence[Obj], clients: Sequence[Client] = (), *, dump: bool = False) -> Asking:
     """Every route of a completed cluster, and what others call in it."""
     items = {f"route {number}": item for number, item in enumerate(product.asked(objects))}
     calls = {key: (item.client, item.calls) for key, item in items.items() if item.client is not None}
+    calls.update({f"{key} below": (item.client, item.below) for key, item in items.items() if item.client is not None})
     others = {f"client {number}": (one.pod, one.calls) for number, one in enumerate(clients)}
     return Asking(items, Scene(oracle, objects, {**calls, **others}, dump=dump), oracle.envoy)
 
@@ -95,9 +96,13 @@ def _one(given: Asking, key: str, item: product.Asked, said: dict[str, Any]) -> 
         return Compared(item, LEFT_OUT, said, judged, why=f"this cannot judge it: {reason}")
     if said["verdict"] == "unknown":
         return Compared(item, UNKNOWN, said, judged)
+    if truth.verdict == MUTUAL and not truth.elsewhere:
+        # Mutual TLS is only said of a route where all of its requests get it.
+        judged += given.judged(key, " below")
+    verdict = together(judged).verdict
     # What follows is about strategies that were not chosen.
     own = said["why"].partition("; not ")[0]
-    same = said["verdict"] == truth.verdict and ("instead" in own) == bool(truth.elsewhere)
+    same = said["verdict"] == verdict and ("instead" in own) == bool(truth.elsewhere)
     call, access = given.scene.outcomes(key)[0][0], Access()
     if same and not truth.elsewhere:
         access = access_of(given.envoy, truth.steps, call, cluster.address(item.client or {}))

@@ -45,6 +45,8 @@ class Asked:
     key: Key
     client: Obj | None = None
     calls: tuple[Call, ...] = ()
+    below: tuple[Call, ...] = ()
+    """The same calls for paths of this route that rules of the mesh name, and no narrower route takes."""
     backend: tuple[str, ...] = ()
     own_name: str = ""
     why: str = ""
@@ -181,7 +183,22 @@ def _asked(read: Snapshot, objects: Sequence[Obj], load_balancer: LoadBalancer, 
         return Asked(key, client, why="the load balancer leaves the cluster, or speaks mutual TLS itself")
     dialed = [(vip, int(backend.port))] if (address in ("cluster_ip", "host_name") or meant is not service) and vip != "None" else found
     calls = tuple(_call(route, number, ip, port) for number, (ip, port) in enumerate(dialed))
-    return Asked(key, client, calls, tuple(sorted({ip for ip, _port in found})), own_name)
+    below = tuple({**call, "path": path} for path in _paths_below(objects, route) for call in calls)
+    return Asked(key, client, calls, below, tuple(sorted({ip for ip, _port in found})), own_name)
+
+
+def _paths_below(objects: Sequence[Obj], route: Route) -> list[str]:
+    if route.path_type == "Exact" or route.rewrites_path:
+        return []
+    rules = [rule for item in cluster.of_kind(objects, "VirtualService") for rule in item["spec"].get("http") or []]
+    named = {text for rule in rules for match in rule.get("match") or [] for text in (match.get("uri") or {}).values()}
+    routes = [rule for item in cluster.of_kind(objects, "HTTPRoute") for rule in item["spec"].get("rules") or []]
+    named |= {match["path"]["value"] for rule in routes for match in rule.get("matches") or [] if match.get("path")}
+    return sorted(path for path in named if _is_below(path, route.path) and not any(_is_below(path, other) for other, _ in route.beside))
+
+
+def _is_below(path: str, other: str) -> bool:
+    return path != other.rstrip("/") + "/" and f"{path.rstrip('/')}/".startswith(f"{other.rstrip('/')}/")
 
 
 def _named(objects: Sequence[Obj], home: str, called: str) -> Obj | None:

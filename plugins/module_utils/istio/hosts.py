@@ -17,7 +17,7 @@ from functools import cache, partial
 from ..kube import kinds
 from ..kube.objects import Obj, dig, namespace_of
 from ..kube.services import by_cluster_ip, find_port, is_external_name, is_headless
-from .entries import entry_hosts, entry_http_ports
+from .entries import entry_hosts, entry_http_ports, namesake
 from .mesh import cluster_domain
 from .mesh_routes import mesh_routes
 from .names import below, plain_host, wildcards_over
@@ -225,8 +225,12 @@ class HostTable:
         """A rule's destination. Without a port it is the listener's, for a connection (``whole``) the only one that the Service has."""
         service = self.service_by_host(target.host)
         found = Destination("service", service, target.port or port, target.host, label, target.subset, target.weight)
-        if service is None:
-            entry = self._entry(target.host, found.port)
+        stands = service is not None and self._standing_for(service)
+        if service is None or stands:
+            entry = self._entry(target.host if service is None else self.fqdn(service), found.port)
+            if entry is None and stands:
+                why = f"{label} sends these requests to port {found.port} of {label_of(stands)}, which it does not have"
+                return Destination("answered", why=f"{why}, so the sidecar answers 503", weight=target.weight)
             if entry is None:
                 why = f"{label} sends these requests to {target.host or 'something'}, which is no Service"
                 return Destination("unclear", why=why, weight=target.weight)
@@ -241,6 +245,11 @@ class HostTable:
             return found
         why = f"{label} sends these requests to {gone}, so the sidecar answers 503"
         return Destination("answered", why=why, weight=target.weight)
+
+    def _standing_for(self, service: Obj) -> Obj | None:
+        """The ServiceEntry of a Service's own name where a Sidecar lets in that alone: rules that lead to the name lead to it."""
+        name = self.fqdn(service)
+        return None if self.visibility.sees(service, [name]) else namesake(self.visibility, name, namespace_of(service))
 
     def _entry(self, host: str, port: int) -> Obj | None:
         """The oldest visible ServiceEntry for exactly this host that has an HTTP port of this number."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.oracle import cluster, product, rounds
 from tests.oracle.client import NotBuilt, Oracle, binary
 from tests.oracle.envoy import Envoy
-from tests.oracle.meshes import draw, from_seed
+from tests.oracle.meshes import draw, from_seed, parts
 from tests.oracle.rounds import Fault, Round, play
 
 QUIET = 2
@@ -98,3 +98,12 @@ def test_a_patch_is_applied_as_the_api_server_does() -> None:
     rules = [{"host": "one"}, {"host": "three"}]
     assert product.patched(item, steps) == {"metadata": {"annotations": {"a/c": "y"}}, "spec": {"rules": rules}}
     assert item["metadata"] == {"annotations": {"a/b": "x"}}
+
+
+def test_the_paths_that_rules_name_below_a_route_are_asked_for() -> None:
+    """Mutual TLS is said of a route where all of its requests get it, so a rule for some of them counts as well."""
+    mesh = from_seed(QUIET)
+    rule = {"match": [{"uri": {"prefix": text}} for text in ("/", "/zz", "zz")]}
+    named = parts.istio("VirtualService", "apps", "ways", {"hosts": ["x.example.com"], "http": [rule]}, "2024-01-01T00:00:00Z")
+    found = [(item.key[3], sorted({call["path"] for call in item.below})) for item in product.asked([*mesh.objects, named]) if item.calls]
+    assert found and all(("/zz" in below) == (path == "/") for path, below in found)

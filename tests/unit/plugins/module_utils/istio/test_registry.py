@@ -13,6 +13,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.kube.snapshot import 
 from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
     EDGE,
+    PUBLIC,
     Obj,
     backend,
     cluster,
@@ -29,6 +30,8 @@ from tests.unit.plugins.module_utils.support.cluster import (
     service,
     service_entry,
     sidecar,
+    to,
+    virtual_service,
     workload,
 )
 
@@ -201,6 +204,16 @@ ENTRIES: dict[str, tuple[list[Obj], str]] = {
     "for the Service's own name, of the client's namespace": (vip(SHOP[1], service_entry(FQDN, ports=[TCP], where=EDGE)), "unknown"),
     "for the Service's own name, of a third namespace": (vip(SHOP[1], service_entry(FQDN, ports=[TCP], where="third")), "mutual_tls"),
 }  # fmt: skip
+
+
+LED = [virtual_service(PUBLIC, http=[to(FQDN, 8080)]), service_entry(PUBLIC, 8080, name="known")]
+OWN_NAME = destination_rule(FQDN, "ISTIO_MUTUAL", where=EDGE)
+ENTRIES.update({
+    "for a rule's destination, on that port": (
+        direct(*LED, service_entry(FQDN, 8080, where=EDGE, name="own"), OWN_NAME, sidecar("./*"), STRICT), "mutual_tls"),
+    "for a rule's destination, on another port": (
+        direct(*LED, service_entry(FQDN, 81, where=EDGE, name="own"), OWN_NAME, sidecar("./*"), STRICT), "refused"),
+})  # fmt: skip
 
 
 @pytest.mark.parametrize(("objects", "verdict"), ENTRIES.values(), ids=ENTRIES)
