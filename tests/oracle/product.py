@@ -22,6 +22,7 @@ from ansible_collections.meshlb.istio.plugins.module_utils.apply.writer import o
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.registry import REGISTRY
 from ansible_collections.meshlb.istio.plugins.module_utils.core.errors import MeshlbError
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Change, LoadBalancer, Route
+from ansible_collections.meshlb.istio.plugins.module_utils.detect.inventory import beside_each_other
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.load_balancers import detect
 from ansible_collections.meshlb.istio.plugins.module_utils.detect.routes import read_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.istio.network import seen_address
@@ -135,7 +136,7 @@ def asked(objects: Sequence[Obj]) -> list[Asked]:
     try:
         read = snapshot(objects)
         load_balancers = detect(read, REGISTRY)[0]
-        routes = read_routes(read, REGISTRY, load_balancers)[0]
+        routes = beside_each_other(read_routes(read, REGISTRY, load_balancers)[0])
     except MeshlbError:
         return []
     by_key = {item.key: item for item in load_balancers}
@@ -194,11 +195,13 @@ def _paths_below(objects: Sequence[Obj], route: Route) -> list[str]:
     named = {text for rule in rules for match in rule.get("match") or [] for text in (match.get("uri") or {}).values()}
     routes = [rule for item in cluster.of_kind(objects, "HTTPRoute") for rule in item["spec"].get("rules") or []]
     named |= {match["path"]["value"] for rule in routes for match in rule.get("matches") or [] if match.get("path")}
-    return sorted(path for path in named if _is_below(path, route.path) and not any(_is_below(path, other) for other, _ in route.beside))
+    own = {route.path, f"{route.path.rstrip('/')}/"}
+    narrower = [other for other, _type in route.beside]
+    return sorted(path for path in named - own if _is_below(path, route.path) and not any(_is_below(path, other) for other in narrower))
 
 
 def _is_below(path: str, other: str) -> bool:
-    return path != other.rstrip("/") + "/" and f"{path.rstrip('/')}/".startswith(f"{other.rstrip('/')}/")
+    return f"{path.rstrip('/')}/".startswith(f"{other.rstrip('/')}/")
 
 
 def _named(objects: Sequence[Obj], home: str, called: str) -> Obj | None:
