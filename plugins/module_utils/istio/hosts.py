@@ -170,7 +170,16 @@ class HostTable:
 
     def _is_added(self, virtual: Obj, port: int) -> bool:
         """Whether hosts of a VirtualService that no registry knows are on a port: on 80, and where it has one that is known."""
-        return port == 80 or any(self.registered_host(port, item).kind != "none" for item in self._hosts_of(virtual))
+        return port == 80 or any(self._is_known(port, item) for item in self._hosts_of(virtual))
+
+    def _is_known(self, port: int, host: str) -> bool:
+        """Whether a registry has a host of a VirtualService on a port of HTTP. A Service that is another name counts with its own ports."""
+        named = service_of_name(self.snapshot, host)
+        if named is None or not is_external_name(named):
+            return self.registered_host(port, host).kind != "none"
+        own = find_port(named, port)
+        protocol = port_protocol(own) if own else ""
+        return (is_http(protocol) or protocol == AUTO) and self.visibility.sees(named, [self.fqdn(named)], port)
 
     def registered_host(self, port: int, name: str) -> Destination:
         """The Service or ServiceEntry that owns a Host on a port."""

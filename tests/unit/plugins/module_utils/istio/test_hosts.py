@@ -16,6 +16,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     EDGE,
     PUBLIC,
     Obj,
+    external_name,
     port,
     service,
     service_entry,
@@ -66,6 +67,20 @@ def test_spellings_of_a_service(host: str, number: int, result: str) -> None:
 def test_spellings_of_an_entry_in_the_form_of_a_service(host: str, result: str) -> None:
     entries = [service_entry(f"{name}.svc.cluster.local", 8080, name=name) for name in ("new.apps", f"near.{EDGE}")]
     assert leads(*entries, host=host, number=8080).partition(" ")[0] == result
+
+
+@pytest.mark.parametrize(
+    ("entry", "result"),
+    [
+        (port("http", 8000), "service shop 8000"), (port("web", 8000), "service shop 8000"), (port("tcp", 8000), "none"),
+        (port("http", 81), "none"),
+    ],
+)  # fmt: skip
+def test_a_rule_for_another_name_of_a_service_is_on_that_names_own_ports(entry: Obj, result: str) -> None:
+    alias = external_name("alias", FQDN)
+    alias["spec"]["ports"] = [entry]
+    rule = virtual_service(PUBLIC, f"alias.{APPS}.svc.cluster.local", http=[to(FQDN, 8000)])
+    assert leads(alias, rule, number=8000) == result
 
 
 def rule(target: str, number: int = 0, **match: object) -> Obj:
