@@ -76,7 +76,7 @@ def _made(profile: Profile, class_name: str, controller: str, gateway: Obj) -> L
     reason = profile.about.outside or "nothing is known of the workload behind this Gateway"
     return LoadBalancer(
         name, namespace, profile.about.id, profile.about.title, profile.about.placement if own else "external",
-        classes=() if own else (class_name,), confidence="likely" if profile.recogniser.gateway_classes.controllers else "possible",
+        confidence="likely" if profile.recogniser.gateway_classes.controllers else "possible",
         evidence=(f"{ref_of(gateway)} has class {class_name}" + (f" of controller {controller}" if controller else ""),),
         # Whoever makes these pods may give them a sidecar.
         sidecar=SidecarState(UNKNOWN, UNKNOWN) if own else SidecarState(),

@@ -115,3 +115,18 @@ def h3_look_alike_and_chains(t):
     base = [*c.plain(), *c.gateway()]
     for args in ({}, {"platform": "ingress_nginx"}, {"load_balancer": c.LB}):
         tz.unharmed(t, base, [], tz.look_alike(), "chained_gateway", **c.CHAIN, **args)
+
+
+@check("H3-gateways-named-like-classes", "A tenant's Gateway whose class has the name of a load balancer's class changes nothing for that one.")
+def h3_gateways_named_like_classes(t):
+    route = c.ingress("shop", "victim", "shop.example.com", "web", cls="traefik")
+    for key, base, name in (("plain", c.plain(), "nginx"), ("a class of traefik", c.before_mesh(c.traefik(), route), "traefik")):
+        listener = {"name": "http", "port": 80, "protocol": "HTTP"}
+        spec = {"gatewayClassName": name, "listeners": [listener]}
+        fake = c.obj("gateway.networking.k8s.io/v1", "Gateway", "gw", "tenant-z", spec)
+        for objects in (base, t.done(key, base)):
+            honest, server = t.server(objects), t.server([*objects, fake])
+            usual, run = t.live("service_routing", honest), t.live("service_routing", server)
+            left = {identity: content for identity, content in server.state().items() if identity != ref(fake)}
+            demand(run.ok and left == honest.state(), f"{key}: {run.say()}")
+            demand(verdicts(run) == verdicts(usual), f"{key}: it says {verdicts(run)}, and usually {verdicts(usual)}")
