@@ -41,7 +41,7 @@ _ELSEWHERE = ("consul", "aws", "awsEc2", "azure", "pipe", "ai", "gcp")
 
 
 @dataclass(frozen=True)
-class Target:
+class SentTo:
     """One backend of a rule: its Service port, the Host that is sent (``None``: the client's), and how it is reached."""
 
     reference: BackendReference
@@ -104,7 +104,7 @@ def _delegated(own: OwnRequests, item: ServedObject, hosts: list[str], action: O
         yield from _of_rules(own, below, hosts, dig(table, "spec", "routes", default=[]), depth + 1)
 
 
-def _targets(own: OwnRequests, obj: Obj, rule: Obj) -> Iterator[Target | str]:
+def _targets(own: OwnRequests, obj: Obj, rule: Obj) -> Iterator[SentTo | str]:
     """Where a rule sends to: Services by themselves, or Upstreams that represent them; what is neither, as a sentence."""
     action, namespace = rule.get("routeAction") or {}, namespace_of(obj)
     group = action.get("upstreamGroup") or {}
@@ -121,28 +121,28 @@ def _targets(own: OwnRequests, obj: Obj, rule: Obj) -> Iterator[Target | str]:
         if kube:
             target = kube.get("ref") or {}
             service = (str(target.get("namespace") or namespace), str(target.get("name", "")), int(kube.get("port") or 0))
-            yield Target(service, _handling(host))
+            yield SentTo(service, _handling(host))
         elif reference:
             yield from _of_upstream(own, str(reference.get("namespace") or namespace), str(reference.get("name", "")), host)
         else:
             yield f"it sends to {', '.join(item) or 'nothing'}, which is no Service of the cluster"
 
 
-def _of_upstream(own: OwnRequests, namespace: str, name: str, host: str) -> Iterator[Target | str]:
+def _of_upstream(own: OwnRequests, namespace: str, name: str, host: str) -> Iterator[SentTo | str]:
     upstream = own.snapshot.get(UPSTREAM, namespace, name)
     spec: Obj = dig(upstream, "spec", default={})
     kube, mutual = spec.get("kube") or {}, OWN_MUTUAL_TLS if dig(spec, "sslConfig", "sds") else ""
     scheme: Scheme = "tls" if spec.get("sslConfig") and not mutual else "http"
     if kube:
         service = (str(kube.get("serviceNamespace", "")), str(kube.get("serviceName", "")), int(kube.get("servicePort") or 0))
-        yield Target(service, replace(_handling(host), scheme=scheme), mutual)
+        yield SentTo(service, replace(_handling(host), scheme=scheme), mutual)
     for item in dig(spec, "static", "hosts", default=[]):
         found = own.at_url(f"http://{item.get('addr')}:{item.get('port') or 80}", own.load_balancer.namespace)
         if found is None or found.target is None:
             yield f"it sends to static Upstream {namespace}/{name}, whose host {item.get('addr')} is no Service of the cluster"
         else:
             target = (found.target.namespace, found.target.service, found.target.port)
-            yield Target(target, replace(_handling(host), address=found.address, scheme=scheme), mutual)
+            yield SentTo(target, replace(_handling(host), address=found.address, scheme=scheme), mutual)
     if not kube and "static" not in spec:
         kind = next((key for key in _ELSEWHERE if key in spec), "")
         what = f"is of kind {kind}, and no Service of the cluster" if kind else "is of another kind" if upstream else "does not exist"

@@ -27,7 +27,7 @@ from ..kit.settings import settings_of
 from .backends import host_and_path
 from .crd import rule_syntax
 from .rules import RuleError, matched
-from .settings import Settings, parsed
+from .settings import Settings, file_content
 
 NOT_SETTABLE = "the file names the address itself"
 _DEEPEST = 5
@@ -59,7 +59,7 @@ def read_files(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[
 
 def _of_file(settings: Settings, own: OwnRequests, obj: Obj, key: str) -> Iterator[DeclaredRoute | Finding]:
     try:
-        content = parsed(key, str(dig(obj, "data", key, default="")))
+        content = file_content(key, str(dig(obj, "data", key, default="")))
     except (ImportError, ValueError, RecursionError) as error:
         raise NotUnderstood(f"data.{key} is no configuration file: {error}") from error
     for protocol in ("http", "tcp"):

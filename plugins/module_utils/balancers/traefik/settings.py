@@ -276,14 +276,14 @@ def _mounted_from(workload: Obj, container: Obj, path: str) -> tuple[str, str] |
     return None
 
 
-def parsed(path: str, text: str) -> Any:
+def file_content(path: str, text: str) -> Any:
     """A configuration file as a map. Raises :class:`ValueError` and others where it is none."""
     return _toml(text) if path.endswith(".toml") else yaml_map(text)
 
 
 def _parsed(path: str, place: tuple[str, str], text: str) -> dict[str, str]:
     try:
-        return dict(_flat(parsed(path, text), ""))
+        return dict(_flat(file_content(path, text), ""))
     except (ImportError, ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise _UnreadableFile(f"data.{place[1]}, which is its configuration file {path}, cannot be read: {why}", place) from error
