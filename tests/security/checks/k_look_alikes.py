@@ -117,7 +117,7 @@ def h3_look_alike_and_chains(t):
         tz.unharmed(t, base, [], tz.look_alike(), "chained_gateway", **c.CHAIN, **args)
 
 
-@check("H3-gateways-named-like-classes", "A tenant's Gateway whose class has the name of a load balancer's class changes nothing for that one.")
+@check("H3-gateways-named-like-classes", "A tenant's Gateway whose class is named like a load balancer's changes nothing for it.")
 def h3_gateways_named_like_classes(t):
     route = c.ingress("shop", "victim", "shop.example.com", "web", cls="traefik")
     for key, base, name in (("plain", c.plain(), "nginx"), ("a class of traefik", c.before_mesh(c.traefik(), route), "traefik")):
