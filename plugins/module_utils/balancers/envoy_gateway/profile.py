@@ -30,6 +30,7 @@ from ..kit.recognition import by_companion
 from ..kit.settings import maps_beside, settings_of
 from ..kit.writes import pod_fields
 from .chain import CHAIN
+from .own import READER as OWN_REQUESTS
 from .routes import BACKEND_TRAFFIC_POLICY, ENVOY_PROXY, READERS, envoy_proxy_of, parents_of, precedence
 from .settings import SETTINGS, Settings, owners_of, read_settings
 
@@ -103,5 +104,5 @@ PROFILE = Profile(
     InstanceReader(
         read_settings, maps_beside(SETTINGS), sidecar_target=SidecarPlace(sidecar_target, HOLDERS),
     ),
-    READERS, Switches(to_service=set_routing_type, host=URL_REWRITE, writes=WRITES), CHAIN,
+    (*READERS, OWN_REQUESTS), Switches(to_service=set_routing_type, host=URL_REWRITE, writes=WRITES), CHAIN,
 )

@@ -11,12 +11,19 @@ from ...kube.shapes import Shape
 from ...kube.tables import with_metadata
 from ..kit.gateway.tables import TARGETS
 from .dialect import FILTER
+from .own import EXTENSION_POLICY, SECURITY_POLICY
 from .routes import BACKEND_TRAFFIC_POLICY, ENVOY_PROXY
+
+_BACKENDS = "backendRefs[]{group kind namespace name port:} backendRef{group kind namespace name port:}"
 
 TABLE: Mapping[str, Shape] = {
     ENVOY_PROXY: with_metadata("""spec{routingType mergeGateways? mergeBackends* provider{type kubernetes{
         envoyDeployment{pod{labels= annotations=}} envoyDaemonSet{pod{labels= annotations=}}
     }}}"""),
+    SECURITY_POLICY: with_metadata(f"""spec{{{TARGETS}
+        extAuth{{http{{{_BACKENDS}}} grpc{{{_BACKENDS}}}}} oidc{{provider{{{_BACKENDS}}}}} jwt{{providers[]{{remoteJWKS{{{_BACKENDS}}}}}}}
+    }}"""),
+    EXTENSION_POLICY: with_metadata(f"spec{{{TARGETS} extProc[]{{{_BACKENDS}}}}}"),
     FILTER: with_metadata("""spec{
         urlRewrite{hostname{type header pathRegex{pattern}} path{type replaceRegexMatch{pattern}}} directResponse*
     }"""),

@@ -25,6 +25,12 @@ def policies_for(policies: Callable[[str], list[Obj]], target: Obj, section: str
     return sorted(found, key=lambda item: (created_at(item), name_of(item)))
 
 
+def targeted(policy: Obj, obj: Obj) -> bool:
+    """Whether a policy holds for an object of its own namespace, or for a section of it."""
+    own = (obj.get("kind"), name_of(obj))
+    return any((item.get("kind"), item.get("name")) == own for item in _targets(policy)) or _names(policy, obj, None)
+
+
 def _names(policy: Obj, target: Obj, section: str | None) -> bool:
     own = (target.get("kind"), name_of(target), section)
     if any((item.get("kind"), item.get("name"), item.get("sectionName")) == own for item in _targets(policy)):
