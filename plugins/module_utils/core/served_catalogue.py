@@ -39,6 +39,11 @@ SERVED: tuple[FindingKind, ...] = (
         "Name the controller that the load balancer was told, or tell it this one.",
     ),
     FindingKind(
+        "MLB146", "warning", "A sidecar that must not be there",
+        "The load balancer's pods get a sidecar, as their namespace or their labels ask for it, and with one they do not work.",
+        "Label its pods sidecar.istio.io/inject: \"false\", through its operator's settings where an operator makes them.",
+    ),
+    FindingKind(
         "MLB150", "info", "Not a manifest",
         "Documents of a folder are no Kubernetes objects (values, charts, schemas and the like), and were left out.",
         "Nothing, unless one of them should be a manifest: then give it apiVersion, kind and metadata.name.",

@@ -14,9 +14,10 @@ from ..balancers.kit.chain.answers import about_chaining
 from ..balancers.kit.gateway.names import GATEWAY, GATEWAY_CLASS
 from ..core.findings import finding
 from ..core.guard import attempt
+from ..core.marks import PART
 from ..core.model import UNKNOWN, Finding, LoadBalancer, Mode, ObjectRef, SidecarState, replace
 from ..istio.gateways import is_istio_gateway
-from ..kube.objects import Obj, dig, name_of, namespace_of, ref_of
+from ..kube.objects import Obj, annotations_of, dig, name_of, namespace_of, ref_of
 from ..kube.snapshot import Snapshot
 
 Key = tuple[str, str]
@@ -29,14 +30,15 @@ def gateway_class_of(snapshot: Snapshot, gateway: Obj) -> tuple[str, str]:
 
 
 def unserved_gateways(snapshot: Snapshot, registry: Registry, found: Iterable[LoadBalancer]) -> Iterator[Obj]:
-    """Gateways that no load balancer serves; Istio's own are none of these."""
+    """Gateways that no load balancer serves; Istio's own are none of these, nor are those that were made for a chain."""
     served: set[Key] = set()
     for item in found:
         for reader in registry.get(item.vendor).routes:
             keys, dummy = attempt(partial(reader.gateways, snapshot, item))
             served.update(keys)
     for gateway in snapshot.all(GATEWAY):
-        if (namespace_of(gateway), name_of(gateway)) not in served and not is_istio_gateway(*gateway_class_of(snapshot, gateway)):
+        ours = annotations_of(gateway).get(PART) or is_istio_gateway(*gateway_class_of(snapshot, gateway))
+        if not ours and (namespace_of(gateway), name_of(gateway)) not in served:
             yield gateway
 
 

@@ -68,7 +68,7 @@ class Outlook:
         request = self._asked(route, service)
         if isinstance(request, Outcome):
             return request
-        if route.own_mutual_tls and not self.load_balancer.sidecar.present:
+        if route.own_mutual_tls and self.load_balancer.sidecar.injected is not True:
             return Outcome("unknown", route.own_mutual_tls)
         present = self.load_balancer.sidecar.present if sidecar is None else sidecar
         if not present and balancer_is_ambient(self.snapshot, self.load_balancer):

@@ -131,6 +131,10 @@ def about_load_balancer(registry: Registry, load_balancer: LoadBalancer, routes:
             message = f"{load_balancer.label}: {'; '.join(mode.blockers)}"
             yield finding("MLB301", message, load_balancer.workload, details={"blockers": mode.blockers})
         return
+    if profile.about.forbids_injection:
+        message = f"{load_balancer.label} is, or will be, injected with a sidecar: {profile.about.forbids_injection}"
+        yield finding("MLB146", message, load_balancer.workload)
+        return
     captured = load_balancer.sidecar.inbound_capture
     if captured != "none":
         message = f"{load_balancer.label} captures {captured} of its inbound ports"
