@@ -11,7 +11,8 @@ from tests.security.kit.core import check, demand, footing
 
 @check("C2-other-spellings", "Short names, wider wildcards and other spellings of names of Services make no mesh object, and are told.")
 def c2_other_spellings(t):
-    for host in ("web.victim", "web.victim.svc", "*.local", "*.victim.svc.cluster.local", "x.web.victim.svc.cluster.local"):
+    for host in ("web.victim", "web.victim.svc", "*.local", "*.victim.svc.cluster.local", "x.web.victim.svc.cluster.local",
+                 "WEB.Victim.SVC.Cluster.Local", "web.victim.svc.cluster.local.", "*.Victim", "cluster.local"):  # fmt: skip
         tz.refused_host(t, c.plain(), [tz.innocent(host)], host, strategy="host_entry")
 
 
