@@ -47,7 +47,7 @@ class Asked:
     client: Obj | None = None
     calls: tuple[Call, ...] = ()
     below: tuple[Call, ...] = ()
-    """The same calls for paths of this route that rules of the mesh name, and no narrower route takes."""
+    """The same calls for paths of this route that rules of the mesh name, and no narrower route takes, and with headers that they name."""
     backend: tuple[str, ...] = ()
     own_name: str = ""
     why: str = ""
@@ -184,7 +184,8 @@ def _asked(read: Snapshot, objects: Sequence[Obj], load_balancer: LoadBalancer, 
         return Asked(key, client, why="the load balancer leaves the cluster, or speaks mutual TLS itself")
     dialed = [(vip, int(backend.port))] if (address in ("cluster_ip", "host_name") or meant is not service) and vip != "None" else found
     calls = tuple(_call(route, number, ip, port) for number, (ip, port) in enumerate(dialed))
-    below = tuple({**call, "path": path} for path in _paths_below(objects, route) for call in calls)
+    named = [*({"path": path} for path in _paths_below(objects, route)), *({"headers": headers} for headers in _headers(objects))]
+    below = tuple({**call, **one} for one in named for call in calls)
     return Asked(key, client, calls, below, tuple(sorted({ip for ip, _port in found})), own_name)
 
 
@@ -198,6 +199,14 @@ def _paths_below(objects: Sequence[Obj], route: Route) -> list[str]:
     own = {route.path, f"{route.path.rstrip('/')}/"}
     narrower = [other for other, _type in route.beside]
     return sorted(path for path in named - own if _is_below(path, route.path) and not any(_is_below(path, other) for other in narrower))
+
+
+def _headers(objects: Sequence[Obj]) -> list[dict[str, str]]:
+    """The sets of headers that a rule of a VirtualService asks for."""
+    rules = [rule for item in cluster.of_kind(objects, "VirtualService") for rule in item["spec"].get("http") or []]
+    named = (match["headers"] for rule in rules for match in rule.get("match") or [] if match.get("headers"))
+    found = {tuple((name, wanted["exact"]) for name, wanted in headers.items() if "exact" in wanted) for headers in named}
+    return [dict(pairs) for pairs in sorted(found) if pairs]
 
 
 def _is_below(path: str, other: str) -> bool:

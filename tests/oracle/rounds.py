@@ -168,11 +168,14 @@ def _prove(found: Round, stage: str, given: Asking) -> None:
         if any(past_sidecar(pod, str(call["address"]), int(call["port"])) for call in item.calls):
             continue
         truth = together(given.judged(key))
+        # The proof looks at every rule for the path, whichever headers it asks for.
+        parts = [one for call, one in zip(item.below, given.judged(key, " below"), strict=True) if "headers" in call]
+        truths = {truth.verdict, together([*given.judged(key), *parts]).verdict}
         verdict, evidence = proof.proven(given.scene.objects, pod, item.calls, proxies)
         found.compared += 1
         if verdict == "unknown":
             found.unknown[f"proof: {evidence[0].how}"] += 1
-        elif truth.verdict not in (verdict, "unknown"):
+        elif not truths & {verdict, "unknown"}:
             reasons = "; ".join(sorted({step.why for step in truth.steps}))
             text = f"{item.title}: said {verdict} ({evidence[0].how}), Istio does {truth.verdict} ({reasons})"
             found.faults.append(Fault(stage, "proof", text))
