@@ -68,7 +68,7 @@ MUTATIONS = (
     ),
     Mutation("an empty policy allows any", "istio/visibility.py", 'return "REGISTRY_ONLY"', 'return "ALLOW_ANY"'),
     Mutation(
-        "undeclared ports own no Host", "istio/hosts.py", "(is_http(protocol) or protocol == AUTO)", "is_http(protocol)",
+        "undeclared ports own no Host", "istio/hosts.py", "if (is_http(protocol) or protocol == AUTO)", "if is_http(protocol)",
     ),
     Mutation(
         "excluded ports are captured", "istio/endpoints.py", "return self.sidecar and self.interception.takes_inbound(port)",

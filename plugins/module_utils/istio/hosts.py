@@ -149,7 +149,8 @@ class HostTable:
 
     def _routed(self, registered: Destination, name: str, port: int, asked: AskedFor) -> tuple[Destination, ...]:
         """What the VirtualService of a host makes of requests that its registered owner would get."""
-        for pattern in _patterns(registered.host or name):
+        # A VirtualService may be for one of the hosts that a ServiceEntry has as a wildcard.
+        for pattern in _patterns(name if registered.kind == "entry" else registered.host or name):
             virtuals = [item for item in self._virtual_services(pattern, port) if registered.kind != "none" or self._is_added(item, port)]
             made = self._mesh_routes(registered) if pattern == registered.host else []
             ruled = [(item, branches(item, asked, self.visibility.viewer, port)) for item in (*virtuals, *made)]

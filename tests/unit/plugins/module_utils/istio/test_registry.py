@@ -208,7 +208,12 @@ ENTRIES: dict[str, tuple[list[Obj], str]] = {
 
 LED = [virtual_service(PUBLIC, http=[to(FQDN, 8080)]), service_entry(PUBLIC, 8080, name="known")]
 OWN_NAME = destination_rule(FQDN, "ISTIO_MUTUAL", where=EDGE)
+WIDE = [service_entry("*.example.com", 8080, where=EDGE), destination_rule("*.example.com", "ISTIO_MUTUAL", where=EDGE)]
 ENTRIES.update({
+    "for a wildcard, beside a rule for one of its hosts": (
+        direct(*WIDE, virtual_service(PUBLIC, http=[{"redirect": {"uri": "/x"}}]), STRICT), "refused"),
+    "for a wildcard, beside a rule for another of its hosts": (
+        direct(*WIDE, virtual_service("x.example.com", http=[{"redirect": {"uri": "/x"}}]), STRICT), "mutual_tls"),
     "for a rule's destination, on that port": (
         direct(*LED, service_entry(FQDN, 8080, where=EDGE, name="own"), OWN_NAME, sidecar("./*"), STRICT), "mutual_tls"),
     "for a rule's destination, on another port": (
