@@ -17,7 +17,7 @@ from ...core.findings import finding
 from ...core.model import Finding, LoadBalancer, ObjectRef, Scheme, Upstream
 from ...istio.mesh import reads_http_1_0
 from ...kube import kinds
-from ...kube.objects import Obj, created_at, dig, name_of, namespace_of
+from ...kube.objects import Obj, annotations_of, created_at, dig, name_of, namespace_of
 from ...kube.services import target_port
 from ...kube.snapshot import Snapshot
 from ..contract.routes import RouteReader, RouteReading
@@ -72,13 +72,24 @@ def serves(load_balancer: LoadBalancer, obj: Obj) -> bool:
 
 def read_ingress_routes(snapshot: Snapshot, load_balancer: LoadBalancer, only: frozenset[ObjectRef] | None) -> RouteReading:
     """Routes of its Ingresses, which decide about each other."""
-    ours = [item for item in objects_of(snapshot, kinds.INGRESS, only) if serves(load_balancer, item)]
+    asked = list(objects_of(snapshot, kinds.INGRESS, only))
+    # No route of theirs is among those asked for where they have none, and yet they may decide for others' upstreams.
+    deciding = [] if only is None else snapshot.lookup(kinds.INGRESS, _may_lack_routes, True)
+    ours = [item for item in {ingress_ref(item): item for item in (*asked, *deciding)}.values() if serves(load_balancer, item)]
     settings = settings_of(load_balancer, Settings)
     if reads_http_1_0(snapshot, load_balancer.revision):
         settings = replace(settings, http_1_0="http")
-    asked = _own_requests(OwnRequests(snapshot, load_balancer), settings, ours)
-    declared = (*declared_together(settings, ours, services_of(snapshot)), *asked)
-    return declared_reading(partial(served_object, snapshot, load_balancer), declared)
+    by_itself = _own_requests(OwnRequests(snapshot, load_balancer), settings, ours)
+    declared = (*declared_together(settings, ours, services_of(snapshot)), *by_itself)
+    return declared_reading(
+        partial(served_object, snapshot, load_balancer), [item for item in declared if only is None or ingress_ref(item[0]) in only]
+    )
+
+
+def _may_lack_routes(ingress: Obj) -> Iterator[bool]:
+    """Whether annotations may keep all requests from an Ingress's backends."""
+    if any(key.rpartition("/")[2] in ("canary", *_REDIRECTS) for key in annotations_of(ingress)):
+        yield True
 
 
 def _own_requests(own: OwnRequests, settings: Settings, ingresses: Iterable[Obj]) -> Iterator[tuple[Obj, DeclaredRoute | Finding]]:
@@ -111,7 +122,9 @@ def declared_together(
             if unserved:
                 yield item.ingress, finding("MLB220", f"{entry.host}{entry.path}: {unserved}", ingress_ref(item.ingress))
                 continue
-            for part in _routes(settings, item, entry, deciders[_group(item.ingress, entry)], shared, service):
+            decider = deciders[_group(item.ingress, entry)]
+            why_not = _why_not_settable(decider, _group(item.ingress, entry), shared)
+            for part in _routes(settings, item, entry, decider, shared, service, why_not):
                 yield item.ingress, part
 
 
@@ -128,6 +141,14 @@ def _why_unserved(item: AnnotatedIngress, entry: IngressEntry, shared: Locations
     if _group(item.ingress, entry) == _group(main[0].ingress, main[1]):
         return f"a canary to the same Service and port as its main one, {ingress_ref(main[0].ingress)}, is left out"
     return _why_unserved(*main, shared)
+
+
+def _why_not_settable(decider: AnnotatedIngress, group: str, shared: Locations) -> str:
+    """Why nothing is set for a shared upstream: an Ingress decides about it that has no route in it, so that no plan changes it."""
+    its_own = (entry for entry in served_entries(decider.ingress) if _group(decider.ingress, entry) == group)
+    if any(not _why_unserved(decider, entry, shared) for entry in its_own):
+        return ""
+    return f"{ingress_ref(decider.ingress)} is older and decides for the same Service and port, and it is not served"
 
 
 def by_age(ingresses: Iterable[Obj]) -> list[Obj]:
@@ -174,10 +195,11 @@ def _deciders(ordered: list[AnnotatedIngress]) -> dict[str, AnnotatedIngress]:
 
 
 def _routes(
-    settings: Settings, item: AnnotatedIngress, entry: IngressEntry, decider: AnnotatedIngress, shared: Locations, service: ServiceLookup
+    settings: Settings, item: AnnotatedIngress, entry: IngressEntry, decider: AnnotatedIngress, shared: Locations, service: ServiceLookup,
+    why_not: str,
 ) -> Iterator[DeclaredRoute | Finding]:
-    """The routes of an entry, one for each name of its host."""
-    namespace, why_not = namespace_of(item.ingress), ""
+    """The routes of an entry, one for each name of its host. ``why_not`` is empty where it can be set how they are dialled."""
+    namespace = namespace_of(item.ingress)
     number = _port(service(namespace, entry.service), entry.reference)
     if number != entry.reference and isinstance(entry.reference, int):
         why_not = f"port {entry.reference} is that of the pods, and none of Service {entry.service}, where nothing listens on it"

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshlb.istio.plugins.module_utils.balancers.ingress_nginx.routes import read_ingress_routes
 from ansible_collections.meshlb.istio.plugins.module_utils.core.model import Route
+from ansible_collections.meshlb.istio.plugins.module_utils.kube.objects import ref_of
 
 from tests.unit.plugins.module_utils.support.cluster import (
     APPS,
@@ -215,3 +217,14 @@ def test_an_ingress_that_is_read_in_an_older_version_keeps_it() -> None:
     item = {**ingress("a", TO_SHOP), "apiVersion": "networking.k8s.io/v1beta1"}
     assert one(*SHOP, item).object.api_version == "networking.k8s.io/v1beta1"
     assert obj("v1", "Pod", "", "x")["metadata"] == {"name": "x"}
+
+
+@pytest.mark.parametrize(("decides", "settable"), [("next", False), ("main", True)])
+def test_an_older_canary_that_is_left_out_decides_all_the_same(decides: str, settable: bool) -> None:
+    made = {"next": "2024-01-02T00:00:00Z", "main": "2024-01-02T00:00:00Z", decides: "2024-01-01T00:00:00Z"}
+    main = ingress("main", path(backend("shop")), created=made["main"])
+    snapshot = cluster(*SHOP, main, ingress("next", path(backend("shop")), created=made["next"], canary="true"))
+    for only in (None, frozenset({ref_of(main)})):
+        (found,) = read_ingress_routes(snapshot, load_balancer(snapshot), only).routes
+        assert (found.object.name, found.settable) == ("main", settable)
+        assert ("Ingress apps/next" in found.why_not_settable) is not settable
