@@ -231,7 +231,8 @@ class Configuration:
     """``home`` is the namespace that Emissary takes for its own, ``pods_in`` the one of its pods.
 
     ``resolvers`` are kinds by name, ``contexts`` what TLSContexts say by name. ``in_cluster`` says whether there is a Service of a
-    namespace and name, or at least the namespace. ``domain`` is that of the cluster's Services.
+    namespace and name, or at least the namespace. ``domain`` is that of the cluster's Services. ``written`` is the folder in which its
+    sidecar keeps the mesh's certificate for it, empty without one.
     """
 
     home: str
@@ -242,6 +243,7 @@ class Configuration:
     hosts: tuple[Obj, ...]
     in_cluster: Callable[[str, str], bool]
     domain: str
+    written: str
 
     def resolver_of(self, spec: Obj) -> str:
         """Name of the resolver that a Mapping asks for: its own, else the Module's, else the built-in one."""
@@ -295,7 +297,13 @@ class Configuration:
         if not self.originates_tls(item):
             return "tcp" if item.is_tcp else "http"
         context = self.contexts.get(self.context_of(item), {})
-        return "mutual_tls" if context.get("secret") == ISTIO_SECRET and context.get("cacert_chain_file") else "tls"
+        by_secret = context.get("secret") == ISTIO_SECRET and context.get("cacert_chain_file")
+        return "mutual_tls" if by_secret or self._by_files(context) else "tls"
+
+    def _by_files(self, context: Obj) -> bool:
+        """Whether a TLSContext names the files that the sidecar writes, each by its own field."""
+        named = (context.get(key) for key in ("cert_chain_file", "private_key_file", "cacert_chain_file"))
+        return bool(self.written) and [*named] == [f"{self.written}/{name}.pem" for name in ("cert-chain", "key", "root-cert")]
 
     def cluster(self, item: DeclaredMapping) -> str:
         """What decides with whom a Mapping shares an upstream. The resolver is not in it: the first one's holds for all."""
@@ -328,7 +336,7 @@ def read_configuration(snapshot: Snapshot, load_balancer: LoadBalancer) -> Confi
     return Configuration(
         settings.namespace, load_balancer.namespace, _module(settings.namespace, counting(MODULE)), _resolvers(counting(*RESOLVERS)),
         {name_of(item): item.get("spec") or {} for item in counting(TLS_CONTEXT)}, tuple(counting(HOST)), in_cluster,
-        cluster_domain(snapshot),
+        cluster_domain(snapshot), settings.written if load_balancer.sidecar.present else "",
     )
 
 

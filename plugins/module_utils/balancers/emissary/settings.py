@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...kube.objects import Obj, labels_of, namespace_of
+from ...istio.proxy_config import METADATA, PROXY_CONFIG, settings_in
+from ...kube.objects import Obj, dig, labels_of, namespace_of
 from ...kube.selectors import vendor_selector
 from ..contract.instances import Neighbours
 from ..kit.settings import variable
@@ -20,13 +21,17 @@ DEFAULT_ID = "default"
 
 @dataclass(frozen=True)
 class Settings:
-    """``identity`` is its ambassador_id. ``certificates`` is the folder in which it finds the mesh's certificate, empty without one."""
+    """``identity`` is its ambassador_id. ``certificates`` is the folder in which it finds the mesh's certificate, empty without one.
+
+    ``written`` is the folder into which its sidecar writes that certificate, empty where it is not told to.
+    """
 
     identity: str = DEFAULT_ID
     namespace: str = ""
     single_namespace: bool = False
     label_selector: str = ""
     certificates: str = ""
+    written: str = ""
 
     def watches(self, obj: Obj) -> bool:
         """Whether it looks at an object at all: its one namespace, and the labels that it was told."""
@@ -51,5 +56,12 @@ def read_settings(workload: Obj, container: Obj, near: Neighbours) -> Settings:
     return Settings(
         variable(container, "AMBASSADOR_ID") or DEFAULT_ID, variable(container, "AMBASSADOR_NAMESPACE") or namespace_of(workload),
         bool(variable(container, "AMBASSADOR_SINGLE_NAMESPACE")), variable(container, "AMBASSADOR_LABEL_SELECTOR"),
-        variable(container, "AMBASSADOR_ISTIO_SECRET_DIR").rstrip("/"),
+        variable(container, "AMBASSADOR_ISTIO_SECRET_DIR").rstrip("/"), _written(workload),
     )
+
+
+def _written(workload: Obj) -> str:
+    """Source: istio/istio pkg/istio-agent/agent.go (OUTPUT_CERTS: cert-chain.pem, key.pem and root-cert.pem in that folder)."""
+    notes = dig(workload, "spec", "template", "metadata", "annotations", default={})
+    metadata = (settings_in(notes.get(PROXY_CONFIG)) or {}).get(METADATA)
+    return str(metadata.get("OUTPUT_CERTS") or "").rstrip("/") if isinstance(metadata, dict) else ""

@@ -151,6 +151,24 @@ def test_how_the_backend_is_spoken_to(objects: list[Obj], scheme: str) -> None:
     assert one(*objects).upstream.scheme == scheme
 
 
+FILES = {"cert_chain_file": "/etc/certs/cert-chain.pem", "private_key_file": "/etc/certs/key.pem"}
+VERIFYING = {**FILES, "cacert_chain_file": "/etc/certs/root-cert.pem"}
+WRITTEN = {"proxy.istio.io/config": "proxyMetadata: {OUTPUT_CERTS: /etc/certs/}"}
+BY_FILES: dict[str, tuple[Obj, Obj, str]] = {
+    "the sidecar's files": (VERIFYING, WRITTEN, "mutual_tls"),
+    "without the mesh's root": (FILES, WRITTEN, "tls"),
+    "of another folder": ({**VERIFYING, "cert_chain_file": "/own/cert-chain.pem"}, WRITTEN, "tls"),
+    "a sidecar that writes none": (VERIFYING, {}, "tls"),
+    "no sidecar that could write them": (VERIFYING, {**WRITTEN, "sidecar.istio.io/inject": "false"}, "tls"),
+}
+
+
+@pytest.mark.parametrize(("context", "annotations", "scheme"), BY_FILES.values(), ids=BY_FILES)
+def test_the_meshs_certificate_may_be_named_by_files(context: Obj, annotations: Obj, scheme: str) -> None:
+    snapshot = cluster(mapping("a", "shop:80", tls="up"), tls_context("up", **context), annotations=annotations)
+    assert {item.upstream.scheme for item in read_routes(snapshot, [load_balancer(snapshot)])[0]} == {scheme}
+
+
 PLACES: dict[str, tuple[Obj, tuple[str, str, str], bool]] = {
     "everything": (mapping("a"), (PUBLIC, "/", "PathPrefix"), False),
     "a prefix is cut off": (mapping("a", prefix="/shop/"), (PUBLIC, "/shop/", "PathPrefix"), True),
