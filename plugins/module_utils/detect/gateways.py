@@ -80,8 +80,8 @@ def _made(profile: Profile, class_name: str, controller: str, gateway: Obj) -> L
         name, namespace, profile.about.id, profile.about.title, profile.about.placement if own else "external",
         confidence="likely" if profile.recogniser.gateway_classes.controllers else "possible",
         evidence=(f"{ref_of(gateway)} has class {class_name}" + (f" of controller {controller}" if controller else ""),),
-        # Whoever makes these pods may give them a sidecar.
-        sidecar=SidecarState(UNKNOWN, UNKNOWN) if own else SidecarState(),
+        # Pods that are not known may have a sidecar.
+        sidecar=SidecarState() if profile.about.outside else SidecarState(UNKNOWN, UNKNOWN),
         modes=(
             ("standalone_plaintext", Mode(True, "it reaches backends that accept plaintext")),
             ("standalone_mtls", Mode(False, reason, (reason,))), ("chained", Mode(True, about_chaining(profile.chain))),

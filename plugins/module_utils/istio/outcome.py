@@ -9,7 +9,7 @@ where each line of it was measured).
 
 from __future__ import annotations
 
-from ..core.model import LoadBalancer, Outcome, Route, replace
+from ..core.model import UNKNOWN, LoadBalancer, Outcome, Route, replace
 from ..kube import kinds
 from ..kube.objects import Obj, dig, labels_of, name_of, namespace_of
 from ..kube.pods import container_port, workload_pods
@@ -70,6 +70,8 @@ class Outlook:
             return request
         if route.own_mutual_tls and self.load_balancer.sidecar.injected is not True:
             return Outcome("unknown", route.own_mutual_tls)
+        if self.load_balancer.workload is None and self.load_balancer.sidecar.injected == UNKNOWN and not sidecar:
+            return Outcome("unknown", "nothing is known of the load balancer's pods, so neither is whether they have a sidecar")
         present = self.load_balancer.sidecar.present if sidecar is None else sidecar
         if not present and balancer_is_ambient(self.snapshot, self.load_balancer):
             return Outcome("unknown", f"the load balancer is {AMBIENT}")

@@ -35,6 +35,7 @@ KINDS: list[Kind] = [
     ("EndpointSlice", "discovery.k8s.io/v1", "endpointslices", True),
     ("Ingress", "networking.k8s.io/v1", "ingresses", True),
     ("IngressClass", "networking.k8s.io/v1", "ingressclasses", False),
+    ("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", True),
     ("MutatingWebhookConfiguration", "admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations", False),
     ("Gateway", "gateway.networking.k8s.io/v1", "gateways", True),
     ("Odd", "x.example/v2", "odds", True),
