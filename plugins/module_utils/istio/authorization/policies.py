@@ -101,10 +101,13 @@ def _policies(snapshot: Snapshot, namespace: str, labels: dict[str, str]) -> Pol
 
 
 def _denies(snapshot: Snapshot, policy: Obj) -> bool:
-    """Whether a policy would ask a service that the mesh's settings do not know: Istio has it deny what it would ask about."""
-    config = mesh_config(snapshot)
-    known = {str(dig(item, "name", default="")) for item in config.get("extensionProviders") or [] if isinstance(item, dict)}
-    return bool(config) and dig(policy, "spec", "provider", "name", default="") not in known
+    """Whether a policy would ask a service that no control plane's settings know: Istio has it deny what it would ask about."""
+    configs = [mesh_config(snapshot, revision) for revision in ("", *read_mesh(snapshot).revisions)]
+    known = {
+        str(dig(item, "name", default=""))
+        for config in configs for item in config.get("extensionProviders") or [] if isinstance(item, dict)
+    }
+    return all(configs) and dig(policy, "spec", "provider", "name", default="") not in known
 
 
 def policies_of_ambient(snapshot: Snapshot, namespace: str, labels: Mapping[str, str]) -> tuple[Obj, ...]:

@@ -27,6 +27,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     mesh_config,
     namespace,
     nginx,
+    obj,
     outcome,
     path,
     peer_authentication,
@@ -77,6 +78,14 @@ def rule(*, sources: dict[str, list[str]] | None = None, when: list[Obj] | None 
 
 NOTHING = by()
 EVERYBODY = by({})
+CANARY = [
+    obj(
+        "apps/v1", "Deployment", "istio-system", "istiod-canary", labels={"app": "istiod", "istio.io/rev": "canary"},
+        spec={"template": {"spec": {"containers": [{"name": "discovery", "image": "istio/pilot:1.31.0"}]}}},
+    ),
+    obj("v1", "ConfigMap", "istio-system", "istio-canary", data={"mesh": "extensionProviders: [{name: x}]"}),
+]  # fmt: skip
+
 
 # name: policies, (decision with the identity, decision in plaintext)
 BY_IDENTITY: dict[str, tuple[list[Obj], tuple[str, str]]] = {
@@ -132,6 +141,8 @@ BY_IDENTITY: dict[str, tuple[list[Obj], tuple[str, str]]] = {
         [by({}, action="CUSTOM", provider={"name": "x"}), mesh_config("extensionProviders: [{name: y}]")], ("denied", "denied")),
     "a service of its own that the mesh knows": (
         [by({}, action="CUSTOM", provider={"name": "x"}), mesh_config("extensionProviders: [{name: x}]")], ("unknown", "unknown")),
+    "a service of its own that another revision knows": (
+        [by({}, action="CUSTOM", provider={"name": "x"}), *CANARY, mesh_config("extensionProviders: [{name: y}]")], ("unknown", "unknown")),
     "an address that nobody knows": ([by(from_source(ipBlocks=["192.0.2.0/24"]))], ("unknown", "unknown")),
     "an address that makes no difference": (
         [by(from_source(ipBlocks=["192.0.2.0/24"])), EVERYBODY | {"metadata": {"name": "all", "namespace": APPS}}],
