@@ -184,7 +184,8 @@ def _asked(read: Snapshot, objects: Sequence[Obj], load_balancer: LoadBalancer, 
         return Asked(key, client, why="the load balancer leaves the cluster, or speaks mutual TLS itself")
     dialed = [(vip, int(backend.port))] if (address in ("cluster_ip", "host_name") or meant is not service) and vip != "None" else found
     calls = tuple(_call(route, number, ip, port) for number, (ip, port) in enumerate(dialed))
-    named = [*({"path": path} for path in _paths_below(objects, route)), *({"headers": headers} for headers in _headers(objects))]
+    named: list[dict[str, Any]] = [{"path": path} for path in _paths_below(objects, route)]
+    named += [{"headers": headers} for headers in _headers(objects)]
     below = tuple({**call, **one} for one in named for call in calls)
     return Asked(key, client, calls, below, tuple(sorted({ip for ip, _port in found})), own_name)
 
