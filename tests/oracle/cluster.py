@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +103,17 @@ def mesh_settings(objects: Iterable[Obj]) -> str:
     return str(chosen["data"]["mesh"]) if chosen else ""
 
 
+@functools.lru_cache(maxsize=64)
+def parsed(settings: str) -> Mapping[str, Any]:
+    """Mesh settings, from YAML. Whoever asks for them in one cluster again gets the same."""
+    found = yaml.safe_load(settings or "{}")
+    return found if isinstance(found, dict) else {}
+
+
 def discovered(objects: Iterable[Obj], home: str) -> bool:
     """Whether the mesh's discoverySelectors let istiod see a namespace; without that, no sidecar of its pods gets ready."""
     objects = list(objects)
-    selectors = (yaml.safe_load(mesh_settings(objects) or "{}") or {}).get("discoverySelectors") or []
+    selectors = parsed(mesh_settings(objects)).get("discoverySelectors") or []
     found = labels(next((item for item in of_kind(objects, "Namespace") if name(item) == home), {}))
     return not selectors or any(_selects(item, found) for item in selectors)
 

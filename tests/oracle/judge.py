@@ -14,9 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from .cluster import Obj, address, annotations_of, behind, has_sidecar, is_ambient, mesh_settings, name, namespace, of_kind
+from .cluster import Obj, address, annotations_of, behind, has_sidecar, is_ambient, mesh_settings, name, namespace, of_kind, parsed
 
 TRAFFIC = "traffic.sidecar.istio.io/"
 HEALTHY = ("HEALTHY", "UNKNOWN")
@@ -156,8 +154,7 @@ class Judge:
 
 def trust_domain(settings: str) -> str:
     """The mesh's trust domain, from its settings as YAML."""
-    found = yaml.safe_load(settings or "{}")
-    return str((found if isinstance(found, dict) else {}).get("trustDomain") or "cluster.local")
+    return str(parsed(settings).get("trustDomain") or "cluster.local")
 
 
 def overall(verdicts: Iterable[str]) -> str:
