@@ -139,8 +139,8 @@ def asked(objects: Sequence[Obj]) -> list[Asked]:
         routes = beside_each_other(read_routes(read, REGISTRY, load_balancers)[0])
     except MeshlbError:
         return []
-    by_key = {item.key: item for item in load_balancers}
-    return [_asked(read, objects, by_key[route.load_balancer], route) for route in routes]
+    by_key, named = {item.key: item for item in load_balancers}, _named_by_rules(objects)
+    return [_asked(read, objects, named, by_key[route.load_balancer], route) for route in routes]
 
 
 class _written:
@@ -159,7 +159,7 @@ class _written:
         self.folder.cleanup()
 
 
-def _asked(read: Snapshot, objects: Sequence[Obj], load_balancer: LoadBalancer, route: Route) -> Asked:
+def _asked(read: Snapshot, objects: Sequence[Obj], named: _Named, load_balancer: LoadBalancer, route: Route) -> Asked:
     backend = route.backend
     key = (
         route.load_balancer_name, f"{route.object.kind} {route.object.namespace}/{route.object.name}", route.host, route.path,
@@ -184,30 +184,38 @@ def _asked(read: Snapshot, objects: Sequence[Obj], load_balancer: LoadBalancer, 
         return Asked(key, client, why="the load balancer leaves the cluster, or speaks mutual TLS itself")
     dialed = [(vip, int(backend.port))] if (address in ("cluster_ip", "host_name") or meant is not service) and vip != "None" else found
     calls = tuple(_call(route, number, ip, port) for number, (ip, port) in enumerate(dialed))
-    named: list[dict[str, Any]] = [{"path": path} for path in _paths_below(objects, route)]
-    named += [{"headers": headers} for headers in _headers(objects)]
-    below = tuple({**call, **one} for one in named for call in calls)
+    others: list[Call] = [{"path": path} for path in _paths_below(named, route)]
+    others += [{"headers": headers} for headers in named.headers]
+    below = tuple({**call, **one} for one in others for call in calls)
     return Asked(key, client, calls, below, tuple(sorted({ip for ip, _port in found})), own_name)
 
 
-def _paths_below(objects: Sequence[Obj], route: Route) -> list[str]:
+@dataclass(frozen=True)
+class _Named:
+    """What rules of the mesh name: paths, and the sets of headers that a rule of a VirtualService asks for."""
+
+    paths: frozenset[str]
+    headers: tuple[dict[str, str], ...]
+
+
+def _named_by_rules(objects: Sequence[Obj]) -> _Named:
+    rules = [rule for item in cluster.of_kind(objects, "VirtualService") for rule in item["spec"].get("http") or []]
+    matches = [match for rule in rules for match in rule.get("match") or []]
+    paths = {text for match in matches for text in (match.get("uri") or {}).values()}
+    routes = [rule for item in cluster.of_kind(objects, "HTTPRoute") for rule in item["spec"].get("rules") or []]
+    paths |= {match["path"]["value"] for rule in routes for match in rule.get("matches") or [] if match.get("path")}
+    asked = [match["headers"] for match in matches if match.get("headers")]
+    headers = {tuple((name, wanted["exact"]) for name, wanted in one.items() if "exact" in wanted) for one in asked}
+    return _Named(frozenset(paths), tuple(dict(pairs) for pairs in sorted(headers) if pairs))
+
+
+def _paths_below(named: _Named, route: Route) -> list[str]:
     if route.path_type == "Exact" or route.rewrites_path:
         return []
-    rules = [rule for item in cluster.of_kind(objects, "VirtualService") for rule in item["spec"].get("http") or []]
-    named = {text for rule in rules for match in rule.get("match") or [] for text in (match.get("uri") or {}).values()}
-    routes = [rule for item in cluster.of_kind(objects, "HTTPRoute") for rule in item["spec"].get("rules") or []]
-    named |= {match["path"]["value"] for rule in routes for match in rule.get("matches") or [] if match.get("path")}
     own = {route.path, f"{route.path.rstrip('/')}/"}
     narrower = [other for other, _type in route.beside]
-    return sorted(path for path in named - own if _is_below(path, route.path) and not any(_is_below(path, other) for other in narrower))
-
-
-def _headers(objects: Sequence[Obj]) -> list[dict[str, str]]:
-    """The sets of headers that a rule of a VirtualService asks for."""
-    rules = [rule for item in cluster.of_kind(objects, "VirtualService") for rule in item["spec"].get("http") or []]
-    named = (match["headers"] for rule in rules for match in rule.get("match") or [] if match.get("headers"))
-    found = {tuple((name, wanted["exact"]) for name, wanted in headers.items() if "exact" in wanted) for headers in named}
-    return [dict(pairs) for pairs in sorted(found) if pairs]
+    below = (path for path in named.paths - own if _is_below(path, route.path))
+    return sorted(path for path in below if not any(_is_below(path, other) for other in narrower))
 
 
 def _is_below(path: str, other: str) -> bool:
