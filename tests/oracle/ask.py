@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import cluster, product
-from .access import access_of
 from .client import NotBuilt, Oracle
 from .compare import Asking, asking, together
 from .envoy import Envoy
@@ -49,10 +48,10 @@ def _answer(asked: Asking, key: str) -> Iterator[str]:
     yield f"{cluster.namespace(pod)}/{cluster.name(pod)} {'with' if cluster.has_sidecar(pod) else 'without'} a sidecar"
     for (call, outcome), one in zip(asked.scene.outcomes(key), judged, strict=True):
         yield from describe(call, outcome, one)
+    truth = together(judged)
     if len(judged) > 1:
-        yield f"Istio, for all of them: {together(judged).verdict}"
-    steps, call = together(judged).steps, asked.scene.outcomes(key)[0][0]
-    access = access_of(asked.envoy, steps, call, cluster.address(pod))
+        yield f"Istio, for all of them: {truth.verdict}"
+    access = asked.access(key, truth)
     if access.judges:
         yield f"{' and '.join(access.judges)} about the filters there: {access.decision or 'not known'}"
 

@@ -58,6 +58,11 @@ class Asking:
         item = self.items[key]
         return self.scene.judged(key + part, item.backend, item.own_name)
 
+    def access(self, key: str, truth: Judgement) -> Access:
+        """What is granted to the first call of a route, wherever that arrives."""
+        call, _outcome = self.scene.outcomes(key)[0]
+        return access_of(self.envoy, truth.steps, call, cluster.address(self.items[key].client or {}))
+
 
 def asking(oracle: Oracle, objects: Sequence[Obj], clients: Sequence[Client] = (), *, dump: bool = False) -> Asking:
     """Every route of a completed cluster, and what others call in it."""
@@ -103,7 +108,5 @@ def _one(given: Asking, key: str, item: product.Asked, said: dict[str, Any]) -> 
     # What follows is about strategies that were not chosen.
     own = said["why"].partition("; not ")[0]
     same = said["verdict"] == verdict and ("instead" in own) == bool(truth.elsewhere)
-    call, access = given.scene.outcomes(key)[0][0], Access()
-    if same and not truth.elsewhere:
-        access = access_of(given.envoy, truth.steps, call, cluster.address(item.client or {}))
+    access = given.access(key, truth) if same and not truth.elsewhere else Access()
     return Compared(item, AGREED if same else DISAGREED, said, judged, access=access)

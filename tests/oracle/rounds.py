@@ -167,10 +167,11 @@ def _prove(found: Round, stage: str, given: Asking) -> None:
             continue
         if any(past_sidecar(pod, str(call["address"]), int(call["port"])) for call in item.calls):
             continue
-        truth = together(given.judged(key))
+        judged = given.judged(key)
+        truth = together(judged)
         # The proof looks at every rule for the path, whichever headers it asks for.
         parts = [one for call, one in zip(item.below, given.judged(key, " below"), strict=True) if "headers" in call]
-        truths = {truth.verdict, together([*given.judged(key), *parts]).verdict}
+        truths = {truth.verdict, together([*judged, *parts]).verdict}
         verdict, evidence = proof.proven(given.scene.objects, pod, item.calls, proxies)
         found.compared += 1
         if verdict == "unknown":
