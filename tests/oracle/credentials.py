@@ -32,18 +32,22 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "oracle")])
-        self._issued = 0
+        self._clients: dict[str, ssl.SSLContext] = {}
         self.certificate = self._certificate("", self._key)
 
+    @functools.cached_property
     def server(self) -> tuple[str, str]:
-        """A certificate and its key, as PEM."""
+        """The certificate of all backends and its key, as PEM."""
         return self._pair("spiffe://cluster.local/ns/backend/sa/default")
 
-    @functools.lru_cache(maxsize=64)  # noqa: B019 - it lives as long as the run
     def client(self, identity: str) -> ssl.SSLContext:
         """The TLS settings of a client with this SPIFFE name. It takes whatever the server shows."""
-        self._issued += 1
-        path = self._folder / f"client-{self._issued}.pem"
+        if identity not in self._clients:
+            self._clients[identity] = self._new_client(identity)
+        return self._clients[identity]
+
+    def _new_client(self, identity: str) -> ssl.SSLContext:
+        path = self._folder / f"client-{len(self._clients)}.pem"
         path.write_text("".join(self._pair(identity)), encoding="utf-8")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -65,7 +69,7 @@ class Authority:
             made = made.add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity)]), critical=True)
         return made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
-    @property
+    @functools.cached_property
     def keys(self) -> str:
         """The issuer's keys, in the form in which filters have them."""
         point = self._key.public_key().public_numbers()

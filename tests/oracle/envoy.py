@@ -11,6 +11,7 @@ about a connection's own source 10.x for 127.x, where it comes from here.
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import shutil
@@ -27,16 +28,17 @@ from .admission import Guard, Request, Unclear
 from .client import built
 from .credentials import CONSENT, Authority, asked_claims, asked_client, asked_headers
 
+Headers = dict[str, str]
 SECONDS = 10.0
 ADMITTED = ({"match": {"prefix": "/"}, "direct_response": {"status": 200}},)
-OUTSIDE = "203.0.113.77"
-"""A client of the load balancer, as the load balancer says in a header."""
+FORWARDED, OUTSIDE = "X-Forwarded-For", "203.0.113.77"
+"""The header in which the load balancer says who its client is, and one of them."""
 CLIENTS, SOURCES = "10.", "127."
 """What addresses of clients begin with, and what they begin with here."""
 MOST_LISTENERS = 250
+"""Listeners after which a fresh process goes on."""
 OTHER, AT = "other-server", "127.200.1.1"
 """The cluster of a server that filters may ask, and its address: it admits whoever shows :data:`CONSENT`."""
-"""Listeners after which a fresh process goes on."""
 EXTENSIONS = "type.googleapis.com/envoy.extensions"
 TYPES = {
     "envoy.filters.http.rbac": f"{EXTENSIONS}.filters.http.rbac.v3.RBAC",
@@ -61,7 +63,7 @@ class Envoy:
     def __exit__(self, *_unused: object) -> None:
         self.close()
 
-    @property
+    @functools.cached_property
     def there(self) -> bool:
         """Whether there is a program to run, and one that ends it with this process."""
         return self._program is not None and shutil.which("setpriv") is not None
@@ -74,10 +76,11 @@ class Envoy:
             self.close()
             self._start()
         name = self._listener(filters, reads_http, encrypted=bool(requests[0].identity))
+        more = self._more(filters) if reads_http else {}
         said: list[bool] = []
         try:
             for _who, group in groupby(requests, lambda one: (one.identity, one.address, one.to)):
-                said += self._connection(name, filters, list(group), reads_http)
+                said += self._connection(name, more, list(group), reads_http)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise Unclear(f"Envoy does not answer: {error}") from error
@@ -150,7 +153,7 @@ class Envoy:
         return str(self._listeners[key]["name"])
 
     def _tls(self) -> dict[str, Any]:
-        certificate, key = self._authority.server()
+        certificate, key = self._authority.server
         common = {
             "tls_certificates": [{"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": key}}],
             "validation_context": {"trusted_ca": {"inline_string": self._authority.certificate}},
@@ -170,7 +173,7 @@ class Envoy:
                 raise Unclear(f"Envoy does not take these filters: {log[-500:]}")
             time.sleep(0.003)
 
-    def _connection(self, address: str, filters: Sequence[Guard], requests: Sequence[Request], reads_http: bool) -> list[bool]:
+    def _connection(self, address: str, more: Headers, requests: Sequence[Request], reads_http: bool) -> list[bool]:
         """The answers on a connection of one client to one pod."""
         first = requests[0]
         if not first.address.startswith(CLIENTS):
@@ -178,29 +181,15 @@ class Envoy:
         with self._connected(address, first.address.replace(CLIENTS, SOURCES, 1)) as plain:
             plain.sendall(f"PROXY TCP4 {first.address} {first.to[0]} 40000 {first.to[1]}\r\n".encode())
             if not first.identity:
-                return self._answers(plain, filters, requests, reads_http)
+                return _answers(plain, more, requests, reads_http)
             with self._authority.client(first.identity).wrap_socket(plain) as encrypted:
-                return self._answers(encrypted, filters, requests, reads_http)
+                return _answers(encrypted, more, requests, reads_http)
 
-    def _answers(self, over: socket.socket, filters: Sequence[Guard], requests: Sequence[Request], reads_http: bool) -> list[bool]:
-        if not reads_http:
-            return [_echoes(over)] * len(requests)
-        connection = http.client.HTTPConnection("backend")
-        connection.sock = over
-        return [self._passes(connection, filters, one) for one in requests]
+    def _more(self, filters: Sequence[Guard]) -> Headers:
+        """What a request has that has everything which these filters ask for."""
+        return {FORWARDED: asked_client(filters), **asked_headers(filters), **self._tokens(filters)}
 
-    def _passes(self, connection: http.client.HTTPConnection, filters: Sequence[Guard], request: Request) -> bool:
-        headers = {"Host": request.host, "X-Forwarded-For": asked_client(filters) if request.more else OUTSIDE}
-        if request.more:
-            headers |= asked_headers(filters) | self._tokens(filters)
-        connection.request(request.method, request.path, headers=headers)
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status not in (200, 401, 403):
-            raise Unclear(f"Envoy answers {answer.status}")
-        return answer.status == 200
-
-    def _tokens(self, filters: Sequence[Guard]) -> dict[str, str]:
+    def _tokens(self, filters: Sequence[Guard]) -> Headers:
         """A token of the first issuer that a filter knows, with the claims that are asked for, where that filter looks for it."""
         for one in filters:
             for issuer in (one["settings"].get("providers") or {}).values():
@@ -261,6 +250,24 @@ def _source(wanted: dict[str, Any]) -> dict[str, Any]:
     if prefix.startswith(SOURCES) or 0 < length < 8:
         raise Unclear(f"{prefix}/{length} cannot be told from others here")
     return {**wanted, "address_prefix": prefix.replace(CLIENTS, SOURCES, 1) if prefix.startswith(CLIENTS) else prefix}
+
+
+def _answers(over: socket.socket, more: Headers, requests: Sequence[Request], reads_http: bool) -> list[bool]:
+    if not reads_http:
+        return [_echoes(over)] * len(requests)
+    connection = http.client.HTTPConnection("backend")
+    connection.sock = over
+    return [_passes(connection, more, one) for one in requests]
+
+
+def _passes(connection: http.client.HTTPConnection, more: Headers, request: Request) -> bool:
+    headers = {"Host": request.host, **(more if request.more else {FORWARDED: OUTSIDE})}
+    connection.request(request.method, request.path, headers=headers)
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status not in (200, 401, 403):
+        raise Unclear(f"Envoy answers {answer.status}")
+    return answer.status == 200
 
 
 def _echoes(over: socket.socket) -> bool:
