@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import queue
 import subprocess
@@ -38,8 +39,9 @@ def binary(istio: str = "") -> Path:
     raise NotBuilt(f"Istio's own code is not built for this checkout. Build it: lab/lab {' '.join(['oracle', '--keep-caches', *chosen])}")
 
 
+@functools.cache
 def built(*options: str) -> Path | None:
-    """What the lab says that it has; nothing where it does not."""
+    """What the lab says that it has; nothing where it does not. It is asked once, as a run takes one program for all of its blocks."""
     done = subprocess.run([sys.executable, str(LAB), "oracle", "--built", *options], capture_output=True, text=True, check=False)
     path = done.stdout.strip()
     return Path(path) if path else None
