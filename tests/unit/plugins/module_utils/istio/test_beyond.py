@@ -17,8 +17,8 @@ from tests.unit.plugins.module_utils.support.cluster import (
     Obj,
     backend,
     cluster,
-    container,
     ingress,
+    istiod,
     obj,
     outcome,
     path,
@@ -26,7 +26,6 @@ from tests.unit.plugins.module_utils.support.cluster import (
     pod,
     port,
     service,
-    workload,
 )
 from tests.unit.plugins.module_utils.support.known import detect
 from tests.unit.plugins.module_utils.support.planning import run
@@ -169,7 +168,5 @@ def dual(*objects: Obj, vip: bool) -> str:
 @pytest.mark.parametrize(("vip", "verdict"), [(True, "mutual_tls"), (False, "unknown")])
 def test_two_address_families(vip: bool, verdict: str) -> None:
     """A sidecar knows the first address of a Service, and that is the one that load balancers take."""
-    made = container("discovery", image="docker.io/istio/pilot:1.31.1", args=["discovery"])
-    told = {**made, "env": [{"name": "ISTIO_DUAL_STACK", "value": "true"}]}
     assert dual(vip=vip) == verdict
-    assert dual(workload("istiod", where=ROOT, containers=[told], labels={"app": "istiod"}), vip=vip) == "mutual_tls"
+    assert dual(istiod(ISTIO_DUAL_STACK="true"), vip=vip) == "mutual_tls"

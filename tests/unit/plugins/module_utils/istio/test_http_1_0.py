@@ -8,13 +8,12 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.plugins.module_utils.support.cluster import (
-    ROOT,
     Obj,
     backend,
     cluster,
     config_map,
-    container,
     ingress,
+    istiod,
     outcome,
     path,
     peer_authentication,
@@ -22,7 +21,6 @@ from tests.unit.plugins.module_utils.support.cluster import (
     port,
     service,
     virtual_service,
-    workload,
 )
 from tests.unit.plugins.module_utils.support.planning import run
 
@@ -75,10 +73,7 @@ def test_what_goes_by_the_host_does_not(strategy: str) -> None:
 
 @pytest.mark.parametrize(("value", "verdict"), [("true", "plaintext"), ("1", "plaintext"), ("false", "refused"), ("", "refused")])
 def test_istiod_may_have_it_read(value: str, verdict: str) -> None:
-    discovery = container("discovery", image="docker.io/istio/pilot:1.31.1", args=["discovery"])
-    told = {**discovery, "env": [{"name": "PILOT_HTTP10", "value": value}]}
-    istiod = workload("istiod", where=ROOT, containers=[told], labels={"app": "istiod"})
-    assert outcome(cluster(*DECLARED, PERMISSIVE, istiod, ingress("shop", SHOP, **OLD))).verdict == verdict
+    assert outcome(cluster(*DECLARED, PERMISSIVE, istiod(PILOT_HTTP10=value), ingress("shop", SHOP, **OLD))).verdict == verdict
 
 
 @pytest.mark.parametrize(("annotations", "verdict"), [({}, "refused"), ({"proxy_http_version": "1.1"}, "plaintext")])

@@ -30,6 +30,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     container,
     destination_rule,
     ingress,
+    istiod,
     live,
     load_balancer,
     namespace,
@@ -162,8 +163,7 @@ def test_network_policies_that_keep_istiod_away(policies: list[Obj], kept_away: 
     [("1.29.3", True), ("1.9.0", True), ("1.27.1-distroless", True), ("1.30.0", False), ("1.31.0", False), ("latest", False)],
 )
 def test_an_istio_older_than_the_oldest_compared_is_told(tag: str, found: bool) -> None:
-    istiod = workload("istiod", where=ROOT, containers=[container("discovery", image=f"docker.io/istio/pilot:{tag}", args=["discovery"])])
-    assert [(item.code, item.severity) for item in about_age(cluster(istiod))] == ([("MLB128", "info")] if found else [])
+    assert [(item.code, item.severity) for item in about_age(cluster(istiod(version=tag)))] == ([("MLB128", "info")] if found else [])
 
 
 def felix(version: str = "crd.projectcalico.org/v1", **spec: Any) -> Obj:

@@ -18,10 +18,10 @@ from tests.unit.plugins.module_utils.support.cluster import (
     backend,
     cluster,
     config_map,
-    container,
     destination_rule,
     external_name,
     ingress,
+    istiod,
     obj,
     outcome,
     path,
@@ -33,7 +33,6 @@ from tests.unit.plugins.module_utils.support.cluster import (
     sidecar,
     to,
     virtual_service,
-    workload,
 )
 from tests.unit.plugins.module_utils.support.planning import run
 
@@ -53,11 +52,6 @@ TWO = ingress("two", path(backend("shop"), "/a"), path(backend("cart"), "/b"), h
 
 def second(name: str, target: str, **annotations: str) -> Obj:
     return ingress(name, path(backend(target)), host="b.example.com", **annotations)
-
-
-def istiod(*args: str) -> Obj:
-    made = container("discovery", image="docker.io/istio/pilot:1.31.1", args=["discovery", *args])
-    return workload("istiod", where=ROOT, containers=[made], labels={"app": "istiod"})
 
 
 TOLD: dict[str, list[Obj]] = {

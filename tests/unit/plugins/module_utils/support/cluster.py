@@ -223,6 +223,13 @@ def nginx(
     return workload(name, where=where, containers=[made], **more)
 
 
+def istiod(*args: str, version: str = "1.31.1", **env: str) -> Obj:
+    """Istio's control plane; ``args`` are further arguments."""
+    made = container("discovery", image=f"docker.io/istio/pilot:{version}", args=["discovery", *args])
+    told = {"env": [{"name": key, "value": value} for key, value in env.items()]} if env else {}
+    return workload("istiod", where=ROOT, containers=[{**made, **told}])
+
+
 LIVE = Source(live=True, server="https://cluster.example.com", version="v1.35.4", available=frozenset({*kinds.BASE, kinds.CONFIG_MAP}))
 INJECTOR = obj(
     "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "", "istio-sidecar-injector",

@@ -33,6 +33,7 @@ from tests.unit.plugins.module_utils.support.cluster import (
     config_map,
     container,
     ingress,
+    istiod,
     nginx,
     obj,
     path,
@@ -48,11 +49,6 @@ TLS = {"name": "meshlb", "namespace": GATEWAYS, "tls": {"mode": "simple", "crede
 OWN = {"name": "own", "namespace": GATEWAYS}
 OWN_TLS = {**TLS, "name": "own"}
 HTTPS = {"port": {"number": 443, "name": "https", "protocol": "HTTPS"}, "tls": {"mode": "SIMPLE", "credentialName": "x"}}
-
-
-def istiod(version: str) -> Obj:
-    image = f"docker.io/istio/pilot:{version}"
-    return workload("istiod", where=ROOT, containers=[container("discovery", image=image, args=["discovery"])])
 
 
 def definition(kind: str, version: str) -> Obj:
@@ -84,8 +80,8 @@ CASES: dict[str, tuple[list[Obj], dict[str, Any], dict[str, Any], str]] = {
     "named hosts without a server name": ([SHOP, istio_gateway(hosts=[PUBLIC], **HTTPS)], {}, {"gateway": OWN_TLS}, "MLB602"),
     "any host without a server name": ([SHOP, istio_gateway(hosts=["*"], **HTTPS)], {}, {"gateway": OWN_TLS}, ""),
     "a server name that nobody sends": ([SHOP], {}, {"gateway": {**TLS, "tls": {**TLS["tls"], "host": "gw.example.com"}}}, "MLB602"),
-    "PROXY protocol on an old Istio": ([istiod("1.26.3")], {}, NLB_WISH, "MLB603"),
-    "PROXY protocol on a new Istio": ([istiod("1.27.0")], {}, NLB_WISH, ""),
+    "PROXY protocol on an old Istio": ([istiod(version="1.26.3")], {}, NLB_WISH, "MLB603"),
+    "PROXY protocol on a new Istio": ([istiod(version="1.27.0")], {}, NLB_WISH, ""),
     "a sidecar that a VirtualService diverts": ([SHOP, ELSEWHERE], {"injected": True}, {}, "MLB605"),
     "a VirtualService without a sidecar": ([SHOP, ELSEWHERE], {}, {}, ""),
     "a sidecar that knows no such host": ([SHOP], {"injected": True}, {}, ""),
@@ -98,13 +94,13 @@ CASES: dict[str, tuple[list[Obj], dict[str, Any], dict[str, Any], str]] = {
     "a new route for another host": ([ingress("shop", path(backend("shop")), host="b.example.com")], {}, {"hosts": HOSTS}, ""),
     "no kinds of the Gateway API": ([SHOP], {"without": GATEWAY_KINDS}, {"gateway": kubernetes()}, "MLB607"),
     "old kinds of the Gateway API": (
-        [SHOP, istiod("1.31.0"), definition("HTTPRoute", "v0.8.1")], {"kinds": (CRD,)}, {"gateway": kubernetes()}, "MLB607"),
+        [SHOP, istiod(version="1.31.0"), definition("HTTPRoute", "v0.8.1")], {"kinds": (CRD,)}, {"gateway": kubernetes()}, "MLB607"),
     "new kinds of the Gateway API": (
-        [SHOP, istiod("1.31.0"), definition("HTTPRoute", "v1.6.0")], {"kinds": (CRD,)}, {"gateway": kubernetes()}, ""),
+        [SHOP, istiod(version="1.31.0"), definition("HTTPRoute", "v1.6.0")], {"kinds": (CRD,)}, {"gateway": kubernetes()}, ""),
     "a Gateway beside another namespace's pods": (
-        [SHOP, istiod("1.31.0"), *deployed("other")], {"gateway": False}, {"gateway": {**OWN, "service": "other/gw"}}, "MLB608"),
+        [SHOP, istiod(version="1.31.0"), *deployed("other")], {"gateway": False}, {"gateway": {**OWN, "service": "other/gw"}}, "MLB608"),
     "the same on an Istio that merges": (
-        [SHOP, istiod("1.30.3"), *deployed("other")], {"gateway": False}, {"gateway": {**OWN, "service": "other/gw"}}, ""),
+        [SHOP, istiod(version="1.30.3"), *deployed("other")], {"gateway": False}, {"gateway": {**OWN, "service": "other/gw"}}, ""),
     "hops that somebody set": (
         [SHOP, gateway_service(), annotated("gatewayTopology: {numTrustedProxies: 2}")], {"gateway": False}, {}, "MLB609"),
     "the same hops": ([SHOP, gateway_service(), annotated("gatewayTopology: {numTrustedProxies: 1}")], {"gateway": False}, {}, ""),
@@ -124,7 +120,7 @@ def test_refusals(objects: list[Obj], more: dict[str, Any], wanted: dict[str, An
 
 
 def test_what_is_refused_by_registry_only() -> None:
-    mesh = [istiod("1.31.0"), config_map("istio", ROOT, mesh="outboundTrafficPolicy: {mode: REGISTRY_ONLY}")]
+    mesh = [istiod(version="1.31.0"), config_map("istio", ROOT, mesh="outboundTrafficPolicy: {mode: REGISTRY_ONLY}")]
     assert refusal(world(SHOP, *mesh, injected=True)) == "MLB605"
 
 
@@ -177,21 +173,21 @@ def kept_by_istio(environment: list[Obj]) -> list[Obj]:
 @pytest.mark.parametrize(("value", "code"), [("true", ""), ("false", "MLB609"), ("", "MLB609")])
 def test_what_only_an_overlay_can_set_is_looked_for_in_the_pods(value: str, code: str) -> None:
     environment = [{"name": "ENVOY_STATUS_PORT_ENABLE_PROXY_PROTOCOL", "value": value}] if value else []
-    snapshot = world(istiod("1.31.0"), *kept_by_istio(environment), gateway=False)
+    snapshot = world(istiod(version="1.31.0"), *kept_by_istio(environment), gateway=False)
     assert refusal(snapshot, gateway=kubernetes(create=False), platform="aws_nlb", hosts=HOSTS) == code
 
 
 def test_where_nobody_can_be_led_the_gateway_stays_as_it_is() -> None:
     """A layer 4 load balancer has no hosts to carry over: its gateway must not begin to ask for PROXY headers."""
     balanced = service("shop", type="LoadBalancer", loadBalancerClass="service.k8s.aws/nlb")
-    done = chain(world(istiod("1.31.0"), balanced), platform="aws_nlb")
+    done = chain(world(istiod(version="1.31.0"), balanced), platform="aws_nlb")
     assert done.written == [] and "MLB610" in done.codes
 
 
 def test_what_the_mesh_sets_for_all_is_enough_or_in_the_way() -> None:
-    done = chain(world(SHOP, istiod("1.31.0"), config_map("istio", ROOT, mesh=MESH_HOPS % 1)))
+    done = chain(world(SHOP, istiod(version="1.31.0"), config_map("istio", ROOT, mesh=MESH_HOPS % 1)))
     assert not any(item.object.kind == "Deployment" for item in done.changes)
-    assert refusal(world(SHOP, istiod("1.31.0"), config_map("istio", ROOT, mesh=MESH_HOPS % 2))) == "MLB609"
+    assert refusal(world(SHOP, istiod(version="1.31.0"), config_map("istio", ROOT, mesh=MESH_HOPS % 2))) == "MLB609"
 
 
 def test_what_the_pods_are_told_already_is_kept() -> None:
