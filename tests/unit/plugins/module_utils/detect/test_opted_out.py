@@ -32,7 +32,6 @@ BESIDE = frozenset("""
     TraefikService.traefik.io IngressClassParameters.configuration.konghq.com ApisixPluginConfig.apisix.apache.org
     ApisixUpstream.apisix.apache.org ExtensionService.projectcontour.io TLSCertificateDelegation.projectcontour.io
     BackendTrafficPolicy.gateway.envoyproxy.io EnvoyProxy.gateway.envoyproxy.io HTTPRouteFilter.gateway.envoyproxy.io
-    KongPlugin.configuration.konghq.com
     SecurityPolicy.gateway.envoyproxy.io EnvoyExtensionPolicy.gateway.envoyproxy.io
     Upstream.gloo.solo.io NginxProxy.gateway.nginx.org UpstreamSettingsPolicy.gateway.nginx.org HTTPRule.ako.vmware.com
     ProxyClass.tailscale.com ProxyGroup.tailscale.com Middleware.traefik.containo.us TraefikService.traefik.containo.us

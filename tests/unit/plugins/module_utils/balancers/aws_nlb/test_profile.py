@@ -11,12 +11,11 @@ import pytest
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.aws_alb.profile import PROFILE as ALB
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.aws_nlb.profile import PROFILE as NLB
 from ansible_collections.meshlb.istio.plugins.module_utils.balancers.contract.chain import CheckTarget, HealthCheck
-from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import IGNORE
 
 from tests.unit.plugins.module_utils.balancers.cloud_support import GATEWAY, balanced, found, node, request, target
 from tests.unit.plugins.module_utils.balancers.gateways import gateway_class
 from tests.unit.plugins.module_utils.balancers.support import reading, shown
-from tests.unit.plugins.module_utils.support.cluster import Obj, ingress_class, live, service
+from tests.unit.plugins.module_utils.support.cluster import Obj, annotated, ingress_class, live, service
 
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer"
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/1"
@@ -161,6 +160,5 @@ def test_its_routes_are_the_ports_of_services() -> None:
 
 
 def test_a_service_may_ask_to_be_left_alone() -> None:
-    asking = {**NOTED, "metadata": {**NOTED["metadata"], "annotations": {**NOTED["metadata"]["annotations"], IGNORE: "true"}}}
-    for item, expected in ((NOTED, False), (asking, True)):
+    for item, expected in ((NOTED, False), (annotated(NOTED, ignore="true"), True)):
         assert [route.ignored for route in reading(live(AWS, item), NLB.about.id)[0]] == [expected]

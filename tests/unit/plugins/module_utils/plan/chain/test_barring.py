@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.meshlb.istio.plugins.module_utils.core.marks import IGNORE
 
 from tests.unit.plugins.module_utils.plan.chain.kit import Chain, chain, refusal, round_trip, world
-from tests.unit.plugins.module_utils.support.cluster import Obj, backend, ingress, path, peer_authentication, pod, port, service
+from tests.unit.plugins.module_utils.support.cluster import Obj, annotated, backend, ingress, path, peer_authentication, pod, port, service
 
 SHOP = ingress("shop", path(backend("shop")))
 EVIL = [service("evil", where="tenant"), pod("evil", where="tenant")]
@@ -99,8 +98,7 @@ def test_who_opts_out_stays_as_it_is_until_it_is_taken_back(asked: object, value
     first = chain(world(SHOP, CART))
     cart = first.after.get("Ingress.networking.k8s.io", "apps", "cart")
     assert cart is not None
-    asking = {**cart, "metadata": {**cart["metadata"], "annotations": {**cart["metadata"]["annotations"], IGNORE: value}}}
-    now = first.after.overlay([asking])
+    now = first.after.overlay([annotated(cart, ignore=value)])
     again = chain(now, hosts=asked)
     assert again.written == [] and "MLB213" in again.codes
     back = chain(now, hosts=["cart.example.com"], state="absent")
