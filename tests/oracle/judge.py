@@ -107,8 +107,7 @@ class Judge:
     def _tunnel(self, end: str, cluster: str) -> Step:
         """A tunnel of ambient mode is mutual TLS to ztunnel, which enforces policies by itself."""
         pod = self.pods.get(end.rpartition(":")[0].strip("[]"))
-        label = f"{namespace(pod)}/{name(pod)}" if pod else ""
-        return Step(MUTUAL, "through a tunnel of ambient mode", cluster, end, label, guards=({"name": "ztunnel", "settings": {}},))
+        return Step(MUTUAL, "through a tunnel of ambient mode", cluster, end, _label(pod), guards=({"name": "ztunnel", "settings": {}},))
 
     def _arrive(
         self, ip: str, port: int, socket: dict[str, Any] | None, call: dict[str, Any], why: str, cluster: str, way: str = ""
@@ -116,7 +115,7 @@ class Judge:
         """What becomes of a connection at its end."""
         pod = self.pods.get(ip)
         end = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
-        label = f"{namespace(pod)}/{name(pod)}" if pod else ""
+        label = _label(pod)
         encrypts = bool(socket and socket["tls"])
         if socket and encrypts and not socket.get("mesh"):
             return Step(UNKNOWN, "TLS that is not the mesh's", cluster, end, label)
@@ -187,6 +186,10 @@ def _plain_way(call: dict[str, Any]) -> str:
     if call.get("tls") in ("tls", "mtls"):
         return "tls"
     return "plain_tcp" if call.get("protocol") == "tcp" else "plain_http"
+
+
+def _label(pod: Obj | None) -> str:
+    return f"{namespace(pod)}/{name(pod)}" if pod else ""
 
 
 def _elsewhere(steps: Iterable[Step], wanted: set[str], own_name: str) -> Iterable[str]:
